@@ -1,0 +1,89 @@
+"""What vision says of a segment: detections placed on the asset, and what was seen at all."""
+
+from __future__ import annotations
+
+from pydantic import AwareDatetime, Field
+
+from contracts.geo import BoxNorm, Frozen, GeoPoint, Pose
+from contracts.ids import AssetId, FlightId, SegmentId, Sha256
+from contracts.turbine import SurfacePlace
+from contracts.vocabulary import Blade, BladeSide, DefectKind
+
+
+class Frame(Frozen):
+    """Which pixels: a frame of a segment."""
+
+    segment_id: SegmentId
+    frame: int = Field(ge=0, description="index in the segment, from 0")
+    pts_ms: float = Field(ge=0)
+    captured_at: AwareDatetime
+    pose: Pose
+    sharpness: float = Field(ge=0, description="variance of the Laplacian over the asset region, 8-bit grey")
+
+
+class Evidence(Frozen):
+    """One frame that shows a detection."""
+
+    frame: Frame
+    box: BoxNorm
+    confidence: float = Field(ge=0, le=1)
+    gsd_mm_px: float = Field(gt=0)
+    incidence_deg: float = Field(ge=0, le=90)
+    crop_key: str = Field(default="", max_length=200)
+    crop_sha256: Sha256 | None = None
+    frame_key: str = Field(default="", max_length=200)
+    frame_sha256: Sha256 | None = None
+
+
+class Detection(Frozen):
+    """One physical defect candidate in one segment: a track, placed, with its best evidence first."""
+
+    detection_id: str = Field(max_length=80, description="stable: same segment and model give the same id")
+    kind: DefectKind
+    confidence: float = Field(ge=0, le=1)
+    place: SurfacePlace | None = Field(description="None where the asset model was not hit")
+    point: GeoPoint | None
+    ce90_m: float | None = Field(default=None, ge=0, description="90 % circular error along the surface")
+    length_mm: float = Field(ge=0, description="along the blade")
+    width_mm: float = Field(ge=0, description="across the blade")
+    size_sigma_mm: float = Field(ge=0)
+    evidence: tuple[Evidence, ...] = Field(min_length=1, max_length=20)
+
+
+class CoverageCell(Frozen):
+    """One metre of one blade side, as far as this segment saw it. ``cell`` 3 is 3 m to 4 m from the root."""
+
+    blade: Blade
+    side: BladeSide
+    cell: int = Field(ge=0, le=200)
+    seen_share: float = Field(ge=0, le=1, description="of the cell's area seen at acceptable GSD, angle, sharpness")
+    best_gsd_mm_px: float = Field(gt=0)
+    best_incidence_deg: float = Field(ge=0, le=90)
+    best_sharpness: float = Field(ge=0)
+
+
+class ModelCard(Frozen):
+    """Which detector spoke."""
+
+    name: str
+    sha256: Sha256
+    threshold: float
+
+
+class DetectionBatch(Frozen):
+    """Everything vision says of one segment. Handling it twice changes nothing."""
+
+    segment_id: SegmentId
+    flight_id: FlightId
+    asset_id: AssetId
+    video_key: str
+    video_sha256: Sha256
+    video_version: str = Field(default="", description="object version, where the store keeps versions")
+    model: ModelCard
+    analysed_at: AwareDatetime
+    frames_total: int = Field(ge=0)
+    key_frames: int = Field(ge=0)
+    video_s: float = Field(ge=0)
+    processing_s: float = Field(ge=0)
+    detections: tuple[Detection, ...] = ()
+    coverage: tuple[CoverageCell, ...] = ()

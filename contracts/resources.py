@@ -1,0 +1,31 @@
+"""Names of every AWS resource, used by the code, the one-machine stack and the CDK app alike."""
+
+from __future__ import annotations
+
+from typing import Final
+
+BUCKET: Final = "kestrel-media"
+"""S3: video, manifests, crops, frames, detections, reports."""
+ROUTES_TABLE: Final = "kestrel-routes"
+"""DynamoDB: key ``plan_id`` (S) + ``version`` (N)."""
+
+MEDIA_EVENTS_QUEUE: Final = "kestrel-media-events"
+"""SQS: S3 event notifications of ``flights/*.json`` objects."""
+VISION_JOBS_QUEUE: Final = "kestrel-vision-jobs"
+"""SQS: events.AnalyseSegment."""
+DETECTIONS_QUEUE: Final = "kestrel-detections"
+"""SQS: events.BatchReady."""
+WORKFLOW_TASKS_QUEUE: Final = "kestrel-workflow-tasks"
+"""SQS: events.WorkflowTask."""
+QUEUES: Final = (MEDIA_EVENTS_QUEUE, VISION_JOBS_QUEUE, DETECTIONS_QUEUE, WORKFLOW_TASKS_QUEUE)
+DEAD_LETTER_SUFFIX: Final = "-dlq"
+"""Each queue has a dead-letter queue of this suffix; after ``MAX_RECEIVES`` deliveries a message moves there."""
+MAX_RECEIVES: Final = 5
+VISIBILITY_S: Final = 120
+
+ENGINEERS_TOPIC: Final = "kestrel-engineers"
+"""SNS: critical findings, for people."""
+
+CRITICAL_FINDING_MACHINE: Final = "kestrel-critical-finding"
+STATE_MACHINES: Final = {CRITICAL_FINDING_MACHINE: "critical_finding.asl.json"}
+"""Step Functions: name -> file in ``workflows/definitions``."""

@@ -1,0 +1,108 @@
+"""THE table of every MQTT message: topic, schema, QoS, retain, rate, direction.
+
+The broker ACL, the IoT policies and ``docs/topics.md`` are generated from it. The MQTT client id and the
+certificate's common name of a drone are its drone id; the platform's own certificate is ``kestrel-cloud``.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import NamedTuple
+
+from pydantic import BaseModel, ValidationError
+
+from contracts.commands import AckBatch, SignedCommand
+from contracts.errors import InvalidInput, TooLarge
+from contracts.events import EventBatch, SegmentVerified
+from contracts.telemetry import DroneStatus, TelemetryBatch, Watermark
+
+PLATFORM_IDENTITY = "kestrel-cloud"
+MAX_PAYLOAD_BYTES = 128_000
+"""AWS IoT Core's limit on one publish."""
+_ROOT = "kestrel/v1/drones"
+
+
+class Direction(StrEnum):
+    """Who publishes."""
+
+    UP = "up"
+    DOWN = "down"
+
+
+class Topic(NamedTuple):
+    """One row of the table."""
+
+    name: str
+    schema: type[BaseModel]
+    direction: Direction
+    qos: int
+    retain: bool
+    rate: str
+    purpose: str
+
+    @property
+    def template(self) -> str:
+        """Return the topic with ``{drone_id}`` in place."""
+        return f"{_ROOT}/{{drone_id}}/{self.name}"
+
+    def of(self, drone_id: str) -> str:
+        """Return this topic for one drone."""
+        return f"{_ROOT}/{drone_id}/{self.name}"
+
+    def any_drone(self) -> str:
+        """Return the subscription that matches every drone."""
+        return f"{_ROOT}/+/{self.name}"
+
+
+TELEMETRY = Topic(
+    "telemetry", TelemetryBatch, Direction.UP, 1, False, "10 Hz sampled, 1-10 batches/s", "position, attitude, battery"
+)
+ACKS = Topic("acks", AckBatch, Direction.UP, 1, False, "3 per command", "what became of each command")
+EVENTS = Topic("events", EventBatch, Direction.UP, 1, False, "on change", "states, waypoints, segments, safety")
+STATUS = Topic("status", DroneStatus, Direction.UP, 1, True, "on connect; last will", "presence")
+COMMANDS = Topic("commands", SignedCommand, Direction.DOWN, 1, False, "on demand", "signed instructions")
+WATERMARKS = Topic("watermarks", Watermark, Direction.DOWN, 1, False, "<= 1 Hz per stream", "what is committed")
+VERIFIED = Topic("verified", SegmentVerified, Direction.DOWN, 1, False, "1 per segment", "what may be deleted")
+
+TOPICS: tuple[Topic, ...] = (TELEMETRY, ACKS, EVENTS, STATUS, COMMANDS, WATERMARKS, VERIFIED)
+
+
+def parse_topic(topic: str) -> tuple[str, Topic]:
+    """Return (drone id, row) of a concrete topic.
+
+    Raises:
+        InvalidInput: No row matches.
+
+    """
+    head, _, name = topic.rpartition("/")
+    root, _, drone_id = head.rpartition("/")
+    row = next((t for t in TOPICS if t.name == name), None)
+    if root != _ROOT or row is None or not drone_id:
+        raise InvalidInput(f"No message is defined for topic {topic!r}.", hint="See docs/topics.md.", field="topic")
+    return drone_id, row
+
+
+def decode(topic: str, payload: bytes) -> tuple[str, BaseModel]:
+    """Return (drone id, message) of a publish; the message's own drone id must match the topic's.
+
+    Raises:
+        TooLarge: Over ``MAX_PAYLOAD_BYTES``.
+        InvalidInput: Unknown topic, malformed JSON, a field out of range, or another drone's id inside.
+
+    """
+    drone_id, row = parse_topic(topic)
+    if len(payload) > MAX_PAYLOAD_BYTES:
+        raise TooLarge(
+            f"{topic}: payload of {len(payload)} bytes is over {MAX_PAYLOAD_BYTES}.",
+            hint="Send less per message or store the rest in S3.",
+        )
+    try:
+        message = row.schema.model_validate_json(payload)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False)[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise InvalidInput(f"{topic}: {field or 'payload'}: {first['msg']}.", field=field or None) from error
+    inside = getattr(message, "drone_id", drone_id)
+    if inside != drone_id:
+        raise InvalidInput(f"{topic} carries a message of drone {inside!r}.", field="drone_id")
+    return drone_id, message

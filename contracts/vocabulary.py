@@ -1,0 +1,133 @@
+"""The field's words as enumerations."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class AssetKind(StrEnum):
+    """What is inspected."""
+
+    WIND_TURBINE = "wind_turbine"
+    POWER_LINE = "power_line"
+    TELECOM_TOWER = "telecom_tower"
+    PIPELINE = "pipeline"
+
+
+class Blade(StrEnum):
+    """A rotor's blades; B and C follow A clockwise, seen from upwind."""
+
+    A = "A"
+    B = "B"
+    C = "C"
+
+
+class BladeSide(StrEnum):
+    """The four strips of a blade: leading edge, trailing edge, pressure side, suction side."""
+
+    LE = "LE"
+    TE = "TE"
+    PS = "PS"
+    SS = "SS"
+
+
+class DefectKind(StrEnum):
+    """What can be wrong with a surface. The order is the detector's class order: append only."""
+
+    CRACK = "crack"
+    LEADING_EDGE_EROSION = "leading_edge_erosion"
+    LIGHTNING_BURN = "lightning_burn"
+    CORROSION = "corrosion"
+    MISSING_COATING = "missing_coating"
+    DELAMINATION = "delamination"
+    DAMAGE = "damage"
+    """Unspecified damage: the label of real data sets that do not say which kind."""
+
+
+class FindingStatus(StrEnum):
+    """Where a finding stands."""
+
+    OPEN = "open"
+    CONFIRMED = "confirmed"
+    REJECTED = "rejected"
+    REPAIRED = "repaired"
+
+
+class Verdict(StrEnum):
+    """What a person says of a finding."""
+
+    CONFIRM = "confirm"
+    REJECT = "reject"
+    REGRADE = "regrade"
+
+
+class FlightState(StrEnum):
+    """A flight's life, as the cloud knows it."""
+
+    PLANNED = "planned"
+    APPROVED = "approved"
+    FLYING = "flying"
+    PAUSED = "paused"
+    RETURNING = "returning"
+    LANDED = "landed"
+    COMPLETE = "complete"
+    """Landed, and every recorded segment is stored and analysed."""
+    ABORTED = "aborted"
+
+
+class AircraftState(StrEnum):
+    """What the aircraft is doing, as the edge agent knows it."""
+
+    DISCONNECTED = "disconnected"
+    """The autopilot is silent."""
+    ON_GROUND = "on_ground"
+    TAKING_OFF = "taking_off"
+    HOLDING = "holding"
+    ON_ROUTE = "on_route"
+    PAUSED = "paused"
+    RETURNING = "returning"
+    LANDING = "landing"
+
+
+class CommandKind(StrEnum):
+    """What an operator may ask of a drone."""
+
+    TAKE_OFF = "take_off"
+    BEGIN_FLIGHT = "begin_flight"
+    PAUSE = "pause"
+    RESUME = "resume"
+    RETURN_HOME = "return_home"
+    LAND = "land"
+
+
+class CommandState(StrEnum):
+    """A command's life. ``expired`` is not final: a late result still reconciles."""
+
+    ACCEPTED = "accepted"
+    SENT = "sent"
+    ACKED = "acked"
+    EXECUTING = "executing"
+    DONE = "done"
+    REJECTED = "rejected"
+    FAILED = "failed"
+    EXPIRED = "expired"
+
+
+class MediaState(StrEnum):
+    """A segment's life in the cloud."""
+
+    STORED = "stored"
+    QUEUED = "queued"
+    ANALYSED = "analysed"
+    FAILED = "failed"
+
+
+class Role(StrEnum):
+    """What a person or program may do."""
+
+    VIEWER = "viewer"
+    OPERATOR = "operator"
+    ANALYST = "analyst"
+    REVIEWER = "reviewer"
+    ADMIN = "admin"
+    INTEGRATION = "integration"

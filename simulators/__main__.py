@@ -1,0 +1,74 @@
+"""`kestrel-sim`: the world outside Kestrel's code, one verb per simulated thing.
+
+Each verb imports its simulator when it runs, so that no verb needs the others' dependencies.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
+
+
+@app.command()
+def scene(
+    out: Annotated[Path, typer.Option(help="Folder for scene.json and truth.json.")],
+    seed: Annotated[int, typer.Option(help="Same seed, same world.")] = 1,
+    inspection: Annotated[int, typer.Option(min=1, help="Which inspection: defects grow from one to the next.")] = 1,
+    json: Json = False,
+) -> None:
+    """Write a wind farm and the truth about its planted defects."""
+    from simulators import world
+
+    world.scene_verb(out, seed, inspection, as_json=json)
+
+
+@app.command()
+def dataset(
+    out: Annotated[Path, typer.Option(help="Folder of the YOLO data set to write.")],
+    images: Annotated[int, typer.Option(min=1, help="Tiles to write.")] = 1800,
+    seed: Annotated[int, typer.Option(help="Same seed, same tiles.")] = 7,
+    tile: Annotated[int, typer.Option(min=64, max=1280, help="Tile width and height in pixels.")] = 320,
+    json: Json = False,
+) -> None:
+    """Write labelled training tiles of rendered blades."""
+    from simulators import dataset as made
+
+    made.dataset_verb(out, images, seed, tile, as_json=json)
+
+
+@app.command()
+def camera(
+    scene: Annotated[Path, typer.Option(help="scene.json of `kestrel-sim scene`.")],
+    pose_log: Annotated[Path, typer.Option(help="Pose log the autopilot simulator appends to.")],
+    state_dir: Annotated[Path, typer.Option(help="The camera's memory card.")],
+    inspection: Annotated[int, typer.Option(min=1)] = 1,
+    listen: Annotated[str, typer.Option(help="HOST:PORT of the camera's HTTP service.")] = "127.0.0.1:8554",
+    fps: Annotated[int, typer.Option(min=1, max=60)] = 12,
+    json: Json = False,
+) -> None:
+    """Film what the simulated drone sees; serve it as a network camera would."""
+    from simulators import camera as filmed
+
+    filmed.camera_verb(scene, pose_log, state_dir, inspection, listen, fps, as_json=json)
+
+
+@app.command()
+def autopilot() -> None:
+    """Fly the simulated drone."""
+    raise typer.Exit(2)
+
+
+@app.command()
+def sap() -> None:
+    """Serve the simulated SAP maintenance-notification service."""
+    raise typer.Exit(2)
+
+
+if __name__ == "__main__":
+    app()
