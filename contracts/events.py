@@ -8,7 +8,6 @@ from pydantic import AwareDatetime, Field
 
 from contracts.geo import Frozen
 from contracts.ids import AssetId, BootId, DroneId, FindingId, FlightId, SegmentId, Sha256
-from contracts.optics import CameraIntrinsics
 from contracts.turbine import TurbineGeometry
 from contracts.vocabulary import AircraftState
 
@@ -96,26 +95,3 @@ class WorkflowTask(Frozen):
     token: str
     execution: str = Field(default="", max_length=200)
     input: dict[str, object]
-
-
-class SceneAsset(Frozen):
-    """An asset as a simulated scene describes it; ``kestrel demo`` registers these through the API."""
-
-    asset_id: AssetId
-    name: str
-    functional_location: str
-    geometry: TurbineGeometry
-
-
-class Scene(Frozen):
-    """What a simulated scene tells the platform: never the truth about defects."""
-
-    site_id: str
-    site_name: str
-    seed: int
-    inspection: int
-    assets: tuple[SceneAsset, ...]
-    home_lat_deg: float
-    home_lon_deg: float
-    home_alt_m: float
-    camera: CameraIntrinsics
