@@ -1,0 +1,137 @@
+"""Trains the detector from scratch on rendered tiles and cuttings of real photos (needs the ``train`` extra)."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+from pydantic import Field
+
+from contracts.errors import InvalidInput
+from contracts.geo import Frozen
+from vision.datasets import Assembled, Assembly, RealSet
+from vision.offline import load_ultralytics
+
+DEFAULT_SPEC = Path(__file__).with_name("training.yaml")
+
+
+class TrainingSpec(Frozen):
+    """The choices of ``training.yaml``."""
+
+    network: str
+    tile_px: int = Field(ge=64, le=1280, multiple_of=32)
+    batch: int = Field(ge=1)
+    optimizer: str
+    lr0: float = Field(gt=0)
+    lrf: float = Field(gt=0, le=1)
+    warmup_epochs: float = Field(ge=0)
+    weight_decay: float = Field(ge=0)
+    box: float
+    cls: float
+    dfl: float
+    augment: dict[str, float]
+    validation_share: float = Field(gt=0, lt=0.5)
+    real: tuple[RealSet, ...]
+
+
+class Run(NamedTuple):
+    """One training run, as the command line asks for it."""
+
+    rendered: tuple[Path, ...]
+    real: Path | None
+    out: Path
+    epochs: int
+    seed: int
+    start_from: Path | None = None
+    """A checkpoint of ours to continue from; None starts from random weights."""
+    threads: int = 2
+    hours: float | None = None
+    """Ends the run after this long, the schedule fitted to it, whatever ``epochs`` says."""
+
+
+def read_spec(path: Path = DEFAULT_SPEC) -> TrainingSpec:
+    """Return the training choices of a YAML file."""
+    return TrainingSpec.model_validate(yaml.safe_load(path.read_text()))
+
+
+def assemble(spec: TrainingSpec, run: Run) -> Assembled:
+    """Build the training folder ``<out>/data`` anew."""
+    folder = run.out / "data"
+    shutil.rmtree(folder, ignore_errors=True)
+    assembly = Assembly(folder, tile_px=spec.tile_px, validation_share=spec.validation_share, seed=run.seed)
+    for root in run.rendered:
+        assembly.add_rendered(root)
+    for real_set in spec.real if run.real else ():
+        assembly.add_real(Path(run.real or ""), real_set)
+    return assembly.finish()
+
+
+def train(spec: TrainingSpec, run: Run) -> Path:
+    """Train and return the folder that holds ``best.pt`` and ``run.json``.
+
+    Raises:
+        InvalidInput: A dataset or the checkpoint to start from is missing.
+
+    """
+    if run.start_from is not None and not run.start_from.exists():
+        raise InvalidInput(f"No checkpoint at {run.start_from}.", hint="Leave out --from to start anew.", field="from")
+    assembled = assemble(spec, run)
+    ultralytics = load_ultralytics()
+    model = ultralytics.YOLO(str(run.start_from) if run.start_from else f"{spec.network}.yaml")
+    _keep_threads(model, run.threads)
+    model.train(data=str(assembled.data_yaml), **_arguments(spec, run))
+    weights = run.out / "weights"
+    record = {
+        "spec": spec.model_dump(mode="json"),
+        "images": assembled.counts,
+        "seed": run.seed,
+        "epochs": run.epochs,
+        "hours": run.hours,
+        "started_from": run.start_from.name if run.start_from else "random weights",
+    }
+    (weights / "run.json").write_text(json.dumps(record, indent=2))
+    return weights
+
+
+def _arguments(spec: TrainingSpec, run: Run) -> dict[str, Any]:
+    """Return what ultralytics is told: small batches, each of them a step; nothing that needs a network."""
+    return {
+        "imgsz": spec.tile_px,
+        "epochs": run.epochs,
+        "time": run.hours,
+        "seed": run.seed,
+        "batch": spec.batch,
+        "nbs": spec.batch,
+        "optimizer": spec.optimizer,
+        "lr0": spec.lr0,
+        "lrf": spec.lrf,
+        "cos_lr": True,
+        "warmup_epochs": spec.warmup_epochs,
+        "warmup_bias_lr": 0.0,
+        "weight_decay": spec.weight_decay,
+        "box": spec.box,
+        "cls": spec.cls,
+        "dfl": spec.dfl,
+        **spec.augment,
+        "amp": False,
+        "plots": False,
+        "workers": 0,
+        "cache": "ram",
+        "patience": 0,
+        "deterministic": False,
+        "channels_last": True,
+        "project": str(run.out.resolve().parent),
+        "name": run.out.name,
+        "exist_ok": True,
+        "save": True,
+    }
+
+
+def _keep_threads(model: Any, threads: int) -> None:
+    """Hold the thread count: ultralytics raises it to every core when it picks the device."""
+    import torch
+
+    model.add_callback("on_train_start", lambda _: torch.set_num_threads(threads))
