@@ -1,0 +1,75 @@
+"""The composition root: the only place in the cloud where backends meet the code that uses them."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import secrets
+
+from fastapi import FastAPI
+
+from cloud import problems
+from cloud.db import Database
+from cloud.middleware import BodyLimit, Envelope
+from cloud.services import Services
+from cloud.settings import Settings
+from cloud.signing import Signer
+from cloud.tokens import Issuer, Verifier, external_keys
+
+ROUTERS = (
+    "cloud.api.auth",
+    "cloud.api.health",
+    "cloud.api.assets",
+    "cloud.api.drones",
+    "cloud.api.routes",
+    "cloud.api.flights",
+    "cloud.api.commands",
+    "cloud.api.telemetry",
+    "cloud.api.media",
+    "cloud.api.findings",
+    "cloud.api.tickets",
+    "cloud.api.assistant",
+    "cloud.web.pages",
+    "cloud.web.fragments",
+    "cloud.web.live",
+)
+"""Modules with a ``router``; the order is the order of the OpenAPI document."""
+
+
+def build_services(settings: Settings) -> Services:
+    """Connect backends to the services."""
+    from cloud.backends.objects import S3Objects  # noqa: PLC0415
+    from cloud.backends.queues import SqsQueues  # noqa: PLC0415
+    from cloud.backends.routes import DynamoRoutes  # noqa: PLC0415
+
+    key_file = settings.issuer_key_file
+    issuer = Issuer.from_file(key_file, settings.issuer, settings.audience) if key_file else None
+    keys = external_keys(settings.jwks_url) if settings.jwks_url else issuer
+    signing = settings.command_signing_key_file
+    return Services(
+        settings=settings,
+        database=Database(settings.database_url.get_secret_value()),
+        objects=S3Objects(settings.bucket),
+        routes=DynamoRoutes(),
+        queues=SqsQueues(),
+        workflows=None,
+        sap=None,
+        language_model=None,
+        signer=Signer.from_file(signing, settings.command_key_id) if signing else None,
+        issuer=issuer,
+        verifier=Verifier(keys, settings.issuer, settings.audience),
+        session_key=settings.session_key_file.read_bytes() if settings.session_key_file else secrets.token_bytes(32),
+    )
+
+
+def create_app(settings: Settings, services: Services | None = None) -> FastAPI:
+    """Return the HTTP application. Tests pass their own services."""
+    app = FastAPI(title="Kestrel", version="0.1.0", docs_url=None, redoc_url=None, openapi_url="/v1/openapi.json")
+    app.state.services = services or build_services(settings)
+    problems.install(app)
+    for name in ROUTERS:
+        if importlib.util.find_spec(name) is not None:
+            app.include_router(importlib.import_module(name).router)
+    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
+    app.add_middleware(Envelope)
+    return app

@@ -1,0 +1,180 @@
+"""Flights: planned, approved, flown, complete. A flight is also the inspection it makes."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from cloud import audit, fleet
+from cloud.db import notify
+from cloud.tables import DroneEventRow, Flight, Media, Plan
+from contracts.errors import Conflict, NotFound
+from contracts.events import DroneEvent, DroneEventKind
+from contracts.ids import mint
+from contracts.vocabulary import AircraftState, FlightState, MediaState
+
+_OVER = frozenset({FlightState.LANDED, FlightState.COMPLETE, FlightState.ABORTED})
+_SEEN_AS = {
+    AircraftState.ON_ROUTE: FlightState.FLYING,
+    AircraftState.PAUSED: FlightState.PAUSED,
+    AircraftState.RETURNING: FlightState.RETURNING,
+    AircraftState.LANDING: FlightState.RETURNING,
+}
+_SETTLED = (MediaState.ANALYSED.value, MediaState.FAILED.value)
+
+
+def flight(session: Session, flight_id: str, *, lock: bool = False) -> Flight:
+    """Return a flight.
+
+    Raises:
+        NotFound: No such flight.
+
+    """
+    row = session.get(Flight, flight_id, with_for_update=lock or None)
+    if row is None:
+        raise NotFound(f"No flight {flight_id!r}.", hint="List flights with GET /v1/flights.")
+    return row
+
+
+def create(session: Session, *, plan_id: str, version: int, drone_id: str, by: str) -> Flight:
+    """Plan a flight of a plan version by a drone.
+
+    Raises:
+        NotFound: No such plan version or drone.
+
+    """
+    plan = session.get(Plan, (plan_id, version))
+    if plan is None:
+        raise NotFound(f"No plan {plan_id!r} version {version}.", hint="List plans with GET /v1/plans.")
+    fleet.drone(session, drone_id)
+    row = Flight(
+        flight_id=mint("flt"),
+        asset_id=plan.asset_id,
+        drone_id=drone_id,
+        plan_id=plan_id,
+        plan_version=version,
+        route_hash=plan.content_hash,
+        state=FlightState.PLANNED.value,
+        created_by=by,
+    )
+    session.add(row)
+    session.flush()
+    session.refresh(row)
+    audit.record(session, by, "flight.create", row.flight_id, after={"plan_id": plan_id, "version": version})
+    notify(session, "flight", row.flight_id)
+    return row
+
+
+def approve(session: Session, flight_id: str, by: str) -> Flight:
+    """Let a planned flight fly.
+
+    Raises:
+        NotFound: No such flight.
+        Conflict: Not planned any more, or a check of its plan blocks it; the message is that check's sentence.
+
+    """
+    row = flight(session, flight_id, lock=True)
+    if row.state == FlightState.APPROVED.value:
+        return row
+    if row.state != FlightState.PLANNED.value:
+        raise Conflict(f"The flight {flight_id} is {row.state}.", hint="Only a planned flight can be approved.")
+    plan = session.get_one(Plan, (row.plan_id, row.plan_version))
+    blocked = next((check for check in plan.checks if check["verdict"] == "block"), None)
+    if blocked is not None:
+        raise Conflict(f"The plan is blocked: {blocked['sentence']}", hint=blocked["mend"], field=blocked["name"])
+    row.approved_by, row.approved_at = by, datetime.now(UTC)
+    _move(session, row, FlightState.APPROVED)
+    audit.record(session, by, "flight.approve", flight_id, before={"state": "planned"}, after={"state": "approved"})
+    return row
+
+
+def abort(session: Session, flight_id: str, by: str) -> Flight:
+    """Give up a flight that has not taken off.
+
+    Raises:
+        NotFound: No such flight.
+        Conflict: It is in the air or over.
+
+    """
+    row = flight(session, flight_id, lock=True)
+    if row.state not in (FlightState.PLANNED.value, FlightState.APPROVED.value, FlightState.ABORTED.value):
+        raise Conflict(f"The flight {flight_id} is {row.state}.", hint="Send return_home to a drone in the air.")
+    audit.record(session, by, "flight.abort", flight_id, before={"state": row.state}, after={"state": "aborted"})
+    _move(session, row, FlightState.ABORTED)
+    return row
+
+
+def on_drone_event(session: Session, drone_id: str, event: DroneEvent) -> None:
+    """Apply what a drone reported about its flight. Repeats and late reports change nothing."""
+    if event.flight_id is None:
+        return
+    row = session.get(Flight, event.flight_id, with_for_update=True)
+    if row is None or row.drone_id != drone_id:
+        return
+    match event.kind:
+        case DroneEventKind.FLIGHT_STARTED:
+            row.started_at = row.started_at or event.at
+            if row.state == FlightState.APPROVED.value:
+                _move(session, row, FlightState.FLYING)
+        case DroneEventKind.STATE_CHANGED:
+            _on_state(session, row, event)
+        case DroneEventKind.WAYPOINT_REACHED:
+            if event.waypoint is not None and event.waypoint > (row.waypoint if row.waypoint is not None else -1):
+                row.waypoint = event.waypoint
+                notify(session, "flight", row.flight_id)
+        case DroneEventKind.FLIGHT_ENDED:
+            _land(session, row, event)
+        case _:
+            pass
+
+
+def _on_state(session: Session, row: Flight, event: DroneEvent) -> None:
+    state = _SEEN_AS.get(event.state) if event.state else None
+    if state is None or FlightState(row.state) in _OVER or row.started_at is None or _is_stale(session, row, event):
+        return
+    _move(session, row, state)
+
+
+def _is_stale(session: Session, row: Flight, event: DroneEvent) -> bool:
+    """Return whether a later state of this flight is already known (messages may overtake each other)."""
+    later = select(func.count()).where(
+        DroneEventRow.drone_id == row.drone_id,
+        DroneEventRow.flight_id == row.flight_id,
+        DroneEventRow.kind == DroneEventKind.STATE_CHANGED.value,
+        DroneEventRow.at > event.at,
+    )
+    return bool(session.scalar(later))
+
+
+def _land(session: Session, row: Flight, event: DroneEvent) -> None:
+    row.landed_at = row.landed_at or event.at
+    if event.expected_segments is not None:
+        row.expected_segments = event.expected_segments
+    if FlightState(row.state) not in _OVER:
+        _move(session, row, FlightState.LANDED)
+    try_complete(session, row.flight_id)
+
+
+def try_complete(session: Session, flight_id: str) -> bool:
+    """Complete a landed flight whose every expected segment is analysed or failed; returns whether it is complete."""
+    row = session.get(Flight, flight_id, with_for_update=True)
+    if row is None or row.state == FlightState.COMPLETE.value:
+        return row is not None
+    if row.state != FlightState.LANDED.value or row.expected_segments is None:
+        return False
+    settled = session.scalar(
+        select(func.count()).select_from(Media).where(Media.flight_id == flight_id, Media.state.in_(_SETTLED))
+    )
+    if (settled or 0) < row.expected_segments:
+        return False
+    row.completed_at = datetime.now(UTC)
+    _move(session, row, FlightState.COMPLETE)
+    return True
+
+
+def _move(session: Session, row: Flight, state: FlightState) -> None:
+    if row.state != state.value:
+        row.state = state.value
+        notify(session, "flight", row.flight_id)

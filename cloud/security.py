@@ -1,0 +1,93 @@
+"""Who is asking and what they may do: bearer tokens for programs, signed cookies for browsers."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from fastapi import Depends, Request
+
+from cloud import sessions, users
+from cloud.requests import services
+from contracts.errors import Forbidden, NotAuthenticated
+from contracts.vocabulary import Role
+
+SESSION_COOKIE = "kestrel_session"
+CSRF_HEADER = "X-Kestrel-CSRF"
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+@dataclass(frozen=True)
+class Principal:
+    """An authenticated person or program."""
+
+    username: str
+    roles: frozenset[Role]
+    via: Literal["token", "session"]
+
+    def may(self, *roles: Role) -> bool:
+        """Return whether one of ``roles`` is held; an admin holds all."""
+        return Role.ADMIN in self.roles or not self.roles.isdisjoint(roles)
+
+
+def authenticate(request: Request) -> Principal:
+    """Return who asks.
+
+    Raises:
+        NotAuthenticated: No token and no session, or one that is forged, expired or for another audience.
+        Forbidden: A session's unsafe request without its CSRF token.
+
+    """
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        claims = services(request).verifier.verify(token.strip())
+        return Principal(claims.subject, claims.roles, "token")
+    return _from_session(request)
+
+
+def _from_session(request: Request) -> Principal:
+    cookie = request.cookies.get(SESSION_COOKIE)
+    if not cookie:
+        raise NotAuthenticated("This needs an access token or a session.", hint="Sign in, or send a bearer token.")
+    built = services(request)
+    browser = sessions.read(built.session_key, cookie)
+    if request.method not in _SAFE_METHODS:
+        sent = request.headers.get(CSRF_HEADER, "")
+        if not hmac.compare_digest(sent.encode(), sessions.csrf(built.session_key, browser).encode()):
+            raise Forbidden(f"The {CSRF_HEADER} header is missing or wrong.", hint="Reload the page and try again.")
+    with built.database.session() as session:
+        return Principal(browser.username, users.roles_of(session, browser.username), "session")
+
+
+def csrf_token(request: Request) -> str:
+    """Return the CSRF token of this browser's session for the page's meta tag; empty without a session."""
+    cookie = request.cookies.get(SESSION_COOKIE)
+    if not cookie:
+        return ""
+    key = services(request).session_key
+    return sessions.csrf(key, sessions.read(key, cookie))
+
+
+def reader() -> Callable[[Request], Principal]:
+    """Return a dependency that lets any authenticated role pass."""
+    return authenticate
+
+
+def require(*roles: Role) -> Callable[[Principal], Principal]:
+    """Return a dependency that lets holders of one of ``roles`` (and admins) pass."""
+
+    def check(principal: Annotated[Principal, Depends(authenticate)]) -> Principal:
+        if not principal.may(*roles):
+            wanted = " or ".join(role.value for role in roles)
+            raise Forbidden(f"{principal.username} may not do this.", hint=f"It takes the role {wanted}.")
+        return principal
+
+    return check
+
+
+Reader = Annotated[Principal, Depends(authenticate)]
+Operator = Annotated[Principal, Depends(require(Role.OPERATOR))]
+Reviewer = Annotated[Principal, Depends(require(Role.ANALYST, Role.REVIEWER))]
+Admin = Annotated[Principal, Depends(require(Role.ADMIN))]

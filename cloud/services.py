@@ -1,0 +1,101 @@
+"""What the programs work with: backends behind Protocols, built once by the composition root."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
+
+from cloud.db import Database
+from cloud.settings import Settings
+from cloud.signing import Signer
+from cloud.tokens import Issuer, Verifier
+from cloud.users import LoginBackoff
+from contracts.routes import Route
+
+
+class ObjectInfo(NamedTuple):
+    """An object in the store. ``version`` is empty where the bucket has no versions."""
+
+    key: str
+    size_bytes: int
+    version: str
+
+
+class Objects(Protocol):
+    """Media in S3. A missing key raises NotFound, an unreachable store Unavailable."""
+
+    def get(self, key: str) -> bytes:
+        """Return the whole object."""
+
+    def put(self, key: str, body: bytes, content_type: str) -> ObjectInfo:
+        """Store an object; the same key again replaces it."""
+
+    def head(self, key: str) -> ObjectInfo:
+        """Return size and version."""
+
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        """Yield every object below a prefix, in key order."""
+
+    def presign_get(self, key: str, expires_s: int = 900) -> str:
+        """Return a link that reads the object for a while."""
+
+    def sha256_stream(self, key: str) -> str:
+        """Return the SHA-256 of the object's bytes, read in pieces."""
+
+    def read_range(self, key: str, first: int, last: int) -> bytes:
+        """Return bytes ``first``..``last`` (inclusive)."""
+
+
+class Routes(Protocol):
+    """Routes in DynamoDB: a cache of what the planner makes from a plan row."""
+
+    def put(self, route: Route) -> None:
+        """Store a route under (plan, version); again is harmless."""
+
+    def get(self, plan_id: str, version: int) -> Route | None:
+        """Return the route, or None when the table has lost it."""
+
+
+class Message(NamedTuple):
+    """A message received from a queue."""
+
+    id: str
+    body: str
+    receipt: str
+    receives: int
+
+
+class Queues(Protocol):
+    """SQS, by queue name. At least once: handlers may see a message again."""
+
+    def send(self, queue: str, body: str) -> None:
+        """Send one message."""
+
+    def receive(self, queue: str, max_messages: int = 10, wait_s: int = 0) -> list[Message]:
+        """Return messages, hidden from others until deleted or the visibility time ends."""
+
+    def delete(self, queue: str, receipt: str) -> None:
+        """Remove a handled message."""
+
+    def extend(self, queue: str, receipt: str, seconds: int) -> None:
+        """Hide a message for longer, from now."""
+
+
+@dataclass(frozen=True)
+class Services:
+    """Everything a request or a daemon step may use."""
+
+    settings: Settings
+    database: Database
+    objects: Objects
+    routes: Routes
+    queues: Queues
+    workflows: Any
+    sap: Any
+    language_model: Any
+    signer: Signer | None
+    issuer: Issuer | None
+    verifier: Verifier
+    session_key: bytes
+    backoff: LoginBackoff = field(default_factory=LoginBackoff)

@@ -1,0 +1,41 @@
+"""Settings of the cloud programs: read once from ``CLOUD_*`` in ``__main__``, then passed down."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from contracts import resources
+
+
+class Settings(BaseSettings):
+    """One frozen set for API, ingest, consume and reconcile."""
+
+    model_config = SettingsConfigDict(env_prefix="CLOUD_", frozen=True, extra="forbid")
+
+    database_url: SecretStr = Field(description="SQLAlchemy URL, postgresql+psycopg2://user:password@host:port/name")
+    mqtt_url: str = Field(default="", description="mqtts://host:port of the broker")
+    ca_file: Path | None = Field(default=None, description="certificate authority of the broker, PEM")
+    cert_file: Path | None = Field(default=None, description="the platform's client certificate, PEM")
+    key_file: Path | None = Field(default=None, description="the platform's client key, PEM")
+    aws_iot: bool = Field(default=False, description="keep AWS IoT quotas in the MQTT client")
+    shared_group: str = Field(default="", description="shared subscription group when several ingest processes run")
+    command_signing_key_file: Path | None = Field(default=None, description="Ed25519 private key, PEM")
+    command_key_id: str = Field(default="k1", description="name under which drones know the public key")
+    bucket: str = Field(default=resources.BUCKET, description="S3 bucket of all media")
+    host: str = Field(default="127.0.0.1", description="address the API listens on")
+    port: int = Field(default=8000, description="port the API listens on")
+    issuer: str = Field(default="http://127.0.0.1:8000/oidc", description="expected `iss` of access tokens")
+    audience: str = Field(default="kestrel", description="expected `aud` of access tokens")
+    issuer_key_file: Path | None = Field(default=None, description="private key of the built-in issuer, PEM (EC/RSA)")
+    jwks_url: str = Field(default="", description="key set of an external issuer; replaces the built-in one")
+    session_key_file: Path | None = Field(default=None, description="32+ random bytes that sign browser sessions")
+    sap_url: str = Field(default="", description="root of the SAP OData service")
+    sap_user: str = Field(default="", description="technical user in SAP")
+    sap_password: SecretStr = Field(default=SecretStr(""), description="its password")
+    bedrock_model_id: str = Field(default="", description="Bedrock model for the assistant; empty uses templates")
+    reconcile_every_s: float = Field(default=20.0, gt=0, description="pause between reconciliations")
+    policy_file: Path | None = Field(default=None, description="severity policy; default is the shipped one")
+    max_body_bytes: int = Field(default=262_144, gt=0, description="largest request body accepted")
