@@ -1,0 +1,97 @@
+"""A YOLO data set of rendered tiles: scenes are split, never tiles, so that validation sees new worlds."""
+
+from __future__ import annotations
+
+import json
+import random
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import typer
+import yaml
+
+from contracts.errors import InvalidInput
+from contracts.vocabulary import DefectKind
+from simulators.tiles import CLASS_OF, Label, TileMaker, contact_sheet
+
+TILES_PER_SCENE = 60
+_BACKGROUND_SHARE = 0.25
+_VAL_EVERY = 7
+_SHEET_TILES = 40
+
+
+def write_dataset(out: Path, images: int, seed: int, tile_px: int) -> dict[str, object]:
+    """Write ``images`` tiles and their labels under ``out``; return what was written.
+
+    Raises:
+        InvalidInput: ``out`` already holds a data set, or the tile width is odd.
+
+    """
+    _check(out, tile_px)
+    began = time.monotonic()
+    counts: dict[str, int] = dict.fromkeys((k.value for k in DefectKind), 0)
+    totals = {"train": 0, "val": 0, "background": 0}
+    shown = []
+    rng = random.Random(f"dataset/{seed}")  # noqa: S311 - a simulation, not a secret
+    maker: TileMaker | None = None
+    with typer.progressbar(range(images), label="tiles", file=sys.stderr) as bar:
+        for index in bar:
+            scene = index // TILES_PER_SCENE
+            if maker is None or index % TILES_PER_SCENE == 0:
+                maker = TileMaker(seed * 100_000 + scene, tile_px)
+            split = "val" if scene % _VAL_EVERY == _VAL_EVERY - 1 or (images <= TILES_PER_SCENE and index % 7 == 6) else "train"
+            made = maker.make(background=rng.random() < _BACKGROUND_SHARE)
+            _write(out, split, f"s{scene:04d}_{index:06d}", made.image, made.labels, tile_px)
+            totals[split] += 1
+            totals["background"] += not made.labels
+            for label in made.labels:
+                counts[label.kind.value] += 1
+            if index % max(1, images // _SHEET_TILES) == 0:
+                shown.append(made)
+    cv2.imwrite(str(out / "contact_sheet.png"), contact_sheet(shown, 8))
+    names = {index: kind.value for kind, index in CLASS_OF.items()}
+    listing = {"path": str(out.resolve()), "train": "images/train", "val": "images/val", "names": names}
+    (out / "data.yaml").write_text(yaml.safe_dump(listing, sort_keys=False), encoding="utf-8")
+    seconds = time.monotonic() - began
+    return {
+        "data": str(out / "data.yaml"),
+        **totals,
+        "labels": counts,
+        "seconds": round(seconds, 1),
+        "images_per_s": round(images / seconds, 1),
+    }
+
+
+def _check(out: Path, tile_px: int) -> None:
+    if (out / "data.yaml").exists():
+        raise InvalidInput(f"{out} already holds a data set.", hint="Name an empty folder.", field="out")
+    if tile_px % 2:
+        raise InvalidInput(f"A tile of {tile_px} px is odd.", hint="Use an even width.", field="tile")
+
+
+def _write(out: Path, split: str, name: str, image: object, labels: list[Label], tile_px: int) -> None:
+    for folder in ("images", "labels"):
+        (out / folder / split).mkdir(parents=True, exist_ok=True)
+    quality = [cv2.IMWRITE_JPEG_QUALITY, 95]
+    cv2.imwrite(str(out / "images" / split / f"{name}.jpg"), image, quality)  # type: ignore[call-overload]
+    lines = "".join(yolo_line(label, tile_px) + "\n" for label in labels)
+    (out / "labels" / split / f"{name}.txt").write_text(lines, encoding="utf-8")
+
+
+def yolo_line(label: Label, tile_px: int) -> str:
+    """Return ``class x y w h`` with centre and size as shares of the tile."""
+    x, y = (label.x0 + label.x1) / 2 / tile_px, (label.y0 + label.y1) / 2 / tile_px
+    w, h = (label.x1 - label.x0) / tile_px, (label.y1 - label.y0) / tile_px
+    return f"{CLASS_OF[label.kind]} {x:.6f} {y:.6f} {w:.6f} {h:.6f}"
+
+
+def dataset_verb(out: Path, images: int, seed: int, tile_px: int, *, as_json: bool) -> None:
+    """Write a data set and say what is in it."""
+    try:
+        said = write_dataset(out, images, seed, tile_px)
+    except InvalidInput as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from error
+    typer.echo(json.dumps(said) if as_json else "\n".join(f"{k}: {v}" for k, v in said.items()))

@@ -1,0 +1,245 @@
+"""The renderer: what a camera at a pose sees of the wind farm, uint8 BGR, numpy and OpenCV only."""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from contracts.geo import Enu, Pose
+from contracts.optics import CameraIntrinsics
+from contracts.turbine import Facet, SurfacePlace
+from contracts.vocabulary import Blade, BladeSide
+from simulators import structure
+from simulators.backdrop import Backdrop
+from simulators.defects import PlantedDefect
+from simulators.light import Light
+from simulators.noise import Image, rng_of
+from simulators.textures import CHUNK_M, PX_PER_M, BladeTextures
+from simulators.views import View, Window
+from simulators.world import Asset, Scene, Weather
+
+_FAR_M = 160.0
+_LIT_BYTES = 320 << 20
+_NOISE_PX = 512
+_LEVELS = 5
+
+
+class Shot(NamedTuple):
+    """How one frame is exposed."""
+
+    exposure: float = 1.0
+    shutter_s: float = 1 / 1000
+    velocity: Enu = Enu(0.0, 0.0, 0.0)
+    """Of the camera, metres per second."""
+    noise: float = 2.0
+    """Standard deviation of the sensor noise, grey levels."""
+    noise_seed: int = 0
+    weather: Weather | None = None
+    """In place of the scene's."""
+
+
+_PLAIN = Shot()
+
+
+class Renderer:
+    """Draws one asset of a scene close up and the farm's other turbines behind it."""
+
+    def __init__(
+        self, scene: Scene, asset: Asset, defects: list[PlantedDefect], *, clutter: bool = True
+    ) -> None:
+        self._scene, self._asset, self._geometry = scene, asset, asset.geometry
+        mine = [d for d in defects if d.asset_id == asset.asset_id]
+        self._textures = BladeTextures(scene.seed, asset.asset_id, asset.geometry, mine, clutter=clutter)
+        self._facets = {(b, s): asset.geometry.facet(b, s) for b in Blade for s in BladeSide}
+        self._backdrop = Backdrop(scene.seed, scene.weather)
+        self._lit: OrderedDict[tuple[Light, Blade, BladeSide, int, int], Image] = OrderedDict()
+        self._lights: dict[tuple[Weather, float], Light] = {}
+        self._lit_bytes = 0
+        noise = rng_of("noise").standard_normal((_NOISE_PX, _NOISE_PX, 3))
+        self._noise = (noise * 0.75 + noise.mean(axis=2, keepdims=True) * 0.9).astype(np.float32)
+        self._scaled_noise: dict[float, tuple[Image, Image]] = {}
+
+    def decal_places(self) -> list[SurfacePlace]:
+        """Return where things that are no defects sit on the blades."""
+        return self._textures.decal_places()
+
+    def frame(
+        self, pose: Pose, camera: CameraIntrinsics | None = None, shot: Shot = _PLAIN, window: Window | None = None
+    ) -> Image:
+        """Return the frame a camera at ``pose`` takes, or only a window of it."""
+        view = View(self._geometry, pose, camera or self._scene.camera, window)
+        light = self._light(shot)
+        image = self._backdrop.draw(view, shot.exposure)
+        self._draw_farm(image, view, light)
+        self._draw_turbine(image, view, light)
+        image = _blur(image, _smear_px(view, self._geometry.hub(), shot))
+        return self._grain(image, shot) if shot.noise > 0 else image
+
+    def _light(self, shot: Shot) -> Light:
+        key = (shot.weather or self._scene.weather, round(shot.exposure * 32) / 32)
+        if key not in self._lights:
+            self._lights[key] = Light(*key)
+        return self._lights[key]
+
+    def _draw_farm(self, image: Image, view: View, light: Light) -> None:
+        for other in self._scene.assets:
+            if other.asset_id == self._asset.asset_id:
+                continue
+            far = View(other.geometry, view.pose, view.camera, view.window)
+            pixels, depth = far.project(np.array([other.geometry.hub()]))
+            reach = view.camera.focal_px * (other.geometry.hub_height_m + 30) / max(1.0, float(depth[0]))
+            if depth[0] < _FAR_M or not -reach < pixels[0, 0] < far.width_px + reach:
+                continue
+            for part in (structure.tower(other.geometry, 16), structure.nacelle(other.geometry)):
+                structure.draw_faces(image, far, part, light)
+            structure.draw_faces(image, far, structure.rotor(other.geometry), light)
+
+    def _draw_turbine(self, image: Image, view: View, light: Light) -> None:
+        """Paint from back to front. Each body is convex; the order of bodies is that of their depth."""
+        geometry = self._geometry
+        upwind = view.eye.dot(geometry.axis()) > geometry.overhang_m
+        bodies = [structure.tower, structure.nacelle, structure.hub]
+        if upwind:
+            for body in bodies:
+                structure.draw_faces(image, view, body(geometry), light)
+        for blade in sorted(Blade, key=lambda b: -self._blade_distance(view, b)):
+            for side in BladeSide:
+                self._draw_side(image, view, light, blade, side)
+        if not upwind:
+            for body in reversed(bodies):
+                structure.draw_faces(image, view, body(geometry), light)
+
+    def _blade_distance(self, view: View, blade: Blade) -> float:
+        facet = self._facets[blade, BladeSide.PS]
+        along = facet.first_tip.minus(facet.first_root)
+        share = view.eye.minus(facet.first_root).dot(along) / along.dot(along)
+        nearest = facet.first_root.plus(along, min(1.0, max(0.0, share)))
+        return nearest.minus(view.eye).norm()
+
+    def _draw_side(self, image: Image, view: View, light: Light, blade: Blade, side: BladeSide) -> None:
+        facet = self._facets[blade, side]
+        if view.eye.minus(facet.first_root).dot(facet.normal) <= 0:
+            return
+        length = self._geometry.blade_length_m
+        matrix = view.surface_matrix(facet, length)
+        for index in range(math.ceil(length / CHUNK_M)):
+            start, end = index * CHUNK_M, min(length, (index + 1) * CHUNK_M)
+            self._draw_chunk(image, view, light, (blade, side, index), (start, end), matrix)
+
+    def _draw_chunk(
+        self,
+        image: Image,
+        view: View,
+        light: Light,
+        key: tuple[Blade, BladeSide, int],
+        span_m: tuple[float, float],
+        matrix: Image,
+    ) -> None:
+        blade, side, index = key
+        start, end = span_m
+        widths = [self._geometry.side_width_m(side, s) for s in (start, end)]
+        places = np.array([(start, 0, 1), (end, 0, 1), (end, widths[1], 1), (start, widths[0], 1)])
+        seen = places @ matrix.T
+        if seen[:, 2].min() < 0.3:
+            return
+        quad = seen[:, :2] / seen[:, 2:]
+        if not view.sees(quad):
+            return
+        low = np.maximum(np.floor(quad.min(axis=0)).astype(int), 0)
+        high = np.minimum(np.ceil(quad.max(axis=0)).astype(int) + 1, (view.width_px, view.height_px))
+        level = _level_for(quad, widths[0], end - start)
+        chunk = self._lit_chunk(light, blade, side, index, level)
+        scale = (2**level) / PX_PER_M
+        to_place = np.array([[scale, 0, start + 0.5 * scale], [0, scale, 0.5 * scale], [0, 0, 1]])
+        to_region = np.array([[1, 0, -low[0] - 0.5], [0, 1, -low[1] - 0.5], [0, 0, 1]])
+        size = (int(high[0] - low[0]), int(high[1] - low[1]))
+        warped = cv2.warpPerspective(
+            chunk, to_region @ matrix @ to_place, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        )
+        mask = np.zeros((size[1], size[0]), np.uint8)
+        shifted = ((quad - low - 0.5) * 16).round().astype(np.int32)
+        cv2.fillConvexPoly(mask, shifted, 255, cv2.LINE_8, shift=4)
+        region = image[low[1] : high[1], low[0] : high[0]]
+        cv2.copyTo(warped, mask, region)
+
+    def _lit_chunk(self, light: Light, blade: Blade, side: BladeSide, index: int, level: int) -> Image:
+        key = (light, blade, side, index, level)
+        found = self._lit.get(key)
+        if found is not None:
+            self._lit.move_to_end(key)
+            return found
+        chunk = self._textures.chunk(blade, side, index, level)
+        made = self._shade(chunk, light.profile(self._facets[blade, side], side), side, index)
+        self._lit[key] = made
+        self._lit_bytes += made.nbytes
+        while self._lit_bytes > _LIT_BYTES:
+            self._lit_bytes -= self._lit.popitem(last=False)[1].nbytes
+        return made
+
+    def _shade(self, chunk: Image, profile: Image, side: BladeSide, index: int) -> Image:
+        rows, columns = chunk.shape[:2]
+        widths = [self._geometry.side_width_m(side, index * CHUNK_M + k) for k in (0, CHUNK_M)]
+        share = np.linspace(0, 1, 65)[:, None] * widths[0] / np.linspace(widths[0], widths[1], 9)[None, :]
+        factor = np.interp(share, np.linspace(0, 1, len(profile)), profile).astype(np.float32)
+        wide = cv2.resize(factor, (columns, rows), interpolation=cv2.INTER_LINEAR)
+        return cv2.multiply(chunk, cv2.merge([wide, wide, wide]), dtype=cv2.CV_8U)
+
+    def _grain(self, image: Image, shot: Shot) -> Image:
+        brighter, darker = self._noise_for(round(shot.noise * 4) / 4, image.shape[:2])
+        roll = rng_of("grain", shot.noise_seed).integers(0, _NOISE_PX, 2)
+        rows, columns = image.shape[:2]
+        part = (slice(roll[0], roll[0] + rows), slice(roll[1], roll[1] + columns))
+        cv2.add(image, brighter[part], dst=image)
+        cv2.subtract(image, darker[part], dst=image)
+        return image
+
+    def _noise_for(self, sigma: float, shape: tuple[int, int]) -> tuple[Image, Image]:
+        """Return the positive and negative noise, wide enough for any shift within one tile."""
+        kept = self._scaled_noise.get(sigma)
+        if kept is None or kept[0].shape[0] < shape[0] + _NOISE_PX or kept[0].shape[1] < shape[1] + _NOISE_PX:
+            if len(self._scaled_noise) > 6:
+                self._scaled_noise.clear()
+            repeats = [-(-n // _NOISE_PX) + 1 for n in shape]
+            scaled = np.tile(np.round(self._noise * sigma), (*repeats, 1))
+            kept = (np.clip(scaled, 0, 60).astype(np.uint8), np.clip(-scaled, 0, 60).astype(np.uint8))
+            self._scaled_noise[sigma] = kept
+        return kept
+
+
+def _level_for(quad: Image, width_m: float, length_m: float) -> int:
+    """Return how often to halve a texture so that it has about one pixel per drawn pixel."""
+    area = 0.5 * abs(
+        (quad[2, 0] - quad[0, 0]) * (quad[3, 1] - quad[1, 1]) - (quad[3, 0] - quad[1, 0]) * (quad[2, 1] - quad[0, 1])
+    )
+    long_px = max(np.hypot(*(quad[1] - quad[0])), np.hypot(*(quad[2] - quad[1])) * length_m / max(width_m, 1e-3))
+    px_per_m = max(float(long_px) / length_m, math.sqrt(float(area) / (width_m * length_m)), 1e-3)
+    return int(min(_LEVELS, max(0, math.floor(math.log2(PX_PER_M / px_per_m) + 0.4))))
+
+
+def _smear_px(view: View, target: Enu, shot: Shot) -> tuple[float, float]:
+    """Return how far the picture moves over the shutter time, pixels right and down."""
+    depth = max(3.0, min(15.0, view.depth_of(target)))
+    reach = view.camera.focal_px * shot.shutter_s / depth
+    return -shot.velocity.dot(view.right) * reach, -shot.velocity.dot(view.down) * reach
+
+
+def _blur(image: Image, smear_px: tuple[float, float]) -> Image:
+    """Apply the lens (which also softens the polygons' stairs) and the motion, as one separable kernel."""
+    x, y = (_kernel(abs(s)) for s in smear_px)
+    return cv2.sepFilter2D(image, -1, x, y, borderType=cv2.BORDER_REPLICATE)
+
+
+def _kernel(smear_px: float) -> Image:
+    """Return a lens kernel convolved with a box of ``smear_px``, odd length, sum 1."""
+    lens = np.array([0.2, 0.6, 0.2])
+    if smear_px < 0.25:
+        return lens
+    half = math.ceil(smear_px / 2 + 0.5)
+    taps = np.arange(-half, half + 1)
+    box = np.clip(smear_px / 2 + 0.5 - np.abs(taps), 0, 1)
+    kernel: Image = np.convolve(lens, box / box.sum())
+    return kernel
