@@ -1,0 +1,1 @@
+"""The whole platform on one machine: processes, certificates, resources, and the program ``kestrel``."""

@@ -1,0 +1,204 @@
+"""``kestrel``: the whole platform on this machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+from pydantic import TypeAdapter
+from rich.console import Console
+from rich.table import Table
+
+from contracts.errors import NotFound, PlatformError
+from infra.local import resources, supervisor
+from infra.local.layout import DEFAULT_STATE_DIR
+from infra.local.log import report
+from infra.local.processes import Status
+from infra.local.stack import Stack
+
+app = typer.Typer(help="The whole platform on this machine.", no_args_is_help=True, pretty_exceptions_enable=False)
+StateDir = Annotated[Path, typer.Option("--state-dir", envvar="KESTREL_STATE_DIR", help="Where the instance lives.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+_STATUSES = TypeAdapter(list[Status])
+
+
+@app.command()
+def up(
+    state_dir: StateDir = DEFAULT_STATE_DIR,
+    only: Annotated[str, typer.Option(help="Comma-separated names to start instead of all.")] = "",
+    leave_out: Annotated[str, typer.Option("--no", help="Comma-separated names to leave out.")] = "",
+    foreground: Annotated[bool, typer.Option("--foreground", help="Stay; Ctrl+C stops everything.")] = False,
+    wait_s: Annotated[float, typer.Option(help="How long to wait for all to be ready; 0 returns at once.")] = 90.0,
+    as_json: Json = False,
+) -> None:
+    """Start everything, or join what already runs."""
+    stack = Stack(state_dir)
+    began = time.monotonic()
+    try:
+        names = _names(stack, only, leave_out)
+        rows = stack.up(names, wait_s=wait_s)
+    except PlatformError as error:
+        _fail(error)
+    if as_json:
+        _print_json({"page": stack.api_url, "ports": stack.ports, "processes": _dump(rows)})
+    else:
+        _print_statuses(rows)
+        if any(row.name == "api" for row in rows):
+            typer.echo(f"The page: {stack.api_url}/")
+        typer.echo(f"Up in {time.monotonic() - began:.1f} s. State: {stack.layout.state_dir}")
+    if foreground:
+        _stay(stack)
+
+
+@app.command()
+def down(state_dir: StateDir = DEFAULT_STATE_DIR, as_json: Json = False) -> None:
+    """Stop everything, in reverse order."""
+    stack = Stack(state_dir)
+    try:
+        if stack.layout.run.exists():
+            stack.down()
+    except PlatformError as error:
+        _fail(error)
+    if as_json:
+        _print_json({"stopped": True})
+
+
+@app.command()
+def status(state_dir: StateDir = DEFAULT_STATE_DIR, as_json: Json = False) -> None:
+    """Say how each process is; exit 1 when one is not well or nothing runs."""
+    rows = Stack(state_dir).status()
+    if as_json:
+        _print_json(_dump(rows))
+    elif rows:
+        _print_statuses(rows)
+    else:
+        typer.echo("Nothing runs. Start with `kestrel up`.")
+    raise typer.Exit(0 if rows and all(row.well for row in rows) else 1)
+
+
+@app.command()
+def logs(
+    name: str,
+    state_dir: StateDir = DEFAULT_STATE_DIR,
+    follow: Annotated[bool, typer.Option("-f", "--follow", help="Keep printing.")] = False,
+    lines: Annotated[int, typer.Option("-n", help="How many lines.")] = 40,
+) -> None:
+    """Print the end of a process's log."""
+    stack = Stack(state_dir)
+    try:
+        typer.echo(stack.tail(name, lines))
+    except NotFound as error:
+        _fail(error)
+    if follow:
+        _follow(stack.layout.log(name))
+
+
+@app.command("issue-drone")
+def issue_drone(drone_id: str, state_dir: StateDir = DEFAULT_STATE_DIR, as_json: Json = False) -> None:
+    """Issue (or show) a drone's certificate."""
+    stack = Stack(state_dir)
+    stack.layout.create()
+    try:
+        identity = stack.issue_drone(drone_id)
+    except PlatformError as error:
+        _fail(error)
+    paths = {key: str(value) for key, value in identity._asdict().items()}
+    if as_json:
+        _print_json(paths)
+    else:
+        typer.echo("\n".join(f"{key}: {value}" for key, value in paths.items()))
+
+
+@app.command(hidden=True)
+def supervise(
+    state_dir: StateDir = DEFAULT_STATE_DIR,
+    detach: Annotated[bool, typer.Option("--detach", help="Go on in the background.")] = False,
+) -> None:
+    """Run the supervisor itself (``kestrel up`` starts it in the background)."""
+    stack = Stack(state_dir)
+    stack.layout.create()
+    if detach and os.fork():
+        os._exit(0)
+    try:
+        with supervisor.locked(stack.layout):
+            report("supervisor_started", pid=os.getpid(), state_dir=stack.layout.state_dir)
+            supervisor.run(supervisor.Supervisor(stack.layout, stack.specs, report))
+            report("supervisor_stopped")
+    except PlatformError as error:
+        _fail(error)
+
+
+@app.command("keep-resources", hidden=True)
+def keep_resources(state_dir: StateDir = DEFAULT_STATE_DIR) -> None:
+    """Create the AWS resources, and again whenever the emulator forgot them."""
+    layout = Stack(state_dir).layout
+    keeper = resources.Keeper(layout.pid("emulator"), layout.ready("resources"), report)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    while True:
+        done = keeper.step()
+        time.sleep(1.0 if done is False else 0.25)
+
+
+def _names(stack: Stack, only: str, leave_out: str) -> list[str] | None:
+    if only:
+        return [name.strip() for name in only.split(",")]
+    if not leave_out:
+        return None
+    out = {name.strip() for name in leave_out.split(",")}
+    return [name for name in stack.want(None) if name not in out]
+
+
+def _stay(stack: Stack) -> None:
+    try:
+        while stack.status():
+            time.sleep(0.5)
+    except KeyboardInterrupt:
+        typer.echo("Stopping …")
+        stack.down()
+
+
+def _follow(path: Path) -> None:
+    position = path.stat().st_size
+    try:
+        while True:
+            size = path.stat().st_size
+            if size != position:
+                with path.open("rb") as file:
+                    file.seek(position if size > position else 0)
+                    sys.stdout.write(file.read().decode(errors="replace"))
+                    position = file.tell()
+                sys.stdout.flush()
+            time.sleep(0.2)
+    except KeyboardInterrupt:
+        return
+
+
+def _print_statuses(rows: list[Status]) -> None:
+    shown = Table("process", "state", "pid", "restarts", "last exit", box=None)
+    for row in rows:
+        colour = "green" if row.well else "yellow"
+        shown.add_row(row.name, f"[{colour}]{row.state}[/]", str(row.pid or ""), str(row.restarts), row.last_exit)
+    Console().print(shown)
+
+
+def _dump(rows: list[Status]) -> object:
+    return _STATUSES.dump_python(rows, mode="json")
+
+
+def _print_json(value: object) -> None:
+    typer.echo(json.dumps(value, indent=2))
+
+
+def _fail(error: PlatformError) -> NoReturn:
+    typer.echo(f"kestrel: {error}", err=True)
+    raise typer.Exit(75 if error.retryable else 1)
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,176 @@
+"""The process table: everything one instance runs, on one screen.
+
+Programs are started as processes with their own settings; nothing here imports them.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+from contracts import resources, topics
+from infra.local import broker, emulator
+from infra.local.certificates import COMMAND_KEY_ID, Identity, Keys
+from infra.local.instance import Instance
+from infra.local.layout import Layout
+from infra.local.postgres import Postgres, program
+from infra.local.processes import Probe, ProcessSpec
+
+AUDIENCE = "kestrel"
+SAP_USER = "kestrel"
+_INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "USER", "SSL_CERT_FILE", "OMP_NUM_THREADS")
+_TASK = Probe(kind="exit")
+
+
+def table(layout: Layout, instance: Instance) -> dict[str, ProcessSpec]:
+    """Return every process of an instance by name; ``sap`` runs only when asked for."""
+    ports, database = instance.ports, database_of(layout, instance)
+    state = {name: environment(layout, instance, name) for name in ("cloud", "vision", "workflows", "plain", "aws")}
+    stores = ("migrate", "resources")
+    here = ("-m", "infra.local")
+
+    def ready(name: str) -> Probe:
+        return Probe(kind="file", target=str(layout.ready(name)))
+
+    def tcp(name: str) -> Probe:
+        return Probe(kind="tcp", target=str(ports[name]))
+
+    def spec(name: str, *command: str, env: str, probe: Probe | None = None, needs: tuple[str, ...] = ()) -> ProcessSpec:
+        return ProcessSpec(name=name, command=command, env=state[env], probe=probe or Probe(), needs=needs)
+
+    health = Probe(kind="http", target=f"http://127.0.0.1:{ports['emulator']}{emulator.HEALTH_PATH}")
+    api_health = Probe(kind="http", target=f"http://127.0.0.1:{ports['api']}/healthz")
+    sap = ("--host", "127.0.0.1", "--port", str(ports["sap"]))
+    specs = (
+        _postgres(database, state["plain"]),
+        _mosquitto(layout, ports["mosquitto"], state["plain"]),
+        ProcessSpec(
+            name="emulator",
+            command=tuple(emulator.command()),
+            env=state["plain"] | emulator.environment(layout.of("emulator"), ports["emulator"]),
+            probe=health,
+        ),
+        spec("migrate", _entry("kestrel-cloud"), "migrate", env="cloud", probe=_TASK, needs=("postgres",)),
+        spec(
+            "resources",
+            *(sys.executable, *here, "keep-resources", "--state-dir", str(layout.state_dir)),
+            env="aws",
+            probe=ready("resources"),
+            needs=("emulator",),
+        ),
+        spec("api", _entry("kestrel-cloud"), "serve", env="cloud", probe=api_health, needs=stores),
+        spec("ingest", _entry("kestrel-cloud"), "ingest", env="cloud", needs=("migrate", "mosquitto")),
+        spec("consume", _entry("kestrel-cloud"), "consume", env="cloud", needs=stores),
+        spec("reconcile", _entry("kestrel-cloud"), "reconcile", env="cloud", needs=stores),
+        spec("vision", _entry("kestrel-vision"), "work", env="vision", needs=("resources",)),
+        spec("workflows", _entry("kestrel-workflows"), "work", env="workflows", needs=stores),
+        spec("sap", _entry("kestrel-sim"), "sap", *sap, env="plain", probe=tcp("sap")),
+    )
+    return {item.name: item for item in specs}
+
+
+def default_names(names: list[str]) -> list[str]:
+    """Return which of the table's names ``kestrel up`` starts unasked."""
+    return [name for name in names if name != "sap"]
+
+
+def database_of(layout: Layout, instance: Instance) -> Postgres:
+    """Return the instance's database server."""
+    return Postgres(layout.of("postgres"), layout.sockets(), instance.ports["postgres"], instance.database_password)
+
+
+def environment(layout: Layout, instance: Instance, program_name: str) -> dict[str, str]:
+    """Return the whole environment of a program: ``cloud``, ``vision``, ``workflows``, ``aws`` or ``plain``.
+
+    Little is inherited: a stray AWS profile of the user must never reach a real account.
+    """
+    plain = {key: os.environ[key] for key in _INHERITED if key in os.environ} | {"PYTHONUNBUFFERED": "1"}
+    aws = plain | emulator.client_environment(instance.ports["emulator"], instance.aws_secret)
+    match program_name:
+        case "plain":
+            return plain
+        case "aws":
+            return aws
+        case "vision":
+            state_dir = layout.of("vision")
+            return aws | {"VISION_BUCKET": resources.BUCKET, "VISION_STATE_DIR": str(state_dir)}
+        case "cloud" | "workflows":
+            return aws | _cloud(layout, instance)
+        case _:
+            raise KeyError(program_name)
+
+
+def drone_environment(layout: Layout, instance: Instance, drone_id: str, identity: Identity) -> dict[str, str]:
+    """Return a drone agent's environment, less its autopilot and camera."""
+    keys = Keys(layout.certificates)
+    aws = emulator.client_environment(instance.ports["emulator"], instance.aws_secret)
+    return (
+        environment(layout, instance, "plain")
+        | aws
+        | {
+            "EDGE_DRONE_ID": drone_id,
+            "EDGE_STATE_DIR": str(layout.drones / drone_id),
+            "EDGE_BUCKET": resources.BUCKET,
+            "EDGE_COMMAND_KEYS_DIR": str(keys.command_keys_dir),
+            "EDGE_AWS_IOT": "false",
+        }
+        | _mqtt("EDGE", instance, identity)
+    )
+
+
+def _cloud(layout: Layout, instance: Instance) -> dict[str, str]:
+    keys, ports = Keys(layout.certificates), instance.ports
+    api = f"http://127.0.0.1:{ports['api']}"
+    return {
+        "CLOUD_DATABASE_URL": database_of(layout, instance).url(),
+        "CLOUD_COMMAND_SIGNING_KEY_FILE": str(keys.command_signing_key_file),
+        "CLOUD_COMMAND_KEY_ID": COMMAND_KEY_ID,
+        "CLOUD_BUCKET": resources.BUCKET,
+        "CLOUD_HOST": "127.0.0.1",
+        "CLOUD_PORT": str(ports["api"]),
+        "CLOUD_ISSUER": f"{api}/oidc",
+        "CLOUD_AUDIENCE": AUDIENCE,
+        "CLOUD_ISSUER_KEY_FILE": str(keys.issuer_key_file),
+        "CLOUD_SESSION_KEY_FILE": str(keys.session_key_file),
+        "CLOUD_SAP_URL": f"http://127.0.0.1:{ports['sap']}",
+        "CLOUD_SAP_USER": SAP_USER,
+        "CLOUD_SAP_PASSWORD": instance.sap_password,
+    } | _mqtt("CLOUD", instance, keys.identity(topics.PLATFORM_IDENTITY))
+
+
+def _mqtt(prefix: str, instance: Instance, identity: Identity) -> dict[str, str]:
+    return {
+        f"{prefix}_MQTT_URL": f"mqtts://127.0.0.1:{instance.ports['mosquitto']}",
+        f"{prefix}_CA_FILE": str(identity.ca_file),
+        f"{prefix}_CERT_FILE": str(identity.cert_file),
+        f"{prefix}_KEY_FILE": str(identity.key_file),
+    }
+
+
+def _postgres(database: Postgres, env: dict[str, str]) -> ProcessSpec:
+    return ProcessSpec(
+        name="postgres",
+        command=tuple(database.command()),
+        env=env | {"LC_ALL": "C"},
+        probe=Probe(kind="command", target=f"{program('pg_isready')}\n-q\n-h\n127.0.0.1\n-p\n{database.port}"),
+        # SIGTERM would wait for clients for ever.
+        stop_signal=signal.SIGINT,
+        grace_s=20.0,
+    )
+
+
+def _mosquitto(layout: Layout, port: int, env: dict[str, str]) -> ProcessSpec:
+    server = broker.executable()
+    library_path = broker.library_path(server)
+    return ProcessSpec(
+        name="mosquitto",
+        command=(str(server), "-c", str(layout.of("mosquitto") / "mosquitto.conf")),
+        env=env | ({"LD_LIBRARY_PATH": library_path} if library_path else {}),
+        probe=Probe(kind="tcp", target=str(port)),
+    )
+
+
+def _entry(name: str) -> str:
+    return str(Path(sys.executable).with_name(name))
