@@ -312,12 +312,15 @@ class EvidenceRow(Base):
 
 
 class DetectionRow(Base):
-    """Which detections of which segment and model are in the findings already."""
+    """Which detections of which segment and model are in the findings already.
+
+    Without a finding: too weak alone (one frame, low confidence, grazing view); held until another one agrees.
+    """
 
     __tablename__ = "detections"
     detection_id: Mapped[str] = mapped_column(primary_key=True)
     segment_id: Mapped[str] = mapped_column(ForeignKey("media.segment_id"), index=True)
-    finding_id: Mapped[str] = mapped_column(ForeignKey("findings.finding_id"))
+    finding_id: Mapped[str | None] = mapped_column(ForeignKey("findings.finding_id"), index=True)
     kind: Mapped[str]
     confidence: Mapped[float]
     body: Mapped[dict[str, Any]]
