@@ -1,0 +1,102 @@
+"""Real services for any test that asks: Postgres, Mosquitto, MiniStack, moto, each on its own port and folder.
+
+They start when a test first asks and end with the session; a session run by several workers has one set per worker.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import boto3
+import pytest
+from moto.server import ThreadedMotoServer
+
+from infra.local import resources
+from tests.services import AwsServer, Broker, DatabaseServer, MiniStack, Moto
+
+
+@pytest.fixture(scope="session")
+def services_dir() -> Iterator[Path]:
+    """Yield a short folder: Unix sockets must fit into 107 bytes."""
+    with tempfile.TemporaryDirectory(prefix="kt", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+@pytest.fixture(scope="session")
+def postgres_server(services_dir: Path) -> Iterator[DatabaseServer]:
+    """Yield a running Postgres."""
+    with DatabaseServer(services_dir / "pg") as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def database_url(postgres_server: DatabaseServer) -> Iterator[str]:
+    """Yield the URL of a fresh, migrated database."""
+    with postgres_server.database(migrated=True) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def empty_database_url(postgres_server: DatabaseServer) -> Iterator[str]:
+    """Yield the URL of a fresh database without any table."""
+    with postgres_server.database(migrated=False) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def broker(services_dir: Path) -> Iterator[Broker]:
+    """Yield a running Mosquitto with mutual TLS and the generated rights."""
+    with Broker(services_dir / "mq") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def ministack(services_dir: Path) -> Iterator[MiniStack]:
+    """Yield a running MiniStack."""
+    with MiniStack(services_dir / "aws") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def moto() -> Iterator[Moto]:
+    """Yield a running moto server."""
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    try:
+        yield Moto(server.get_host_and_port()[1])
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="module")
+def aws_ministack(ministack: MiniStack) -> Iterator[MiniStack]:
+    """Yield MiniStack, emptied, with every declared resource; AWS_* variables lead to it."""
+    with _aws_variables(ministack):
+        yield ministack
+
+
+@pytest.fixture(scope="module", params=["ministack", "moto"])
+def aws(request: pytest.FixtureRequest) -> Iterator[AwsServer]:
+    """Yield each AWS stand-in in turn, emptied, with every declared resource; AWS_* variables lead to it."""
+    server: AwsServer = request.getfixturevalue(request.param)
+    with _aws_variables(server):
+        yield server
+
+
+@contextmanager
+def _aws_variables(server: AwsServer) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("AWS_")]:
+            patch.delenv(name)
+        for name, value in server.env.items():
+            patch.setenv(name, value)
+        patch.setattr(boto3, "DEFAULT_SESSION", None)
+        server.reset()
+        resources.ensure()
+        yield
