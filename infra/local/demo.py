@@ -16,7 +16,7 @@ from rich.console import Console
 
 from contracts.errors import Conflict, PlatformError, Unavailable
 from contracts.turbine import TurbineGeometry
-from infra.local import demo_report, scoring
+from infra.local import demo_report, errand, scoring
 from infra.local.demo_api import Api
 from infra.local.demo_drone import SimulatedDrone, scene_of
 from infra.local.files import write_private
@@ -118,7 +118,7 @@ def _seed_users(stack: Stack) -> dict[str, str]:
     ]
     file = stack.layout.state_dir / "users.json"
     write_private(file, json.dumps(people).encode())
-    stack.run_program("kestrel-cloud", "seed", "--file", str(file))
+    errand.run(stack, "cloud", "kestrel-cloud", "seed", "--file", str(file))
     return passwords
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from infra.local import errand
 from infra.local.processes import ProcessSpec
 from infra.local.scoring import Planted
 from infra.local.stack import Stack
@@ -13,7 +14,8 @@ from infra.local.stack import Stack
 def scene_of(stack: Stack, seed: int, inspection: int) -> tuple[dict[str, Any], list[Planted]]:
     """Make the simulated world; return what the platform is told and the truth it is not told."""
     folder = stack.layout.of("world")
-    stack.run_program("kestrel-sim", "scene", "--seed", str(seed), "--inspection", str(inspection), "--out", str(folder))
+    numbers = ("--seed", str(seed), "--inspection", str(inspection))
+    errand.run(stack, "plain", "kestrel-sim", "scene", *numbers, "--out", str(folder))
     truth = json.loads((folder / "truth.json").read_text())
     rows = truth["defects"] if isinstance(truth, dict) else truth
     return json.loads((folder / "scene.json").read_text()), [Planted.model_validate(row) for row in rows]
