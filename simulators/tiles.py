@@ -21,7 +21,7 @@ from simulators.truthboxes import Truth, TruthBox
 from simulators.views import Window
 
 CLASS_OF = {kind: index for index, kind in enumerate(DefectKind)}
-_AREA_COUNTS, _LENGTH_COUNTS, _AREA_IGNORED = 0.35, 1 / 3, 0.015
+_AREA_COUNTS, _LENGTH_COUNTS, _WIDTH_COUNTS, _AREA_IGNORED = 0.35, 1 / 3, 0.6, 0.015
 _MIN_SIDE_PX = 9.0
 _LIGHTS = 5
 
@@ -178,7 +178,8 @@ def _counts(box: TruthBox, factor: int) -> bool | None:
     if not box.visible:
         return None
     longest = max(box.x1 - box.x0, box.y1 - box.y0) / factor
-    if box.shown >= _AREA_COUNTS or box.length_shown >= _LENGTH_COUNTS:
+    lengthwise = box.length_shown >= _LENGTH_COUNTS and box.width_shown >= _WIDTH_COUNTS
+    if box.shown >= _AREA_COUNTS or lengthwise:
         return True if longest >= _MIN_SIDE_PX else None
     return False if box.shown < _AREA_IGNORED else None
 

@@ -33,6 +33,8 @@ class TruthBox(NamedTuple):
     """Share (0..1) of its outline's area inside the frame."""
     length_shown: float
     """Share (0..1) of its longer box side inside the frame."""
+    width_shown: float
+    """Share (0..1) of its shorter box side inside the frame."""
     incidence_deg: float
     visible: bool
     """Faces the camera, is not hidden and is not seen at more than 75 degrees."""
@@ -81,12 +83,12 @@ class Truth:
             return None
         (x0, y0), (x1, y1) = part[:, 0, :].min(axis=0), part[:, 0, :].max(axis=0)
         size = whole.max(axis=0) - whole.min(axis=0)
-        length_shown = float((x1 - x0) / size[0] if size[0] >= size[1] else (y1 - y0) / size[1])
+        shares = (float((x1 - x0) / size[0]), float((y1 - y0) / size[1]))
+        length_shown, width_shown = shares if size[0] >= size[1] else shares[::-1]
         incidence = math.degrees(math.acos(min(1.0, facing)))
         seen = incidence <= MAX_INCIDENCE_DEG and not hidden(self._geometry, view.eye, centre, defect.place)
-        return TruthBox(
-            defect, float(x0), float(y0), float(x1), float(y1), inside / area, length_shown, incidence, seen
-        )
+        corners = (float(x0), float(y0), float(x1), float(y1))
+        return TruthBox(defect, *corners, inside / area, length_shown, width_shown, incidence, seen)
 
 
 def hidden(geometry: TurbineGeometry, eye: Enu, point: Enu, place: SurfacePlace) -> bool:
