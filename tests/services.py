@@ -80,7 +80,11 @@ class DatabaseServer(Service):
         ready = f"{program('pg_isready')}\n-q\n-h\n127.0.0.1\n-p\n{self._server.port}"
         env = {"PATH": os.environ["PATH"], "LC_ALL": "C"}
         super().__init__(
-            self._server.command(), env, Probe(kind="command", target=ready), folder / "log", signal.SIGINT
+            [*self._server.command(), "-c", "fsync=off"],
+            env,
+            Probe(kind="command", target=ready),
+            folder / "log",
+            signal.SIGINT,
         )
 
     def __enter__(self) -> Self:

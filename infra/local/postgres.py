@@ -85,12 +85,9 @@ class Postgres(NamedTuple):
 
     def _initialise(self, password_file: Path) -> None:
         settings = [part for key, value in _SETTINGS.items() for part in ("-c", f"{key}={value}")]
-        self._run(
-            [str(program("initdb")), "-D", str(self.data), "-U", USER, f"--pwfile={password_file}"]
-            + ["--auth=scram-sha-256", "--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
-            + ["--locale=C", *settings],
-            "",
-        )
+        encoding = ["--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
+        access = ["-U", USER, f"--pwfile={password_file}", "--auth=scram-sha-256"]
+        self._run([str(program("initdb")), "-D", str(self.data), *access, *encoding, *settings], "")
         single = [str(program("postgres")), "--single", "-D", str(self.data), "postgres"]
         self._run(single, f"CREATE DATABASE {DATABASE};\n")
 

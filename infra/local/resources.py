@@ -10,7 +10,7 @@ import json
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import boto3
 from botocore.config import Config
@@ -20,12 +20,8 @@ from contracts import resources as names
 from contracts.errors import InvalidInput
 from infra.local.layout import REPOSITORY
 
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_s3 import S3Client
-    from mypy_boto3_sns import SNSClient
-    from mypy_boto3_sqs import SQSClient
-    from mypy_boto3_stepfunctions import SFNClient
+AwsClient = Any
+"""boto3 makes its clients' methods at run time."""
 
 DEFINITIONS = REPOSITORY / "workflows" / "definitions"
 _ROLE = "arn:aws:iam::000000000000:role/kestrel-workflows"
@@ -41,11 +37,11 @@ def ensure(definitions: Path = DEFINITIONS) -> list[str]:
         InvalidInput: A state machine's definition is not JSON.
 
     """
-    sqs: SQSClient = boto3.client("sqs", config=_CLIENT)
-    s3: S3Client = boto3.client("s3", config=_CLIENT)
-    dynamodb: DynamoDBClient = boto3.client("dynamodb", config=_CLIENT)
-    sns: SNSClient = boto3.client("sns", config=_CLIENT)
-    steps: SFNClient = boto3.client("stepfunctions", config=_CLIENT)
+    sqs = boto3.client("sqs", config=_CLIENT)
+    s3 = boto3.client("s3", config=_CLIENT)
+    dynamodb = boto3.client("dynamodb", config=_CLIENT)
+    sns = boto3.client("sns", config=_CLIENT)
+    steps = boto3.client("stepfunctions", config=_CLIENT)
     changed = [*_ensure_queues(sqs)]
     changed += _ensure_bucket(s3, _queue_arn(sqs, names.MEDIA_EVENTS_QUEUE))
     changed += _ensure_table(dynamodb)
@@ -56,7 +52,7 @@ def ensure(definitions: Path = DEFINITIONS) -> list[str]:
     return changed
 
 
-def _ensure_queues(sqs: SQSClient) -> Iterable[str]:
+def _ensure_queues(sqs: AwsClient) -> Iterable[str]:
     present = {url.rsplit("/", 1)[-1] for url in sqs.list_queues(QueueNamePrefix="kestrel-").get("QueueUrls", [])}
     for name in names.QUEUES:
         dead = name + names.DEAD_LETTER_SUFFIX
@@ -70,21 +66,21 @@ def _ensure_queues(sqs: SQSClient) -> Iterable[str]:
                 "MessageRetentionPeriod": str(_RETENTION_S),
                 "RedrivePolicy": json.dumps(redrive),
             }
-            sqs.create_queue(QueueName=name, Attributes=attributes)  # type: ignore[arg-type]
+            sqs.create_queue(QueueName=name, Attributes=attributes)
             yield name
 
 
-def _queue_arn(sqs: SQSClient, name: str) -> str:
+def _queue_arn(sqs: AwsClient, name: str) -> str:
     url = sqs.get_queue_url(QueueName=name)["QueueUrl"]
-    return sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    return str(sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"])
 
 
-def _ensure_bucket(s3: S3Client, queue_arn: str) -> Iterable[str]:
+def _ensure_bucket(s3: AwsClient, queue_arn: str) -> Iterable[str]:
     if names.BUCKET not in {bucket.get("Name") for bucket in s3.list_buckets().get("Buckets", [])}:
         region = s3.meta.region_name
         s3.create_bucket(
             Bucket=names.BUCKET,
-            CreateBucketConfiguration={"LocationConstraint": region},  # type: ignore[typeddict-item]
+            CreateBucketConfiguration={"LocationConstraint": region},
         )
         yield names.BUCKET
     if s3.get_bucket_versioning(Bucket=names.BUCKET).get("Status") != "Enabled":
@@ -96,12 +92,12 @@ def _ensure_bucket(s3: S3Client, queue_arn: str) -> Iterable[str]:
         rule = {"Id": "media-events", "QueueArn": queue_arn, "Events": ["s3:ObjectCreated:*"]}
         s3.put_bucket_notification_configuration(
             Bucket=names.BUCKET,
-            NotificationConfiguration={"QueueConfigurations": [rule | {"Filter": {"Key": {"FilterRules": rules}}}]},  # type: ignore[list-item]
+            NotificationConfiguration={"QueueConfigurations": [rule | {"Filter": {"Key": {"FilterRules": rules}}}]},
         )
         yield f"{names.BUCKET} notifications"
 
 
-def _ensure_table(dynamodb: DynamoDBClient) -> Iterable[str]:
+def _ensure_table(dynamodb: AwsClient) -> Iterable[str]:
     if names.ROUTES_TABLE in dynamodb.list_tables()["TableNames"]:
         return
     dynamodb.create_table(
@@ -119,7 +115,7 @@ def _ensure_table(dynamodb: DynamoDBClient) -> Iterable[str]:
     yield names.ROUTES_TABLE
 
 
-def _ensure_machines(steps: SFNClient, definitions: Path, values: dict[str, str]) -> Iterable[str]:
+def _ensure_machines(steps: AwsClient, definitions: Path, values: dict[str, str]) -> Iterable[str]:
     present = {row["name"]: row["stateMachineArn"] for row in steps.list_state_machines()["stateMachines"]}
     for name, file in names.STATE_MACHINES.items():
         path = definitions / file

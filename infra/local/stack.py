@@ -167,9 +167,8 @@ class Stack:
             extra.unlink()
         else:
             self.want([spec.name for spec in self.specs() if spec.name != name])
-        self._wait(
-            lambda: all(row.name != name for row in self.status()), timeout_s, f"{name} did not stop in {timeout_s:.0f} s."
-        )
+        gone = f"{name} did not stop in {timeout_s:.0f} s."
+        self._wait(lambda: all(row.name != name for row in self.status()), timeout_s, gone)
 
     def kill(self, name: str) -> int:
         """Kill a process with SIGKILL, as a crash would; return the pid it had.

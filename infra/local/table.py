@@ -22,6 +22,7 @@ AUDIENCE = "kestrel"
 SAP_USER = "kestrel"
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "USER", "SSL_CERT_FILE", "OMP_NUM_THREADS")
 _TASK = Probe(kind="exit")
+_ALIVE = Probe(kind="alive")
 
 
 def table(layout: Layout, instance: Instance) -> dict[str, ProcessSpec]:
@@ -37,8 +38,8 @@ def table(layout: Layout, instance: Instance) -> dict[str, ProcessSpec]:
     def tcp(name: str) -> Probe:
         return Probe(kind="tcp", target=str(ports[name]))
 
-    def spec(name: str, *command: str, env: str, probe: Probe | None = None, needs: tuple[str, ...] = ()) -> ProcessSpec:
-        return ProcessSpec(name=name, command=command, env=state[env], probe=probe or Probe(), needs=needs)
+    def spec(name: str, *command: str, env: str, probe: Probe = _ALIVE, needs: tuple[str, ...] = ()) -> ProcessSpec:
+        return ProcessSpec(name=name, command=command, env=state[env], probe=probe, needs=needs)
 
     health = Probe(kind="http", target=f"http://127.0.0.1:{ports['emulator']}{emulator.HEALTH_PATH}")
     api_health = Probe(kind="http", target=f"http://127.0.0.1:{ports['api']}/healthz")
