@@ -59,9 +59,36 @@ def camera(
 
 
 @app.command()
-def autopilot() -> None:
-    """Fly the simulated drone."""
-    raise typer.Exit(2)
+def autopilot(
+    home: Annotated[str, typer.Option(help="LAT,LON,ALT in degrees and metres above the ellipsoid.")],
+    pose_log: Annotated[Path, typer.Option(help="Where the true camera pose is appended, for the camera simulator.")],
+    state_file: Annotated[Path, typer.Option(help="Snapshot a restarted simulator resumes from.")],
+    connect: Annotated[str, typer.Option(help="udpout:HOST:PORT or tcpin:HOST:PORT.")] = "udpout:127.0.0.1:14550",
+    seed: Annotated[int, typer.Option(help="Same seed, same gusts and sensor errors.")] = 1,
+    wind_mps: Annotated[float, typer.Option(min=0, max=15)] = 6.0,
+    wind_from: Annotated[float, typer.Option(help="Degrees from north.")] = 250.0,
+    speedup: Annotated[float, typer.Option(min=0.1, max=50, help="Simulated seconds per second.")] = 1.0,
+    ready_s: Annotated[float, typer.Option(min=0, help="Seconds from a cold start until it can be armed.")] = 3.0,
+    geoid_m: Annotated[float, typer.Option(help="Height of mean sea level above the ellipsoid here.")] = 41.0,
+    battery_wh: Annotated[float, typer.Option(min=1)] = 550.0,
+    json: Json = False,
+) -> None:
+    """Fly the simulated drone: an ArduCopter-like autopilot on MAVLink 2."""
+    from simulators import autopilot as flown
+
+    world = flown.World(
+        home=flown.parse_home(home),
+        pose_log=pose_log,
+        state_file=state_file,
+        seed=seed,
+        wind_mps=wind_mps,
+        wind_from_deg=wind_from,
+        speedup=speedup,
+        ready_s=ready_s,
+        geoid_m=geoid_m,
+        battery_wh=battery_wh,
+    )
+    flown.autopilot_verb(world, connect, as_json=json)
 
 
 @app.command()

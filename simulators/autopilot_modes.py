@@ -1,0 +1,216 @@
+"""Modes, arming and failsafes: who decides what the position controller does."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pymavlink.dialects.v20 import ardupilotmega as mav
+
+from contracts.geo import Enu
+from simulators.autopilot_fence import Fence
+from simulators.autopilot_mission import Mission, Send
+from simulators.autopilot_params import CONTINUE_AUTO_ON_LINK_LOSS
+from simulators.autopilot_pilot import Pilot
+from simulators.autopilot_state import Phase, State
+from simulators.flight_air import Air
+
+STABILIZE, AUTO, GUIDED, LOITER, RTL, LAND, BRAKE = 0, 3, 4, 5, 6, 9, 17
+MODES: Final = {STABILIZE: "STABILIZE", AUTO: "AUTO", GUIDED: "GUIDED", LOITER: "LOITER"} | {
+    RTL: "RTL",
+    LAND: "LAND",
+    BRAKE: "BRAKE",
+}
+_NOT_ARMABLE: Final = frozenset({AUTO, RTL, LAND, BRAKE})
+_LOW, _CRITICAL = 1, 2
+
+
+class Commander:
+    """The autopilot's decisions. Texts and events go out through ``send``."""
+
+    def __init__(self, state: State, air: Air, send: Send, geoid_m: float) -> None:
+        self.state = state
+        self.pilot = Pilot(state, air)
+        self.mission = Mission(self.pilot, send, geoid_m)
+        self.fence = Fence(self.pilot)
+        self._send = send
+        self._watch = state.supervisor
+        self._link_seen_ms: int | None = None
+
+    def say(self, text: str, severity: int = mav.MAV_SEVERITY_INFO) -> None:
+        """Send a STATUSTEXT."""
+        self._send(mav.MAVLink_statustext_message(severity, text.encode("ascii")[:50]))
+
+    def not_ready(self) -> list[str]:
+        """Return the reasons that forbid arming, most important first."""
+        reasons = []
+        if self.state.t_ms < self.state.ready_at_ms:
+            reasons.append("Need Position Estimate")
+        if self._watch.battery_failsafe or self.state.battery.voltage_v < self.state.params["BATT_LOW_VOLT"]:
+            reasons.append("Battery 1 low voltage failsafe")
+        if self.fence.breach(self.state.position):
+            reasons.append("vehicle outside fence")
+        return reasons
+
+    def arm(self, *, force: bool) -> bool:
+        """Arm on the ground; say why not."""
+        if self._watch.armed:
+            return True
+        reasons = self.not_ready()
+        if self._watch.mode in _NOT_ARMABLE:
+            reasons.insert(0, f"{MODES[self._watch.mode]} mode is not armable")
+        if reasons and not force:
+            for reason in reasons:
+                self.say(f"Arm: {reason}", mav.MAV_SEVERITY_CRITICAL)
+            return False
+        self._watch.armed, self._watch.landed, self._watch.idle_since_ms = True, False, self.state.t_ms
+        self.say("Arming motors")
+        return True
+
+    def disarm(self, *, force: bool) -> bool:
+        """Disarm on the ground; in flight only by force, and then it falls."""
+        if not self.pilot.on_ground:
+            if not force:
+                return False
+            self.pilot.drop()
+        if self._watch.armed:
+            self.say("Disarming motors")
+        self._watch.armed = self.state.controls.recording = False
+        self.mission.reset()
+        return True
+
+    def set_mode(self, mode: int) -> bool:
+        """Change the flight mode; return whether it was taken."""
+        if mode not in MODES:
+            return False
+        if mode == self._watch.mode:
+            return True
+        if mode == AUTO:
+            return self._enter_auto()
+        self._watch.mode = mode
+        self.mission.stop()
+        if self.pilot.on_ground or self.pilot.phase is Phase.FALL:
+            return True
+        if mode == RTL:
+            self.pilot.return_home()
+        elif mode == LAND:
+            self.pilot.land()
+        else:
+            self.pilot.hold()
+        return True
+
+    def start_mission(self) -> bool:
+        """MISSION_START: without it the aircraft sits armed on the ground in AUTO."""
+        if not (self._may_leave_ground() and self.set_mode(AUTO)):
+            return False
+        if self._watch.armed and not self.mission.running:
+            self.mission.start()
+        return True
+
+    def take_off(self, height_m: float) -> bool:
+        """Take off in GUIDED, armed, from the ground."""
+        if not (self._watch.armed and self._watch.mode == GUIDED and self.pilot.on_ground and height_m > 0):
+            return False
+        self.pilot.take_off(height_m)
+        return True
+
+    def reposition(self, target: Enu, *, change_mode: bool) -> bool:
+        """Fly to a place in GUIDED; refused on the ground and outside the fence."""
+        if self.pilot.on_ground or self.fence.breach(target):
+            return False
+        if self._watch.mode != GUIDED and not (change_mode and self.set_mode(GUIDED)):
+            return False
+        self.pilot.fly_to(target)
+        return True
+
+    def pause(self, *, go_on: bool) -> bool:
+        """DO_PAUSE_CONTINUE: between waypoints in AUTO, or on a GUIDED leg."""
+        if self._watch.mode not in {AUTO, GUIDED} or self.pilot.phase is not Phase.LEG:
+            return False
+        self.state.controls.paused = not go_on
+        self._send(self.mission.current())
+        return True
+
+    def hear_station(self, system_id: int) -> None:
+        """Note a heartbeat; only the configured ground station's counts for link loss."""
+        if system_id == self.state.params["SYSID_MYGCS"]:
+            self._link_seen_ms, self._watch.link_lost = self.state.t_ms, False
+
+    def tick(self) -> None:
+        """Advance the aircraft by one tick and watch over it."""
+        was_flying = not self.pilot.on_ground
+        self.pilot.tick()
+        self.mission.tick()
+        if self.pilot.on_ground:
+            self._on_ground(just_landed=was_flying)
+        else:
+            self._watch.idle_since_ms = self.state.t_ms
+            self._check_battery()
+            self._check_fence()
+            self._check_link()
+
+    def _may_leave_ground(self) -> bool:
+        landed_armed = self._watch.armed and self.pilot.on_ground
+        if landed_armed and len(self.mission.items) > 1 and not self.mission.starts_with_take_off:
+            self.say("Auto: Missing Takeoff Cmd", mav.MAV_SEVERITY_CRITICAL)
+            return False
+        return True
+
+    def _enter_auto(self) -> bool:
+        if not self._may_leave_ground():
+            return False
+        self._watch.mode = AUTO
+        if not self.pilot.on_ground and not self.mission.running:
+            self.mission.start()
+        return True
+
+    def _on_ground(self, *, just_landed: bool) -> None:
+        idle_s = (self.state.t_ms - self._watch.idle_since_ms) / 1000
+        if just_landed:
+            self._watch.landed = True
+            self.say("Land complete")
+        if self._watch.armed and idle_s >= (1.0 if self._watch.landed else self.state.params["DISARM_DELAY"] + 1):
+            self.disarm(force=False)
+
+    def _check_battery(self) -> None:
+        params, volts = self.state.params, self.state.battery.voltage_v
+        if volts >= params["BATT_LOW_VOLT"]:
+            self._watch.low_since_ms = None
+            return
+        if self._watch.low_since_ms is None:
+            self._watch.low_since_ms = self.state.t_ms
+        if (self.state.t_ms - self._watch.low_since_ms) / 1000 < params["BATT_LOW_TIMER"]:
+            return
+        if volts < params["BATT_CRT_VOLT"] and self._watch.battery_failsafe < _CRITICAL:
+            self._fail_battery(_CRITICAL, "critical", int(params["BATT_FS_CRT_ACT"]))
+        elif self._watch.battery_failsafe < _LOW:
+            self._fail_battery(_LOW, "low", int(params["BATT_FS_LOW_ACT"]))
+
+    def _fail_battery(self, level: int, word: str, action: int) -> None:
+        self._watch.battery_failsafe = level
+        self.say(f"Battery 1 is {word} {self.state.battery.voltage_v:.2f}V", mav.MAV_SEVERITY_WARNING)
+        mode = {1: LAND, 2: RTL}.get(action)
+        if mode is not None and self._watch.mode != LAND:
+            self.set_mode(mode)
+
+    def _check_fence(self) -> None:
+        """A breach returns the aircraft once; commanding AUTO again while outside is obeyed, as in ArduCopter."""
+        breached = bool(self.fence.breach(self.state.position))
+        if breached and not self._watch.fence_breached:
+            self._watch.fence_breaches += 1
+            self._watch.fence_breach_ms = self.state.t_ms
+            self.say("Fence Breached", mav.MAV_SEVERITY_NOTICE)
+            if self.state.params["FENCE_ACTION"] == 1:
+                self.set_mode(RTL)
+        self._watch.fence_breached = breached
+
+    def _check_link(self) -> None:
+        params = self.state.params
+        if params["FS_GCS_ENABLE"] == 0 or self._link_seen_ms is None or self._watch.link_lost:
+            return
+        if (self.state.t_ms - self._link_seen_ms) / 1000 < params["FS_GCS_TIMEOUT"]:
+            return
+        self._watch.link_lost = True
+        self.say("GCS Failsafe", mav.MAV_SEVERITY_WARNING)
+        goes_on = self._watch.mode == AUTO and int(params["FS_OPTIONS"]) & CONTINUE_AUTO_ON_LINK_LOSS
+        if not goes_on and self._watch.mode not in {RTL, LAND}:
+            self.set_mode(RTL)

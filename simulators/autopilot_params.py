@@ -1,0 +1,42 @@
+"""Parameters the simulated autopilot knows, with ArduCopter's names; where ArduCopter's defaults matter, its values."""
+
+from __future__ import annotations
+
+from typing import Final
+
+DEFAULTS: Final[dict[str, float]] = {
+    "SYSID_THISMAV": 1,
+    "SYSID_MYGCS": 255,
+    "ARMING_CHECK": 1,
+    "DISARM_DELAY": 10,
+    "FS_GCS_ENABLE": 0,
+    "FS_GCS_TIMEOUT": 5,
+    "FS_OPTIONS": 16,
+    "FENCE_ENABLE": 0,
+    "FENCE_TYPE": 7,
+    "FENCE_ACTION": 1,
+    "FENCE_ALT_MAX": 100,
+    "FENCE_RADIUS": 300,
+    "RTL_ALT": 1500,
+    "RTL_LOIT_TIME": 1000,
+    "WPNAV_SPEED": 800,
+    "WPNAV_SPEED_UP": 300,
+    "WPNAV_SPEED_DN": 300,
+    "LAND_SPEED": 70,
+    "BATT_LOW_VOLT": 42.0,
+    "BATT_CRT_VOLT": 41.0,
+    "BATT_LOW_TIMER": 10,
+    "BATT_FS_LOW_ACT": 2,
+    "BATT_FS_CRT_ACT": 1,
+    "MIS_RESTART": 0,
+}
+"""Lengths ending in ``_ALT``/``_SPEED*`` are centimetres (per second) as in ArduCopter; fence lengths are metres."""
+
+CONTINUE_AUTO_ON_LINK_LOSS: Final = 2
+"""Bit 1 of ``FS_OPTIONS``."""
+
+
+def name_of(param_id: str | bytes) -> str:
+    """Return a parameter name as received: text or bytes, padded with zeros."""
+    text = param_id.decode("ascii", "replace") if isinstance(param_id, bytes) else param_id
+    return text.rstrip("\x00").strip()
