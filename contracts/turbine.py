@@ -136,17 +136,19 @@ class TurbineGeometry(Frozen):
         def corner(section: tuple[float, float], scale: float, along_m: float) -> Enu:
             return root.plus(span, along_m).plus(leading, section[0] * scale).plus(pressure, section[1] * scale)
 
-        corners = [corner(s, k, m) for s in (first, second) for k, m in ((1.0, 0.0), (self.taper, self.blade_length_m))]
+        tip = (self.taper, self.blade_length_m)
+        first_root, first_tip = corner(first, 1.0, 0.0), corner(first, *tip)
+        second_root, second_tip = corner(second, 1.0, 0.0), corner(second, *tip)
         outward = {
             BladeSide.PS: pressure,
             BladeSide.SS: pressure.times(-1),
             BladeSide.LE: leading,
             BladeSide.TE: leading.times(-1),
         }[side]
-        normal = corners[1].minus(corners[0]).cross(corners[2].minus(corners[0])).unit()
+        normal = first_tip.minus(first_root).cross(second_root.minus(first_root)).unit()
         if normal.dot(outward) < 0:
             normal = normal.times(-1)
-        return Facet(*corners, normal)
+        return Facet(first_root, first_tip, second_root, second_tip, normal)
 
     def surface_point(self, place: SurfacePlace) -> Enu:
         """Return where a place lies, metres east-north-up of the tower foot."""
