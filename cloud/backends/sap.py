@@ -1,0 +1,149 @@
+"""SAP plant maintenance over OData V2: API_MAINTNOTIFICATION, with its CSRF token and cookies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+
+from cloud.tickets import NotificationDraft, NotificationState
+from contracts.errors import SapRejected, SapUnavailable
+
+_SERVICE = "/sap/opu/odata/sap/API_MAINTNOTIFICATION"
+_SET = f"{_SERVICE}/MaintenanceNotification"
+_TOKEN = "x-csrf-token"  # noqa: S105 - the header's name
+_SHOWN = "MaintenanceNotification,NotifProcessingPhase,NotifProcessingPhaseDesc"
+
+
+class SapOData:
+    """One SAP system, one technical user. A session lives as long as the object; its token is renewed when it ends."""
+
+    def __init__(
+        self,
+        root_url: str,
+        user: str,
+        password: str,
+        *,
+        timeout_s: float = 10.0,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        self._root = root_url.rstrip("/")
+        self._user = user[:12]
+        self._http = httpx.Client(
+            base_url=self._root,
+            auth=httpx.BasicAuth(user, password) if user else None,
+            timeout=timeout_s,
+            headers={"accept": "application/json"},
+            transport=transport,
+        )
+        self._token = ""
+
+    def find(self, reference: str) -> NotificationState | None:
+        """Return the notification with our reference, None when there is none."""
+        quoted = reference.replace("'", "''")
+        query = {"$filter": f"MaintNotifExtReferenceNumber eq '{quoted}'", "$top": "1", "$format": "json"}
+        answer = self._sent("GET", _SET, params={**query, "$select": _SHOWN})
+        _check(answer)
+        rows = _body(answer).get("results", [])
+        return self._state(rows[0]) if rows else None
+
+    def create(self, draft: NotificationDraft) -> NotificationState:
+        """Create a notification; an expired token is fetched again once."""
+        fields = _fields(draft, self._user)
+        answer = self._posted(fields)
+        if answer.status_code == httpx.codes.FORBIDDEN and answer.headers.get(_TOKEN, "").lower() == "required":
+            self._token = ""
+            answer = self._posted(fields)
+        _check(answer)
+        return self._state(_body(answer))
+
+    def _posted(self, fields: Mapping[str, object]) -> httpx.Response:
+        if not self._token:
+            fetched = self._sent("GET", f"{_SERVICE}/", headers={_TOKEN: "Fetch"})
+            _check(fetched)
+            self._token = fetched.headers.get(_TOKEN, "")
+        return self._sent("POST", _SET, json=dict(fields), headers={_TOKEN: self._token})
+
+    def _sent(self, method: str, path: str, **more: Any) -> httpx.Response:
+        try:
+            return self._http.request(method, path, **more)
+        except httpx.HTTPError as error:
+            raise SapUnavailable(
+                f"SAP at {self._root} did not answer: {type(error).__name__} {error}.", hint="It will be asked again."
+            ) from error
+
+    def _state(self, row: Mapping[str, Any]) -> NotificationState:
+        number = str(row["MaintenanceNotification"])
+        return NotificationState(
+            number=number,
+            phase=str(row.get("NotifProcessingPhaseDesc") or row.get("NotifProcessingPhase") or ""),
+            url=f"{self._root}{_SET}('{number}')",
+        )
+
+
+def _fields(draft: NotificationDraft, user: str) -> dict[str, object]:
+    """Return a notification in SAP's names (reference: API_MAINTNOTIFICATION, OData V2)."""
+    fields: dict[str, object] = {
+        "NotificationType": draft.kind,
+        "NotificationText": draft.text,
+        "MaintNotifLongTextForEdit": draft.long_text,
+        "MaintPriority": draft.priority,
+        "TechnicalObject": draft.functional_location,
+        "TechObjIsEquipOrFuncnlLoc": "EAMS_FL",
+        "TechnicalObjectLabel": draft.functional_location,
+        "ReportedByUser": user,
+        "LocationDescription": draft.location,
+        "MaintenanceObjectIsDown": draft.is_down,
+        "MaintNotifExtReferenceNumber": draft.reference,
+        "MalfunctionStartDate": odata_date(draft.malfunction_at),
+        "MalfunctionStartTime": odata_time(draft.malfunction_at),
+    }
+    if draft.required_by is not None:
+        fields["RequiredEndDate"] = odata_date(draft.required_by)
+        fields["RequiredEndTime"] = odata_time(draft.required_by)
+    return fields
+
+
+def odata_date(moment: datetime) -> str:
+    """Return an OData V2 JSON date: midnight UTC in milliseconds, ``/Date(1763596800000)/``."""
+    day = moment.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    return f"/Date({round(day.timestamp() * 1000)})/"
+
+
+def odata_time(moment: datetime) -> str:
+    """Return an OData V2 time of day, ``PT16H41M38S``."""
+    return moment.astimezone(UTC).strftime("PT%HH%MM%SS")
+
+
+def _body(answer: httpx.Response) -> dict[str, Any]:
+    try:
+        body = answer.json()["d"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise SapUnavailable(
+            f"SAP answered {answer.status_code} without OData.", hint="Is CLOUD_SAP_URL the service's root?"
+        ) from error
+    if not isinstance(body, dict):
+        raise SapUnavailable(f"SAP answered {answer.status_code} with something unexpected under 'd'.")
+    return body
+
+
+def _check(answer: httpx.Response) -> None:
+    if answer.is_success:
+        return
+    said = _message(answer)
+    if answer.is_server_error or answer.status_code in (httpx.codes.TOO_MANY_REQUESTS, httpx.codes.REQUEST_TIMEOUT):
+        raise SapUnavailable(f"SAP answered {answer.status_code}: {said}.", hint="It will be asked again.")
+    raise SapRejected(
+        f"SAP refused the notification ({answer.status_code}): {said}.",
+        hint="Mend what SAP names, then resume the workflow.",
+    )
+
+
+def _message(answer: httpx.Response) -> str:
+    """Return SAP's own words from an OData error, or the start of the body."""
+    try:
+        return str(answer.json()["error"]["message"]["value"]).rstrip(".")
+    except (ValueError, KeyError, TypeError):
+        return answer.text[:200].strip() or "no reason given"

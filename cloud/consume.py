@@ -1,0 +1,243 @@
+"""From queues to rows: stored segments to vision jobs, detections to findings, critical findings to workflows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+from urllib.parse import unquote_plus
+
+from pydantic import BaseModel, ValidationError
+
+from cloud import dead_letters, executions, flights, grading, inspections, media
+from cloud.logbook import log, log_failure
+from cloud.services import Message, Services
+from contracts import media as keys
+from contracts import resources
+from contracts.errors import Conflict, CorruptMedia, InvalidInput, PlatformError, Unavailable
+from contracts.events import BatchReady
+from contracts.findings import DetectionBatch
+from contracts.ids import parse_segment_id
+from contracts.media import FlightMedia, SegmentManifest
+from contracts.vocabulary import MediaState
+
+_PERMANENT = (InvalidInput, Conflict, CorruptMedia)
+_WAIT_S = 2
+_HOLD_S = 60
+"""How long a message stays ours: a killed process delays it by no more."""
+_MAX_DELAY_S = 30
+
+Handler = Callable[[Services, str], None]
+_M = TypeVar("_M", bound=BaseModel)
+
+
+class Consumer:
+    """A daemon over one queue: handle, then delete; what cannot be handled is buried with its reason."""
+
+    def __init__(self, services: Services, queue: str, handler: Handler, *, wait_s: int = _WAIT_S) -> None:
+        self._services = services
+        self._queue = queue
+        self._handler = handler
+        self._wait_s = wait_s
+
+    def step(self) -> bool | None:
+        """Handle the next message; None when there is none, False when it must be tried again."""
+        messages = self._services.queues.receive(self._queue, 1, self._wait_s)
+        if not messages:
+            return None
+        message = messages[0]
+        self._services.queues.extend(self._queue, message.receipt, _HOLD_S)
+        try:
+            self._handler(self._services, message.body)
+        except _PERMANENT as error:
+            self._bury(message, error)
+        except Unavailable as error:
+            self._later(message, error)
+            return False
+        except Exception as error:  # noqa: BLE001 - a bug must not stop the queue; the message ends as a dead letter
+            if message.receives < resources.MAX_RECEIVES:
+                self._later(message, error)
+                return False
+            self._bury(message, error)
+        self._services.queues.delete(self._queue, message.receipt)
+        return True
+
+    def _later(self, message: Message, error: Exception) -> None:
+        delay_s = min(_MAX_DELAY_S, 2**message.receives)
+        if isinstance(error, PlatformError):
+            log("message_delayed", queue=self._queue, receives=message.receives, delay_s=delay_s, error=str(error))
+        else:
+            log_failure("message_failed", error, queue=self._queue, receives=message.receives)
+        self._services.queues.extend(self._queue, message.receipt, delay_s)
+
+    def _bury(self, message: Message, error: Exception) -> None:
+        reason = str(error) if isinstance(error, PlatformError) else f"{type(error).__name__}: {error}"
+        with self._services.database.session() as session:
+            dead_letters.bury(session, self._queue, _key_of(message.body), reason, message.body)
+
+
+def consumers(services: Services) -> list[Consumer]:
+    """Return the daemons of `kestrel-cloud consume`, to be stepped each in its own loop."""
+    return [
+        Consumer(services, resources.MEDIA_EVENTS_QUEUE, on_media_event),
+        Consumer(services, resources.DETECTIONS_QUEUE, on_detections),
+    ]
+
+
+class _S3Object(BaseModel):
+    key: str
+
+
+class _S3Entity(BaseModel):
+    object: _S3Object
+
+
+class _S3Record(BaseModel):
+    s3: _S3Entity
+
+
+class _S3Event(BaseModel):
+    Records: list[_S3Record]
+
+
+def event_keys(body: str) -> Iterator[str]:
+    """Yield the object keys of an S3 event notification; none for S3's own test event.
+
+    Raises:
+        InvalidInput: Not an S3 event.
+
+    """
+    try:
+        if json.loads(body).get("Event") == "s3:TestEvent":
+            return
+        event = _S3Event.model_validate_json(body)
+    except (ValueError, AttributeError) as error:
+        raise InvalidInput(f"Not an S3 event notification: {error}.") from error
+    for record in event.Records:
+        yield unquote_plus(record.s3.object.key)
+
+
+def event_for(key: str) -> str:
+    """Return the smallest S3 event that names a key, as :func:`event_keys` reads it."""
+    return _S3Event(Records=[_S3Record(s3=_S3Entity(object=_S3Object(key=key)))]).model_dump_json()
+
+
+def _key_of(body: str) -> str:
+    """Return what names a message among dead letters: its object's key where it has one."""
+    try:
+        found = next(event_keys(body), "")
+    except InvalidInput:
+        found = ""
+    if found:
+        return found[:400]
+    try:
+        return BatchReady.model_validate_json(body).batch_key or body[:200]
+    except ValidationError:
+        return body[:200]
+
+
+def on_media_event(services: Services, body: str) -> None:
+    """Handle an S3 event: every segment manifest or flight record it names."""
+    for key in event_keys(body):
+        on_stored_object(services, key)
+
+
+def on_stored_object(services: Services, key: str) -> None:
+    """Record what arrived under a key and send it on.
+
+    Raises:
+        InvalidInput: The key or the record in it is malformed, or they disagree.
+        NotFound: The object, its video or its flight is missing.
+        CorruptMedia: The video does not match its manifest.
+        Unavailable: A dependency does not answer.
+
+    """
+    parts = keys.parse_key(key)
+    if key == keys.flight_media_key(parts.drone_id, parts.flight_id):
+        record = _parsed(FlightMedia, services.objects.get(key), key)
+        if (record.drone_id, record.flight_id) != (parts.drone_id, parts.flight_id):
+            raise InvalidInput(f"{key} is the record of another flight.", field="key")
+        with services.database.session() as session:
+            media.record_flight_media(session, record)
+            flights.try_complete(session, record.flight_id)
+        return
+    manifest = _parsed(SegmentManifest, services.objects.get(key), key)
+    if keys.manifest_key(manifest.drone_id, manifest.flight_id, manifest.index) != key:
+        raise InvalidInput(f"{key} holds the manifest of {manifest.segment_id}.", field="key")
+    _on_segment(services, manifest)
+
+
+def _on_segment(services: Services, manifest: SegmentManifest) -> None:
+    video = services.objects.head(keys.video_key(manifest.drone_id, manifest.flight_id, manifest.index))
+    sha256 = services.objects.sha256_stream(video.key)
+    with services.database.session() as session:
+        row = media.record_segment(session, manifest, video.size_bytes, video.version, sha256)
+        waiting = row.state == MediaState.STORED.value
+        log("segment_stored", segment_id=manifest.segment_id, state=row.state, size_bytes=video.size_bytes)
+    media.check(row)
+    if waiting:
+        send_job(services, manifest.segment_id)
+
+
+def send_job(services: Services, segment_id: str) -> None:
+    """Ask vision to analyse a segment, then note that it was asked (in this order: a crash between asks again)."""
+    with services.database.session() as session:
+        job = media.job_of(session, segment_id)
+    services.queues.send(resources.VISION_JOBS_QUEUE, job.model_dump_json())
+    with services.database.session() as session:
+        media.mark_queued(session, segment_id)
+
+
+def on_detections(services: Services, body: str) -> None:
+    """Handle vision's answer for a segment, then start what it made necessary."""
+    ready = _parsed(BatchReady, body.encode(), "the message")
+    if ready.failed_reason:
+        with services.database.session() as session:
+            media.mark_failed(session, ready.segment_id, ready.failed_reason)
+            flights.try_complete(session, parse_segment_id(ready.segment_id)[0])
+        return
+    record(services, ready)
+    start_wanted(services)
+
+
+def record(services: Services, ready: BatchReady) -> inspections.RecordOutcome:
+    """Bring a stored batch into its inspection."""
+    batch = _parsed(DetectionBatch, services.objects.get(ready.batch_key), ready.batch_key)
+    if batch.segment_id != ready.segment_id:
+        raise InvalidInput(f"{ready.batch_key} is the batch of {batch.segment_id}.", field="batch_key")
+    policy = grading.load_policy(services.settings.policy_file)
+    with services.database.session() as session:
+        outcome = inspections.record_batch(session, batch, policy)
+        flights.try_complete(session, batch.flight_id)
+    log(
+        "segment_analysed",
+        segment_id=batch.segment_id,
+        detections=len(batch.detections),
+        findings=outcome.new_findings,
+        critical=outcome.critical,
+        held=outcome.held,
+    )
+    return outcome
+
+
+def start_wanted(services: Services) -> int:
+    """Start every wanted workflow run; returns how many. What cannot start now, the reconciler starts later."""
+    started = 0
+    try:
+        while True:
+            with services.database.session() as session:
+                if executions.start_next(session, services.workflows) is None:
+                    return started
+            started += 1
+    except Unavailable as error:
+        log("workflow_not_started", error=str(error))
+        return started
+
+
+def _parsed(model: type[_M], body: bytes, source: str) -> _M:
+    try:
+        return model.model_validate_json(body)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False)[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise InvalidInput(f"{source}: {field or 'body'}: {first['msg']}.", field=field or None) from error

@@ -1,0 +1,177 @@
+"""Runs of state machines: wanted in the transaction that makes them needed, started after it, ended by their handlers.
+
+Step Functions may forget (an emulator always does when killed); the rows here do not.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Protocol
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from cloud import audit
+from cloud.logbook import log
+from cloud.tables import Finding, WorkflowRun
+from contracts.errors import Conflict, NotFound
+from contracts.events import FindingCritical
+from contracts.resources import CRITICAL_FINDING_MACHINE
+
+WANTED, RUNNING, SUCCEEDED, FAILED = "wanted", "running", "succeeded", "failed"
+LOST = "ExecutionLost"
+MAX_RUNS = 10
+"""Automatic runs for one finding; a person may resume beyond."""
+
+
+class Machines(Protocol):
+    """Step Functions, as far as starting goes."""
+
+    def start(self, machine: str, name: str, body: str) -> str:
+        """Start an execution and return its ARN; one of that name that exists already is fine.
+
+        Raises:
+            Unavailable: The service does not answer, or has no such machine (yet).
+
+        """
+
+    def status(self, arn: str) -> str | None:
+        """Return RUNNING, SUCCEEDED, FAILED, TIMED_OUT or ABORTED; None when the service does not know it."""
+
+
+def want(
+    session: Session, finding_id: str, *, renew: bool = False, machine: str = CRITICAL_FINDING_MACHINE
+) -> WorkflowRun | None:
+    """Ask for a run for a finding; None when there is one already.
+
+    The first run is named after the finding, so that Step Functions itself refuses a second. ``renew`` asks for
+    another one where earlier runs ended well (a person's verdict may give them work again).
+    """
+    runs = session.scalars(select(WorkflowRun).where(WorkflowRun.finding_id == finding_id)).all()
+    if not runs:
+        return _add(session, finding_id, finding_id, machine)
+    return again(session, runs[0]) if renew and all(run.state == SUCCEEDED for run in runs) else None
+
+
+def again(session: Session, run: WorkflowRun) -> WorkflowRun:
+    """Ask for another run of what ``run`` was for, under the next free name ``<finding>-2``, ``-3``…"""
+    if run.finding_id is None:
+        raise Conflict(f"The run {run.execution_name} has no finding to run for.")
+    made = session.scalar(select(func.count()).where(WorkflowRun.finding_id == run.finding_id)) or 0
+    number = made + 1
+    while session.get(WorkflowRun, f"{run.finding_id}-{number}") is not None:
+        number += 1
+    return _add(session, f"{run.finding_id}-{number}", run.finding_id, run.machine)
+
+
+def _add(session: Session, name: str, finding_id: str, machine: str) -> WorkflowRun:
+    run = WorkflowRun(execution_name=name, machine=machine, finding_id=finding_id, state=WANTED)
+    session.add(run)
+    session.flush()
+    return run
+
+
+def start_next(session: Session, machines: Machines) -> str | None:
+    """Start one wanted run and return its name; None when nothing is wanted.
+
+    Raises:
+        Unavailable: Step Functions does not answer; the run stays wanted.
+
+    """
+    run = session.scalars(
+        select(WorkflowRun)
+        .where(WorkflowRun.state == WANTED)
+        .order_by(WorkflowRun.created_at)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+    ).first()
+    if run is None:
+        return None
+    finding = session.get(Finding, run.finding_id) if run.finding_id else None
+    if finding is None:
+        _end(run, FAILED, "NotFound", "The finding is gone; nothing is left to do.")
+        return run.execution_name
+    body = FindingCritical(
+        finding_id=finding.finding_id,
+        asset_id=finding.asset_id,
+        flight_id=finding.flight_id,
+        detected_at=finding.detected_at,
+    )
+    run.arn = machines.start(run.machine, run.execution_name, body.model_dump_json())
+    run.state, run.started_at, run.attempts = RUNNING, datetime.now(UTC), run.attempts + 1
+    log("workflow_started", execution=run.execution_name, finding_id=run.finding_id)
+    return run.execution_name
+
+
+def succeed(session: Session, execution_name: str) -> None:
+    """Note that a run reached its end; again is harmless, and so is a run that is unknown."""
+    run = session.get(WorkflowRun, execution_name, with_for_update=True)
+    if run is not None and run.state != SUCCEEDED:
+        _end(run, SUCCEEDED, "", "")
+        log("workflow_succeeded", execution=execution_name, finding_id=run.finding_id)
+
+
+def fail(session: Session, execution_name: str, error: str, hint: str) -> None:
+    """Note, for people to see and to resume, that a run failed; again is harmless."""
+    run = session.get(WorkflowRun, execution_name, with_for_update=True)
+    if run is not None and run.state not in (SUCCEEDED, FAILED):
+        _end(run, FAILED, error, hint)
+        log("workflow_failed", execution=execution_name, finding_id=run.finding_id, error=error)
+
+
+def _end(run: WorkflowRun, state: str, error: str, hint: str) -> None:
+    run.state, run.error, run.hint, run.ended_at = state, error, hint, datetime.now(UTC)
+
+
+def resume(session: Session, execution_name: str, *, by: str) -> WorkflowRun:
+    """Ask for another run after a failed one. What is done already is not done twice.
+
+    Raises:
+        NotFound: No such run.
+        Conflict: It has not failed, or a later run is under way or has succeeded.
+
+    """
+    run = session.get(WorkflowRun, execution_name, with_for_update=True)
+    if run is None:
+        raise NotFound(f"No workflow run {execution_name!r}.")
+    if run.state != FAILED:
+        raise Conflict(f"The run {execution_name} is {run.state}; only a failed one can be resumed.")
+    others = session.scalars(
+        select(WorkflowRun).where(
+            WorkflowRun.finding_id == run.finding_id, WorkflowRun.state.in_((WANTED, RUNNING, SUCCEEDED))
+        )
+    ).first()
+    if others is not None:
+        raise Conflict(
+            f"The run {others.execution_name} for the same finding is {others.state}.", hint="Nothing needs resuming."
+        )
+    made = again(session, run)
+    audit.record(session, by, "workflow_run.resume", execution_name, after={"execution_name": made.execution_name})
+    return made
+
+
+def mend(session: Session, machines: Machines, run_name: str, *, older_than_s: float) -> str | None:
+    """Look after one running run and return what was done: "lost", "gave_up", or None when all is well.
+
+    A run that Step Functions no longer knows, or that ended without its record, is marked and run again.
+
+    Raises:
+        Unavailable: Step Functions does not answer.
+
+    """
+    run = session.get(WorkflowRun, run_name, with_for_update=True)
+    if run is None or run.state != RUNNING or run.arn is None or run.started_at is None:
+        return None
+    if (datetime.now(UTC) - run.started_at).total_seconds() < older_than_s:
+        return None
+    status = machines.status(run.arn)
+    if status == "RUNNING":
+        return None
+    made = session.scalar(select(func.count()).where(WorkflowRun.finding_id == run.finding_id)) or 0
+    reason = "Step Functions does not know it any more" if status is None else f"It ended {status} without a record"
+    if made >= MAX_RUNS or run.finding_id is None:
+        _end(run, FAILED, LOST, f"{reason}; after {made} runs a person must look, then resume it.")
+        return "gave_up"
+    _end(run, FAILED, LOST, f"{reason}; it was run again.")
+    again(session, run)
+    return "lost"

@@ -1,0 +1,176 @@
+"""Severity from policy data: kind, size, place and view angle in, a grade that explains itself out.
+
+Pure. Detector confidence and language models have no say here.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import NamedTuple
+
+import yaml
+from pydantic import Field, ValidationError, model_validator
+
+from contracts.errors import InvalidInput
+from contracts.geo import Frozen
+from contracts.vocabulary import AssetKind, BladeSide, DefectKind
+
+_TOP_RANK = 5
+
+
+class Reaction(Frozen):
+    """What a rank asks for."""
+
+    letter: str = Field(pattern="^[a-e]$")
+    action: str = Field(min_length=1, max_length=200)
+    due_days: int | None = Field(ge=0)
+
+
+class Grade(Frozen):
+    """A rank and the smallest size it starts at."""
+
+    rank: int = Field(ge=1, le=_TOP_RANK)
+    from_mm: float = Field(ge=0)
+    review: str = Field(default="", max_length=200)
+
+
+class Raise(Frozen):
+    """One rank more at certain places."""
+
+    kinds: tuple[DefectKind, ...] = Field(min_length=1)
+    from_mm: float = Field(default=0, ge=0)
+    sides: tuple[BladeSide, ...] = tuple(BladeSide)
+    beyond_span_share: float = Field(default=0, ge=0, le=1)
+    because: str = Field(min_length=1, max_length=200)
+
+    def applies(self, defect: Measured, size_mm: float) -> bool:
+        """Return whether this raise holds for a defect."""
+        placed = defect.side is not None and defect.span_share is not None
+        return (
+            placed
+            and defect.kind in self.kinds
+            and size_mm >= self.from_mm
+            and defect.side in self.sides
+            and (defect.span_share or 0.0) >= self.beyond_span_share
+        )
+
+
+class Policy(Frozen):
+    """A whole severity policy, as its YAML file holds it."""
+
+    version: str = Field(min_length=1, max_length=60)
+    scheme: str = Field(min_length=1, max_length=20)
+    asset_kinds: tuple[AssetKind, ...] = Field(min_length=1)
+    sources: tuple[str, ...] = Field(min_length=1)
+    critical_rank: int = Field(ge=1, le=_TOP_RANK)
+    grazing_deg: float = Field(ge=0, le=90)
+    reactions: dict[int, Reaction]
+    grades: dict[DefectKind, tuple[Grade, ...]]
+    raises: tuple[Raise, ...] = ()
+
+    @model_validator(mode="after")
+    def _complete(self) -> Policy:
+        if set(self.reactions) != set(range(1, _TOP_RANK + 1)):
+            raise ValueError("reactions must be given for ranks 1 to 5")
+        if missing := set(DefectKind) - set(self.grades):
+            raise ValueError(f"no grades for {', '.join(sorted(missing))}")
+        for kind, grades in self.grades.items():
+            sizes, ranks = [g.from_mm for g in grades], [g.rank for g in grades]
+            if not sizes or sizes[0] != 0 or sizes != sorted(set(sizes)) or ranks != sorted(ranks):
+                raise ValueError(f"grades of {kind} must start at 0 mm and grow in size and rank")
+        return self
+
+
+class Measured(NamedTuple):
+    """What is known of a defect when it is graded. ``span_share``: distance to root over blade length."""
+
+    kind: DefectKind
+    length_mm: float
+    width_mm: float
+    size_sigma_mm: float
+    side: BladeSide | None
+    span_share: float | None
+    incidence_deg: float
+
+
+class Severity(NamedTuple):
+    """A grade. ``rank`` is 1 least to 5 most serious, whatever the scheme's own code."""
+
+    scheme: str
+    code: str
+    rank: int
+    reaction: str
+    action: str
+    due_days: int | None
+    reason: str
+    policy_version: str
+    critical: bool
+
+
+def grade(policy: Policy, defect: Measured) -> Severity:
+    """Return a defect's severity under a policy, with the numbers that led to it."""
+    size_mm = max(defect.length_mm, defect.width_mm)
+    step = [g for g in policy.grades[defect.kind] if size_mm >= g.from_mm][-1]
+    raised = next((r for r in policy.raises if r.applies(defect, size_mm)), None)
+    rank = min(_TOP_RANK, step.rank + 1) if raised else step.rank
+    reaction = policy.reactions[rank]
+    return Severity(
+        scheme=policy.scheme,
+        code=str(rank),
+        rank=rank,
+        reaction=reaction.letter,
+        action=reaction.action,
+        due_days=reaction.due_days,
+        reason=_reason(policy, defect, step, raised, rank),
+        policy_version=policy.version,
+        critical=rank >= policy.critical_rank,
+    )
+
+
+def _reason(policy: Policy, defect: Measured, step: Grade, raised: Raise | None, rank: int) -> str:
+    size = f"{defect.length_mm:.0f} x {defect.width_mm:.0f} mm (± {defect.size_sigma_mm:.0f} mm)"
+    name = defect.kind.value.replace("_", " ")
+    parts = [f"{name} of {size} reaches rank {step.rank} from {step.from_mm:.0f} mm"]
+    if raised:
+        parts.append(f"raised to {rank} because {raised.because}" if rank > step.rank else f"and {raised.because}")
+    if step.review:
+        parts.append(step.review)
+    if defect.incidence_deg > policy.grazing_deg:
+        parts.append(f"seen at {defect.incidence_deg:.0f} degrees only: the size is uncertain, a person must look")
+    sentence = "; ".join(parts)
+    return f"{sentence[0].upper()}{sentence[1:]} ({policy.version})."
+
+
+def parse_policy(text: str, source: str) -> Policy:
+    """Return the policy in a YAML text.
+
+    Raises:
+        InvalidInput: Not YAML, or a rule of the policy's shape is broken.
+
+    """
+    try:
+        return Policy.model_validate(yaml.safe_load(text))
+    except (yaml.YAMLError, ValidationError) as error:
+        raise InvalidInput(
+            f"Severity policy {source} is not valid: {error}.", hint="Compare it with cloud/policies/wind_gwo_v1.yaml."
+        ) from error
+
+
+def load_policy(file: Path | None = None) -> Policy:
+    """Return the policy of a file, or the shipped one.
+
+    Raises:
+        InvalidInput: The file does not hold a valid policy.
+        OSError: The file cannot be read.
+
+    """
+    return shipped_policy() if file is None else parse_policy(file.read_text(encoding="utf-8"), str(file))
+
+
+@cache
+def shipped_policy() -> Policy:
+    """Return the policy that comes with the program."""
+    name = "wind_gwo_v1.yaml"
+    return parse_policy(resources.files("cloud").joinpath("policies", name).read_text(encoding="utf-8"), name)

@@ -1,0 +1,378 @@
+"""What an inspection found: detections become findings, graded, one per physical defect, each step repeatable."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import delete, func, select, text, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from cloud import audit, executions, grading, linking
+from cloud.db import notify
+from cloud.logbook import log
+from cloud.merging import is_finding, merged, same_defect
+from cloud.tables import (
+    Asset,
+    Coverage,
+    DetectionRow,
+    EvidenceRow,
+    Finding,
+    Flight,
+    Media,
+    Notification,
+    Summary,
+    Ticket,
+    WorkflowRun,
+)
+from contracts.errors import InvalidInput, NotFound
+from contracts.findings import CoverageCell, Detection, DetectionBatch, ModelCard
+from contracts.ids import mint
+from contracts.turbine import TurbineGeometry
+from contracts.vocabulary import FindingStatus, MediaState, Verdict
+
+_CLOSED = (FindingStatus.REJECTED.value, FindingStatus.REPAIRED.value)
+
+
+@dataclass(frozen=True)
+class RecordOutcome:
+    """What recording a batch changed. ``held``: detections too weak to tell alone, kept until others agree."""
+
+    new_findings: list[str] = field(default_factory=list)
+    critical: list[str] = field(default_factory=list)
+    merged: list[str] = field(default_factory=list)
+    held: int = 0
+
+
+@dataclass
+class _Group:
+    """Detections of one defect, and the findings that held them until now."""
+
+    detections: list[Detection]
+    findings: list[str]
+    changed: bool = False
+
+
+def record_batch(session: Session, batch: DetectionBatch, policy: grading.Policy | None = None) -> RecordOutcome:
+    """Bring everything vision said of a segment into the inspection; the same batch again changes nothing.
+
+    Raises:
+        NotFound: The flight or the segment is unknown.
+        InvalidInput: The segment belongs to another flight or asset.
+
+    """
+    policy = policy or grading.shipped_policy()
+    flight = session.get(Flight, batch.flight_id, with_for_update=True)
+    media = session.get(Media, batch.segment_id, with_for_update=True)
+    if flight is None or media is None:
+        raise NotFound(f"Segment {batch.segment_id!r} of flight {batch.flight_id!r} is unknown.")
+    if (media.flight_id, media.asset_id) != (batch.flight_id, batch.asset_id):
+        raise InvalidInput(f"The batch of {batch.segment_id} names another flight or asset than its video.")
+    groups, held_before = _grouped(session, batch)
+    outcome = RecordOutcome(held=sum(1 for g in groups if not is_finding(g.detections)) - held_before)
+    geometry = _geometry(session, flight.asset_id)
+    for group in groups:
+        if group.changed:
+            _write(session, flight, batch, group, policy, geometry, outcome)
+    _cover(session, flight.flight_id, batch.coverage)
+    _analysed(session, media, batch)
+    return outcome
+
+
+def _grouped(session: Session, batch: DetectionBatch) -> tuple[list[_Group], int]:
+    """Return the flight's detections with the batch's new ones, grouped by defect; and how many were held."""
+    rows = session.execute(
+        select(DetectionRow.finding_id, DetectionRow.body)
+        .join(Media, Media.segment_id == DetectionRow.segment_id)
+        .where(Media.flight_id == batch.flight_id)
+        .order_by(DetectionRow.detection_id)
+    ).all()
+    groups: dict[str, _Group] = {}
+    known: set[str] = set()
+    for finding_id, body in rows:
+        detection = Detection.model_validate(body)
+        known.add(detection.detection_id)
+        group = groups.setdefault(finding_id or detection.detection_id, _Group([], [finding_id] if finding_id else []))
+        group.detections.append(detection)
+    held = sum(1 for g in groups.values() if not g.findings)
+    ticketed = _ticketed(session, batch.flight_id)
+    for detection in sorted(batch.detections, key=lambda d: d.detection_id):
+        if detection.detection_id not in known:
+            known.add(detection.detection_id)
+            _join(groups, detection, ticketed)
+            session.add(_detection_row(batch.segment_id, detection))
+    session.flush()
+    return list(groups.values()), held
+
+
+def _join(groups: dict[str, _Group], detection: Detection, ticketed: set[str]) -> None:
+    """Put a detection into its defect's group, joining groups that it ties together."""
+    touching = [key for key, g in groups.items() if any(same_defect(detection, other) for other in g.detections)]
+    # Two notifications in SAP cannot become one: of several ticketed findings only the first is joined.
+    keys = [k for k in touching if ticketed.isdisjoint(groups[k].findings)]
+    keys += [k for k in touching if k not in keys][:1]
+    whole = _Group([detection], [], changed=True)
+    for key in keys:
+        group = groups.pop(key)
+        whole.detections += group.detections
+        whole.findings += group.findings
+    groups[detection.detection_id] = whole
+
+
+def _write(
+    session: Session,
+    flight: Flight,
+    batch: DetectionBatch,
+    group: _Group,
+    policy: grading.Policy,
+    geometry: TurbineGeometry | None,
+    outcome: RecordOutcome,
+) -> None:
+    if not is_finding(group.detections):
+        return
+    finding = _survivor(session, group, outcome)
+    if finding is None:
+        finding = Finding(finding_id=mint("fnd"), flight_id=flight.flight_id, asset_id=flight.asset_id)
+        finding.status = FindingStatus.OPEN.value
+        session.add(finding)
+        outcome.new_findings.append(finding.finding_id)
+    _describe(finding, group.detections, batch.model)
+    finding.link_group = linking.link_group(session, finding, flight)
+    if finding.severity_source != "manual":
+        _grade(finding, group.detections, policy, geometry)
+    session.flush()
+    _attach(session, finding.finding_id, group.detections)
+    critical = finding.severity_rank >= policy.critical_rank and finding.status not in _CLOSED
+    if critical and executions.want(session, finding.finding_id) is not None:
+        outcome.critical.append(finding.finding_id)
+    notify(session, "finding", finding.finding_id)
+
+
+def _survivor(session: Session, group: _Group, outcome: RecordOutcome) -> Finding | None:
+    """Return the finding that keeps the group: the ticketed one, else the one in a workflow, else the oldest."""
+    for finding_id in sorted(group.findings):
+        lock_ticketing(session, finding_id)
+    rows = session.scalars(select(Finding).where(Finding.finding_id.in_(group.findings))).all()
+    if not rows:
+        return None
+    ticketed = set(session.scalars(select(Ticket.finding_id).where(Ticket.finding_id.in_(group.findings))))
+    running = set(session.scalars(select(WorkflowRun.finding_id).where(WorkflowRun.finding_id.in_(group.findings))))
+    first, *others = sorted(rows, key=lambda f: (f.finding_id not in ticketed, f.finding_id not in running, f.number))
+    for other in others:
+        _absorb(session, first, other)
+        outcome.merged.append(other.finding_id)
+    return first
+
+
+def _absorb(session: Session, kept: Finding, lost: Finding) -> None:
+    """Move a finding's evidence to another one and drop it; its workflow finds nothing left to do."""
+    session.execute(
+        update(EvidenceRow).where(EvidenceRow.finding_id == lost.finding_id).values(finding_id=kept.finding_id)
+    )
+    session.execute(
+        update(DetectionRow).where(DetectionRow.finding_id == lost.finding_id).values(finding_id=kept.finding_id)
+    )
+    session.execute(update(Finding).where(Finding.link_group == lost.finding_id).values(link_group=kept.finding_id))
+    for table in (WorkflowRun, Notification, Summary):
+        session.execute(delete(table).where(table.finding_id == lost.finding_id))
+    audit.record(
+        session,
+        "inspections",
+        "finding.merge",
+        lost.finding_id,
+        before={"number": lost.number, "kind": lost.kind},
+        after={"into": kept.finding_id},
+    )
+    session.delete(lost)
+    session.flush()
+    notify(session, "finding", lost.finding_id)
+    log("finding_merged", finding_id=lost.finding_id, into=kept.finding_id)
+
+
+def lock_ticketing(session: Session, finding_id: str) -> None:
+    """Keep other transactions from opening a ticket for a finding, or merging it away, until this one ends."""
+    session.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))"), {"key": f"ticket/{finding_id}"})
+
+
+def _describe(finding: Finding, detections: list[Detection], model: ModelCard) -> None:
+    defect = merged(detections)
+    place, point = defect.place, defect.point
+    finding.kind = defect.kind.value
+    finding.blade = place.blade.value if place else None
+    finding.side = place.side.value if place else None
+    finding.distance_to_root_m = place.distance_to_root_m if place else None
+    finding.offset_m = place.offset_m if place else None
+    finding.length_mm, finding.width_mm, finding.size_sigma_mm = (
+        defect.length_mm,
+        defect.width_mm,
+        defect.size_sigma_mm,
+    )
+    finding.lat_deg = point.lat_deg if point else None
+    finding.lon_deg = point.lon_deg if point else None
+    finding.alt_m = point.alt_m if point else None
+    finding.ce90_m = defect.ce90_m
+    finding.confidence = defect.confidence
+    finding.model_name, finding.model_sha256, finding.threshold = model.name, model.sha256, model.threshold
+    finding.detected_at = defect.best.frame.captured_at
+
+
+def _grade(
+    finding: Finding, detections: list[Detection], policy: grading.Policy, geometry: TurbineGeometry | None
+) -> None:
+    defect = merged(detections)
+    place = defect.place
+    severity = grading.grade(
+        policy,
+        grading.Measured(
+            kind=defect.kind,
+            length_mm=defect.length_mm,
+            width_mm=defect.width_mm,
+            size_sigma_mm=defect.size_sigma_mm,
+            side=place.side if place else None,
+            span_share=place.distance_to_root_m / geometry.blade_length_m if place and geometry else None,
+            incidence_deg=min(e.incidence_deg for d in detections for e in d.evidence),
+        ),
+    )
+    finding.severity_scheme, finding.severity_code, finding.severity_rank = (
+        severity.scheme,
+        severity.code,
+        severity.rank,
+    )
+    finding.severity_source, finding.policy_version = "policy", severity.policy_version
+    finding.severity_reason, finding.action = severity.reason, severity.action
+    finding.due_at = None if severity.due_days is None else finding.detected_at + timedelta(days=severity.due_days)
+
+
+def _detection_row(segment_id: str, detection: Detection) -> DetectionRow:
+    return DetectionRow(
+        detection_id=detection.detection_id,
+        segment_id=segment_id,
+        finding_id=None,
+        kind=detection.kind.value,
+        confidence=detection.confidence,
+        body=detection.model_dump(mode="json"),
+    )
+
+
+def _attach(session: Session, finding_id: str, detections: Iterable[Detection]) -> None:
+    """Point the group's detections at its finding and keep the frames that show it."""
+    ids = [d.detection_id for d in detections]
+    session.execute(update(DetectionRow).where(DetectionRow.detection_id.in_(ids)).values(finding_id=finding_id))
+    rows = [_evidence_values(finding_id, d, position) for d in detections for position in range(len(d.evidence))]
+    session.execute(insert(EvidenceRow).values(rows).on_conflict_do_nothing(index_elements=["evidence_id"]))
+
+
+def _evidence_values(finding_id: str, detection: Detection, position: int) -> Mapping[str, object]:
+    shown = detection.evidence[position]
+    return {
+        "evidence_id": f"{detection.detection_id}.{position}",
+        "finding_id": finding_id,
+        "detection_id": detection.detection_id,
+        "position": position,
+        "segment_id": shown.frame.segment_id,
+        "frame": shown.frame.frame,
+        "pts_ms": shown.frame.pts_ms,
+        "captured_at": shown.frame.captured_at,
+        "box": shown.box.model_dump(mode="json"),
+        "confidence": shown.confidence,
+        "gsd_mm_px": shown.gsd_mm_px,
+        "incidence_deg": shown.incidence_deg,
+        "sharpness": shown.frame.sharpness,
+        "pose": shown.frame.pose.model_dump(mode="json"),
+        "crop_key": shown.crop_key,
+        "crop_sha256": shown.crop_sha256,
+        "frame_key": shown.frame_key,
+        "frame_sha256": shown.frame_sha256,
+    }
+
+
+def _cover(session: Session, flight_id: str, cells: Iterable[CoverageCell]) -> None:
+    """Keep the best that any segment saw of each cell."""
+    rows = [{"flight_id": flight_id, **cell.model_dump(mode="json")} for cell in _once(cells)]
+    if not rows:
+        return
+    added = insert(Coverage).values(rows)
+    new = added.excluded
+    best = {
+        "seen_share": func.greatest(Coverage.seen_share, new.seen_share),
+        "best_gsd_mm_px": func.least(Coverage.best_gsd_mm_px, new.best_gsd_mm_px),
+        "best_incidence_deg": func.least(Coverage.best_incidence_deg, new.best_incidence_deg),
+        "best_sharpness": func.greatest(Coverage.best_sharpness, new.best_sharpness),
+    }
+    session.execute(added.on_conflict_do_update(index_elements=["flight_id", "blade", "side", "cell"], set_=best))
+
+
+def _once(cells: Iterable[CoverageCell]) -> list[CoverageCell]:
+    """Return one entry per cell: Postgres refuses to update a row twice in one statement."""
+    best: dict[tuple[str, str, int], CoverageCell] = {}
+    for cell in cells:
+        key = (cell.blade.value, cell.side.value, cell.cell)
+        if key not in best or cell.seen_share > best[key].seen_share:
+            best[key] = cell
+    return list(best.values())
+
+
+def _analysed(session: Session, media: Media, batch: DetectionBatch) -> None:
+    if media.state == MediaState.ANALYSED.value and media.model_sha256 == batch.model.sha256:
+        return
+    media.state, media.reason = MediaState.ANALYSED.value, ""
+    media.analysed_at, media.processing_s = batch.analysed_at, batch.processing_s
+    media.key_frames, media.model_sha256 = batch.key_frames, batch.model.sha256
+    notify(session, "media", media.segment_id)
+
+
+def _ticketed(session: Session, flight_id: str) -> set[str]:
+    found = select(Ticket.finding_id).join(Finding, Finding.finding_id == Ticket.finding_id)
+    return set(session.scalars(found.where(Finding.flight_id == flight_id)))
+
+
+def _geometry(session: Session, asset_id: str) -> TurbineGeometry | None:
+    asset = session.get(Asset, asset_id)
+    return TurbineGeometry.model_validate(asset.geometry) if asset is not None and asset.geometry else None
+
+
+def review(
+    session: Session,
+    finding_id: str,
+    verdict: Verdict,
+    reason: str,
+    by: str,
+    *,
+    rank: int | None = None,
+    policy: grading.Policy | None = None,
+) -> Finding:
+    """Record what a person says of a finding. A regrade survives later evidence; the policy no longer grades it.
+
+    Raises:
+        NotFound: No such finding.
+        InvalidInput: A regrade without a rank, or a rank outside 1 to 5.
+
+    """
+    policy = policy or grading.shipped_policy()
+    finding = session.get(Finding, finding_id, with_for_update=True)
+    if finding is None:
+        raise NotFound(f"No finding {finding_id!r}.")
+    before = {"status": finding.status, "severity_rank": finding.severity_rank}
+    if verdict is Verdict.REGRADE:
+        _regrade(finding, rank, reason, by, policy)
+    else:
+        finding.status = (FindingStatus.CONFIRMED if verdict is Verdict.CONFIRM else FindingStatus.REJECTED).value
+    finding.reviewed_by, finding.reviewed_at, finding.review_reason = by, datetime.now(UTC), reason
+    if finding.severity_rank >= policy.critical_rank and finding.status not in _CLOSED:
+        executions.want(session, finding_id, renew=True)
+    after = {"status": finding.status, "severity_rank": finding.severity_rank, "reason": reason}
+    audit.record(session, by, f"finding.{verdict.value}", finding_id, before=before, after=after)
+    notify(session, "finding", finding_id)
+    return finding
+
+
+def _regrade(finding: Finding, rank: int | None, reason: str, by: str, policy: grading.Policy) -> None:
+    if rank is None or rank not in policy.reactions:
+        raise InvalidInput("A regrade needs a rank.", hint="Send rank 1 to 5.", field="rank")
+    reaction = policy.reactions[rank]
+    finding.severity_rank, finding.severity_code, finding.severity_source = rank, str(rank), "manual"
+    finding.severity_reason = f"Set to rank {rank} by {by}: {reason}"
+    finding.action = reaction.action
+    finding.due_at = None if reaction.due_days is None else finding.detected_at + timedelta(days=reaction.due_days)

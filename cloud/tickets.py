@@ -1,0 +1,179 @@
+"""Maintenance notifications in the customer's system: at most one for a defect, however often it is asked for."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import NamedTuple, Protocol
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from cloud.db import notify
+from cloud.inspections import lock_ticketing
+from cloud.logbook import log
+from cloud.tables import Asset, Finding, Ticket
+from contracts.errors import NotFound, SapRejected
+from contracts.ids import mint
+
+SYSTEM = "sap"
+TEXT_MAX = 40
+LONG_TEXT_MAX = 1333
+_PRIORITIES = {5: "1", 4: "2", 3: "3", 2: "4", 1: "4"}
+"""SAP's usual scale, 1 very high to 4 low, from our rank (5 is worst)."""
+_MALFUNCTION = "M2"
+
+
+class NotificationDraft(NamedTuple):
+    """What a maintenance notification says. Texts are within SAP's limits; times are UTC."""
+
+    reference: str
+    kind: str
+    text: str
+    long_text: str
+    priority: str
+    functional_location: str
+    location: str
+    malfunction_at: datetime
+    required_by: datetime | None
+    is_down: bool
+
+
+class NotificationState(NamedTuple):
+    """A notification as SAP holds it."""
+
+    number: str
+    phase: str
+    url: str
+
+
+class Sap(Protocol):
+    """The customer's plant maintenance."""
+
+    def find(self, reference: str) -> NotificationState | None:
+        """Return the notification with our reference, None when there is none.
+
+        Raises:
+            SapUnavailable: No answer, or a server error.
+
+        """
+
+    def create(self, draft: NotificationDraft) -> NotificationState:
+        """Create a notification.
+
+        Raises:
+            SapUnavailable: No answer, or a server error; it may or may not have been created.
+            SapRejected: SAP refused it and says why.
+
+        """
+
+
+def open_ticket(session: Session, sap: Sap, finding_id: str) -> Ticket:
+    """Return the ticket of a finding, opening it in SAP unless it is there; holds a lock on the defect meanwhile.
+
+    SAP is searched for our reference first, so a crash between its answer and our commit never makes two.
+
+    Raises:
+        NotFound: No such finding (any more).
+        SapUnavailable: SAP does not answer; nothing is recorded, ask again.
+        SapRejected: SAP refuses, or the asset has no functional location.
+
+    """
+    lock_ticketing(session, finding_id)
+    finding = session.get(Finding, finding_id, populate_existing=True)
+    if finding is None:
+        raise NotFound(f"No finding {finding_id!r}; it may have been merged into another.")
+    if finding.link_group != finding_id:
+        lock_ticketing(session, finding.link_group)
+    if (ticket := of_defect(session, finding)) is not None:
+        return ticket
+    asset = session.get_one(Asset, finding.asset_id)
+    draft = drafted(finding, asset)
+    state = sap.find(draft.reference) or sap.create(draft)
+    ticket = Ticket(
+        ticket_id=mint("tkt"),
+        finding_id=finding_id,
+        link_group=finding.link_group,
+        system=SYSTEM,
+        number=state.number,
+        phase=state.phase,
+        priority=draft.priority,
+        text=draft.text,
+        url=state.url,
+        opened_at=datetime.now(UTC),
+    )
+    session.add(ticket)
+    session.flush()
+    notify(session, "ticket", ticket.ticket_id)
+    log("ticket_opened", finding_id=finding_id, number=state.number, priority=draft.priority)
+    return ticket
+
+
+def of_defect(session: Session, finding: Finding) -> Ticket | None:
+    """Return the ticket of the physical defect: the finding's own, or one from another inspection."""
+    return session.scalars(
+        select(Ticket)
+        .where((Ticket.finding_id == finding.finding_id) | (Ticket.link_group == finding.link_group))
+        .order_by(Ticket.created_at)
+        .limit(1)
+    ).first()
+
+
+def drafted(finding: Finding, asset: Asset) -> NotificationDraft:
+    """Return what SAP is told of a finding.
+
+    Raises:
+        SapRejected: The asset has no functional location, which SAP needs.
+
+    """
+    if not asset.functional_location:
+        raise SapRejected(
+            f"The asset {asset.asset_id} has no functional location.",
+            hint="Set it on the asset, then resume the workflow.",
+            field="functional_location",
+        )
+    said = _sentence(finding, asset)
+    return NotificationDraft(
+        reference=finding.finding_id,
+        kind=_MALFUNCTION,
+        text=cut_at_word(said, TEXT_MAX),
+        long_text=_long_text(finding, said)[:LONG_TEXT_MAX],
+        priority=_PRIORITIES[finding.severity_rank],
+        functional_location=asset.functional_location,
+        location=where(finding)[:50],
+        malfunction_at=finding.detected_at,
+        required_by=finding.due_at,
+        is_down=False,
+    )
+
+
+def where(finding: Finding) -> str:
+    """Return a finding's place in words, such as ``blade A LE 17.4 m``."""
+    if finding.blade is None or finding.distance_to_root_m is None:
+        return "place not determined"
+    return f"blade {finding.blade} {finding.side} {finding.distance_to_root_m:.1f} m"
+
+
+def cut_at_word(text: str, limit: int) -> str:
+    """Return ``text`` within ``limit`` characters, ending at a word where it had to be cut."""
+    if len(text) <= limit:
+        return text
+    head = text[: limit + 1]
+    cut = head.rfind(" ")
+    return (head[:cut] if cut > 0 else text[:limit]).rstrip(" ,;")
+
+
+def _sentence(finding: Finding, asset: Asset) -> str:
+    kind = finding.kind.replace("_", " ")
+    return f"{kind.capitalize()} {finding.length_mm:.0f} mm, {where(finding)}, {asset.name}"
+
+
+def _long_text(finding: Finding, said: str) -> str:
+    due = f"Due {finding.due_at:%Y-%m-%d}." if finding.due_at else ""
+    lines = [
+        f"{said}.",
+        f"Kestrel finding F-{finding.number} ({finding.finding_id}).",
+        f"Severity {finding.severity_scheme.upper()} {finding.severity_code}. {finding.severity_reason}",
+        f"{finding.action} {due}".strip(),
+        f"Seen {finding.detected_at:%Y-%m-%d %H:%M:%S} UTC.",
+    ]
+    return "\n".join(lines)
