@@ -18,7 +18,7 @@ from contracts.errors import Conflict, PlatformError, Unavailable
 from contracts.turbine import TurbineGeometry
 from infra.local import demo_report, errand, scoring
 from infra.local.demo_api import Api
-from infra.local.demo_drone import SimulatedDrone, scene_of
+from infra.local.demo_drone import SimulatedDrone, World, scene_of
 from infra.local.files import write_private
 from infra.local.stack import Stack
 
@@ -149,7 +149,8 @@ def _register(stack: Stack, admin: Api, scene: dict[str, Any], options: Options)
             },
         )
         if number <= options.drones:
-            drone = SimulatedDrone(stack, f"kite-{number:02d}", asset, scene["camera"], options.seed, options.fps)
+            world = World(options.seed, options.inspection, options.fps)
+            drone = SimulatedDrone(stack, f"kite-{number:02d}", asset, scene["camera"], world)
             admin.register(
                 "/v1/drones",
                 {
@@ -275,10 +276,7 @@ def _report(
     flown = {api.get(f"/v1/flights/{flight_id}")["asset_id"] for flight_id in flights}
     found = [scoring.Found.model_validate(f) for f in findings]
     ticketed = [scoring.Ticketed.model_validate(t) for t in tickets]
-    summaries = {
-        t.finding_id: " ".join(s["text"] for s in (api.get(f"/v1/findings/{t.finding_id}")["summary"] or {}).get("sentences", []))
-        for t in ticketed
-    }
+    summaries = {t.finding_id: _summary(api, t.finding_id) for t in ticketed}
     answer = api.ask(QUESTION)
     started_s, flight_s, progress = clock
     return demo_report.build(
@@ -303,6 +301,11 @@ def _report(
         ),
         url=f"{stack.api_url}/",
     )
+
+
+def _summary(api: Api, finding_id: str) -> str:
+    summary = api.get(f"/v1/findings/{finding_id}")["summary"] or {"sentences": []}
+    return " ".join(sentence["text"] for sentence in summary["sentences"])
 
 
 def demo_verb(options: Options, *, exit_after: bool, as_json: bool) -> int:

@@ -65,7 +65,8 @@ class Api:
                 answer.read()
                 _checked(answer)
             for line in answer.iter_lines():
-                record = json.loads(line.removeprefix("data:")) if line.removeprefix("data:").startswith(("{", " {")) else {}
+                text = line.removeprefix("data:").strip()
+                record = json.loads(text) if text.startswith("{") else {}
                 if record.get("type") == "sentence":
                     sentences.append({"text": record["text"], "citations": _cited(record)})
         return {"question": question, "sentences": sentences}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, NamedTuple
 
 from infra.local import errand
 from infra.local.processes import ProcessSpec
@@ -21,16 +21,24 @@ def scene_of(stack: Stack, seed: int, inspection: int) -> tuple[dict[str, Any], 
     return json.loads((folder / "scene.json").read_text()), [Planted.model_validate(row) for row in rows]
 
 
+class World(NamedTuple):
+    """What is the same for every drone of a run."""
+
+    seed: int
+    inspection: int
+    fps: int
+
+
 class SimulatedDrone:
     """One drone at one turbine."""
 
     def __init__(
-        self, stack: Stack, drone_id: str, asset: dict[str, Any], camera: dict[str, Any], seed: int, fps: int
+        self, stack: Stack, drone_id: str, asset: dict[str, Any], camera: dict[str, Any], world: World
     ) -> None:
         self.drone_id = drone_id
         self.asset_id: str = asset["asset_id"]
         self.home: dict[str, float] = asset["home"]
-        self._stack, self._camera, self._seed, self._fps = stack, camera, seed, fps
+        self._stack, self._camera, self._world = stack, camera, world
         self.processes = tuple(f"{part}-{drone_id}" for part in ("autopilot", "camera", "edge"))
 
     def start(self) -> None:
@@ -43,7 +51,7 @@ class SimulatedDrone:
         folder = self._folder()
         home = f"{self.home['lat_deg']},{self.home['lon_deg']},{self.home['alt_m']}"
         port = self._stack.port(f"{self.drone_id}-autopilot")
-        flags = (f"--home={home}", f"--connect=udpout:127.0.0.1:{port}", f"--seed={self._seed}")
+        flags = (f"--home={home}", f"--connect=udpout:127.0.0.1:{port}", f"--seed={self._world.seed}")
         files = (f"--pose-log={folder / 'poses.jsonl'}", f"--state-file={folder / 'autopilot.json'}")
         return self._spec("autopilot", ("kestrel-sim", "autopilot", *flags, *files), self._stack.env("plain"))
 
@@ -52,7 +60,8 @@ class SimulatedDrone:
         scene = self._stack.layout.of("world") / "scene.json"
         flags = (f"--scene={scene}", f"--pose-log={folder / 'poses.jsonl'}", f"--state-dir={folder / 'card'}")
         listen = f"--listen=127.0.0.1:{self._stack.port(f'{self.drone_id}-camera')}"
-        command = ("kestrel-sim", "camera", *flags, listen, f"--fps={self._fps}")
+        numbers = (f"--fps={self._world.fps}", f"--inspection={self._world.inspection}")
+        command = ("kestrel-sim", "camera", *flags, listen, *numbers)
         return self._spec("camera", command, self._stack.env("plain"))
 
     def _agent(self) -> ProcessSpec:

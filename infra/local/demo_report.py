@@ -163,7 +163,7 @@ def _show_figures(report: Report, console: Console) -> None:
         ("vision", f"{report.video_s_per_processing_s} s of video per second of work"),
         ("telemetry", f"{measured.telemetry_samples} samples stored"),
         ("not seen", "; ".join(report.not_seen) or "everything was seen"),
-        ("time", f"{measured.stack_start_s:.0f} s start, {measured.flight_s:.0f} s flight, {measured.total_s:.0f} s all"),
+        ("time", f"start {measured.stack_start_s:.0f} s, flight {measured.flight_s:.0f} s, all {measured.total_s:.0f} s"),
     ]
     for name, value in rows:
         figures.add_row(name, value)

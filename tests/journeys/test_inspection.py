@@ -1,0 +1,69 @@
+"""One turbine inspection end to end, as `make demo` flies it."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.parse
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.journeys.conftest import Flown
+
+pytestmark = [pytest.mark.journey, pytest.mark.timeout(700)]
+
+
+def test_the_demo_reaches_its_own_bar(flown: Flown) -> None:
+    assert flown.exit_code == 0, flown.said[-4000:]
+    assert flown.report["problems"] == []
+    assert flown.report["recall"] >= 0.9
+    assert flown.report["false_findings"] <= 2
+    assert flown.report["measured"]["video_s"] >= 60
+
+
+def test_every_found_defect_lies_where_it_was_planted(flown: Flown) -> None:
+    errors = [row["error_mm"] for row in flown.report["planted"] if row["found"]]
+    assert errors
+    assert max(errors) <= 300
+
+
+def test_each_ticket_has_a_sap_number_of_its_own(flown: Flown) -> None:
+    numbers = [ticket["number"] for ticket in flown.report["tickets"]]
+    assert numbers
+    assert all(number.isdigit() for number in numbers)
+    assert len(set(numbers)) == len(numbers)
+
+
+def test_every_sentence_of_the_answer_cites_findings_that_exist(flown: Flown) -> None:
+    known = {row["finding_id"] for row in _get(flown, "/v1/findings")["data"]}
+    cited = set(flown.report["answer"]["citations"])
+    assert cited
+    assert all(sentence["citations"] for sentence in flown.report["answer"]["sentences"])
+    assert cited & known
+
+
+def test_what_no_pass_covered_is_named_as_not_seen(flown: Flown) -> None:
+    assert any("root" in text or "0" in text for text in flown.report["not_seen"])
+
+
+@pytest.mark.parametrize("token", ["", "Bearer nonsense", "Bearer a.b.c"], ids=["none", "nonsense", "forged"])
+def test_without_a_valid_token_nothing_is_told(flown: Flown, token: str) -> None:
+    request = urllib.request.Request(f"{flown.stack.api_url}/v1/findings", headers={"Authorization": token})
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(request)
+    assert refused.value.code == 401
+    assert json.loads(refused.value.read())["code"] == "not_authenticated"
+
+
+def _get(flown: Flown, path: str) -> Any:
+    users = json.loads(Path(flown.stack.layout.state_dir, "users.json").read_text())
+    password = next(u["password"] for u in users if u["username"] == "viewer")
+    form = urllib.parse.urlencode({"grant_type": "password", "username": "viewer", "password": password}).encode()
+    with urllib.request.urlopen(f"{flown.stack.api_url}/oidc/token", data=form) as answer:
+        token = json.load(answer)["access_token"]
+    request = urllib.request.Request(flown.stack.api_url + path, headers={"Authorization": f"Bearer {token}"})
+    with urllib.request.urlopen(request) as answer:
+        return json.load(answer)
