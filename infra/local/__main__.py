@@ -99,6 +99,52 @@ def logs(
         _follow(stack.layout.log(name))
 
 
+@app.command()
+def doctor(state_dir: StateDir = DEFAULT_STATE_DIR, as_json: Json = False) -> None:
+    """Say what is wrong and how to mend it; exit 1 when something failed."""
+    from infra.local import doctor as checks  # noqa: PLC0415 - boto3 and psycopg2 load slowly
+
+    found = checks.examine(Stack(state_dir))
+    if as_json:
+        _print_json([check.model_dump(mode="json") for check in found])
+    else:
+        shown = Table("check", "", "found", "how to mend it", box=None)
+        colours = {"ok": "green", "warn": "yellow", "fail": "red"}
+        for check in found:
+            shown.add_row(check.name, f"[{colours[check.verdict]}]{check.verdict}[/]", check.found, check.mend)
+        Console().print(shown)
+    raise typer.Exit(1 if any(check.verdict == "fail" for check in found) else 0)
+
+
+@app.command()
+def demo(
+    state_dir: Annotated[Path, typer.Option("--state-dir", help="Where the demo's own instance lives.")] = Path(
+        ".kestrel/demo"
+    ),
+    seed: Annotated[int, typer.Option(help="Of world, defects and weather.")] = 1,
+    drones: Annotated[int, typer.Option(min=1, max=3, help="How many fly, one turbine each.")] = 1,
+    inspection: Annotated[int, typer.Option(min=1, help="Which inspection of these turbines; defects grow.")] = 1,
+    blades: Annotated[str, typer.Option(help="Which blades to fly: A, AB, ABC …")] = "ABC",
+    fps: Annotated[int, typer.Option(min=2, max=30, help="Frames per second of the 4K video.")] = 12,
+    timeout_s: Annotated[float, typer.Option(help="Give up after this long.")] = 900.0,
+    exit_after: Annotated[bool, typer.Option("--exit", help="Stop everything at the end.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Fly one inspection from start to ticket, and compare with what was planted."""
+    from infra.local import demo as show  # noqa: PLC0415 - only this verb needs it
+
+    options = show.Options(
+        state_dir=state_dir,
+        seed=seed,
+        drones=drones,
+        inspection=inspection,
+        blades=blades,
+        fps=fps,
+        timeout_s=timeout_s,
+    )
+    raise typer.Exit(show.demo_verb(options, exit_after=exit_after, as_json=as_json))
+
+
 @app.command("issue-drone")
 def issue_drone(drone_id: str, state_dir: StateDir = DEFAULT_STATE_DIR, as_json: Json = False) -> None:
     """Issue (or show) a drone's certificate."""

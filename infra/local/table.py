@@ -20,6 +20,8 @@ from infra.local.processes import Probe, ProcessSpec
 
 AUDIENCE = "kestrel"
 SAP_USER = "kestrel"
+PORT_OWNERS = ("postgres", "mosquitto", "emulator", "api", "sap")
+"""Processes that listen on the fixed port of their own name."""
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "USER", "SSL_CERT_FILE", "OMP_NUM_THREADS")
 _TASK = Probe(kind="exit")
 _ALIVE = Probe(kind="alive")

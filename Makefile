@@ -1,0 +1,71 @@
+# Everything a person or CI does here. `make` alone lists it.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+BIN := .venv/bin
+SETUP := scripts/setup
+INPUTS := pyproject.toml requirements.lock $(SETUP)
+PYTEST := $(BIN)/python -m pytest
+ARGS ?=
+WORKERS ?= 2
+
+.PHONY: help
+help: ## list these verbs
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: setup setup-dev setup-train setup-browser lock
+setup: .venv/.runtime ## all that runs the platform and the demo (no torch)
+setup-dev: .venv/.dev ## the tools and services of the tests
+setup-train: .venv/.train ## torch for the CPU (GPU=1: with CUDA) and ultralytics, to train the detector
+setup-browser: .venv/.browser ## Chromium for the browser tests
+
+.venv/.runtime: $(INPUTS)
+	@$(SETUP) runtime && touch $@
+.venv/.dev: .venv/.runtime
+	@$(SETUP) dev && touch $@
+.venv/.train: .venv/.runtime
+	@$(SETUP) train && touch $@
+.venv/.browser: .venv/.runtime
+	@$(SETUP) browser && touch $@
+
+lock: setup-dev setup-train ## write requirements.lock from what is installed
+	@$(SETUP) lock
+
+.PHONY: demo up down doctor
+demo: setup ## fly one inspection from start to ticket (ARGS="--exit --json")
+	@$(BIN)/kestrel demo $(ARGS)
+up: setup ## start the platform
+	@$(BIN)/kestrel up $(ARGS)
+down: ## stop the platform
+	@$(BIN)/kestrel down $(ARGS)
+doctor: setup ## say what is wrong and how to mend it
+	@$(BIN)/kestrel doctor $(ARGS)
+
+.PHONY: test check format unit backends journeys browser
+test: setup-dev setup-train setup-browser check ## everything CI runs: check, then every test
+	@$(PYTEST) -q -n $(WORKERS) --dist loadfile tests/architecture tests/unit tests/backends $(ARGS)
+	@$(PYTEST) -q tests/journeys tests/browser $(ARGS)
+check: setup-dev ## lint, types, import rules
+	@$(BIN)/ruff check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache | tail -n 3
+format: setup-dev ## format the code
+	@$(BIN)/ruff format && $(BIN)/ruff check --fix
+unit: setup-dev ## fast tests
+	@$(PYTEST) -q -n $(WORKERS) --dist loadfile tests/architecture tests/unit $(ARGS)
+backends: setup-dev ## tests against Postgres, Mosquitto, MiniStack, moto
+	@$(PYTEST) -q tests/backends $(ARGS)
+journeys: setup-dev ## whole flights on the whole stack
+	@$(PYTEST) -q tests/journeys $(ARGS)
+browser: setup-dev setup-browser ## the page in Chromium
+	@$(PYTEST) -q tests/browser $(ARGS)
+
+.PHONY: bench train docs clean
+bench: setup-dev ## measure against the budgets of docs
+	@$(BIN)/python -m benchmarks $(ARGS)
+train: setup-train ## train the detector anew (hours on a CPU)
+	@$(BIN)/kestrel-vision train $(ARGS)
+docs: setup ## write the generated pages of docs/
+	@$(BIN)/python -m infra.docs $(ARGS)
+clean: ## remove what is built or cached; keeps .venv and every state directory
+	@rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	@find . -name __pycache__ -type d -not -path './.venv/*' -prune -exec rm -rf {} +
