@@ -25,6 +25,7 @@ ROUTERS = (
     "cloud.api.flights",
     "cloud.api.commands",
     "cloud.api.telemetry",
+    "cloud.api.dead_letters",
     "cloud.api.media",
     "cloud.api.findings",
     "cloud.api.tickets",
@@ -38,9 +39,13 @@ ROUTERS = (
 
 def build_services(settings: Settings) -> Services:
     """Connect backends to the services."""
+    from cloud.backends.language_model import BedrockConverse  # noqa: PLC0415
+    from cloud.backends.notify import SnsTopic  # noqa: PLC0415
     from cloud.backends.objects import S3Objects  # noqa: PLC0415
     from cloud.backends.queues import SqsQueues  # noqa: PLC0415
     from cloud.backends.routes import DynamoRoutes  # noqa: PLC0415
+    from cloud.backends.sap import SapOData  # noqa: PLC0415
+    from cloud.backends.workflows import StepFunctions  # noqa: PLC0415
 
     key_file = settings.issuer_key_file
     issuer = Issuer.from_file(key_file, settings.issuer, settings.audience) if key_file else None
@@ -52,9 +57,10 @@ def build_services(settings: Settings) -> Services:
         objects=S3Objects(settings.bucket),
         routes=DynamoRoutes(),
         queues=SqsQueues(),
-        workflows=None,
-        sap=None,
-        language_model=None,
+        workflows=StepFunctions(),
+        sap=SapOData(settings.sap_url, settings.sap_user, settings.sap_password.get_secret_value()),
+        notifier=SnsTopic(),
+        language_model=BedrockConverse(settings.bedrock_model_id) if settings.bedrock_model_id else None,
         signer=Signer.from_file(signing, settings.command_key_id) if signing else None,
         issuer=issuer,
         verifier=Verifier(keys, settings.issuer, settings.audience),

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from cloud.db import Database
+from cloud.executions import Workflows
+from cloud.notifications import Notifier
 from cloud.settings import Settings
 from cloud.signing import Signer
+from cloud.summaries import LanguageModel
+from cloud.tickets import Sap
 from cloud.tokens import Issuer, Verifier
 from cloud.users import LoginBackoff
 from contracts.routes import Route
@@ -91,9 +95,10 @@ class Services:
     objects: Objects
     routes: Routes
     queues: Queues
-    workflows: Any
-    sap: Any
-    language_model: Any
+    workflows: Workflows
+    sap: Sap
+    notifier: Notifier
+    language_model: LanguageModel | None
     signer: Signer | None
     issuer: Issuer | None
     verifier: Verifier
