@@ -2,6 +2,69 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Annotated
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from fastapi import APIRouter, Header, Response
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel, ConfigDict, Field
+
+from cloud.assistant import conversation
+from cloud.assistant.reading import MAX_QUESTION_CHARS
+from cloud.requests import Svc
+from cloud.security import Reader
+from contracts.errors import InvalidInput
 
 router = APIRouter(prefix="/v1/assistant", tags=["assistant"])
+
+
+class Ask(BaseModel):
+    """A question in plain English."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    question: str = Field(
+        min_length=1, max_length=MAX_QUESTION_CHARS, examples=["What were the most critical defects?"]
+    )
+    time_zone: str = Field(default="UTC", max_length=64, description="IANA name: days and weeks are the asker's")
+
+
+@router.post(
+    "/ask",
+    response_model=conversation.Answer,
+    responses={200: {"content": {"application/x-ndjson": {}, "text/event-stream": {}}}},
+)
+def ask(
+    body: Ask, principal: Reader, services: Svc, accept: Annotated[str, Header()] = "application/x-ndjson"
+) -> Response:
+    """Answer from the database, each sentence with what it stands on; refuse what is not understood.
+
+    Streams events as NDJSON, or as Server-Sent Events for ``Accept: text/event-stream``; the whole answer at once
+    for ``Accept: application/json``.
+    """
+    zone = _zone(body.time_zone)
+    now = datetime.now(UTC)
+
+    def events() -> Iterator[conversation.Event]:
+        with services.database.session() as session:
+            yield from conversation.stream(session, principal, body.question, now, zone)
+
+    if "application/json" in accept:
+        whole = conversation.collect(body.question, events())
+        return Response(whole.model_dump_json(), media_type="application/json")
+    if "text/event-stream" in accept:
+        frames = (f"event: {e.type}\ndata: {json.dumps(e.data)}\n\n" for e in events())
+        return StreamingResponse(frames, media_type="text/event-stream", headers={"Cache-Control": "no-store"})
+    lines = (e.model_dump_json() + "\n" for e in events())
+    return StreamingResponse(lines, media_type="application/x-ndjson", headers={"Cache-Control": "no-store"})
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise InvalidInput(f"{name[:64]!r} is not a time zone.", hint="Use an IANA name such as Europe/Berlin.",
+                           field="time_zone") from error  # fmt: skip

@@ -1,0 +1,134 @@
+"""The tool ``coverage``: what flights did not see of the blades, metre by metre."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from cloud.assistant.evidence import Row, RowKind, Value, plain
+from cloud.assistant.fleet_rows import asset_citation, flight_citation, flight_time
+from cloud.assistant.parameters import CoverageQuery
+from cloud.assistant.words import side_label
+from cloud.tables import Asset, Coverage, Flight
+from contracts.vocabulary import AssetKind, Blade, BladeSide
+
+MAX_FLIGHTS = 200
+MAX_ASSETS = 50
+
+
+class Gap(NamedTuple):
+    """Metres of a blade side, from the root, that were not seen."""
+
+    start_m: int
+    end_m: int
+
+
+def gaps(seen: set[int], length_cells: int) -> list[Gap]:
+    """Return the runs of cells in ``range(length_cells)`` that are not in ``seen``."""
+    found: list[Gap] = []
+    for cell in range(length_cells):
+        if cell in seen:
+            continue
+        if found and found[-1].end_m == cell:
+            found[-1] = Gap(found[-1].start_m, cell + 1)
+        else:
+            found.append(Gap(cell, cell + 1))
+    return found
+
+
+def coverage(session: Session, step: str, query: CoverageQuery) -> list[Row]:
+    """Return per asset one summary row and one row per blade side with gaps; an asset not flown is a row too."""
+    wanted = select(Asset).where(Asset.kind == AssetKind.WIND_TURBINE.value).order_by(Asset.name).limit(MAX_ASSETS)
+    if query.asset_ids:
+        wanted = wanted.where(Asset.asset_id.in_(query.asset_ids))
+    flights = _flights(session, query)
+    rows: list[Row] = []
+    for asset in session.scalars(wanted):
+        own = [f for f in flights if f.asset_id == asset.asset_id]
+        if query.flight_ids and not own:
+            continue
+        own = own if query.period or query.flight_ids else own[:1]
+        rows += _asset_rows(session, f"{step}.{len(rows) + 1}", query, asset, own)
+    return rows
+
+
+def _flights(session: Session, query: CoverageQuery) -> list[Flight]:
+    """Return flights that saw anything, newest first."""
+    looked = select(Coverage.flight_id).where(Coverage.flight_id == Flight.flight_id).exists()
+    when = flight_time()
+    statement = select(Flight).where(looked).order_by(when.desc()).limit(MAX_FLIGHTS)
+    if query.asset_ids:
+        statement = statement.where(Flight.asset_id.in_(query.asset_ids))
+    if query.flight_ids:
+        statement = statement.where(Flight.flight_id.in_(query.flight_ids))
+    if query.period and query.period.start:
+        statement = statement.where(when >= query.period.start)
+    if query.period and query.period.end:
+        statement = statement.where(when < query.period.end)
+    return list(session.scalars(statement))
+
+
+def _asset_rows(session: Session, ref: str, query: CoverageQuery, asset: Asset, flights: list[Flight]) -> list[Row]:
+    cites = (*(flight_citation(f.flight_id) for f in flights[:5]), asset_citation(asset))
+    said = query.period.says if query.period else None
+    name: dict[str, Value] = {"asset": plain(asset.name), "period": said, "flights": len(flights)}
+    if not flights:
+        return [Row(ref=ref, kind=RowKind.ASSET, label=plain(asset.name), values=name | {"seen": False}, cites=cites)]
+    cells = _cells(session, query, [f.flight_id for f in flights])
+    length = math.ceil(float(asset.geometry.get("blade_length_m", 25.0)))
+    sides = [(b, s) for b in (query.blades or Blade) for s in (query.sides or BladeSide)]
+    per_side = [(b, s, gaps(cells.get((b.value, s.value), set()), length)) for b, s in sides]
+    unseen = sum(gap.end_m - gap.start_m for *_, found in per_side for gap in found)
+    whole = length * len(sides)
+    summary = name | {
+        "seen": True,
+        "flight_at": flights[0].started_at or flights[0].created_at,
+        "unseen_m": unseen,
+        "seen_m": whole - unseen,
+        "whole_m": whole,
+        "seen_percent": 100 * (whole - unseen) / whole,
+        "rule_percent": 100 * query.seen_share,
+        "sides": len(sides),
+        "blades": tuple(b.value for b in query.blades),
+        "asked_sides": tuple(side_label(s) for s in query.sides),
+        "unseen_sides": sum(1 for *_, found in per_side if found),
+    }
+    rows = [Row(ref=ref, kind=RowKind.COVERAGE, label=f"{plain(asset.name)}, all", values=summary, cites=cites)]
+    for blade, side, found in per_side:
+        if found:
+            rows.append(_side_row(f"{ref}.{len(rows)}", summary, cites_of=rows[0], place=(blade, side), found=found))
+    return rows
+
+
+def _side_row(
+    ref: str, summary: dict[str, Value], *, cites_of: Row, place: tuple[Blade, BladeSide], found: list[Gap]
+) -> Row:
+    blade, side = place
+    ranges = ", ".join(f"{g.start_m}–{g.end_m} m" for g in found)
+    values: dict[str, Value] = {
+        "asset": summary["asset"],
+        "blade": blade.value,
+        "side": side_label(side),
+        "ranges": ranges,
+        "unseen_m": sum(g.end_m - g.start_m for g in found),
+        "length_m": int(str(summary["whole_m"])) // int(str(summary["sides"])),
+    }
+    label = f"{summary['asset']}, blade {blade.value}, {side_label(side)}"
+    return Row(ref=ref, kind=RowKind.COVERAGE, label=label, values=values, cites=cites_of.cites)
+
+
+def _cells(session: Session, query: CoverageQuery, flight_ids: list[str]) -> dict[tuple[str, str], set[int]]:
+    """Return the cells seen by any of the flights, per (blade, side)."""
+    statement = (
+        select(Coverage.blade, Coverage.side, Coverage.cell)
+        .where(Coverage.flight_id.in_(flight_ids))
+        .group_by(Coverage.blade, Coverage.side, Coverage.cell)
+        .having(func.max(Coverage.seen_share) >= query.seen_share)
+    )
+    found: dict[tuple[str, str], set[int]] = {}
+    for blade, side, cell in session.execute(statement):
+        found.setdefault((blade, side), set()).add(cell)
+    return found

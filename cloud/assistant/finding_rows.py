@@ -1,0 +1,266 @@
+"""The tools ``findings`` and ``count_findings``: rows straight from the tables."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import ColumnElement, Select, and_, func, literal_column, select
+from sqlalchemy.dialects.postgresql import aggregate_order_by
+from sqlalchemy.orm import Session
+
+from cloud.assistant.evidence import Citation, Row, RowKind, Value, plain
+from cloud.assistant.parameters import (
+    CALENDAR,
+    CountQuery,
+    FindingFilter,
+    FindingsQuery,
+    GroupBy,
+    Order,
+)
+from cloud.assistant.words import kind_label, severity_label, side_label
+from cloud.tables import Asset, Finding, Ticket
+from contracts.vocabulary import FindingStatus
+
+MAX_CITED = 12
+"""Findings a counted row names; how many stand behind it is told beside them."""
+_LARGEST = func.greatest(Finding.length_mm, Finding.width_mm)
+_WORST_FIRST = (Finding.severity_rank.desc(), _LARGEST.desc(), Finding.number)
+_ORDERS = {
+    Order.SEVERITY: _WORST_FIRST,
+    Order.SIZE: (_LARGEST.desc(), Finding.number),
+    Order.NEWEST: (Finding.detected_at.desc(), Finding.number.desc()),
+    Order.OLDEST: (Finding.detected_at, Finding.number),
+    Order.CONFIDENCE: (Finding.confidence.desc(), Finding.number),
+}
+
+
+def conditions(query: FindingFilter, *, with_status: bool = True) -> list[ColumnElement[bool]]:
+    """Return the WHERE terms of a filter over ``findings`` left-joined with ``tickets``."""
+    found: list[ColumnElement[bool]] = []
+    for column, wanted in (
+        (Finding.number, query.numbers),
+        (Finding.asset_id, query.asset_ids),
+        (Finding.flight_id, query.flight_ids),
+        (Finding.kind, query.kinds),
+        (Finding.blade, query.blades),
+        (Finding.side, query.sides),
+    ):
+        if wanted:
+            found.append(column.in_([str(w) if not isinstance(w, int) else w for w in wanted]))
+    if query.without_kinds:
+        found.append(Finding.kind.not_in([k.value for k in query.without_kinds]))
+    for term, bound in (
+        (Finding.severity_rank.__ge__, query.min_rank),
+        (Finding.severity_rank.__le__, query.max_rank),
+        (Finding.distance_to_root_m.__ge__, query.min_distance_m),
+        (Finding.distance_to_root_m.__le__, query.max_distance_m),
+        (_LARGEST.__ge__, query.min_length_mm),
+        (_LARGEST.__le__, query.max_length_mm),
+        (Finding.detected_at.__ge__, query.period.start if query.period else None),
+        (Finding.detected_at.__lt__, query.period.end if query.period else None),
+    ):
+        if bound is not None:
+            found.append(term(bound))
+    if query.reviewed is not None:
+        found.append(Finding.reviewed_at.is_not(None) if query.reviewed else Finding.reviewed_at.is_(None))
+    if query.has_ticket is not None:
+        found.append(Ticket.ticket_id.is_not(None) if query.has_ticket else Ticket.ticket_id.is_(None))
+    return [*found, _status_term(query)] if with_status else found
+
+
+def _status_term(query: FindingFilter) -> ColumnElement[bool]:
+    if query.statuses:
+        return Finding.status.in_([s.value for s in query.statuses])
+    if query.numbers:
+        return Finding.status.is_not(None)
+    return Finding.status != FindingStatus.REJECTED.value
+
+
+def _joined(select_: Select[Any], terms: list[ColumnElement[bool]]) -> Select[Any]:
+    return (
+        select_.select_from(Finding)
+        .join(Asset, Asset.asset_id == Finding.asset_id)
+        .outerjoin(Ticket, Ticket.finding_id == Finding.finding_id)
+        .where(and_(True, *terms))
+    )
+
+
+def finding_citation(finding_id: str, number: int) -> Citation:
+    """Return the citation of a finding; the page opens its sheet at the address."""
+    return Citation(
+        kind=RowKind.FINDING, id=finding_id, label=f"F-{number}", href=f"/?finding={finding_id}", number=number
+    )
+
+
+def _finding_row(ref: str, finding: Finding, asset_name: str, ticket: Ticket | None, zone: ZoneInfo) -> Row:
+    values: dict[str, Value] = {
+        "number": f"F-{finding.number}",
+        "asset": plain(asset_name),
+        "kind": kind_label(finding.kind),
+        "severity_rank": finding.severity_rank,
+        "severity": severity_label(finding.severity_rank),
+        "severity_code": plain(finding.severity_code),
+        "blade": finding.blade,
+        "side": side_label(finding.side) or None,
+        "distance_to_root_m": finding.distance_to_root_m,
+        "length_mm": finding.length_mm,
+        "width_mm": finding.width_mm,
+        "size_sigma_mm": finding.size_sigma_mm,
+        "confidence_percent": 100 * finding.confidence,
+        "status": finding.status,
+        "reviewed_by": plain(finding.reviewed_by) or None,
+        "reason": plain(finding.severity_reason, 300) or None,
+        "action": plain(finding.action, 200) or None,
+        "detected_at": finding.detected_at,
+        "due_at": finding.due_at,
+        "ticket": plain(ticket.number) if ticket and ticket.number else None,
+        "ticket_wanted": ticket is not None,
+    }
+    cites = (finding_citation(finding.finding_id, finding.number),)
+    return Row(ref=ref, kind=RowKind.FINDING, label=f"F-{finding.number}", values=values, cites=cites)
+
+
+def findings(session: Session, step: str, query: FindingsQuery, zone: ZoneInfo) -> list[Row]:
+    """Return a count row (how many match, how many rejected ones were left out), then the first findings."""
+    terms = conditions(query)
+    statement = _joined(select(Finding, Asset.name, Ticket), terms).order_by(*_ORDERS[query.order]).limit(query.limit)
+    rows = [
+        _finding_row(f"{step}.{i}", finding, name, ticket, zone)
+        for i, (finding, name, ticket) in enumerate(session.execute(statement), 1)
+    ]
+    return [_total(session, step, query), *rows, *_rejected(session, step, query)]
+
+
+def _cited(select_: Select[Any]) -> Select[Any]:
+    """Add how many, how many assets, and the worst findings' ids and numbers to a grouped select."""
+    worst = func.array_agg(_ordered(Finding.finding_id)), func.array_agg(_ordered(Finding.number))
+    return select_.add_columns(
+        func.count().label("total"),
+        func.count(func.distinct(Finding.asset_id)).label("assets"),
+        func.max(Finding.severity_rank).label("worst_rank"),
+        worst[0].label("ids"),
+        worst[1].label("numbers"),
+    )
+
+
+def _ordered(column: Any) -> Any:
+    return aggregate_order_by(column, *_WORST_FIRST)
+
+
+def _counted(ref: str, label: str, found: Any, values: dict[str, Value]) -> Row:
+    total = int(found.total or 0)
+    pairs = list(zip(found.ids or [], found.numbers or [], strict=True))[:MAX_CITED]
+    cites = tuple(finding_citation(finding_id, number) for finding_id, number in pairs)
+    values = {"total": total, "assets": int(found.assets or 0), "worst_rank": found.worst_rank, **values}
+    values["worst"] = severity_label(found.worst_rank) if found.worst_rank else None
+    return Row(ref=ref, kind=RowKind.COUNT, label=label, values=values, cites=cites, cited_of=total)
+
+
+def _total(session: Session, step: str, query: FindingFilter) -> Row:
+    found = session.execute(_joined(_cited(select()), conditions(query))).one()
+    asked = session.scalars(select(Asset.name).where(Asset.asset_id.in_(query.asset_ids)).order_by(Asset.name))
+    said: dict[str, Value] = {"assets_asked": " and ".join(plain(name) for name in asked) or None}
+    return _counted(f"{step}.n", "all", found, filter_values(query) | said)
+
+
+def _rejected(session: Session, step: str, query: FindingFilter) -> list[Row]:
+    if query.statuses or query.numbers:
+        return []
+    terms = [*conditions(query, with_status=False), Finding.status == FindingStatus.REJECTED.value]
+    found = session.execute(_joined(_cited(select()), terms)).one()
+    return [_counted(f"{step}.r", "rejected", found, {"status": "rejected"})] if found.total else []
+
+
+def filter_values(query: FindingFilter) -> dict[str, Value]:
+    """Return the filter itself as facts, so that a sentence may repeat it."""
+    return {
+        "kinds": tuple(kind_label(k) for k in (query.kinds or query.without_kinds)),
+        "excluded": bool(query.without_kinds and not query.kinds),
+        "blades": tuple(query.blades),
+        "sides": tuple(side_label(s) for s in query.sides),
+        "min_rank": query.min_rank,
+        "max_rank": query.max_rank,
+        "severities": tuple(severity_label(r) for r in range(query.min_rank or 1, (query.max_rank or 5) + 1)),
+        "min_distance_m": query.min_distance_m,
+        "max_distance_m": query.max_distance_m,
+        "min_length_mm": query.min_length_mm,
+        "max_length_mm": query.max_length_mm,
+        "period": query.period.says if query.period else None,
+    }
+
+
+_GROUP_COLUMNS: dict[GroupBy, Any] = {
+    GroupBy.ASSET: Asset.name,
+    GroupBy.BLADE: Finding.blade,
+    GroupBy.SIDE: Finding.side,
+    GroupBy.COMPONENT: Finding.blade + " " + Finding.side,
+    GroupBy.KIND: Finding.kind,
+    GroupBy.SEVERITY: Finding.severity_rank,
+    GroupBy.STATUS: Finding.status,
+    GroupBy.FLIGHT: Finding.flight_id,
+}
+
+
+def count_findings(session: Session, step: str, query: CountQuery, zone: ZoneInfo) -> list[Row]:
+    """Return the whole count first, then one row per group; empty calendar groups in between are rows of 0."""
+    total = [_total(session, step, query), *_rejected(session, step, query)]
+    if query.group_by is None:
+        return total
+    if query.group_by in CALENDAR:
+        return [*total, *_by_calendar(session, step, query, zone)]
+    column = _GROUP_COLUMNS[query.group_by]
+    by_key = query.group_by is GroupBy.SEVERITY
+    order = (column.desc(),) if by_key else (func.count().desc(), func.max(Finding.severity_rank).desc(), column)
+    statement = _joined(_cited(select(column.label("key"))), conditions(query)).group_by(column)
+    if query.group_by is GroupBy.ASSET:
+        statement = statement.group_by(Asset.asset_id)
+    found = session.execute(statement.order_by(*order).limit(query.limit)).all()
+    return [*total, *(_group_row(f"{step}.{i}", query, r.key, r) for i, r in enumerate(found, 1))]
+
+
+def _group_row(ref: str, query: CountQuery, key: Any, found: Any) -> Row:
+    group = query.group_by
+    label = {
+        GroupBy.KIND: lambda: kind_label(key),
+        GroupBy.SIDE: lambda: side_label(key),
+        GroupBy.BLADE: lambda: f"blade {key}",
+        GroupBy.COMPONENT: lambda: f"blade {key[:1]}, {side_label(key[2:])}",
+        GroupBy.SEVERITY: lambda: f"severity {key} ({severity_label(key)})",
+    }.get(group or GroupBy.ASSET, lambda: plain(key))
+    said = label() if key is not None else "no known place"
+    extra: dict[str, Value] = {"group": said, **filter_values(query)}
+    if group is GroupBy.KIND:
+        extra["kind"] = said
+    return _counted(ref, said, found, extra)
+
+
+def _by_calendar(session: Session, step: str, query: CountQuery, zone: ZoneInfo) -> list[Row]:
+    unit = query.group_by or GroupBy.DAY
+    local = func.timezone(str(zone), Finding.detected_at)
+    bucket = func.date_trunc(literal_column(f"'{unit.value}'"), local)
+    statement = _joined(_cited(select(bucket.label("key"))), conditions(query)).group_by(literal_column("1"))
+    found = {r.key.date(): r for r in session.execute(statement.order_by(literal_column("1")))}
+    if not found:
+        return []
+    rows: list[Row] = []
+    at, last = min(found), max(found)
+    while at <= last:
+        midday = at.strftime(f"{at.day} %b %Y")
+        said = {GroupBy.WEEK: f"week of {midday}", GroupBy.MONTH: at.strftime("%b %Y")}.get(unit, midday)
+        if at in found:
+            rows.append(
+                _group_row(f"{step}.{len(rows) + 1}", query.model_copy(update={"group_by": unit}), said, found[at])
+            )
+        else:
+            rows.append(Row(ref=f"{step}.{len(rows) + 1}", kind=RowKind.COUNT, label=said, cites=(), cited_of=0,
+                            values={"total": 0, "group": said}))  # fmt: skip
+        at = _next(at, unit)
+    return rows[-query.limit :]
+
+
+def _next(at: Any, unit: GroupBy) -> Any:
+    if unit is GroupBy.MONTH:
+        return (at.replace(day=1) + timedelta(days=32)).replace(day=1)
+    return at + timedelta(days=7 if unit is GroupBy.WEEK else 1)

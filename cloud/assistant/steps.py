@@ -1,0 +1,87 @@
+"""The steps of a plan: which tool, with what, and which rows of an earlier step it needs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from cloud.assistant.parameters import MAX_ROWS, CountQuery, CoverageQuery, FindingsQuery, FlightsQuery, TicketsQuery
+from contracts.geo import Frozen
+
+LAST_FLIGHTS = "#E1"
+"""In ``flight_ids``: the flights that step E1 found."""
+
+
+class Step(Frozen):
+    """One tool call. ``only_if_none`` names a step: this one runs when that one found nothing."""
+
+    id: str
+    tool: str
+    title: str
+    parameters: dict[str, Any]
+    only_if_none: str | None = Field(default=None)
+
+
+def finding_steps(subject: str, found: dict[str, Any]) -> tuple[Step, ...]:
+    """Return the steps of a question about findings: look, and when there are none, say what was looked at."""
+    first, found = _last_flights(found)
+    if subject == "finding":
+        query = {"numbers": found["numbers"], "limit": MAX_ROWS}
+        return (Step(id="E1", tool="findings", title="The finding", parameters=query),)
+    model = CountQuery if subject == "count" else FindingsQuery
+    query = {name: value for name, value in found.items() if name in model.model_fields}
+    if "limit" in query:
+        query["limit"] = max(1, min(query["limit"], MAX_ROWS))
+    main = f"E{len(first) + 1}"
+    title = "Count findings" if subject == "count" else "Findings, " + str(found.get("order", "severity")) + " first"
+    tool = "count_findings" if subject == "count" else "findings"
+    scope = {name: found[name] for name in ("asset_ids", "period", "flight_ids") if name in found}
+    seen = {name: found[name] for name in ("blades", "sides") if name in found}
+    return (
+        *first,
+        Step(id=main, tool=tool, title=title, parameters=query),
+        Step(id="E7", tool="flights", title="None found: which flights looked", parameters=scope, only_if_none=main),
+        Step(id="E8", tool="coverage", title="None found: what they saw", parameters=scope | seen, only_if_none=main),
+        Step(id="E9", tool="assets", title="None found: where", only_if_none=main,
+             parameters={name: found[name] for name in ("asset_ids",) if name in found}),
+    )  # fmt: skip
+
+
+def other_steps(subject: str, found: dict[str, Any]) -> tuple[Step, ...]:
+    """Return the steps of a question about coverage, tickets, flights, assets or drones."""
+    if subject == "coverage":
+        first, found = _last_flights(found)
+        query = {name: value for name, value in found.items() if name in CoverageQuery.model_fields}
+        return (*first, Step(id=f"E{len(first) + 1}", tool="coverage", title="What was not seen", parameters=query))
+    if subject == "tickets":
+        query = {name: value for name, value in found.items() if name in TicketsQuery.model_fields}
+        query |= {"finding_numbers": found["numbers"]} if "numbers" in found else {}
+        numbered = Step(id="E2", tool="findings", title="No ticket: the finding", only_if_none="E1",
+                        parameters={"numbers": found.get("numbers", ()), "limit": MAX_ROWS})  # fmt: skip
+        step = Step(id="E1", tool="tickets", title="Tickets", parameters=query)
+        places = {name: found[name] for name in ("asset_ids",) if name in found}
+        assets = Step(id="E3", tool="assets", title="No ticket: where", parameters=places, only_if_none="E1")
+        return (step, numbered) if "numbers" in found else (step, assets)
+    if subject == "flights":
+        query = {name: value for name, value in found.items() if name in FlightsQuery.model_fields}
+        query |= {"limit": min(found["last_flights"], MAX_ROWS)} if "last_flights" in found else {}
+        places = {name: found[name] for name in ("asset_ids",) if name in found}
+        return (
+            Step(id="E1", tool="flights", title="Flights", parameters=query),
+            Step(id="E2", tool="assets", title="No flight: where", parameters=places, only_if_none="E1"),
+        )
+    query = {name: value for name, value in found.items() if name in {"asset_ids", "drone_ids", "online"}}
+    return (Step(id="E1", tool=subject, title=subject.capitalize(), parameters=query),)
+
+
+def _last_flights(found: dict[str, Any]) -> tuple[tuple[Step, ...], dict[str, Any]]:
+    """Return a step that finds the last flights, and the conditions that then refer to it."""
+    if "last_flights" not in found:
+        return (), found
+    query = {name: found[name] for name in ("asset_ids", "period") if name in found}
+    query["limit"] = max(1, min(found["last_flights"], MAX_ROWS))
+    query["states"] = ("flying", "paused", "returning", "landed", "complete", "aborted")
+    title = "The last flight" if query["limit"] == 1 else f"The last {query['limit']} flights"
+    rest = {name: value for name, value in found.items() if name not in {"last_flights", "period"}}
+    return (Step(id="E1", tool="flights", title=title, parameters=query),), rest | {"flight_ids": (LAST_FLIGHTS,)}

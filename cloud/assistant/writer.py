@@ -1,0 +1,288 @@
+"""From rows to sentences. Every number, name and date written here comes from a row the sentence refers to."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from cloud.assistant.evidence import Row, RowKind, Sentence, day, moment
+from cloud.assistant.executor import StepRows
+from cloud.assistant.planner import Plan, Subject
+
+
+class Writer:
+    """Writes one answer in the asker's zone."""
+
+    def __init__(self, zone: ZoneInfo) -> None:
+        self._zone = zone
+
+    def write(self, plan: Plan, done: list[StepRows]) -> list[Sentence]:
+        """Return the sentences of an answer, the summing one first."""
+        by_tool = {step.step.tool: step for step in done}
+        main = self._main(plan, by_tool)
+        if main is None or not _found(main):
+            return self._absence(plan, by_tool)
+        writers = {
+            "findings": self._findings,
+            "count_findings": self._counts,
+            "coverage": self._coverage,
+            "flights": self._flights,
+            "tickets": self._tickets,
+            "assets": self._assets,
+            "drones": self._drones,
+        }
+        return writers[main.step.tool](plan, main.rows)
+
+    def _main(self, plan: Plan, by_tool: dict[str, StepRows]) -> StepRows | None:
+        tool = {Subject.FINDING: "findings", Subject.COUNT: "count_findings"}.get(plan.subject, plan.subject.value)
+        return by_tool.get(tool)
+
+    def _findings(self, plan: Plan, rows: tuple[Row, ...]) -> list[Sentence]:
+        total, items = rows[0], [row for row in rows if row.kind is RowKind.FINDING]
+        if plan.subject is Subject.FINDING:
+            return [s for row in items for s in (_of(self._finding(row), row), *self._why(row))]
+        count = int(str(total.values["total"]))
+        lead = f"{count} {_noun(total, count)} {'was' if count == 1 else 'were'} detected{_place(total)}{_when(total)}"
+        rest = "" if len(items) >= count else "; the first of them are listed"
+        if str(plan.steps[-1].id) and len(items) < count and _ordered_by_severity(plan):
+            rest = "; these are the most serious"
+        sentences = [_of(f"{lead}{rest}.", total), *(_of(self._finding(row), row) for row in items)]
+        return [*sentences, *_left_out(rows)]
+
+    def _finding(self, row: Row) -> str:
+        v = row.values
+        place = [f"on {v['asset']}"]
+        if v["blade"]:
+            place.append(f"blade {v['blade']}")
+        if v["side"]:
+            place.append(str(v["side"]))
+        if v["distance_to_root_m"] is not None:
+            place.append(f"{_n(v['distance_to_root_m'], 1)} m from the root")
+        size = f"{_n(v['length_mm'])} × {_n(v['width_mm'])} mm (± {_n(v['size_sigma_mm'])} mm)"
+        parts = [
+            f"{v['number']}: {v['kind']}, severity {v['severity_rank']} ({v['severity']}), {', '.join(place)}",
+            f"{size}, seen {self._moment(v['detected_at'])} with {_n(v['confidence_percent'])} % confidence",
+        ]
+        if v["ticket"]:
+            parts.append(f"ticket {v['ticket']}")
+        elif v["ticket_wanted"]:
+            parts.append("ticket waiting for its number")
+        if v["status"] != "open":
+            parts.append(f"{v['status']}" + (f" by {v['reviewed_by']}" if v["reviewed_by"] else ""))
+        return "; ".join(parts) + "."
+
+    def _why(self, row: Row) -> list[Sentence]:
+        v, found = row.values, []
+        if v["reason"]:
+            found.append(_of(f"{v['number']} was graded so because: {v['reason']}", row))
+        if v["action"]:
+            due = f" Due {day(v['due_at'], self._zone)}." if isinstance(v["due_at"], datetime) else ""
+            found.append(_of(f"Recommended for {v['number']}: {v['action']}{due}", row))
+        return found
+
+    def _counts(self, plan: Plan, rows: tuple[Row, ...]) -> list[Sentence]:
+        total = rows[0]
+        groups = [row for row in rows if "group" in row.values]
+        count = int(str(total.values["total"]))
+        lead = f"{count} {_noun(total, count)} {'was' if count == 1 else 'were'} detected{_place(total)}{_when(total)}"
+        if not groups:
+            spread = f" on {total.values['assets']} assets" if int(str(total.values["assets"])) > 1 else ""
+            worst = f"{spread}; the worst is of severity {total.values['worst_rank']} ({total.values['worst']})."
+            return [_of(lead + worst, total), *_left_out(rows)]
+        sentences = [_of(f"{lead}.", total)]
+        for row in groups:
+            held = int(str(row.values["total"]))
+            if held == 0:
+                continue
+            worst = f", the worst of severity {row.values['worst_rank']} ({row.values['worst']})"
+            what = "finding" if held == 1 else "findings"
+            sentences.append(_of(f"{_capital(str(row.values['group']))}: {held} {what}{worst}.", row))
+        return [*sentences, *_left_out(rows)]
+
+    def _coverage(self, plan: Plan, rows: tuple[Row, ...]) -> list[Sentence]:
+        sentences = []
+        for row in rows:
+            v = row.values
+            if row.kind is RowKind.ASSET:
+                sentences.append(_of(f"No flight looked at {v['asset']}{_when(row)}, so nothing of it was seen.", row))
+            elif "ranges" in v:
+                text = f"Not seen on {v['asset']}, blade {v['blade']}, {v['side']}: {v['ranges']} from the root"
+                sentences.append(_of(f"{text} ({v['unseen_m']} of {v['length_m']} m).", row))
+            else:
+                sentences.append(_of(self._seen(row), row))
+        return sentences
+
+    def _seen(self, row: Row) -> str:
+        v = row.values
+        flights = int(str(v["flights"]))
+        by = f"on {flights} flights" if flights > 1 else f"on the flight of {self._moment(v['flight_at'])}"
+        rule = f"a metre counts as seen when {_n(v['rule_percent'])} % of it was"
+        whole = f"{v['seen_m']} of {v['whole_m']} m of blade sides"
+        missing = "nothing was missed" if v["unseen_m"] == 0 else f"{v['unseen_m']} m were not"
+        return f"{v['asset']}: {whole} ({_n(v['seen_percent'], 1)} %) were seen {by}{_when(row)}, {missing} ({rule})."
+
+    def _flights(self, plan: Plan, rows: tuple[Row, ...]) -> list[Sentence]:
+        total = rows[0]
+        count = int(str(total.values["total"]))
+        sentences = [_of(f"{count} {'flight matches' if count == 1 else 'flights match'}{_when(total)}.", total)]
+        for row in rows[1:]:
+            v = row.values
+            expected = f" of {v['expected_segments']}" if v["expected_segments"] is not None else ""
+            landed = f", landed {self._moment(v['landed_at'])}" if v["landed_at"] else ""
+            text = f"{v['asset']} by {v['drone']}, {self._moment(v['at'])}{landed}: {v['state']}"
+            media = f"{v['analysed']}{expected} video {_s('segment', v['analysed'])} analysed, {v['findings']} {_s('finding', v['findings'])}"
+            sentences.append(_of(f"{text}; {media}.", row))
+        return sentences
+
+    def _tickets(self, plan: Plan, rows: tuple[Row, ...]) -> list[Sentence]:
+        total = rows[0]
+        count = int(str(total.values["total"]))
+        sentences = [_of(f"{count} {'ticket exists' if count == 1 else 'tickets exist'}{_when(total)}.", total)]
+        for row in rows[1:]:
+            v = row.values
+            about = f"for {v['finding']} ({v['kind']}, {v['asset']})"
+            if v["ticket"] is None:
+                sentences.append(_of(f"The ticket {about} is waiting for its number from {v['system']}.", row))
+                continue
+            phase = f", phase {v['phase']}" if v["phase"] else ""
+            priority = f", priority {v['priority']}" if v["priority"] else ""
+            took = ""
+            if v["frame_to_ticket_s"] is not None:
+                took = f"; opened {self._moment(v['opened_at'])}, {_n(v['frame_to_ticket_s'], 1)} s after the frame"
+            sentences.append(_of(f"{v['system']} ticket {v['ticket']} {about}{phase}{priority}{took}.", row))
+        return sentences
+
+    def _assets(self, plan: Plan, rows: tuple[Row, ...]) -> list[Sentence]:
+        total = rows[0]
+        count = int(str(total.values["total"]))
+        sentences = [_of(f"{count} {'asset is' if count == 1 else 'assets are'} known.", total)] if count > 1 else []
+        for row in rows[1:]:
+            v = row.values
+            last = f"last flown {self._moment(v['last_flight_at'])}" if v["last_flight_at"] else "not flown yet"
+            held = f"{v['findings']} {_s('finding', v['findings'])}"
+            worst = f", the worst of severity {v['worst_rank']} ({v['worst']})" if v["worst"] else ""
+            sentences.append(_of(f"{v['asset']}, {v['kind']}, {v['functional_location']}: {last}; {held}{worst}.", row))
+        return sentences
+
+    def _drones(self, plan: Plan, rows: tuple[Row, ...]) -> list[Sentence]:
+        total = rows[0]
+        count = int(str(total.values["total"]))
+        state = f"{total.values['online']} drone" if total.values["online"] else "drone"
+        sentences = [_of(f"{count} {state}{'' if count == 1 else 's'}.", total)]
+        for row in rows[1:]:
+            v = row.values
+            text = f"{v['drone']} is {v['online']}"
+            if v["captured_at"]:
+                text += f"; {v['state']}, {_n(v['alt_rel_m'])} m above take-off, battery {_n(v['battery_percent'])} %"
+                text += f" at {self._moment(v['captured_at'])}"
+            sentences.append(_of(f"{text}.", row))
+        return sentences
+
+    def _absence(self, plan: Plan, by_tool: dict[str, StepRows]) -> list[Sentence]:
+        """Say what was not found, and what that is worth: which flights looked, and how much they saw."""
+        flights, assets = by_tool.get("flights"), by_tool.get("assets")
+        main = self._main(plan, by_tool)
+        basis = [
+            row
+            for step in (flights, assets)
+            if step
+            for row in step.rows
+            if row.kind in {RowKind.FLIGHT, RowKind.ASSET}
+        ]
+        if not basis:
+            return []
+        total = [row for row in main.rows if row.ref.endswith(".n")] if main else []
+        what = {
+            Subject.TICKETS: "ticket exists",
+            Subject.FLIGHTS: "flight was made",
+            Subject.DRONES: "drone matches",
+            Subject.ASSETS: "asset matches",
+        }.get(plan.subject, f"{_noun(total[0], 1) if total else 'finding'} was detected")
+        place = _place(total[0]) if total else ""
+        when = _when(total[0]) if total else ""
+        refs = [*total, *basis[:10]]
+        sentences = [Sentence(text=f"No {what}{place}{when}.", refs=tuple(row.ref for row in refs))]
+        if plan.subject in {Subject.FINDINGS, Subject.COUNT}:
+            sentences += self._looked(flights, by_tool.get("coverage"), basis)
+            sentences += _left_out(main.rows) if main else []
+        return sentences
+
+    def _looked(self, flights: StepRows | None, seen: StepRows | None, basis: list[Row]) -> list[Sentence]:
+        flown = [row for row in flights.rows if row.kind is RowKind.FLIGHT] if flights else []
+        if not flown:
+            text = "No flight looked, so this says nothing about the state of the blades."
+            return [Sentence(text=text, refs=tuple(row.ref for row in basis[:10]))]
+        rows = [row for row in (seen.rows if seen else ()) if row.kind is RowKind.COVERAGE and "seen_m" in row.values]
+        return [_of(self._seen(row), row) for row in rows[:5]]
+
+    def _moment(self, value: Any) -> str:
+        return moment(value, self._zone) if isinstance(value, datetime) else "at an unknown time"
+
+
+def _of(text: str, *rows: Row) -> Sentence:
+    return Sentence(text=text, refs=tuple(row.ref for row in rows))
+
+
+def _found(step: StepRows) -> bool:
+    totals = [row.values.get("total") for row in step.rows if row.ref.endswith(".n")]
+    return bool(totals[0]) if totals else bool(step.rows)
+
+
+def _ordered_by_severity(plan: Plan) -> bool:
+    orders = [step.parameters.get("order", "severity") for step in plan.steps if step.tool == "findings"]
+    return orders == ["severity"]
+
+
+def _left_out(rows: tuple[Row, ...]) -> list[Sentence]:
+    return [
+        _of(
+            f"{row.values['total']} more, which a person rejected, {'is' if row.values['total'] == 1 else 'are'} left out.",
+            row,
+        )
+        for row in rows
+        if row.ref.endswith(".r")
+    ]
+
+
+def _noun(total: Row, count: int) -> str:
+    """Return what was counted: "finding", "crack findings of severity 4 to 5"."""
+    v = total.values
+    kinds = v.get("kinds")
+    named = " and ".join(kinds) + " " if isinstance(kinds, tuple) and kinds and not v.get("excluded") else ""
+    other = f" other than {' and '.join(kinds)}" if isinstance(kinds, tuple) and kinds and v.get("excluded") else ""
+    low, high = v.get("min_rank"), v.get("max_rank")
+    grade = ""
+    if low is not None or high is not None:
+        low, high = low or 1, high or 5
+        grade = f" of severity {low}" if low == high else f" of severity {low} to {high}"
+    return f"{named}finding{'' if count == 1 else 's'}{other}{grade}"
+
+
+def _place(total: Row) -> str:
+    v = total.values
+    parts = []
+    if v.get("assets_asked"):
+        parts.append(f" on {v['assets_asked']}")
+    blades, sides = v.get("blades"), v.get("sides")
+    if isinstance(blades, tuple) and blades:
+        parts.append(f" on blade {' and '.join(blades)}")
+    if isinstance(sides, tuple) and sides:
+        parts.append(f" at the {' and '.join(sides)}")
+    return "".join(parts)
+
+
+def _when(row: Row) -> str:
+    return f" {row.values['period']}" if row.values.get("period") else ""
+
+
+def _n(value: Any, decimals: int = 0) -> str:
+    return f"{float(value):.{decimals}f}"
+
+
+def _s(noun: str, count: Any) -> str:
+    return noun if count == 1 else f"{noun}s"
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
