@@ -24,8 +24,8 @@ MAX_RUNS = 10
 """Automatic runs for one finding; a person may resume beyond."""
 
 
-class Machines(Protocol):
-    """Step Functions, as far as starting goes."""
+class Workflows(Protocol):
+    """Step Functions: executions, and the tokens of tasks that wait for an answer."""
 
     def start(self, machine: str, name: str, body: str) -> str:
         """Start an execution and return its ARN; one of that name that exists already is fine.
@@ -37,6 +37,15 @@ class Machines(Protocol):
 
     def status(self, arn: str) -> str | None:
         """Return RUNNING, SUCCEEDED, FAILED, TIMED_OUT or ABORTED; None when the service does not know it."""
+
+    def succeed(self, token: str, output: str) -> bool:
+        """Answer a task with JSON; False when nobody waits for this token any more."""
+
+    def fail(self, token: str, error: str, cause: str) -> bool:
+        """Answer a task with an error name that Retry and Catch match; False when nobody waits."""
+
+    def beat(self, token: str) -> bool:
+        """Say that a task is still being worked on; False when nobody waits."""
 
 
 def want(
@@ -54,7 +63,7 @@ def want(
 
 
 def again(session: Session, run: WorkflowRun) -> WorkflowRun:
-    """Ask for another run of what ``run`` was for, under the next free name ``<finding>-2``, ``-3``…"""
+    """Ask for another run of what ``run`` was for, named ``<finding>-2``, ``-3`` and so on."""
     if run.finding_id is None:
         raise Conflict(f"The run {run.execution_name} has no finding to run for.")
     made = session.scalar(select(func.count()).where(WorkflowRun.finding_id == run.finding_id)) or 0
@@ -71,7 +80,7 @@ def _add(session: Session, name: str, finding_id: str, machine: str) -> Workflow
     return run
 
 
-def start_next(session: Session, machines: Machines) -> str | None:
+def start_next(session: Session, machines: Workflows) -> str | None:
     """Start one wanted run and return its name; None when nothing is wanted.
 
     Raises:
@@ -150,7 +159,7 @@ def resume(session: Session, execution_name: str, *, by: str) -> WorkflowRun:
     return made
 
 
-def mend(session: Session, machines: Machines, run_name: str, *, older_than_s: float) -> str | None:
+def mend(session: Session, machines: Workflows, run_name: str, *, older_than_s: float) -> str | None:
     """Look after one running run and return what was done: "lost", "gave_up", or None when all is well.
 
     A run that Step Functions no longer knows, or that ended without its record, is marked and run again.

@@ -1,0 +1,45 @@
+"""What the state machine sends to the handlers, inside ``WorkflowTask.input``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import TypeAlias
+
+from pydantic import ValidationError
+
+from cloud.services import Services
+from contracts.errors import InvalidInput
+from contracts.events import FindingCritical, WorkflowTask
+from contracts.geo import Frozen
+
+Handler: TypeAlias = Callable[[Services, WorkflowTask], dict[str, object]]
+
+
+class Failure(Frozen):
+    """A branch that gave up: the error's name and its cause as the state machine saw them."""
+
+    task: str
+    error: str
+    cause: str = ""
+
+
+class TaskInput(Frozen):
+    """The input of every task."""
+
+    finding: FindingCritical
+    failures: tuple[Failure, ...] = ()
+
+
+def parsed(task: WorkflowTask) -> TaskInput:
+    """Return a task's input.
+
+    Raises:
+        InvalidInput: It is not what the state machine should send.
+
+    """
+    try:
+        return TaskInput.model_validate_json(json.dumps(task.input))
+    except ValidationError as error:
+        what = f"Task {task.task} of {task.execution}: {error}."
+        raise InvalidInput(what, hint="Check the state machine.") from error

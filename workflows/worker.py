@@ -1,0 +1,112 @@
+"""The worker behind the state machines: takes a task from the queue, runs its handler, answers with the token."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from types import MappingProxyType
+
+from pydantic import ValidationError
+
+from cloud import dead_letters
+from cloud.logbook import log, log_failure
+from cloud.services import Message, Services
+from contracts.errors import NotFound, PlatformError, Unavailable
+from contracts.events import WorkflowTask
+from contracts.resources import WORKFLOW_TASKS_QUEUE
+from workflows.events import Handler
+from workflows.handlers import check, fail, notify, record, summarise, ticket
+
+HANDLERS: Mapping[str, Handler] = MappingProxyType(
+    {
+        "check": check.handle,
+        "ticket": ticket.handle,
+        "notify": notify.handle,
+        "summarise": summarise.handle,
+        "record": record.handle,
+        "fail": fail.handle,
+    }
+)
+_HOLD_S = 60
+"""How long a message stays ours: a killed worker delays its task by no more."""
+_BEAT_S = 20.0
+_UNEXPECTED = "Unexpected"
+"""Error name of a bug in a handler: no retry matches it, the run fails where people see it."""
+
+
+class Worker:
+    """A daemon over the task queue. Any number may run side by side; every handler may run twice."""
+
+    def __init__(
+        self,
+        services: Services,
+        *,
+        wait_s: int = 2,
+        handlers: Mapping[str, Handler] = HANDLERS,
+        beat_s: float = _BEAT_S,
+    ) -> None:
+        self._services = services
+        self._wait_s = wait_s
+        self._handlers = handlers
+        self._beat_s = beat_s
+
+    def step(self) -> bool | None:
+        """Run the next task; None when there is none. Raises Unavailable when the answer cannot be given (yet)."""
+        messages = self._services.queues.receive(WORKFLOW_TASKS_QUEUE, 1, self._wait_s)
+        if not messages:
+            return None
+        message = messages[0]
+        try:
+            task = WorkflowTask.model_validate_json(message.body)
+        except ValidationError as error:
+            with self._services.database.session() as session:
+                dead_letters.bury(session, WORKFLOW_TASKS_QUEUE, message.id, str(error), message.body)
+        else:
+            with self._kept(message, task):
+                waiting = self._run(task)
+            if not waiting:
+                log("task_answer_unwanted", task=task.task, execution=task.execution)
+        self._services.queues.delete(WORKFLOW_TASKS_QUEUE, message.receipt)
+        return True
+
+    def _run(self, task: WorkflowTask) -> bool:
+        """Run a task's handler and answer; returns whether anyone waited for it."""
+        flows = self._services.workflows
+        try:
+            result = self._handlers[task.task](self._services, task)
+        except NotFound as error:
+            # Merged into another finding meanwhile: nothing is left to do here.
+            return flows.succeed(task.token, json.dumps({"skipped": error.message, "number": None}))
+        except PlatformError as error:
+            log("task_failed", task=task.task, execution=task.execution, error=error.code, message=str(error))
+            cause = {"message": error.message, "hint": error.hint}
+            return flows.fail(task.token, type(error).__name__, json.dumps(cause))
+        except Exception as error:  # noqa: BLE001 - a bug must reach the state machine, or the run waits for its timeout
+            log_failure("task_crashed", error, task=task.task, execution=task.execution)
+            cause = {"message": f"{type(error).__name__}: {error}", "hint": "See the log of kestrel-workflows."}
+            return flows.fail(task.token, _UNEXPECTED, json.dumps(cause))
+        return flows.succeed(task.token, json.dumps(result))
+
+    @contextmanager
+    def _kept(self, message: Message, task: WorkflowTask) -> Iterator[None]:
+        """Hold the message and tell the state machine that the task is alive until the block ends."""
+        self._services.queues.extend(WORKFLOW_TASKS_QUEUE, message.receipt, _HOLD_S)
+        done = threading.Event()
+
+        def beat() -> None:
+            while not done.wait(self._beat_s):
+                try:
+                    self._services.queues.extend(WORKFLOW_TASKS_QUEUE, message.receipt, _HOLD_S)
+                    self._services.workflows.beat(task.token)
+                except Unavailable as error:
+                    log("heartbeat_missed", task=task.task, error=str(error))
+
+        beating = threading.Thread(target=beat, name="kestrel-heartbeat", daemon=True)
+        beating.start()
+        try:
+            yield
+        finally:
+            done.set()
+            beating.join()
