@@ -99,6 +99,8 @@ class Stack:
         """Create folders, certificates, broker rules and an empty database, where missing."""
         self.layout.create()
         chosen = self.instance
+        for name in ("sap", "vision"):
+            self.layout.of(name).mkdir(exist_ok=True)
         certificates.create(self.keys)
         broker.configure(self.layout.of("mosquitto"), chosen.ports["mosquitto"], self.keys.identity("broker"))
         table.database_of(self.layout, chosen).create()

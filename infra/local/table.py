@@ -19,7 +19,7 @@ from infra.local.postgres import Postgres, program
 from infra.local.processes import Probe, ProcessSpec
 
 AUDIENCE = "kestrel"
-SAP_USER = "kestrel"
+SAP_USER = "KESTREL"
 PORT_OWNERS = ("postgres", "mosquitto", "emulator", "api", "sap")
 """Processes that listen on the fixed port of their own name."""
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "USER", "SSL_CERT_FILE", "OMP_NUM_THREADS")
@@ -45,7 +45,13 @@ def table(layout: Layout, instance: Instance) -> dict[str, ProcessSpec]:
 
     health = Probe(kind="http", target=f"http://127.0.0.1:{ports['emulator']}{emulator.HEALTH_PATH}")
     api_health = Probe(kind="http", target=f"http://127.0.0.1:{ports['api']}/healthz")
-    sap = ("--host", "127.0.0.1", "--port", str(ports["sap"]))
+    sap = (
+        f"--state={layout.of('sap') / 'notifications.sqlite'}",
+        f"--listen=127.0.0.1:{ports['sap']}",
+        f"--user={SAP_USER}",
+        f"--password={instance.sap_password}",
+        f"--fault-file={layout.of('sap') / 'faults.json'}",
+    )
     specs = (
         _postgres(database, state["plain"]),
         _mosquitto(layout, ports["mosquitto"], state["plain"]),
