@@ -3,6 +3,8 @@
 Each verb imports its simulator when it runs, so that no verb needs the others' dependencies.
 """
 
+# ruff: noqa: PLC0415 - imports wait for their verb
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -23,9 +25,9 @@ def scene(
     json: Json = False,
 ) -> None:
     """Write a wind farm and the truth about its planted defects."""
-    from simulators import world
+    from simulators import scenes
 
-    world.scene_verb(out, seed, inspection, as_json=json)
+    scenes.scene_verb(out, seed, inspection, as_json=json)
 
 
 @app.command()
@@ -92,9 +94,18 @@ def autopilot(
 
 
 @app.command()
-def sap() -> None:
+def sap(
+    state: Annotated[Path, typer.Option(help="SQLite file of the notifications.")],
+    listen: Annotated[str, typer.Option(help="HOST:PORT; port 0 takes a free one.")] = "127.0.0.1:8480",
+    user: Annotated[str, typer.Option(help="Basic authentication.")] = "KESTREL",
+    password: Annotated[str, typer.Option(help="Basic authentication.")] = "kestrel",
+    fault_file: Annotated[Path | None, typer.Option(help="JSON: fail_next_posts, status, delay_s, ...")] = None,
+    json: Json = False,
+) -> None:
     """Serve the simulated SAP maintenance-notification service."""
-    raise typer.Exit(2)
+    from simulators import sap as served
+
+    served.sap_verb(listen, state, user, password, fault_file, as_json=json)
 
 
 if __name__ == "__main__":

@@ -34,7 +34,8 @@ def _cast_shadow(image: Image, rng: random.Random) -> Image:
     y, x = np.mgrid[0:rows, 0:columns].astype(np.float32)
     along = (x - columns * rng.random()) * math.cos(turn) + (y - rows * rng.random()) * math.sin(turn)
     dark = 1 - rng.uniform(0.25, 0.55) / (1 + np.exp(np.clip(-along / rng.uniform(1.5, 10), -30, 30)))
-    return np.clip(image * dark[..., None], 0, 255).astype(np.uint8)
+    shaded: Image = np.clip(image * dark[..., None], 0, 255).astype(np.uint8)
+    return shaded
 
 
 def _bird(image: Image, rng: random.Random) -> Image:
@@ -56,8 +57,9 @@ def _compressed(image: Image, rng: random.Random) -> Image:
     if draw < 0.6:
         return h264_still(image, rng.uniform(18, 31))
     if draw < 0.9:
-        ok, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, rng.randint(45, 95)])
-        return cv2.imdecode(data, cv2.IMREAD_COLOR) if ok else image
+        _, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, rng.randint(45, 95)])
+        decoded: Image | None = cv2.imdecode(data, cv2.IMREAD_COLOR)
+        return image if decoded is None else decoded
     return image
 
 
@@ -71,5 +73,5 @@ def h264_still(image: Image, crf: float) -> Image:
     frame = av.VideoFrame.from_ndarray(image, format="bgr24")
     frame.pts = 0
     data = b"".join(bytes(p) for p in (*codec.encode(frame), *codec.encode(None)))
-    with av.open(io.BytesIO(data), format="h264") as decoded:
+    with av.open(io.BytesIO(data), "r", format="h264") as decoded:
         return next(decoded.decode(video=0)).to_ndarray(format="bgr24")

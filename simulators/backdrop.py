@@ -30,25 +30,17 @@ class Backdrop:
 
     def draw(self, view: View, exposure: float) -> Image:
         """Return the window's background, uint8 BGR."""
-        columns, rows = (-(-n // _COARSE) + 1 for n in (view.width_px, view.height_px))
-        x = (np.arange(columns, dtype=np.float64) * _COARSE + view.window[0] - view.camera.width_px / 2)
-        y = (np.arange(rows, dtype=np.float64) * _COARSE + view.window[1] - view.camera.height_px / 2)
-        focal = view.camera.focal_px
-        r = view.rotation
-        east, north, up = (
-            (r[0, i] * x[None, :] + r[1, i] * y[:, None]) / focal + r[2, i] for i in range(3)
-        )
-        scale = 1 / np.sqrt(east**2 + north**2 + up**2)
-        east, north, up = (np.asarray(v * scale, np.float32) for v in (east, north, up))
+        east, north, up = _directions(view)
         colour = self._sky(east, north, up)
         if float(up.min()) < 0.02:
             colour = self._over_ground(colour, east, north, up, view)
         small = np.clip(colour * exposure, 0, 255).astype(np.uint8)
-        move = np.array([[1 / _COARSE, 0, 0], [0, 1 / _COARSE, 0]])
+        shift = (0.5 - _COARSE / 2) / _COARSE
+        move = np.array([[1 / _COARSE, 0, shift], [0, 1 / _COARSE, shift]])
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        if (columns - 1) * _COARSE == view.width_px and (rows - 1) * _COARSE == view.height_px:
-            return cv2.resize(small[:-1, :-1], (view.width_px, view.height_px), interpolation=cv2.INTER_LINEAR)
         size = (view.width_px, view.height_px)
+        if not (view.width_px % _COARSE or view.height_px % _COARSE):
+            return cv2.resize(small[:-1, :-1], size, interpolation=cv2.INTER_LINEAR)
         return cv2.warpAffine(small, move, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
 
     def _sky(self, east: Image, north: Image, up: Image) -> Image:
@@ -66,15 +58,29 @@ class Backdrop:
     def _over_ground(self, sky: Image, east: Image, north: Image, up: Image, view: View) -> Image:
         below = np.clip(-up, 1e-4, None)
         reach = np.clip(max(view.eye.up, 1.5) / below, 0, 20000)
-        u = ((east * reach + view.eye.east) / _FIELD_M_PX).astype(np.float32) % 1024
-        v = ((north * reach + view.eye.north) / _FIELD_M_PX).astype(np.float32) % 1024
+        x_m, y_m, _ = view.eye
+        u = ((east * reach + x_m) / _FIELD_M_PX).astype(np.float32) % 1024
+        v = ((north * reach + y_m) / _FIELD_M_PX).astype(np.float32) % 1024
         ground = cv2.remap(self._fields, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP).astype(np.float32)
-        u, v = ((axis * reach * 3 + at * 3).astype(np.float32) % 512 for axis, at in zip((east, north), view.eye, strict=False))
+        u, v = ((axis * reach * 3 + at * 3).astype(np.float32) % 512 for axis, at in ((east, x_m), (north, y_m)))
         rough = cv2.remap(self._clouds, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
         ground *= (1 + 0.11 * rough * np.clip(1 - reach / 500, 0, 1))[..., None]
         air = 1 - np.exp(-reach / (3500 - 2400 * self._weather.haze))
         ground = blend(ground, self._horizon * 0.92, air)
         return blend(sky, ground, (up < 0).astype(np.float32))
+
+
+def _directions(view: View) -> tuple[Image, Image, Image]:
+    """Return the unit direction (east, north, up) in which the middle of every coarse pixel looks."""
+    columns, rows = (-(-n // _COARSE) + 1 for n in (view.width_px, view.height_px))
+    column, row = view.window[:2]
+    x = (np.arange(columns) + 0.5) * _COARSE + column - view.camera.width_px / 2
+    y = (np.arange(rows) + 0.5) * _COARSE + row - view.camera.height_px / 2
+    r, focal = view.rotation, view.camera.focal_px
+    rays = [(r[0, i] * x[None, :] + r[1, i] * y[:, None]) / focal + r[2, i] for i in range(3)]
+    scale = 1 / np.sqrt(rays[0] ** 2 + rays[1] ** 2 + rays[2] ** 2)
+    east, north, up = (np.asarray(v * scale, np.float32) for v in rays)
+    return east, north, up
 
 
 def _fields(seed: int) -> Image:
@@ -94,7 +100,7 @@ def _fields(seed: int) -> Image:
         apart = np.maximum(np.minimum(dx, size - dx), np.minimum(dy, size - dy) * 1.4)
         closer = apart < nearest
         nearest[closer], owner[closer] = apart[closer], index
-    land = cv2.resize(colours[owner].astype(np.float32), (size, size), interpolation=cv2.INTER_NEAREST)
+    land = cv2.resize(colours[owner].astype(np.float32), (size, size), interpolation=cv2.INTER_LINEAR)
     rough = tile(seed % 5 + 10, 1024, 7)
     land += rough[..., None] * 6
     for position in range(64, size, 256):

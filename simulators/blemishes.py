@@ -116,7 +116,13 @@ def _erosion(surface: Image, rng: Rng, px_per_m: float) -> Painted:
     x, y, _ = _ellipse(shape)
     ends = smoothstep(0.0, 0.14, 1 - np.abs(x) + 0.05 * field(rng, shape, 30))
     ragged = field(rng, shape, 0.07 * px_per_m, 5, 1.6)
-    body = 0.88 - np.abs(y) ** 1.6 * 0.95 + 0.45 * ragged - (1 - ends) * 1.8 - 1.3 * _falloff(0 * x, y, field(rng, shape, 0.05 * px_per_m))
+    body = (
+        0.88
+        - np.abs(y) ** 1.6 * 0.95
+        + 0.45 * ragged
+        - (1 - ends) * 1.8
+        - 1.3 * _falloff(0 * x, y, field(rng, shape, 0.05 * px_per_m))
+    )
     coat = smoothstep(0.05, 0.13, body)
     deep = smoothstep(0.62, 0.74, body + 0.35 * field(rng, shape, 0.04 * px_per_m, 4, 2.0))
     pits = _pits(rng, shape, px_per_m) * smoothstep(-0.75, 0.1, body)
@@ -171,12 +177,16 @@ def _corrosion(surface: Image, rng: Rng, px_per_m: float) -> Painted:
     x, y, radius = _ellipse(shape)
     rough = field(rng, shape, 0.06 * px_per_m, 5)
     spots = [(rng.uniform(-0.45, 0.45), rng.uniform(-0.45, 0.45), rng.uniform(0.3, 0.6)) for _ in range(5)]
-    body = np.full(shape, -1.0, np.float32)
+    body: Image = np.full(shape, -1.0, np.float32)
     for cx, cy, size in spots:
         body = np.maximum(body, 1 - np.sqrt((x - cx) ** 2 + (y - cy) ** 2) / size)
     body = np.maximum(body, 0.75 - radius) + 0.38 * rough - 1.7 * _falloff(x, y, rough)
     stain = smoothstep(-0.45, 0.35, body)
-    drip = smoothstep(0.1, 0.7, field(rng, shape, 0.03 * px_per_m, 3, 9.0)) * smoothstep(-0.7, 0.1, body) * _border(shape, 8)
+    drip = (
+        smoothstep(0.1, 0.7, field(rng, shape, 0.03 * px_per_m, 3, 9.0))
+        * smoothstep(-0.7, 0.1, body)
+        * _border(shape, 8)
+    )
     core = smoothstep(0.25, 0.5, body)
     tone = field(rng, shape, 9, 4)[..., None]
     rust = np.array([36, 72, 138], np.float32) + np.array([12, 22, 34], np.float32) * tone
@@ -193,7 +203,12 @@ def _missing_coating(surface: Image, rng: Rng, px_per_m: float) -> Painted:
     shape = surface.shape[:2]
     x, y, radius = _ellipse(shape)
     box = np.maximum(np.abs(x), np.abs(y))
-    body = 0.9 - (0.55 * radius + 0.45 * box) - 0.8 * _falloff(x, y, field(rng, shape, 0.08 * px_per_m, 2)) + 0.20 * field(rng, shape, 0.09 * px_per_m, 2)
+    body = (
+        0.9
+        - (0.55 * radius + 0.45 * box)
+        - 0.8 * _falloff(x, y, field(rng, shape, 0.08 * px_per_m, 2))
+        + 0.20 * field(rng, shape, 0.09 * px_per_m, 2)
+    )
     body = body + 0.09 * field(rng, shape, 0.02 * px_per_m, 4)
     bare = smoothstep(0.0, 0.03, body)
     inner = smoothstep(0.28, 0.31, body + 0.1 * field(rng, shape, 0.04 * px_per_m, 3))
@@ -216,11 +231,17 @@ def _missing_coating(surface: Image, rng: Rng, px_per_m: float) -> Painted:
 def _delamination(surface: Image, rng: Rng, px_per_m: float) -> Painted:
     shape = surface.shape[:2]
     x, y, radius = _ellipse(shape)
-    wobble = radius * 1.03 + 0.25 * smoothstep(0.9, 1.0, np.maximum(np.abs(x), np.abs(y))) + 0.09 * field(rng, shape, 0.16 * px_per_m, 2)
+    wobble = (
+        radius * 1.03
+        + 0.25 * smoothstep(0.9, 1.0, np.maximum(np.abs(x), np.abs(y)))
+        + 0.09 * field(rng, shape, 0.16 * px_per_m, 2)
+    )
     inside = smoothstep(0.99, 0.90, wobble)
     dome = np.sqrt(np.clip(1 - wobble**2, 0, 1)) * min(shape) * 0.16
     turn = rng.uniform(0, math.pi)
-    across = (x * math.cos(turn) + y * math.sin(turn)) * rng.uniform(9, 16) + 2.2 * field(rng, shape, 0.12 * px_per_m, 2)
+    across = (x * math.cos(turn) + y * math.sin(turn)) * rng.uniform(9, 16) + 2.2 * field(
+        rng, shape, 0.12 * px_per_m, 2
+    )
     wrinkle = np.sin(across) * inside * smoothstep(0.15, 0.6, 1 - wobble) * px_per_m / 170
     factor = _relief(dome + wrinkle + 0.3 * field(rng, shape, 14, 3) * inside, 0.85)
     painted = surface * (1 + (factor[..., None] - 1) * inside[..., None])

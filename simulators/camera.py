@@ -23,7 +23,7 @@ from simulators.render import Renderer, Shot
 from simulators.world import Scene, load_scene
 
 _IDLE_S = 0.05
-_CRF = 24.0
+_CRF = 21.0
 _NOISE = 1.0
 _SHUTTER_S = 1 / 1250
 

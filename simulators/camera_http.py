@@ -50,7 +50,9 @@ class _Handler(BaseHTTPRequestHandler):
         url = urlsplit(self.path)
         asked = parse_qs(url.query).get("from_us")
         if asked and not asked[0].isdigit():
-            self._json({"error": f"from_us={asked[0]!r} is not a whole number of microseconds."}, HTTPStatus.BAD_REQUEST)
+            self._json(
+                {"error": f"from_us={asked[0]!r} is not a whole number of microseconds."}, HTTPStatus.BAD_REQUEST
+            )
             return
         from_us = int(asked[0]) if asked else None
         if url.path == "/stream.ts":
@@ -104,7 +106,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _over(self, at_us: int) -> bool:
         """Say whether recording has stopped and everything of it was sent."""
         newest = self.films.poses.newest
-        return newest is not None and not newest.recording and not self.films.behind_s() and not self.films.card.since(at_us)
+        stopped = newest is not None and not newest.recording
+        return stopped and not self.films.behind_s() and not self.films.card.since(at_us)
 
     def _chunk(self, data: bytes) -> None:
         self.wfile.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")

@@ -1,4 +1,4 @@
-"""The camera's memory card: whole one-second groups of pictures as MPEG-TS files, each written at once or not at all."""
+"""The camera's memory card: one-second groups of pictures as MPEG-TS files, each there whole or not at all."""
 
 from __future__ import annotations
 

@@ -34,14 +34,14 @@ def write_dataset(out: Path, images: int, seed: int, tile_px: int) -> dict[str, 
     counts: dict[str, int] = dict.fromkeys((k.value for k in DefectKind), 0)
     totals = {"train": 0, "val": 0, "background": 0}
     shown = []
-    rng = random.Random(f"dataset/{seed}")  # noqa: S311 - a simulation, not a secret
+    rng = random.Random(f"dataset/{seed}")
     maker: TileMaker | None = None
     with typer.progressbar(range(images), label="tiles", file=sys.stderr) as bar:
         for index in bar:
             scene = index // TILES_PER_SCENE
             if maker is None or index % TILES_PER_SCENE == 0:
                 maker = TileMaker(seed * 100_000 + scene, tile_px)
-            split = "val" if scene % _VAL_EVERY == _VAL_EVERY - 1 or (images <= TILES_PER_SCENE and index % 7 == 6) else "train"
+            split = "val" if scene % _VAL_EVERY == _VAL_EVERY - 1 else "train"
             made = maker.make(background=rng.random() < _BACKGROUND_SHARE)
             _write(out, split, f"s{scene:04d}_{index:06d}", made.image, made.labels, tile_px)
             totals[split] += 1

@@ -41,11 +41,8 @@ def decals_of(rng: Rng, geometry: TurbineGeometry, side: BladeSide) -> list[Deca
             distance = rng.uniform(min(low_m, last), last)
             room = geometry.side_width_m(side, distance + length_m * size) - width_m * size
             if room > 0:
-                made.append(
-                    Decal(
-                        name, distance, rng.uniform(0, room), length_m * size, width_m * size, int(rng.integers(1 << 31))
-                    )
-                )
+                offset, seed = rng.uniform(0, room), int(rng.integers(1 << 31))
+                made.append(Decal(name, distance, offset, length_m * size, width_m * size, seed))
     return made
 
 
@@ -97,14 +94,14 @@ def _serial(shape: tuple[int, int], rng: Rng, _px_per_m: float) -> Patch:
     return bgr, mask.astype(np.float32) / 255 * rng.uniform(0.5, 0.95)
 
 
-def _disc(shape: tuple[int, int], rng: Rng, _px_per_m: float) -> Patch:
+def _disc(shape: tuple[int, int], _rng: Rng, _px_per_m: float) -> Patch:
     bgr, alpha = _blank(shape, (30, 30, 32))
     centre = (shape[1] // 2, shape[0] // 2)
     cv2.circle(alpha, centre, max(1, min(shape) // 2 - 1), 0.9, -1, cv2.LINE_AA)
     return bgr, alpha
 
 
-def _receptor(shape: tuple[int, int], rng: Rng, _px_per_m: float) -> Patch:
+def _receptor(shape: tuple[int, int], _rng: Rng, _px_per_m: float) -> Patch:
     bgr, alpha = _blank(shape, (158, 160, 160))
     centre, radius = (shape[1] // 2, shape[0] // 2), max(2, min(shape) // 2 - 1)
     cv2.circle(alpha, centre, radius, 0.95, -1, cv2.LINE_AA)
@@ -113,7 +110,7 @@ def _receptor(shape: tuple[int, int], rng: Rng, _px_per_m: float) -> Patch:
     return bgr, alpha
 
 
-def _bolts(shape: tuple[int, int], rng: Rng, px_per_m: float) -> Patch:
+def _bolts(shape: tuple[int, int], _rng: Rng, px_per_m: float) -> Patch:
     bgr, alpha = _blank(shape, (124, 128, 130))
     radius = max(2, round(0.014 * px_per_m))
     for x in range(2 * radius, shape[1] - radius, max(5 * radius, shape[1] // 8)):
@@ -124,15 +121,16 @@ def _bolts(shape: tuple[int, int], rng: Rng, px_per_m: float) -> Patch:
     return bgr, alpha
 
 
-def _vanes(shape: tuple[int, int], rng: Rng, px_per_m: float) -> Patch:
+def _vanes(shape: tuple[int, int], _rng: Rng, px_per_m: float) -> Patch:
     bgr, alpha = _blank(shape, (186, 188, 188))
     step = max(8, round(0.09 * px_per_m))
     height = shape[0]
     for index, x in enumerate(range(step // 2, shape[1] - step, step)):
         lean = step // 3 if index % 2 else -step // 3
         fin = np.array([(x, height - 2), (x + lean, 2), (x + lean + 4, 2), (x + 4, height - 2)], np.int32)
-        cv2.fillConvexPoly(bgr, fin + (4, 0), (112, 116, 118), cv2.LINE_AA)
-        cv2.fillConvexPoly(alpha, fin + (4, 0), 0.75, cv2.LINE_AA)
+        shade = fin + np.array((4, 0), np.int32)
+        cv2.fillConvexPoly(bgr, shade, (112, 116, 118), cv2.LINE_AA)
+        cv2.fillConvexPoly(alpha, shade, 0.75, cv2.LINE_AA)
         cv2.fillConvexPoly(bgr, fin, (216, 218, 218), cv2.LINE_AA)
         cv2.fillConvexPoly(alpha, fin, 0.95, cv2.LINE_AA)
     return bgr, alpha
@@ -142,7 +140,10 @@ def _insects(shape: tuple[int, int], rng: Rng, px_per_m: float) -> Patch:
     bgr, alpha = _blank(shape, (48, 56, 66))
     for _ in range(int(rng.integers(12, 60))):
         centre = (int(rng.uniform(2, shape[1] - 2)), int(rng.uniform(2, shape[0] - 2)))
-        axes = (max(1, int(rng.exponential(2.0) * px_per_m / 1000)), max(1, int(rng.exponential(1.3) * px_per_m / 1000)))
+        axes = (
+            max(1, int(rng.exponential(2.0) * px_per_m / 1000)),
+            max(1, int(rng.exponential(1.3) * px_per_m / 1000)),
+        )
         cv2.ellipse(alpha, centre, axes, rng.uniform(0, 180), 0, 360, rng.uniform(0.3, 0.9), -1, cv2.LINE_AA)
     return bgr, alpha
 
@@ -176,7 +177,7 @@ def _repair(shape: tuple[int, int], rng: Rng, _px_per_m: float) -> Patch:
 
 def _scuff(shape: tuple[int, int], rng: Rng, _px_per_m: float) -> Patch:
     bgr, _ = _blank(shape, tuple(rng.uniform((120, 126, 128), (170, 174, 176))))
-    y, x = np.mgrid[-1 : 1 : shape[0] * 1j, -1 : 1 : shape[1] * 1j].astype(np.float32)  # type: ignore[misc]
+    y, x = np.mgrid[-1 : 1 : shape[0] * 1j, -1 : 1 : shape[1] * 1j].astype(np.float32)
     body = 1 - np.sqrt(x * x + y * y) + 0.5 * field(rng, shape, 26, 4, 3.0)
     return bgr, smoothstep(0.1, 0.9, body) * np.float32(rng.uniform(0.15, 0.45))
 

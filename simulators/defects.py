@@ -1,4 +1,4 @@
-"""Defects planted in surface coordinates: deterministic from seed, asset and inspection, written out as ground truth."""
+"""Defects planted in surface coordinates, deterministic from seed, asset and inspection; the ground truth file."""
 
 from __future__ import annotations
 
@@ -49,7 +49,9 @@ class PlantedDefect(Frozen):
         )
 
 
-class _Want(NamedTuple):
+class Want(NamedTuple):
+    """What to plant and where."""
+
     kind: DefectKind
     severity: str
     blade: Blade
@@ -57,20 +59,20 @@ class _Want(NamedTuple):
 
 
 _DEMO = (
-    _Want(DefectKind.LEADING_EDGE_EROSION, "critical", Blade.A, BladeSide.LE),
-    _Want(DefectKind.CRACK, "critical", Blade.A, BladeSide.PS),
-    _Want(DefectKind.LIGHTNING_BURN, "medium", Blade.A, BladeSide.SS),
-    _Want(DefectKind.MISSING_COATING, "small", Blade.A, BladeSide.PS),
-    _Want(DefectKind.DELAMINATION, "critical", Blade.B, BladeSide.SS),
-    _Want(DefectKind.LEADING_EDGE_EROSION, "medium", Blade.B, BladeSide.LE),
-    _Want(DefectKind.CORROSION, "medium", Blade.B, BladeSide.PS),
-    _Want(DefectKind.LIGHTNING_BURN, "critical", Blade.C, BladeSide.PS),
-    _Want(DefectKind.CRACK, "small", Blade.C, BladeSide.SS),
-    _Want(DefectKind.MISSING_COATING, "medium", Blade.C, BladeSide.LE),
+    Want(DefectKind.LEADING_EDGE_EROSION, "critical", Blade.A, BladeSide.LE),
+    Want(DefectKind.CRACK, "critical", Blade.A, BladeSide.PS),
+    Want(DefectKind.LIGHTNING_BURN, "medium", Blade.A, BladeSide.SS),
+    Want(DefectKind.MISSING_COATING, "small", Blade.A, BladeSide.PS),
+    Want(DefectKind.DELAMINATION, "critical", Blade.B, BladeSide.SS),
+    Want(DefectKind.LEADING_EDGE_EROSION, "medium", Blade.B, BladeSide.LE),
+    Want(DefectKind.CORROSION, "medium", Blade.B, BladeSide.PS),
+    Want(DefectKind.LIGHTNING_BURN, "critical", Blade.C, BladeSide.PS),
+    Want(DefectKind.CRACK, "small", Blade.C, BladeSide.SS),
+    Want(DefectKind.MISSING_COATING, "medium", Blade.C, BladeSide.LE),
 )
 _SPARSE = (
-    _Want(DefectKind.MISSING_COATING, "small", Blade.A, BladeSide.SS),
-    _Want(DefectKind.CORROSION, "small", Blade.C, BladeSide.PS),
+    Want(DefectKind.MISSING_COATING, "small", Blade.A, BladeSide.SS),
+    Want(DefectKind.CORROSION, "small", Blade.C, BladeSide.PS),
 )
 _LENGTHS_MM: dict[DefectKind, dict[str, tuple[float, float]]] = {
     DefectKind.CRACK: {"small": (170, 240), "medium": (280, 400), "critical": (480, 600)},
@@ -96,7 +98,7 @@ def planted_in(scene: Scene, inspection: int) -> list[PlantedDefect]:
 
 def plant(seed: int, asset: Asset, inspection: int, number: int = 0) -> list[PlantedDefect]:
     """Return an asset's defects: ten on the farm's first turbine (``number`` 0), two on each other."""
-    rng = random.Random(f"{seed}/{asset.asset_id}")  # noqa: S311 - a simulation, not a secret
+    rng = random.Random(f"{seed}/{asset.asset_id}")
     placed: list[PlantedDefect] = []
     for index, want in enumerate(_DEMO if number == 0 else _SPARSE, start=1):
         placed.append(_place(rng, asset, want, f"{asset.asset_id}-d{index:02d}", placed))
@@ -121,11 +123,9 @@ def _half_room_m(defect: PlantedDefect, geometry: TurbineGeometry) -> float:
     return max(defect.width_mm / 2000, min(defect.place.offset_m, width - defect.place.offset_m) - _EDGE_MARGIN_M / 2)
 
 
-def _place(
-    rng: random.Random, asset: Asset, want: _Want, defect_id: str, others: list[PlantedDefect]
-) -> PlantedDefect:
+def _place(rng: random.Random, asset: Asset, want: Want, defect_id: str, others: list[PlantedDefect]) -> PlantedDefect:
     while True:
-        made = random_defect(rng, asset, want.kind, want.severity, want.blade, want.side, defect_id)
+        made = random_defect(rng, asset, want, defect_id)
         if made is not None and all(_clear(made, other) for other in others):
             return made
 
@@ -137,17 +137,11 @@ def _clear(one: PlantedDefect, other: PlantedDefect) -> bool:
     return gap - (one.length_mm + other.length_mm) / 2000 >= _CLEARANCE_M
 
 
-def random_defect(  # noqa: PLR0913 - a defect has this many independent properties
-    rng: random.Random,
-    asset: Asset,
-    kind: DefectKind,
-    severity: str,
-    blade: Blade,
-    side: BladeSide,
-    defect_id: str,
-    span_m: tuple[float, float] | None = None,
+def random_defect(
+    rng: random.Random, asset: Asset, want: Want, defect_id: str, span_m: tuple[float, float] | None = None
 ) -> PlantedDefect | None:
-    """Return a random defect of a kind on a side, or None where the drawn size does not fit the drawn place."""
+    """Return a random defect as wanted, or None where the drawn size does not fit the drawn place."""
+    kind, severity, blade, side = want
     geometry = asset.geometry
     length, width = _size_mm(rng, kind, severity)
     low, high = span_m or _habitat_m(kind, geometry)
@@ -166,9 +160,7 @@ def random_defect(  # noqa: PLR0913 - a defect has this many independent propert
         defect_id=defect_id,
         asset_id=asset.asset_id,
         kind=kind,
-        place=SurfacePlace(
-            blade=blade, side=side, distance_to_root_m=round(distance, 3), offset_m=round(offset, 3)
-        ),
+        place=SurfacePlace(blade=blade, side=side, distance_to_root_m=round(distance, 3), offset_m=round(offset, 3)),
         length_mm=round(length, 1),
         width_mm=round(width, 1),
         severity=severity,

@@ -7,7 +7,7 @@ import random
 from contracts.geo import GeoPoint
 from contracts.turbine import TurbineGeometry
 from contracts.vocabulary import Blade, BladeSide, DefectKind
-from simulators.defects import PAINTED_KINDS, PlantedDefect, random_defect
+from simulators.defects import PAINTED_KINDS, PlantedDefect, Want, random_defect
 from simulators.world import SITE_ORIGIN, Asset, Scene, Weather
 
 _STEP_M = {BladeSide.LE: 1.5, BladeSide.TE: 1.6, BladeSide.PS: 1.1, BladeSide.SS: 1.1}
@@ -56,7 +56,7 @@ def dense_defects(scene: Scene) -> list[PlantedDefect]:
     return made
 
 
-def _try_here(  # noqa: PLR0913 - where and what, all independent
+def _try_here(
     rng: random.Random, asset: Asset, blade: Blade, side: BladeSide, start_m: float, defect_id: str
 ) -> PlantedDefect | None:
     kind = _kind_for(rng, side)
@@ -66,7 +66,7 @@ def _try_here(  # noqa: PLR0913 - where and what, all independent
         span = (start_m, min(last, start_m + 2.2))
         if span[1] - span[0] < 1.3:
             severity = "small"
-        found = random_defect(rng, asset, kind, severity, blade, side, defect_id, span)
+        found = random_defect(rng, asset, Want(kind, severity, blade, side), defect_id, span)
         if found is not None and found.corners()[0] >= start_m and found.corners()[1] <= last:
             return found
         kind = _kind_for(rng, side)
@@ -82,4 +82,4 @@ def _kind_for(rng: random.Random, side: BladeSide) -> DefectKind:
 
 
 def _rng(what: str, seed: int) -> random.Random:
-    return random.Random(f"{what}/{seed}")  # noqa: S311 - a simulation, not a secret
+    return random.Random(f"{what}/{seed}")

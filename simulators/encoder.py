@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 from fractions import Fraction
+from typing import Any
 
 import av
 import cv2
+from av.packet import Packet
 
 from simulators import misp
 from simulators.noise import Image
@@ -32,7 +34,7 @@ class GopEncoder:
 
     def add(self, frame_bgr: Image, t_us: int) -> None:
         """Encode the next frame."""
-        planes = cv2.cvtColor(frame_bgr, cv2.COLOR_BGR2YUV_I420)
+        planes: Image = cv2.cvtColor(frame_bgr, cv2.COLOR_BGR2YUV_I420)
         frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
         frame.pts = _ticks(t_us)
         frame.time_base = Fraction(1, _CLOCK_HZ)
@@ -53,7 +55,7 @@ class GopEncoder:
                 muxer.mux(packet)
         return buffer.getvalue()
 
-    def _keep(self, packets: list[av.Packet]) -> None:
+    def _keep(self, packets: list[Packet[Any]]) -> None:
         self._units += [(p.pts or 0, p.is_keyframe, bytes(p)) for p in packets]
 
 

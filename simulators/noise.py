@@ -32,11 +32,12 @@ def tile(seed: int, size: int = 512, octaves: int = 5) -> Image:
         shift = np.array([[1 / step, 0, 4 - 0.5 + 0.5 / step], [0, 1 / step, 4 - 0.5 + 0.5 / step]])
         flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
         total += cv2.warpAffine(wide, shift, (size, size), flags=flags) * 0.6**octave
-    return (total - total.mean()) / total.std()
+    even: Image = (total - total.mean()) / total.std()
+    return even
 
 
 def sample(noise: Image, origin: tuple[float, float], step: tuple[float, float], shape: tuple[int, int]) -> Image:
-    """Return ``shape`` (rows, columns) samples of a periodic tile from ``origin`` (x, y) at ``step`` (x, y) tile pixels."""
+    """Return ``shape`` (rows, columns) samples of a periodic tile from ``origin`` at ``step`` (x, y tile pixels)."""
     size = noise.shape[0]
     matrix = np.array([[step[0], 0, origin[0] % size], [0, step[1], origin[1] % size]])
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP

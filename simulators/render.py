@@ -11,7 +11,7 @@ import numpy as np
 
 from contracts.geo import Enu, Pose
 from contracts.optics import CameraIntrinsics
-from contracts.turbine import Facet, SurfacePlace
+from contracts.turbine import SurfacePlace, TurbineGeometry
 from contracts.vocabulary import Blade, BladeSide
 from simulators import structure
 from simulators.backdrop import Backdrop
@@ -19,11 +19,12 @@ from simulators.defects import PlantedDefect
 from simulators.light import Light
 from simulators.noise import Image, rng_of
 from simulators.textures import CHUNK_M, PX_PER_M, BladeTextures
-from simulators.views import View, Window
+from simulators.views import Box, View, Window, union
 from simulators.world import Asset, Scene, Weather
 
 _FAR_M = 160.0
-_LIT_BYTES = 320 << 20
+_NEAR_M = 0.3
+_LIT_BYTES = 256 << 20
 _NOISE_PX = 512
 _LEVELS = 5
 
@@ -45,18 +46,23 @@ class Shot(NamedTuple):
 _PLAIN = Shot()
 
 
+class _Chunk(NamedTuple):
+    blade: Blade
+    side: BladeSide
+    metre: int
+
+
 class Renderer:
     """Draws one asset of a scene close up and the farm's other turbines behind it."""
 
-    def __init__(
-        self, scene: Scene, asset: Asset, defects: list[PlantedDefect], *, clutter: bool = True
-    ) -> None:
+    def __init__(self, scene: Scene, asset: Asset, defects: list[PlantedDefect], *, clutter: bool = True) -> None:
         self._scene, self._asset, self._geometry = scene, asset, asset.geometry
         mine = [d for d in defects if d.asset_id == asset.asset_id]
         self._textures = BladeTextures(scene.seed, asset.asset_id, asset.geometry, mine, clutter=clutter)
         self._facets = {(b, s): asset.geometry.facet(b, s) for b in Blade for s in BladeSide}
         self._backdrop = Backdrop(scene.seed, scene.weather)
-        self._lit: OrderedDict[tuple[Light, Blade, BladeSide, int, int], Image] = OrderedDict()
+        self._lit: OrderedDict[tuple[Light, _Chunk, int], Image] = OrderedDict()
+        self._chunk_places = {s: _chunk_places(asset.geometry, s) for s in BladeSide}
         self._lights: dict[tuple[Weather, float], Light] = {}
         self._lit_bytes = 0
         noise = rng_of("noise").standard_normal((_NOISE_PX, _NOISE_PX, 3))
@@ -74,9 +80,9 @@ class Renderer:
         view = View(self._geometry, pose, camera or self._scene.camera, window)
         light = self._light(shot)
         image = self._backdrop.draw(view, shot.exposure)
-        self._draw_farm(image, view, light)
-        self._draw_turbine(image, view, light)
-        image = _blur(image, _smear_px(view, self._geometry.hub(), shot))
+        drawn = union(self._draw_farm(image, view, light), self._draw_turbine(image, view, light))
+        if drawn is not None:
+            _blur(image, drawn, self._smear_px(view, shot))
         return self._grain(image, shot) if shot.noise > 0 else image
 
     def _light(self, shot: Shot) -> Light:
@@ -85,33 +91,40 @@ class Renderer:
             self._lights[key] = Light(*key)
         return self._lights[key]
 
-    def _draw_farm(self, image: Image, view: View, light: Light) -> None:
+    def _draw_farm(self, image: Image, view: View, light: Light) -> Box | None:
+        """Draw the farm's other turbines; return the box of pixels touched."""
+        drawn: Box | None = None
         for other in self._scene.assets:
-            if other.asset_id == self._asset.asset_id:
-                continue
             far = View(other.geometry, view.pose, view.camera, view.window)
-            pixels, depth = far.project(np.array([other.geometry.hub()]))
-            reach = view.camera.focal_px * (other.geometry.hub_height_m + 30) / max(1.0, float(depth[0]))
-            if depth[0] < _FAR_M or not -reach < pixels[0, 0] < far.width_px + reach:
+            if other.asset_id == self._asset.asset_id or far.depth_of(other.geometry.hub()) < _FAR_M:
                 continue
-            for part in (structure.tower(other.geometry, 16), structure.nacelle(other.geometry)):
-                structure.draw_faces(image, far, part, light)
-            structure.draw_faces(image, far, structure.rotor(other.geometry), light)
+            geometry = other.geometry
+            for body in (structure.tower(geometry, 16), structure.nacelle(geometry), structure.rotor(geometry)):
+                drawn = union(drawn, structure.draw_body(image, far, body, light))
+        return drawn
 
-    def _draw_turbine(self, image: Image, view: View, light: Light) -> None:
-        """Paint from back to front. Each body is convex; the order of bodies is that of their depth."""
+    def _draw_turbine(self, image: Image, view: View, light: Light) -> Box | None:
+        """Paint from back to front: each body is convex, the order of bodies is that of their depth."""
         geometry = self._geometry
+        bodies = [structure.tower(geometry), structure.nacelle(geometry), structure.hub(geometry)]
+        drawn: Box | None = None
         upwind = view.eye.dot(geometry.axis()) > geometry.overhang_m
-        bodies = [structure.tower, structure.nacelle, structure.hub]
         if upwind:
             for body in bodies:
-                structure.draw_faces(image, view, body(geometry), light)
+                drawn = union(drawn, structure.draw_body(image, view, body, light))
         for blade in sorted(Blade, key=lambda b: -self._blade_distance(view, b)):
             for side in BladeSide:
-                self._draw_side(image, view, light, blade, side)
+                drawn = union(drawn, self._draw_side(image, view, light, blade, side))
         if not upwind:
             for body in reversed(bodies):
-                structure.draw_faces(image, view, body(geometry), light)
+                drawn = union(drawn, structure.draw_body(image, view, body, light))
+        return drawn
+
+    def _smear_px(self, view: View, shot: Shot) -> tuple[float, float]:
+        """Return how far the nearest blade moves over the shutter time, pixels right and down."""
+        depth = max(3.0, min(self._blade_distance(view, b) for b in Blade))
+        reach = view.camera.focal_px * shot.shutter_s / depth
+        return -shot.velocity.dot(view.right) * reach, -shot.velocity.dot(view.down) * reach
 
     def _blade_distance(self, view: View, blade: Blade) -> float:
         facet = self._facets[blade, BladeSide.PS]
@@ -120,60 +133,50 @@ class Renderer:
         nearest = facet.first_root.plus(along, min(1.0, max(0.0, share)))
         return nearest.minus(view.eye).norm()
 
-    def _draw_side(self, image: Image, view: View, light: Light, blade: Blade, side: BladeSide) -> None:
+    def _draw_side(self, image: Image, view: View, light: Light, blade: Blade, side: BladeSide) -> Box | None:
         facet = self._facets[blade, side]
         if view.eye.minus(facet.first_root).dot(facet.normal) <= 0:
-            return
-        length = self._geometry.blade_length_m
-        matrix = view.surface_matrix(facet, length)
-        for index in range(math.ceil(length / CHUNK_M)):
-            start, end = index * CHUNK_M, min(length, (index + 1) * CHUNK_M)
-            self._draw_chunk(image, view, light, (blade, side, index), (start, end), matrix)
+            return None
+        matrix = view.surface_matrix(facet, self._geometry.blade_length_m)
+        seen = self._chunk_places[side] @ matrix.T
+        near = seen[..., 2].min(axis=1) < _NEAR_M
+        quads = seen[..., :2] / np.where(near[:, None], 1.0, seen[..., 2])[..., None]
+        drawn: Box | None = None
+        for index in np.flatnonzero(~near):
+            if view.sees(quads[index]):
+                box = self._draw_chunk(image, view, light, _Chunk(blade, side, int(index)), quads[index], matrix)
+                drawn = union(drawn, box)
+        return drawn
 
-    def _draw_chunk(
-        self,
-        image: Image,
-        view: View,
-        light: Light,
-        key: tuple[Blade, BladeSide, int],
-        span_m: tuple[float, float],
-        matrix: Image,
-    ) -> None:
-        blade, side, index = key
-        start, end = span_m
-        widths = [self._geometry.side_width_m(side, s) for s in (start, end)]
-        places = np.array([(start, 0, 1), (end, 0, 1), (end, widths[1], 1), (start, widths[0], 1)])
-        seen = places @ matrix.T
-        if seen[:, 2].min() < 0.3:
-            return
-        quad = seen[:, :2] / seen[:, 2:]
-        if not view.sees(quad):
-            return
-        low = np.maximum(np.floor(quad.min(axis=0)).astype(int), 0)
-        high = np.minimum(np.ceil(quad.max(axis=0)).astype(int) + 1, (view.width_px, view.height_px))
-        level = _level_for(quad, widths[0], end - start)
-        chunk = self._lit_chunk(light, blade, side, index, level)
+    def _draw_chunk(self, image: Image, view: View, light: Light, key: _Chunk, quad: Image, matrix: Image) -> Box:
+        box = view.clipped(quad.min(axis=0), quad.max(axis=0))
+        low = np.array(box[:2])
+        start = key.metre * CHUNK_M
+        width = self._geometry.side_width_m(key.side, start)
+        level = _level_for(quad, width, min(CHUNK_M, self._geometry.blade_length_m - start))
+        chunk = self._lit_chunk(light, key, level)
         scale = (2**level) / PX_PER_M
         to_place = np.array([[scale, 0, start + 0.5 * scale], [0, scale, 0.5 * scale], [0, 0, 1]])
         to_region = np.array([[1, 0, -low[0] - 0.5], [0, 1, -low[1] - 0.5], [0, 0, 1]])
-        size = (int(high[0] - low[0]), int(high[1] - low[1]))
+        size = (box[2] - box[0], box[3] - box[1])
         warped = cv2.warpPerspective(
             chunk, to_region @ matrix @ to_place, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
         )
         mask = np.zeros((size[1], size[0]), np.uint8)
         shifted = ((quad - low - 0.5) * 16).round().astype(np.int32)
         cv2.fillConvexPoly(mask, shifted, 255, cv2.LINE_8, shift=4)
-        region = image[low[1] : high[1], low[0] : high[0]]
-        cv2.copyTo(warped, mask, region)
+        cv2.copyTo(warped, mask, image[box[1] : box[3], box[0] : box[2]])
+        return box
 
-    def _lit_chunk(self, light: Light, blade: Blade, side: BladeSide, index: int, level: int) -> Image:
-        key = (light, blade, side, index, level)
+    def _lit_chunk(self, light: Light, chunk: _Chunk, level: int) -> Image:
+        key = (light, chunk, level)
         found = self._lit.get(key)
         if found is not None:
             self._lit.move_to_end(key)
             return found
-        chunk = self._textures.chunk(blade, side, index, level)
-        made = self._shade(chunk, light.profile(self._facets[blade, side], side), side, index)
+        plain = self._textures.chunk(chunk.blade, chunk.side, chunk.metre, level)
+        profile = light.profile(self._facets[chunk.blade, chunk.side], chunk.side)
+        made = self._shade(plain, profile, chunk.side, chunk.metre)
         self._lit[key] = made
         self._lit_bytes += made.nbytes
         while self._lit_bytes > _LIT_BYTES:
@@ -220,17 +223,23 @@ def _level_for(quad: Image, width_m: float, length_m: float) -> int:
     return int(min(_LEVELS, max(0, math.floor(math.log2(PX_PER_M / px_per_m) + 0.4))))
 
 
-def _smear_px(view: View, target: Enu, shot: Shot) -> tuple[float, float]:
-    """Return how far the picture moves over the shutter time, pixels right and down."""
-    depth = max(3.0, min(15.0, view.depth_of(target)))
-    reach = view.camera.focal_px * shot.shutter_s / depth
-    return -shot.velocity.dot(view.right) * reach, -shot.velocity.dot(view.down) * reach
+def _chunk_places(geometry: TurbineGeometry, side: BladeSide) -> Image:
+    """Return the corners (distance to root, offset, 1) of a side's chunks, shape (chunks, 4, 3)."""
+    length = geometry.blade_length_m
+    starts = [i * CHUNK_M for i in range(math.ceil(length / CHUNK_M))]
+
+    def corners(start: float, end: float) -> list[tuple[float, float, float]]:
+        low, high = (geometry.side_width_m(side, s) for s in (start, end))
+        return [(start, 0.0, 1.0), (end, 0.0, 1.0), (end, high, 1.0), (start, low, 1.0)]
+
+    return np.array([corners(s, min(length, s + CHUNK_M)) for s in starts])
 
 
-def _blur(image: Image, smear_px: tuple[float, float]) -> Image:
-    """Apply the lens (which also softens the polygons' stairs) and the motion, as one separable kernel."""
+def _blur(image: Image, box: Box, smear_px: tuple[float, float]) -> None:
+    """Apply the lens (which also softens the polygons' stairs) and the motion in place, as one separable kernel."""
     x, y = (_kernel(abs(s)) for s in smear_px)
-    return cv2.sepFilter2D(image, -1, x, y, borderType=cv2.BORDER_REPLICATE)
+    part = image[box[1] : box[3], box[0] : box[2]]
+    part[...] = cv2.sepFilter2D(part, -1, x, y, borderType=cv2.BORDER_REPLICATE)
 
 
 def _kernel(smear_px: float) -> Image:

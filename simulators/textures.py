@@ -20,7 +20,7 @@ from simulators.noise import Image, Rng, blend, rng_of, sample, smoothstep, tile
 
 PX_PER_M = 640.0
 CHUNK_M = 1.0
-_CACHE_BYTES = 320 << 20
+_CACHE_BYTES = 192 << 20
 _DRAW_ALPHA = 0.25
 """Opacity from which a change counts as part of a defect's outline."""
 _CANVAS = 1.12
@@ -81,9 +81,7 @@ class BladeTextures:
             for side in BladeSide:
                 for decal in self._side_decals(blade, side):
                     distance, offset = decal.distance_m + decal.length_m / 2, decal.offset_m + decal.width_m / 2
-                    places.append(
-                        SurfacePlace(blade=blade, side=side, distance_to_root_m=distance, offset_m=offset)
-                    )
+                    places.append(SurfacePlace(blade=blade, side=side, distance_to_root_m=distance, offset_m=offset))
         return places
 
     def _make(self, blade: Blade, side: BladeSide, index: int) -> Image:
@@ -131,7 +129,6 @@ class BladeTextures:
 
     def _on(self, blade: Blade, side: BladeSide) -> list[PlantedDefect]:
         return [d for d in self._defects if d.place.blade is blade and d.place.side is side]
-
 
     def _mirrored(self, blade: Blade, side: BladeSide) -> bool:
         """Say whether a chunk appears mirrored to who looks at the side from outside."""
@@ -181,9 +178,7 @@ def defect_stamp(defect: PlantedDefect) -> Stamp:
     bgr = cv2.resize(painted, whole, interpolation=cv2.INTER_LINEAR)
     cover = np.clip(cv2.resize(alpha, whole, interpolation=cv2.INTER_LINEAR) * 3, 0, 1)
     first_s, _, first_o, _ = defect.corners()
-    return Stamp(
-        round(first_s * PX_PER_M - left * scale[0]), round(first_o * PX_PER_M - top * scale[1]), bgr, cover
-    )
+    return Stamp(round(first_s * PX_PER_M - left * scale[0]), round(first_o * PX_PER_M - top * scale[1]), bgr, cover)
 
 
 def outline(defect: PlantedDefect) -> list[SurfacePlace]:

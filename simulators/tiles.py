@@ -47,7 +47,7 @@ class TileMaker:
     """Cuts tiles from one random scene."""
 
     def __init__(self, seed: int, tile_px: int) -> None:
-        self._rng = random.Random(f"tiles/{seed}")  # noqa: S311 - a simulation, not a secret
+        self._rng = random.Random(f"tiles/{seed}")
         self._scene = dense_scene(seed)
         defects = dense_defects(self._scene)
         self._asset = self._scene.assets[0]

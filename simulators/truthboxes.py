@@ -74,12 +74,10 @@ class Truth:
         if depth.min() <= 0.1 or not view.sees(pixels):
             return None
         whole = pixels.astype(np.float32)
-        frame = np.array(
-            [(0, 0), (view.width_px, 0), (view.width_px, view.height_px), (0, view.height_px)], np.float32
-        )
+        frame = np.array([(0, 0), (view.width_px, 0), (view.width_px, view.height_px), (0, view.height_px)], np.float32)
         area = cv2.contourArea(cv2.convexHull(whole))
         inside, part = cv2.intersectConvexConvex(cv2.convexHull(whole), frame)
-        if inside <= 0 or part is None or area <= 0:
+        if inside <= 0 or area <= 0:
             return None
         (x0, y0), (x1, y1) = part[:, 0, :].min(axis=0), part[:, 0, :].max(axis=0)
         size = whole.max(axis=0) - whole.min(axis=0)

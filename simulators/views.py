@@ -11,6 +11,8 @@ from simulators.noise import Image
 
 Window = tuple[int, int, int, int]
 """First column, first row, width, height in frame pixels."""
+Box = tuple[int, int, int, int]
+"""First column, first row, end column, end row in window pixels."""
 
 
 class View:
@@ -29,9 +31,7 @@ class View:
         self.right, self.down, self.forward = camera_axes(pose)
         column, row, self.width_px, self.height_px = self.window
         focal = camera.focal_px
-        inner = np.array(
-            [[focal, 0, camera.width_px / 2 - column], [0, focal, camera.height_px / 2 - row], [0, 0, 1]]
-        )
+        inner = np.array([[focal, 0, camera.width_px / 2 - column], [0, focal, camera.height_px / 2 - row], [0, 0, 1]])
         self.rotation = np.array([self.right, self.down, self.forward], np.float64)
         self.matrix = inner @ self.rotation
         self._eye = np.array(self.eye)
@@ -62,3 +62,16 @@ class View:
         """Say whether the bounding box of pixels (n, 2) touches the window."""
         low, high = pixels.min(axis=0), pixels.max(axis=0)
         return bool(high[0] > 0 and high[1] > 0 and low[0] < self.width_px and low[1] < self.height_px)
+
+    def clipped(self, low: Image, high: Image) -> Box:
+        """Return the whole pixels from corner ``low`` to corner ``high``, cut to the window."""
+        first = np.maximum(np.floor(low), 0).astype(int)
+        last = np.minimum(np.ceil(high) + 1, (self.width_px, self.height_px)).astype(int)
+        return int(first[0]), int(first[1]), int(last[0]), int(last[1])
+
+
+def union(one: Box | None, two: Box | None) -> Box | None:
+    """Return the smallest box that holds both."""
+    if one is None or two is None:
+        return one or two
+    return min(one[0], two[0]), min(one[1], two[1]), max(one[2], two[2]), max(one[3], two[3])

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import cv2
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from contracts.errors import InvalidInput
+from contracts.vocabulary import DefectKind
+from simulators import dataset
+from simulators.__main__ import app
+from simulators.tiles import Label
+
+
+def hashes(root: Path) -> dict[str, str]:
+    files = sorted(p for p in root.rglob("*") if p.suffix in {".jpg", ".txt"})
+    return {str(p.relative_to(root)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
+
+
+def test_data_set_is_whole_labels_are_inside_and_scenes_are_split(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dataset, "TILES_PER_SCENE", 3)
+    monkeypatch.setattr(dataset, "_VAL_EVERY", 2)
+    said = dataset.write_dataset(tmp_path / "a", 12, 3, 320)
+    dataset.write_dataset(tmp_path / "b", 12, 3, 320)
+    assert hashes(tmp_path / "a") == hashes(tmp_path / "b")
+    listing = yaml.safe_load((tmp_path / "a" / "data.yaml").read_text())
+    assert list(listing["names"].values()) == [k.value for k in DefectKind]
+    scenes: dict[str, set[str]] = {"train": set(), "val": set()}
+    for split, found in scenes.items():
+        for image in (tmp_path / "a" / "images" / split).glob("*.jpg"):
+            found.add(image.stem.split("_")[0])
+            pixels = cv2.imread(str(image))
+            assert pixels is not None
+            assert pixels.shape == (320, 320, 3)
+            for line in (tmp_path / "a" / "labels" / split / f"{image.stem}.txt").read_text().splitlines():
+                kind, x, y, w, h = map(float, line.split())
+                assert 0 <= kind < len(DefectKind) - 1
+                assert w > 0
+                assert h > 0
+                assert x - w / 2 + 1e-5 >= 0
+                assert x + w / 2 <= 1 + 1e-5
+                assert y - h / 2 + 1e-5 >= 0
+                assert y + h / 2 <= 1 + 1e-5
+    assert scenes["train"] & scenes["val"] == set()
+    assert said["train"] == said["val"] == 6
+
+
+def test_yolo_line_is_centre_and_size() -> None:
+    line = dataset.yolo_line(Label(DefectKind.LIGHTNING_BURN, 32, 64, 96, 224), 320)
+    assert line == "2 0.200000 0.450000 0.200000 0.500000"
+
+
+def test_existing_data_set_and_odd_tile_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "data.yaml").write_text("")
+    with pytest.raises(InvalidInput, match="already holds"):
+        dataset.write_dataset(tmp_path, 1, 1, 320)
+    with pytest.raises(InvalidInput, match="odd"):
+        dataset.write_dataset(tmp_path / "new", 1, 1, 321)
+
+
+def test_verb_prints_json_and_exits_2_on_bad_input(tmp_path: Path) -> None:
+    ran = CliRunner().invoke(app, ["dataset", "--out", str(tmp_path / "d"), "--images", "2", "--tile", "128", "--json"])
+    assert ran.exit_code == 0, ran.output
+    assert json.loads(ran.stdout)["train"] == 2
+    again = CliRunner().invoke(app, ["dataset", "--out", str(tmp_path / "d"), "--images", "2", "--json"])
+    assert again.exit_code == 2
