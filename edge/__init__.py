@@ -1,0 +1,3 @@
+"""The agent on the drone."""
+
+VERSION = "0.1.0"

@@ -1,0 +1,266 @@
+"""The composition root: settings to parts to loops. The only module that knows the backends."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import shutil
+import threading
+import time
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from contracts.errors import PlatformError
+from contracts.events import DroneEvent, DroneEventKind, SegmentVerified
+from contracts.ids import mint
+from contracts.telemetry import DroneStatus, Stream, Watermark
+from contracts.topics import COMMANDS, STATUS, VERIFIED, WATERMARKS, decode
+from edge import VERSION, logbook
+from edge.backends.autopilot import MavlinkAutopilot
+from edge.backends.camera import camera_at
+from edge.backends.container import Mp4File
+from edge.backends.link import Credentials, MqttLink, Will
+from edge.backends.objects import S3Objects
+from edge.check import Probe, wait_for
+from edge.clock import utc_now
+from edge.commands import CommandDesk
+from edge.files import write_durably
+from edge.flights import Flights
+from edge.journal import Journal
+from edge.loop import Loop
+from edge.monitor import Monitor
+from edge.outbox import Outbox
+from edge.pilot import Pilot
+from edge.poses import Poses
+from edge.publisher import Publisher
+from edge.recorder import Recorder
+from edge.refusals import AutopilotSilent, NotReady
+from edge.safety import Limits
+from edge.settings import Settings
+from edge.telemetry import Sampler
+from edge.uploader import Uploader, UploadJournal
+
+
+class Agent:
+    """Everything that runs on the drone, wired."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self.stop = threading.Event()
+        self.boot_id = mint("boot")
+        state = settings.state_dir
+        state.mkdir(parents=True, exist_ok=True)
+        state.chmod(0o700)
+        limits = Limits(
+            settings.battery_reserve_percent,
+            settings.battery_min_v,
+            settings.link_loss_return_s,
+            settings.max_first_leg_m,
+        )
+        self._outbox = Outbox(state / "outbox.db", self.boot_id, settings.outbox_cap_bytes)
+        self._flights = Flights(settings.recordings_dir)
+        self._poses = Poses(state / "poses.db")
+        self._journal = Journal(state / "journal.db")
+        self._uploads = UploadJournal(state / "uploads.db")
+        self._autopilot = MavlinkAutopilot(settings.autopilot_url, self._poses.add, settings.geoid_separation_m)
+        self._link = _link_of(settings, self._status(online=False))
+        self._pilot = Pilot(self._autopilot, self._flights, limits, self._enough_disk)
+        self._desk = CommandDesk(
+            settings.drone_id,
+            settings.command_keys_dir,
+            self._journal,
+            self._outbox,
+            self._pilot,
+            utc_now,
+            lambda code, detail: self.announce(DroneEventKind.SAFETY, {"code": code, "detail": detail}),
+        )
+        self._monitor = Monitor(
+            self._autopilot.look, self._pilot, self._desk, self._flights, self.announce, self._offline_s, limits
+        )
+        self._publisher = Publisher(
+            settings.drone_id, self._outbox, self._link, lambda: self._status(online=True)
+        )
+        self._recorder = Recorder(
+            settings.drone_id,
+            settings.camera,
+            camera_at(settings.camera_url),
+            Mp4File,
+            self._poses,
+            self._flights,
+            self.announce,
+            self.stop,
+        )
+        self._uploader = Uploader(
+            settings.drone_id, self._flights, self._uploads, S3Objects(settings.bucket), self.announce, self.stop
+        )
+        self._sampler = Sampler(self._autopilot.look, self._monitor.situation, self._outbox.append)
+        self._online_at = time.monotonic()
+
+    def run(self) -> None:
+        """Work until ``stop`` is set, then leave cleanly."""
+        logbook.note("agent_started", drone_id=self._settings.drone_id, boot_id=self.boot_id, version=VERSION)
+        self._report_renewals()
+        self._autopilot.start()
+        self._link.start()
+        threads = [loop.start(self.stop) for loop in self._loops()]
+        self.stop.wait()
+        for thread in threads:
+            thread.join(timeout=8.0)
+        self._recorder.close()
+        self._autopilot.stop()
+        self._drain()
+        self._link.stop(Will(STATUS.of(self._settings.drone_id), self._status(online=False)))
+        self._outbox.close()
+        for part in (self._journal, self._uploads, self._poses):
+            part.close()
+        self._write_status()
+        logbook.note("agent_stopped")
+
+    def announce(self, kind: DroneEventKind, fields: dict[str, object]) -> None:
+        """Put an event into the outbox."""
+        at = utc_now()
+        known = {k: v for k, v in fields.items() if v is not None}
+        if "detail" in known:
+            known["detail"] = str(known["detail"])[:400]
+        self._outbox.append(
+            Stream.EVENTS, lambda seq: DroneEvent.model_validate({"seq": seq, "kind": kind, "at": at, **known})
+        )
+
+    def _loops(self) -> list[Loop]:
+        return [
+            Loop("intake", self._take_in, 0.0),
+            Loop("executor", self._desk.step, 0.05),
+            Loop("monitor", self._monitor.step, 0.1),
+            Loop("telemetry", self._sampler.step, 0.01),
+            Loop("publisher", self._publisher.step, 0.02),
+            Loop("recorder", self._recorder.step, 0.5),
+            Loop("uploader", self._uploader.step, 0.5, max_backoff_s=30.0),
+            Loop("status", self._write_status, 1.0),
+        ]
+
+    def _take_in(self) -> bool | None:
+        """Handle one message from the broker."""
+        try:
+            message = self._link.inbox.get(timeout=0.2)
+        except queue.Empty:
+            return None
+        if message.topic == COMMANDS.of(self._settings.drone_id):
+            self._desk.receive(message.payload, message.settle)
+            return True
+        try:
+            _, content = decode(message.topic, message.payload)
+        except PlatformError as error:
+            logbook.warn("message_refused", topic=message.topic, error=error.message)
+            return True
+        self._apply(content)
+        return True
+
+    def _apply(self, content: BaseModel) -> None:
+        if isinstance(content, Watermark):
+            self._publisher.committed(content.stream, content.boot_id, content.seq)
+        elif isinstance(content, SegmentVerified):
+            self._uploader.verify(content)
+
+    def _drain(self) -> None:
+        """Send what is still waiting, for a moment."""
+        deadline = time.monotonic() + 1.0
+        while time.monotonic() < deadline and self._publisher.step():
+            continue
+
+    def _offline_s(self) -> float:
+        if self._link.generation:
+            self._online_at = time.monotonic()
+        return time.monotonic() - self._online_at
+
+    def _enough_disk(self) -> None:
+        free = shutil.disk_usage(self._settings.state_dir).free
+        if free < self._settings.disk_floor_bytes:
+            floor = self._settings.disk_floor_bytes
+            raise NotReady(f"{free / 1e9:.1f} GB are free; {floor / 1e9:.1f} GB are needed.", hint="Free some space.")
+
+    def _report_renewals(self) -> None:
+        for name, part in (("journal", self._journal), ("uploads", self._uploads), ("poses", self._poses)):
+            if part.renewed:
+                self.announce(DroneEventKind.SAFETY, {"code": "database_damaged", "detail": f"{name}.db was set aside."})
+
+    def _status(self, *, online: bool) -> bytes:
+        name = self._autopilot.look().autopilot
+        status = DroneStatus(
+            drone_id=self._settings.drone_id,
+            boot_id=self.boot_id,
+            online=online,
+            at=utc_now(),
+            agent_version=VERSION,
+            autopilot=name,
+        )
+        return status.model_dump_json().encode()
+
+    def _write_status(self) -> None:
+        state, flight_id, waypoint = self._monitor.situation()
+        running = not self.stop.is_set()
+        pending = {s: sum(e.held for e in self._outbox.extents(s)) for s in Stream} if running else {}
+        status = {
+            "at": utc_now().isoformat(),
+            "pid": os.getpid(),
+            "running": running,
+            "boot_id": self.boot_id,
+            "link": "up" if self._link.generation else "down",
+            "state": state,
+            "flight_id": flight_id,
+            "waypoint": waypoint,
+            "pending": pending,
+            "flights": [f.model_dump(mode="json", exclude={"route"}) for f in self._flights.all()[-5:]],
+        }
+        write_status(self._settings.state_dir, status)
+
+
+def status_file(state_dir: Path) -> Path:
+    """Return where a running agent says how it is."""
+    return state_dir / "status.json"
+
+
+def write_status(state_dir: Path, status: dict[str, object]) -> None:
+    """Replace the status file; readers never see half of it."""
+    path = status_file(state_dir)
+    beside = path.with_suffix(".new")
+    beside.write_text(json.dumps(status, default=str), encoding="utf-8")
+    beside.replace(path)
+
+
+def _link_of(settings: Settings, will: bytes) -> MqttLink:
+    credentials = None
+    if settings.ca_file and settings.cert_file and settings.key_file and settings.mqtt_url.startswith("mqtts"):
+        credentials = Credentials(settings.ca_file, settings.cert_file, settings.key_file)
+    mine = settings.drone_id
+    return MqttLink(
+        settings.mqtt_url,
+        mine,
+        credentials,
+        Will(STATUS.of(mine), will),
+        (COMMANDS.of(mine), WATERMARKS.of(mine), VERIFIED.of(mine)),
+        COMMANDS.of(mine),
+        aws_iot=settings.aws_iot,
+    )
+
+
+def probes(settings: Settings) -> dict[str, Probe]:
+    """Return what `kestrel-edge check` asks of the autopilot, the camera and the object store."""
+    return {
+        "autopilot": lambda: _probe_autopilot(settings),
+        "camera": lambda: camera_at(settings.camera_url).probe(),
+        "bucket": lambda: S3Objects(settings.bucket).reachable(),
+    }
+
+
+def _probe_autopilot(settings: Settings) -> str:
+    autopilot = MavlinkAutopilot(settings.autopilot_url, lambda _pose: None, settings.geoid_separation_m)
+    autopilot.start()
+    try:
+        if not wait_for(lambda: autopilot.look().connected, 5.0):
+            raise AutopilotSilent(f"{settings.autopilot_url}: no heartbeat for 5 s.", hint="Check its link and power.")
+        aircraft = autopilot.look()
+        return f"{aircraft.autopilot}, mode {aircraft.mode}, battery {aircraft.battery_percent} %."
+    finally:
+        autopilot.stop()

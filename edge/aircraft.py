@@ -1,0 +1,77 @@
+"""What the autopilot last said, as one immutable picture."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import NamedTuple
+
+from contracts.geo import GeoPoint
+
+
+class Landed(IntEnum):
+    """MAV_LANDED_STATE."""
+
+    UNDEFINED = 0
+    ON_GROUND = 1
+    IN_AIR = 2
+    TAKING_OFF = 3
+    LANDING = 4
+
+
+class MissionState(IntEnum):
+    """MISSION_STATE of MISSION_CURRENT."""
+
+    UNKNOWN = 0
+    NO_MISSION = 1
+    NOT_STARTED = 2
+    ACTIVE = 3
+    PAUSED = 4
+    COMPLETE = 5
+
+
+class Attitude(NamedTuple):
+    """Degrees; yaw clockwise from true north, pitch up, roll right side down."""
+
+    yaw_deg: float
+    pitch_deg: float
+    roll_deg: float
+
+
+class Fix(NamedTuple):
+    """Where the aircraft was at ``t_us`` (UTC)."""
+
+    t_us: int
+    point: GeoPoint
+    alt_rel_m: float
+    vel_east_mps: float
+    vel_north_mps: float
+    vel_up_mps: float
+
+
+class Aircraft(NamedTuple):
+    """The whole picture; None where the autopilot has not said yet."""
+
+    connected: bool = False
+    autopilot: str = ""
+    mode: str = ""
+    armed: bool = False
+    landed: Landed = Landed.UNDEFINED
+    fix: Fix | None = None
+    home: GeoPoint | None = None
+    attitude: Attitude = Attitude(0.0, 0.0, 0.0)
+    camera: Attitude = Attitude(0.0, 0.0, 0.0)
+    battery_percent: float | None = None
+    battery_v: float | None = None
+    gps_fix: int = 0
+    satellites: int = 0
+    wind_mps: float | None = None
+    wind_from_deg: float | None = None
+    mission_seq: int = 0
+    mission_state: MissionState = MissionState.UNKNOWN
+    reached_seq: int = -1
+    clock_set: bool = False
+
+    @property
+    def on_ground(self) -> bool:
+        """Tell whether it stands on the ground with motors off."""
+        return self.landed is Landed.ON_GROUND and not self.armed

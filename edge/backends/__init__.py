@@ -1,0 +1,1 @@
+"""The only modules of the agent that import vendor SDKs."""

@@ -1,0 +1,197 @@
+"""MQTT 5 by the AWS CRT client: AWS IoT Core or a plain broker, by URL."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+from awscrt import io, mqtt5
+
+from contracts.errors import Unavailable
+from edge import logbook
+from edge.inbox import Inbound
+
+_KEEPALIVE_S = 20
+_PING_TIMEOUT_MS = 8_000
+_SESSION_S = 3_600
+
+
+class Credentials(NamedTuple):
+    """The drone's certificate, its key, and the authority that signed the broker."""
+
+    ca_file: Path
+    cert_file: Path
+    key_file: Path
+
+
+class Will(NamedTuple):
+    """What the broker says for us when we vanish."""
+
+    topic: str
+    payload: bytes
+
+
+class MqttLink:
+    """One connection; callbacks only hand over to ``inbox``."""
+
+    def __init__(
+        self,
+        url: str,
+        client_id: str,
+        credentials: Credentials | None,
+        will: Will,
+        subscriptions: tuple[str, ...],
+        manual_ack: str,
+        *,
+        aws_iot: bool = False,
+    ) -> None:
+        self.inbox: queue.Queue[Inbound] = queue.Queue()
+        self._subscriptions = subscriptions
+        self._manual_ack = manual_ack
+        self._connects = 0
+        self._up = threading.Event()
+        self._stopped = threading.Event()
+        self._failed_once = False
+        parts = urlsplit(url)
+        self._client: Any = mqtt5.Client(
+            mqtt5.ClientOptions(
+                host_name=parts.hostname or "",
+                port=parts.port or (8883 if parts.scheme == "mqtts" else 1883),
+                tls_ctx=_tls(credentials) if credentials else None,
+                connect_options=_connect_packet(client_id, will),
+                session_behavior=mqtt5.ClientSessionBehaviorType.REJOIN_ALWAYS,
+                offline_queue_behavior=mqtt5.ClientOperationQueueBehaviorType.FAIL_ALL_ON_DISCONNECT,
+                extended_validation_and_flow_control_options=_flow_control(aws_iot),
+                retry_jitter_mode=mqtt5.ExponentialBackoffJitterMode.FULL,
+                min_reconnect_delay_ms=1_000,
+                max_reconnect_delay_ms=60_000,
+                min_connected_time_to_reset_reconnect_delay_ms=30_000,
+                ping_timeout_ms=_PING_TIMEOUT_MS,
+                connack_timeout_ms=10_000,
+                ack_timeout_sec=30,
+                on_publish_callback_fn=self._on_publish,
+                on_lifecycle_event_connection_success_fn=self._on_connect,
+                on_lifecycle_event_connection_failure_fn=self._on_failure,
+                on_lifecycle_event_disconnection_fn=self._on_disconnect,
+                on_lifecycle_event_stopped_fn=lambda _data: self._stopped.set(),
+                disable_metrics=not aws_iot,
+            )
+        )
+
+    @property
+    def generation(self) -> int:
+        """Return how often it has connected; 0 when it is down now."""
+        return self._connects if self._up.is_set() else 0
+
+    def start(self) -> None:
+        """Connect, and reconnect for ever."""
+        self._client.start()
+
+    def stop(self, farewell: Will | None = None) -> None:
+        """Publish a farewell if the link is up, disconnect, and wait for both a little while."""
+        if farewell is not None and self.generation:
+            sent = self.publish(farewell.topic, farewell.payload, qos=1, retain=True)
+            try:
+                sent.result(timeout=2.0)
+            except Exception as error:  # noqa: BLE001 - the last will says it instead
+                logbook.warn("farewell_not_sent", error=str(error))
+        self._up.clear()
+        self._client.stop(mqtt5.DisconnectPacket(reason_code=mqtt5.DisconnectReasonCode.NORMAL_DISCONNECTION))
+        self._stopped.wait(timeout=5.0)
+
+    def wait_connected(self, timeout_s: float) -> bool:
+        """Wait until the broker has accepted us and our subscriptions."""
+        return self._up.wait(timeout_s)
+
+    def publish(self, topic: str, payload: bytes, *, qos: int, retain: bool) -> Future[None]:
+        """Send; the future ends on PUBACK and fails on a refusal or a lost connection."""
+        done: Future[None] = Future()
+        packet = mqtt5.PublishPacket(
+            topic=topic, payload=payload, qos=mqtt5.QoS(qos), retain=retain, content_type="application/json"
+        )
+        sent: Future[Any] = self._client.publish(packet)
+        sent.add_done_callback(lambda outcome: _settle(outcome, done, topic))
+        return done
+
+    def _on_publish(self, data: Any) -> None:
+        packet = data.publish_packet
+        settle: Callable[[], None] = _nothing
+        if packet.topic == self._manual_ack and packet.qos == mqtt5.QoS.AT_LEAST_ONCE:
+            handle = data.acquire_publish_acknowledgement_control()
+            settle = lambda: self._client.invoke_publish_acknowledgement(handle)  # noqa: E731
+        self.inbox.put(Inbound(packet.topic, bytes(packet.payload or b""), settle))
+
+    def _on_connect(self, _data: Any) -> None:
+        self._failed_once = False
+        packet = mqtt5.SubscribePacket(
+            subscriptions=[
+                mqtt5.Subscription(topic_filter=topic, qos=mqtt5.QoS.AT_LEAST_ONCE) for topic in self._subscriptions
+            ]
+        )
+        self._client.subscribe(packet).add_done_callback(self._on_subscribed)
+
+    def _on_subscribed(self, outcome: Future[Any]) -> None:
+        if (error := outcome.exception()) is not None:
+            logbook.warn("subscribe_failed", error=str(error))
+            return
+        refused = [str(code) for code in outcome.result().reason_codes if int(code) >= 128]
+        if refused:
+            logbook.warn("subscribe_refused", codes=refused, hint="The broker's access list does not know this drone.")
+            return
+        self._connects += 1
+        self._up.set()
+        logbook.note("link_up", connects=self._connects)
+
+    def _on_failure(self, data: Any) -> None:
+        if not self._failed_once:
+            self._failed_once = True
+            logbook.warn("link_cannot_connect", error=str(data.exception))
+
+    def _on_disconnect(self, data: Any) -> None:
+        self._up.clear()
+        logbook.warn("link_down", error=str(data.exception))
+
+
+def _nothing() -> None:
+    """Acknowledged by the client itself."""
+
+
+def _settle(outcome: Future[Any], done: Future[None], topic: str) -> None:
+    if (error := outcome.exception()) is not None:
+        done.set_exception(Unavailable(f"{topic}: not sent: {error}."))
+        return
+    puback = outcome.result().puback
+    if puback is not None and int(puback.reason_code) >= 128:
+        done.set_exception(Unavailable(f"{topic}: the broker refused with reason {int(puback.reason_code)}."))
+        return
+    done.set_result(None)
+
+
+def _connect_packet(client_id: str, will: Will) -> Any:
+    return mqtt5.ConnectPacket(
+        client_id=client_id,
+        keep_alive_interval_sec=_KEEPALIVE_S,
+        session_expiry_interval_sec=_SESSION_S,
+        will=mqtt5.PublishPacket(
+            topic=will.topic, payload=will.payload, qos=mqtt5.QoS.AT_LEAST_ONCE, retain=True
+        ),
+    )
+
+
+def _tls(credentials: Credentials) -> Any:
+    options = io.TlsContextOptions.create_client_with_mtls_from_path(
+        str(credentials.cert_file), str(credentials.key_file)
+    )
+    options.override_default_trust_store_from_path(None, str(credentials.ca_file))
+    options.min_tls_ver = io.TlsVersion.TLSv1_2
+    return io.ClientTlsContext(options)
+
+
+def _flow_control(aws_iot: bool) -> Any:
+    choice = mqtt5.ExtendedValidationAndFlowControlOptions
+    return choice.AWS_IOT_CORE_DEFAULTS if aws_iot else choice.NONE

@@ -1,0 +1,179 @@
+"""MAVLink messages into the agent's own words: one picture of the aircraft, and the camera's track."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from contracts.geo import GeoPoint, Pose, interpolate_yaw_deg
+from contracts.media import PoseSample
+from edge.aircraft import Aircraft, Attitude, Fix, Landed, MissionState
+
+ARDUPILOT, PX4 = 3, 12
+MODES = {0: "STABILIZE", 2: "ALT_HOLD", 3: "AUTO", 4: "GUIDED", 5: "LOITER", 6: "RTL", 7: "CIRCLE", 9: "LAND"} | {
+    16: "POSHOLD",
+    17: "BRAKE",
+    18: "THROW",
+    20: "GUIDED_NOGPS",
+    21: "SMART_RTL",
+}
+_ARMED = 128
+_YAW_IN_VEHICLE_FRAME = 32
+_UNKNOWN_U16 = 65_535
+_REBOOT_MS = 5_000
+_SILENT_S = 3.0
+
+
+class PictureMaker:
+    """Takes messages one by one (reader's thread only); ``picture`` may be read from any thread."""
+
+    def __init__(self, on_pose: Callable[[PoseSample], None], geoid_m: float | None) -> None:
+        self._on_pose = on_pose
+        self._geoid_m = geoid_m
+        self._offset_us: int | None = None
+        self._boot_ms = 0
+        self._heard_at = -math.inf
+        self._picture = Aircraft()
+        self._positions: deque[Fix] = deque(maxlen=40)
+        self._camera: tuple[int, Attitude] | None = None
+        self._take = {
+            "HEARTBEAT": self._heartbeat,
+            "SYSTEM_TIME": self._system_time,
+            "GPS_RAW_INT": self._gps,
+            "GLOBAL_POSITION_INT": self._position,
+            "ATTITUDE": self._attitude,
+            "GIMBAL_DEVICE_ATTITUDE_STATUS": self._gimbal,
+            "SYS_STATUS": self._sys_status,
+            "EXTENDED_SYS_STATE": self._extended,
+            "HOME_POSITION": self._home,
+            "MISSION_CURRENT": self._mission_current,
+            "MISSION_ITEM_REACHED": self._reached,
+            "WIND": self._wind,
+        }
+
+    @property
+    def picture(self) -> Aircraft:
+        """Return the latest picture; connected while heartbeats come and the landed state is known."""
+        alive = time.monotonic() - self._heard_at < _SILENT_S and self._picture.landed is not Landed.UNDEFINED
+        return self._picture._replace(connected=alive)
+
+    def take(self, message: Any) -> None:
+        """Work a message into the picture."""
+        if (handler := self._take.get(message.get_type())) is not None:
+            handler(message)
+
+    def forget_progress(self) -> None:
+        """A new mission is stored: what was reached belongs to the old one."""
+        self._picture = self._picture._replace(reached_seq=-1)
+
+    def _heartbeat(self, m: Any) -> None:
+        if m.autopilot not in (ARDUPILOT, PX4):
+            return
+        if time.monotonic() - self._heard_at >= _SILENT_S:
+            self._picture = self._picture._replace(landed=Landed.UNDEFINED)
+        self._heard_at = time.monotonic()
+        name = "ArduPilot" if m.autopilot == ARDUPILOT else "PX4"
+        mode = MODES.get(m.custom_mode, f"MODE_{m.custom_mode}")
+        self._picture = self._picture._replace(autopilot=name, mode=mode, armed=bool(m.base_mode & _ARMED))
+
+    def _system_time(self, m: Any) -> None:
+        if m.time_unix_usec:
+            self._boot_ms = m.time_boot_ms
+            self._offset_us = m.time_unix_usec - m.time_boot_ms * 1000
+            self._picture = self._picture._replace(clock_set=True)
+
+    def _utc_us(self, boot_ms: int) -> int | None:
+        """Return UTC of the autopilot's clock; nothing between its reboot and its next SYSTEM_TIME."""
+        if boot_ms + _REBOOT_MS < self._boot_ms:
+            self._offset_us = None
+            self._picture = self._picture._replace(clock_set=False)
+        self._boot_ms = boot_ms
+        return None if self._offset_us is None else self._offset_us + boot_ms * 1000
+
+    def _gps(self, m: Any) -> None:
+        if self._geoid_m is None and m.alt_ellipsoid:
+            self._geoid_m = (m.alt_ellipsoid - m.alt) / 1000
+        self._picture = self._picture._replace(gps_fix=min(6, m.fix_type), satellites=min(99, m.satellites_visible))
+
+    def _position(self, m: Any) -> None:
+        t_us = self._utc_us(m.time_boot_ms)
+        if t_us is None or self._geoid_m is None:
+            return
+        point = GeoPoint(lat_deg=m.lat / 1e7, lon_deg=m.lon / 1e7, alt_m=m.alt / 1000 + self._geoid_m)
+        fix = Fix(t_us, point, m.relative_alt / 1000, m.vy / 100, m.vx / 100, -m.vz / 100)
+        self._picture = self._picture._replace(fix=fix)
+        self._positions.append(fix)
+        self._pair()
+
+    def _attitude(self, m: Any) -> None:
+        yaw, pitch, roll = (math.degrees(a) for a in (m.yaw, m.pitch, m.roll))
+        self._picture = self._picture._replace(attitude=Attitude(yaw % 360, pitch, roll))
+
+    def _gimbal(self, m: Any) -> None:
+        t_us = self._utc_us(m.time_boot_ms)
+        axis = _euler(m.q)
+        if m.flags & _YAW_IN_VEHICLE_FRAME:
+            axis = axis._replace(yaw_deg=(axis.yaw_deg + self._picture.attitude.yaw_deg) % 360)
+        self._picture = self._picture._replace(camera=axis)
+        if t_us is not None:
+            before, self._camera = self._camera, (t_us, axis)
+            self._pair(before)
+
+    def _pair(self, before: tuple[int, Attitude] | None = None) -> None:
+        """Send every position whose instant the camera's direction is now known for."""
+        while self._camera is not None and self._positions and self._positions[0].t_us <= self._camera[0]:
+            fix = self._positions.popleft()
+            axis = _between(before or self._camera, self._camera, fix.t_us)
+            pose = Pose(point=fix.point, yaw_deg=axis.yaw_deg, pitch_deg=axis.pitch_deg, roll_deg=axis.roll_deg)
+            self._on_pose(PoseSample(t_us=fix.t_us, pose=pose))
+
+    def _sys_status(self, m: Any) -> None:
+        volts = None if m.voltage_battery in (0, _UNKNOWN_U16) else m.voltage_battery / 1000
+        percent = None if m.battery_remaining < 0 else float(min(100, m.battery_remaining))
+        self._picture = self._picture._replace(battery_v=volts, battery_percent=percent)
+
+    def _extended(self, m: Any) -> None:
+        state = Landed(m.landed_state) if m.landed_state in tuple(Landed) else Landed.UNDEFINED
+        self._picture = self._picture._replace(landed=state)
+
+    def _home(self, m: Any) -> None:
+        if self._geoid_m is not None:
+            home = GeoPoint(
+                lat_deg=m.latitude / 1e7, lon_deg=m.longitude / 1e7, alt_m=m.altitude / 1000 + self._geoid_m
+            )
+            self._picture = self._picture._replace(home=home)
+
+    def _mission_current(self, m: Any) -> None:
+        state = getattr(m, "mission_state", 0)
+        known = MissionState(state) if state in tuple(MissionState) else MissionState.UNKNOWN
+        self._picture = self._picture._replace(mission_seq=m.seq, mission_state=known)
+
+    def _reached(self, m: Any) -> None:
+        self._picture = self._picture._replace(reached_seq=max(m.seq, self._picture.reached_seq))
+
+    def _wind(self, m: Any) -> None:
+        self._picture = self._picture._replace(wind_mps=max(0.0, min(100.0, m.speed)), wind_from_deg=m.direction % 360)
+
+
+def _between(start: tuple[int, Attitude], end: tuple[int, Attitude], t_us: int) -> Attitude:
+    if end[0] <= start[0] or t_us >= end[0]:
+        return end[1]
+    share = max(0.0, (t_us - start[0]) / (end[0] - start[0]))
+    a, b = start[1], end[1]
+    return Attitude(
+        interpolate_yaw_deg(a.yaw_deg, b.yaw_deg, share),
+        a.pitch_deg + share * (b.pitch_deg - a.pitch_deg),
+        a.roll_deg + share * (b.roll_deg - a.roll_deg),
+    )
+
+
+def _euler(q: Any) -> Attitude:
+    """Return yaw, pitch, roll of a quaternion (w, x, y, z), north-east-down."""
+    w, x, y, z = q
+    roll = math.atan2(2 * (w * x + y * z), 1 - 2 * (x * x + y * y))
+    pitch = math.asin(max(-1.0, min(1.0, 2 * (w * y - z * x))))
+    yaw = math.atan2(2 * (w * z + x * y), 1 - 2 * (y * y + z * z))
+    return Attitude(math.degrees(yaw) % 360, math.degrees(pitch), math.degrees(roll))

@@ -1,0 +1,95 @@
+"""What this drone has flown: one durable record per flight, beside its video."""
+
+from __future__ import annotations
+
+import threading
+from enum import StrEnum
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from contracts.geo import Frozen
+from contracts.ids import CommandId, FlightId
+from contracts.routes import Route
+from edge import logbook
+from edge.files import write_durably
+
+
+class Phase(StrEnum):
+    """How far a flight has come."""
+
+    PREPARING = "preparing"
+    FLYING = "flying"
+    RETURNING = "returning"
+    ENDED = "ended"
+    ABANDONED = "abandoned"
+    """Never got onto its route."""
+
+
+class Flight(Frozen):
+    """A flight as the drone knows it."""
+
+    flight_id: FlightId
+    command_id: CommandId
+    route: Route
+    phase: Phase = Phase.PREPARING
+    started_us: int
+    ended_us: int | None = None
+    reached: int = -1
+    """Index of the last waypoint reached."""
+    segments: int | None = None
+    """How many segments were recorded, once recording has ended."""
+    media_told: bool = False
+    """The count has been stored in the cloud."""
+
+    @property
+    def active(self) -> bool:
+        """Tell whether the aircraft is still on it."""
+        return self.phase in (Phase.PREPARING, Phase.FLYING, Phase.RETURNING)
+
+
+class Flights:
+    """Thread-safe; every change is on disk when the call returns."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._lock = threading.RLock()
+        self._flights: dict[str, Flight] = {}
+        for path in sorted(folder.glob("*/flight-record.json")):
+            try:
+                flight = Flight.model_validate_json(path.read_bytes())
+            except ValidationError as error:
+                path.replace(path.with_name(path.name + ".corrupt"))
+                logbook.warn("flight_record_set_aside", path=str(path), error=str(error)[:300])
+                continue
+            self._flights[flight.flight_id] = flight
+
+    def folder(self, flight_id: str) -> Path:
+        """Return where a flight's files lie."""
+        return self._folder / flight_id
+
+    def get(self, flight_id: str) -> Flight | None:
+        """Return one flight."""
+        with self._lock:
+            return self._flights.get(flight_id)
+
+    def active(self) -> Flight | None:
+        """Return the flight the aircraft is on."""
+        return next((f for f in self.all() if f.active), None)
+
+    def all(self) -> list[Flight]:
+        """Return every flight, oldest first."""
+        with self._lock:
+            return sorted(self._flights.values(), key=lambda f: f.started_us)
+
+    def save(self, flight: Flight) -> Flight:
+        """Store a new or changed flight."""
+        with self._lock:
+            write_durably(self.folder(flight.flight_id) / "flight-record.json", flight.model_dump_json().encode())
+            self._flights[flight.flight_id] = flight
+        return flight
+
+    def change(self, flight_id: str, **changes: object) -> Flight:
+        """Store a flight with some fields changed."""
+        with self._lock:
+            return self.save(self._flights[flight_id].model_copy(update=changes))

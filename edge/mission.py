@@ -1,0 +1,128 @@
+"""The flight as a state machine: what the autopilot shows in, the new state and what to tell out. Pure."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from contracts.commands import AckState
+from contracts.events import DroneEventKind
+from contracts.vocabulary import AircraftState
+from edge.aircraft import Aircraft, Landed, MissionState
+from edge.flights import Flight, Phase
+from edge.itinerary import Itinerary
+
+_CLIMBING_MPS = 0.3
+_AIRBORNE = frozenset(AircraftState) - {AircraftState.DISCONNECTED, AircraftState.ON_GROUND}
+
+
+class Emit(NamedTuple):
+    """An event to send."""
+
+    kind: DroneEventKind
+    waypoint: int | None = None
+    detail: str = ""
+
+
+class Conclude(NamedTuple):
+    """The begin_flight command has ended."""
+
+    state: AckState
+    code: str = ""
+    detail: str = ""
+
+
+Effect = Emit | Conclude
+
+
+class Picture(NamedTuple):
+    """What the machine remembers between two observations."""
+
+    state: AircraftState = AircraftState.DISCONNECTED
+    flight: Flight | None = None
+
+
+def aircraft_state(aircraft: Aircraft, itinerary: Itinerary | None) -> AircraftState:
+    """Return what the aircraft is doing, in the operator's words."""
+    if not aircraft.connected:
+        return AircraftState.DISCONNECTED
+    if aircraft.landed in (Landed.ON_GROUND, Landed.UNDEFINED):
+        return AircraftState.ON_GROUND
+    if aircraft.mode in ("RTL", "SMART_RTL"):
+        return AircraftState.LANDING if aircraft.landed is Landed.LANDING else AircraftState.RETURNING
+    if aircraft.mode == "LAND":
+        return AircraftState.LANDING
+    if aircraft.mode == "AUTO":
+        return _on_mission(aircraft, itinerary)
+    climbing = aircraft.fix is not None and aircraft.fix.vel_up_mps > _CLIMBING_MPS
+    low = aircraft.fix is None or aircraft.fix.alt_rel_m < 1.0
+    if aircraft.landed is Landed.TAKING_OFF and (climbing or low):
+        return AircraftState.TAKING_OFF
+    return AircraftState.PAUSED if aircraft.mode in ("LOITER", "BRAKE") and itinerary else AircraftState.HOLDING
+
+
+def advance(before: Picture, aircraft: Aircraft, itinerary: Itinerary | None, t_us: int) -> tuple[Picture, list[Effect]]:
+    """Return the new picture and what to tell, given what the autopilot shows now."""
+    state = aircraft_state(aircraft, itinerary)
+    effects: list[Effect] = _state_events(before.state, state)
+    flight = before.flight
+    if flight is None or itinerary is None or state is AircraftState.DISCONNECTED:
+        return Picture(state, flight), effects
+    if flight.phase is Phase.PREPARING and state in (AircraftState.ON_ROUTE, AircraftState.PAUSED):
+        flight = flight.model_copy(update={"phase": Phase.FLYING})
+        effects.append(Emit(DroneEventKind.FLIGHT_STARTED))
+    if flight.phase is Phase.FLYING:
+        flight, more = _progress(flight, aircraft, state, itinerary)
+        effects += more
+    if flight.phase in (Phase.FLYING, Phase.RETURNING) and aircraft.on_ground:
+        if flight.phase is Phase.FLYING:
+            effects.append(Conclude(AckState.FAILED, "landed_early", _how_far(flight)))
+        flight = flight.model_copy(update={"phase": Phase.ENDED, "ended_us": t_us})
+        effects.append(Emit(DroneEventKind.FLIGHT_ENDED, detail=_how_far(flight)))
+    return Picture(state, flight), effects
+
+
+def _on_mission(aircraft: Aircraft, itinerary: Itinerary | None) -> AircraftState:
+    if aircraft.landed is Landed.LANDING:
+        return AircraftState.LANDING
+    if itinerary is not None and aircraft.mission_seq >= itinerary.return_item:
+        return AircraftState.RETURNING
+    if aircraft.mission_state is MissionState.PAUSED:
+        return AircraftState.PAUSED
+    return AircraftState.ON_ROUTE if aircraft.mission_state is MissionState.ACTIVE else AircraftState.HOLDING
+
+
+def _state_events(before: AircraftState, after: AircraftState) -> list[Effect]:
+    if before is after:
+        return []
+    effects: list[Effect] = [Emit(DroneEventKind.STATE_CHANGED, detail=f"{before} -> {after}")]
+    if after is AircraftState.DISCONNECTED:
+        effects.append(Emit(DroneEventKind.AUTOPILOT_LOST, detail="No heartbeat for 3 s."))
+    elif before is AircraftState.DISCONNECTED:
+        effects.append(Emit(DroneEventKind.AUTOPILOT_BACK))
+    return effects
+
+
+def _progress(
+    flight: Flight, aircraft: Aircraft, state: AircraftState, itinerary: Itinerary
+) -> tuple[Flight, list[Effect]]:
+    """Count waypoints, also those whose message was lost; end the route at its last or when it is left."""
+    on_mission = aircraft.mode == "AUTO"
+    passed = max(aircraft.reached_seq, aircraft.mission_seq - 1 if on_mission else -1)
+    reached = max(flight.reached, itinerary.waypoint_reached(passed))
+    effects: list[Effect] = [
+        Emit(DroneEventKind.WAYPOINT_REACHED, waypoint=w) for w in range(flight.reached + 1, reached + 1)
+    ]
+    phase = flight.phase
+    if reached == len(flight.route.waypoints) - 1:
+        phase = Phase.RETURNING
+        effects.append(Conclude(AckState.DONE, detail="The last waypoint is reached; going home."))
+    elif state in (AircraftState.RETURNING, AircraftState.LANDING):
+        phase = Phase.RETURNING
+        effects.append(Conclude(AckState.FAILED, "interrupted", f"{aircraft.mode}: {_how_far(flight)}"))
+    if (phase, reached) != (flight.phase, flight.reached):
+        flight = flight.model_copy(update={"phase": phase, "reached": reached})
+    return flight, effects
+
+
+def _how_far(flight: Flight) -> str:
+    return f"{flight.reached + 1} of {len(flight.route.waypoints)} waypoints reached."

@@ -1,0 +1,192 @@
+"""What goes out when: acks, then events, then live telemetry, then backlog, within the broker's limits."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import NamedTuple, Protocol
+
+from contracts.telemetry import Stream
+from contracts.topics import ACKS, EVENTS, STATUS, TELEMETRY
+from edge import logbook
+from edge.frames import Record
+from edge.outbox import Outbox
+
+BATCH_BYTES = 5_000
+"""AWS meters publishes in units of 5 KB."""
+WINDOW = 100
+_BATCH_RECORDS = 60
+_LIVE_EVERY_S = 0.2
+_BACKLOG_FROM = 50
+_STALL_S = 10.0
+_MAX_STALL_S = 160.0
+_REFRESH_S = 1.0
+_TOPICS = {Stream.TELEMETRY: (TELEMETRY, "samples"), Stream.ACKS: (ACKS, "acks"), Stream.EVENTS: (EVENTS, "events")}
+
+
+class Link(Protocol):
+    """A connection to the broker."""
+
+    @property
+    def generation(self) -> int:
+        """Return how often it has connected; 0 when it is down now."""
+
+    def publish(self, topic: str, payload: bytes, *, qos: int, retain: bool) -> Future[None]:
+        """Send; the future ends on the broker's acknowledgement and fails on a lost connection."""
+
+
+class Bucket:
+    """A token bucket on messages and bytes per second."""
+
+    def __init__(self, messages_per_s: float, bytes_per_s: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._rates = (messages_per_s, bytes_per_s)
+        self._levels = [messages_per_s, bytes_per_s]
+        self._clock = clock
+        self._at = clock()
+
+    def ready(self) -> bool:
+        """Tell whether a message may go now."""
+        now = self._clock()
+        for index, rate in enumerate(self._rates):
+            self._levels[index] = min(rate, self._levels[index] + rate * (now - self._at))
+        self._at = now
+        return self._levels[0] >= 1 and self._levels[1] > 0
+
+    def spend(self, size: int) -> None:
+        """Account for one message of ``size`` bytes."""
+        self._levels[0] -= 1
+        self._levels[1] -= size
+
+
+class _Lane(NamedTuple):
+    """Records of one stream and boot in (after, until]; ``until`` None is open ended."""
+
+    stream: Stream
+    boot_id: str
+    until: int | None = None
+
+
+class Publisher:
+    """Sends what the outbox holds and the cloud has not committed."""
+
+    def __init__(
+        self, drone_id: str, outbox: Outbox, link: Link, announce: Callable[[], bytes], bucket: Bucket | None = None
+    ) -> None:
+        self._drone_id = drone_id
+        self._outbox = outbox
+        self._link = link
+        self._announce = announce
+        self._bucket = bucket or Bucket(90, 480 * 1024)
+        self._lock = threading.Lock()
+        self._in_flight = 0
+        self._generation = 0
+        self._sent: dict[_Lane, int] = {}
+        self._live_at = self._refreshed_at = self._progress_at = time.monotonic()
+        self._stall_s = _STALL_S
+
+    def step(self) -> bool | None:
+        """Send one batch if the link, the window and the rate allow and there is one."""
+        generation = self._link.generation
+        if generation == 0:
+            return None
+        if generation != self._generation:
+            self._greet(generation)
+        if time.monotonic() - self._refreshed_at > _REFRESH_S:
+            self._refresh()
+        if self._in_flight >= WINDOW or not self._bucket.ready():
+            return None
+        return self._send_next()
+
+    def committed(self, stream: Stream, boot_id: str, seq: int) -> None:
+        """Take note of a watermark: the outbox forgets, the stall clock restarts."""
+        self._outbox.acknowledge(stream, boot_id, seq)
+        self._progress_at = time.monotonic()
+        self._stall_s = _STALL_S
+
+    def _greet(self, generation: int) -> None:
+        self._generation = generation
+        self._link.publish(STATUS.of(self._drone_id), self._announce(), qos=STATUS.qos, retain=STATUS.retain)
+        self._progress_at = time.monotonic()
+        self._plan()
+
+    def _plan(self) -> None:
+        """Start every undelivered record over: live telemetry first in its stream, the rest as backlog."""
+        lanes: dict[_Lane, int] = {}
+        for stream in (Stream.ACKS, Stream.EVENTS):
+            for extent in self._outbox.extents(stream):
+                lanes[_Lane(stream, extent.boot_id)] = extent.first_seq - 1
+            lanes.setdefault(_Lane(stream, self._outbox.boot_id), 0)
+        live, backlog = 0, {}
+        for extent in self._outbox.extents(Stream.TELEMETRY):
+            if extent.boot_id != self._outbox.boot_id:
+                backlog[_Lane(Stream.TELEMETRY, extent.boot_id, extent.last_seq)] = extent.first_seq - 1
+            elif extent.held > _BACKLOG_FROM:
+                live = extent.last_seq - 10
+                backlog[_Lane(Stream.TELEMETRY, extent.boot_id, live)] = extent.first_seq - 1
+            else:
+                live = extent.first_seq - 1
+        lanes[_Lane(Stream.TELEMETRY, self._outbox.boot_id)] = live
+        self._sent = lanes | backlog
+
+    def _refresh(self) -> None:
+        """Send again what the cloud has not committed in time, less and less often while it stays silent."""
+        self._refreshed_at = now = time.monotonic()
+        if now - self._progress_at < self._stall_s:
+            return
+        self._progress_at = now
+        if any(self._unconfirmed(stream) for stream in Stream):
+            self._stall_s = min(_MAX_STALL_S, 2 * self._stall_s)
+            logbook.note("resending", next_in_s=self._stall_s)
+            self._plan()
+
+    def _unconfirmed(self, stream: Stream) -> bool:
+        firsts = {extent.boot_id: extent.first_seq for extent in self._outbox.extents(stream)}
+        return any(
+            lane.stream is stream and sent >= firsts.get(lane.boot_id, sent + 1) for lane, sent in self._sent.items()
+        )
+
+    def _send_next(self) -> bool | None:
+        for lane in tuple(self._sent):
+            live = lane.stream is Stream.TELEMETRY and lane.until is None
+            if live and time.monotonic() - self._live_at < _LIVE_EVERY_S:
+                continue
+            if records := self._batch(lane):
+                if live:
+                    self._live_at = time.monotonic()
+                self._send(lane, records)
+                return True
+            if lane.until is not None:
+                del self._sent[lane]
+        return None
+
+    def _batch(self, lane: _Lane) -> list[Record]:
+        records = self._outbox.pending(lane.stream, lane.boot_id, self._sent[lane], _BATCH_RECORDS)
+        batch: list[Record] = []
+        size = 0
+        for record in records:
+            over = lane.until is not None and record.seq > lane.until
+            broken = bool(batch) and record.seq != batch[-1].seq + 1
+            if over or broken or (batch and size + len(record.payload) > BATCH_BYTES):
+                break
+            batch.append(record)
+            size += len(record.payload) + 1
+        return batch
+
+    def _send(self, lane: _Lane, records: list[Record]) -> None:
+        topic, field = _TOPICS[lane.stream]
+        head = f'{{"drone_id":"{self._drone_id}","boot_id":"{lane.boot_id}","{field}":['
+        payload = head.encode() + b",".join(r.payload for r in records) + b"]}"
+        with self._lock:
+            self._in_flight += 1
+        self._bucket.spend(len(payload))
+        self._sent[lane] = records[-1].seq
+        sent = self._link.publish(topic.of(self._drone_id), payload, qos=topic.qos, retain=topic.retain)
+        sent.add_done_callback(self._landed)
+
+    def _landed(self, sent: Future[None]) -> None:
+        with self._lock:
+            self._in_flight -= 1
+        if not sent.cancelled() and (error := sent.exception()) is not None and self._link.generation:
+            logbook.warn("publish_refused", error=str(error))

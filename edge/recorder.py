@@ -1,0 +1,283 @@
+"""Video to whole segments: each a playable file with its manifest, cut by the video's own time, so that a replay
+after a crash gives the same cuts: no frame lost, none twice."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from contracts.events import DroneEventKind
+from contracts.ids import segment_id
+from contracts.media import FrameTime, PoseSample, SegmentManifest
+from contracts.optics import CameraIntrinsics
+from edge import logbook
+from edge.clock import from_us
+from edge.files import rename_durably, sha256_of, sync, write_durably
+from edge.flights import Flight, Flights, Phase
+
+SEGMENT_US = 4_000_000
+GAP_US = 500_000
+_MARGIN_US = 200_000
+_POSE_PATIENCE_S = 3.0
+_SETTLE_S = 1.0
+_POSE_GAP_US = 300_000
+_DRIFT_MPS2 = 0.5
+"""How much an inspection flight accelerates: what a hole in the pose track may hide."""
+_BASE_SIGMA_M = 0.03
+
+
+class Frame(NamedTuple):
+    """One encoded frame; ``packet`` belongs to the backend."""
+
+    t_us: int
+    key: bool
+    packet: Any
+
+
+class Camera(Protocol):
+    """Where encoded frames come from."""
+
+    def frames(self, from_us: int, waiting: Callable[[], bool]) -> Iterator[Frame]:
+        """Yield frames from ``from_us`` on, in order; end when the camera has no more for now.
+
+        ``waiting`` is called while nothing comes; True ends the stream. Unavailable: it broke off.
+        """
+
+    def finished(self, after_us: int) -> bool:
+        """Tell whether nothing later than ``after_us`` is recorded or still to come."""
+
+
+class SegmentFile(Protocol):
+    """A video file being written."""
+
+    codec: str
+
+    def add(self, frame: Frame) -> None:
+        """Write a frame."""
+
+    def finish(self) -> tuple[float, ...]:
+        """Close the file and return the presentation time of each frame, ms, as a reader sees it."""
+
+    def abandon(self) -> None:
+        """Close and forget."""
+
+
+OpenFile = Callable[[Path, Frame], SegmentFile]
+
+
+class PoseTrack(Protocol):
+    """Where the camera was."""
+
+    def latest_us(self) -> int:
+        """Return the newest pose's time."""
+
+    def covering(self, start_us: int, end_us: int) -> tuple[PoseSample, ...]:
+        """Return the poses that enclose a span."""
+
+
+Announce = Callable[[DroneEventKind, dict[str, object]], None]
+
+
+class _Segment:
+    """The segment in hand."""
+
+    def __init__(self, index: int, part: Path, file: SegmentFile, first: Frame) -> None:
+        self.index, self.part, self.file = index, part, file
+        self.times_us: list[int] = []
+        self.add(first)
+
+    def add(self, frame: Frame) -> None:
+        self.file.add(frame)
+        self.times_us.append(frame.t_us)
+
+    def ends_before(self, frame: Frame) -> bool:
+        """Tell whether ``frame`` opens the next segment."""
+        gap_us = frame.t_us - self.times_us[-1]
+        return gap_us > GAP_US or (frame.key and frame.t_us - self.times_us[0] >= SEGMENT_US)
+
+
+class Recorder:
+    """Follows one flight's video at a time."""
+
+    def __init__(
+        self,
+        drone_id: str,
+        intrinsics: CameraIntrinsics,
+        camera: Camera,
+        open_file: OpenFile,
+        poses: PoseTrack,
+        flights: Flights,
+        announce: Announce,
+        stop: threading.Event,
+    ) -> None:
+        self._drone_id = drone_id
+        self._intrinsics = intrinsics
+        self._camera = camera
+        self._open_file = open_file
+        self._poses = poses
+        self._flights = flights
+        self._announce = announce
+        self._stop = stop
+        self._flight_id = ""
+        self._index = 0
+        self._from_us = 0
+        self._segment: _Segment | None = None
+        self._quiet_at = 0.0
+
+    def step(self) -> bool | None:
+        """Take in what the camera has for the oldest flight whose video is not complete."""
+        flight = next((f for f in self._flights.all() if _wanted(f)), None)
+        if flight is None:
+            return None
+        if flight.flight_id != self._flight_id:
+            self._resume(flight)
+        got = 0
+        try:
+            for frame in self._camera.frames(self._from_us, self._waiting):
+                if self._after_end(frame):
+                    self._close()
+                    self._complete()
+                    return True
+                self._take(frame)
+                got += 1
+                if self._stop.is_set():
+                    break
+        except BaseException:
+            self._resume(flight)
+            raise
+        if self._done():
+            self._close()
+            self._complete()
+            return True
+        return True if got else None
+
+    def close(self) -> None:
+        """Give up the segment in hand; it is recorded again from the camera's memory."""
+        self._abandon()
+
+    def _flight(self) -> Flight:
+        flight = self._flights.get(self._flight_id)
+        assert flight is not None
+        return flight
+
+    def _folder(self) -> Path:
+        return self._flights.folder(self._flight_id)
+
+    def _resume(self, flight: Flight) -> None:
+        """Continue after the last whole segment of a flight."""
+        self._abandon()
+        self._flight_id = flight.flight_id
+        self._index, self._from_us = 0, flight.started_us
+        while (path := self._folder() / f"{self._index:05d}.json").exists():
+            manifest = SegmentManifest.model_validate_json(path.read_bytes())
+            self._from_us = manifest.frames[-1].t_us + 1
+            self._index += 1
+        logbook.note("recording_from", flight_id=flight.flight_id, index=self._index, from_us=self._from_us)
+
+    def _take(self, frame: Frame) -> None:
+        if frame.t_us < self._from_us:
+            return
+        if self._segment is not None and self._segment.ends_before(frame):
+            self._close()
+        if self._segment is None:
+            if not frame.key:
+                logbook.warn("frame_without_key", t_us=frame.t_us)
+                return
+            part = self._folder() / f"{self._index:05d}.mp4.part"
+            self._segment = _Segment(self._index, part, self._open_file(part, frame), frame)
+        else:
+            self._segment.add(frame)
+        self._from_us = frame.t_us + 1
+
+    def _close(self) -> None:
+        """Make the segment in hand whole: file, poses, manifest, then their names."""
+        segment = self._segment
+        if segment is None:
+            return
+        pts_ms = segment.file.finish()
+        self._segment = None
+        sync(segment.part)
+        video = segment.part.with_suffix("")
+        manifest = self._manifest(segment, pts_ms)
+        rename_durably(segment.part, video)
+        write_durably(video.with_suffix(".json"), manifest.model_dump_json().encode())
+        self._index = segment.index + 1
+        logbook.note("segment_recorded", segment_id=manifest.segment_id, frames=len(pts_ms), bytes=manifest.size_bytes)
+        self._announce(
+            DroneEventKind.SEGMENT_RECORDED, {"flight_id": self._flight_id, "segment_id": manifest.segment_id}
+        )
+
+    def _manifest(self, segment: _Segment, pts_ms: tuple[float, ...]) -> SegmentManifest:
+        times = segment.times_us
+        poses = self._poses_of(times[0] - _MARGIN_US, times[-1] + _MARGIN_US)
+        return SegmentManifest(
+            segment_id=segment_id(self._flight_id, segment.index),
+            flight_id=self._flight_id,
+            drone_id=self._drone_id,
+            asset_id=self._flight().route.asset_id,
+            index=segment.index,
+            sha256=sha256_of(segment.part),
+            size_bytes=segment.part.stat().st_size,
+            codec=segment.file.codec,
+            started_at=from_us(times[0]),
+            frames=tuple(FrameTime(pts_ms=p, t_us=t) for p, t in zip(pts_ms, sorted(times), strict=True)),
+            poses=poses,
+            camera=self._intrinsics,
+            pose_sigma_m=pose_sigma_m(poses, times[0], times[-1]),
+        )
+
+    def _poses_of(self, start_us: int, end_us: int) -> tuple[PoseSample, ...]:
+        deadline = time.monotonic() + _POSE_PATIENCE_S
+        while self._poses.latest_us() < end_us and time.monotonic() < deadline and not self._stop.is_set():
+            self._stop.wait(0.05)
+        poses = self._poses.covering(start_us, end_us)
+        return poses if len(poses) >= 2 else _nearest(self._poses, start_us, end_us)
+
+    def _waiting(self) -> bool:
+        """While the camera is silent: leave when told to, or when the flight is over and nothing more will come."""
+        if self._stop.is_set():
+            return True
+        if self._flight().ended_us is None or time.monotonic() < self._quiet_at:
+            return False
+        self._quiet_at = time.monotonic() + _SETTLE_S
+        return self._camera.finished(self._from_us - 1)
+
+    def _done(self) -> bool:
+        return not self._stop.is_set() and self._flight().ended_us is not None and self._camera.finished(self._from_us - 1)
+
+    def _after_end(self, frame: Frame) -> bool:
+        ended_us = self._flight().ended_us
+        return ended_us is not None and frame.t_us > ended_us
+
+    def _complete(self) -> None:
+        self._flights.change(self._flight_id, segments=self._index)
+        logbook.note("recording_complete", flight_id=self._flight_id, segments=self._index)
+        self._flight_id = ""
+
+    def _abandon(self) -> None:
+        if self._segment is not None:
+            self._segment.file.abandon()
+            self._segment = None
+
+
+def pose_sigma_m(poses: tuple[PoseSample, ...], start_us: int, end_us: int) -> float:
+    """Return the 1-sigma position error: the sensor's, or what the largest hole in the track may hide (a t^2 / 8)."""
+    times = [min(poses[0].t_us, start_us), *(p.t_us for p in poses), max(poses[-1].t_us, end_us)]
+    hole_us = max(b - a for a, b in zip(times, times[1:], strict=False))
+    if hole_us <= _POSE_GAP_US:
+        return _BASE_SIGMA_M
+    return _BASE_SIGMA_M + _DRIFT_MPS2 * (hole_us / 1e6) ** 2 / 8
+
+
+def _wanted(flight: Flight) -> bool:
+    return flight.segments is None and flight.phase is not Phase.ABANDONED
+
+
+def _nearest(poses: PoseTrack, start_us: int, end_us: int) -> tuple[PoseSample, ...]:
+    """Return two poses for a span the track does not cover at all: the last known place, held."""
+    known = poses.covering(0, end_us) or poses.covering(start_us, poses.latest_us())
+    last = known[-1]
+    return (last.model_copy(update={"t_us": max(0, start_us)}), last.model_copy(update={"t_us": end_us}))

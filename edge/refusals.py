@@ -1,0 +1,77 @@
+"""Why the drone says no, by code."""
+
+from __future__ import annotations
+
+from contracts.errors import Conflict, Forbidden, InvalidInput, NotAuthenticated, Unavailable
+
+
+class BadSignature(NotAuthenticated):
+    """The command was not signed by a key this drone trusts."""
+
+    code = "bad_signature"
+
+
+class WrongDrone(Forbidden):
+    """The command is meant for another drone."""
+
+    code = "wrong_drone"
+
+
+class Expired(Conflict):
+    """The command came too late by the drone's own clock."""
+
+    code = "expired"
+
+
+class FromTheFuture(Conflict):
+    """The command was issued later than the drone's own clock says it is."""
+
+    code = "clock_skew"
+
+
+class Replayed(Conflict):
+    """A command of this or a higher sequence number was accepted before."""
+
+    code = "replayed"
+
+
+class RouteMismatch(InvalidInput):
+    """The route is not the one that was approved."""
+
+    code = "route_hash_mismatch"
+
+
+class UnsafeRoute(InvalidInput):
+    """Flying the route would break a rule of the drone."""
+
+    code = "unsafe_route"
+
+
+class NotReady(Conflict):
+    """The aircraft is in a state that forbids the command."""
+
+    code = "not_ready"
+
+
+class AutopilotSilent(Unavailable):
+    """The autopilot does not answer."""
+
+    code = "autopilot_lost"
+
+
+class AutopilotRefused(Conflict):
+    """The autopilot answered no."""
+
+    code = "autopilot_refused"
+
+
+class NoEffect(Unavailable):
+    """The autopilot said yes and nothing happened in time."""
+
+    code = "no_effect"
+
+
+class Preempted(Conflict):
+    """A safety command took over."""
+
+    code = "preempted"

@@ -1,0 +1,65 @@
+"""The agent's settings: the only reader of EDGE_* variables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from contracts.ids import DroneId
+from contracts.optics import CameraIntrinsics
+from contracts.resources import BUCKET
+
+_LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+
+
+class Settings(BaseSettings):
+    """What the agent needs to know, read once at start."""
+
+    model_config = SettingsConfigDict(env_prefix="EDGE_", frozen=True, extra="forbid")
+
+    drone_id: DroneId
+    state_dir: Path
+    mqtt_url: str = Field(description="mqtts://HOST:PORT; mqtt:// (no TLS) on loopback only")
+    ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
+    autopilot_url: str = Field(pattern=r"^(udpin|udpout|tcp):[^:]+:\d+$")
+    camera_url: str
+    camera_focal_px: float = Field(gt=0)
+    camera_width_px: int = Field(default=3840, gt=0)
+    camera_height_px: int = Field(default=2160, gt=0)
+    bucket: str = BUCKET
+    command_keys_dir: Path = Field(description="directory of <key_id>.pem Ed25519 public keys")
+    aws_iot: bool = Field(default=False, description="keep the SDK's throttle to AWS IoT Core quotas")
+    geoid_separation_m: float | None = Field(default=None, ge=-120, le=120, description="ellipsoid minus sea level")
+    outbox_cap_bytes: int = Field(default=512 * 1024 * 1024, ge=1024 * 1024)
+    disk_floor_bytes: int = Field(default=2 * 1024**3, ge=0, description="no flight starts with less free space")
+    battery_reserve_percent: float = Field(default=20.0, ge=5, le=60, description="left on arrival at home")
+    battery_min_v: float | None = Field(default=None, gt=0, description="return home below this voltage")
+    link_loss_return_s: float = Field(default=300.0, ge=0, description="return home after this long offline; 0: never")
+    max_first_leg_m: float = Field(default=3000.0, gt=0, description="home to the first waypoint")
+
+    @model_validator(mode="after")
+    def _tls(self) -> Settings:
+        host = self.mqtt_url.partition("://")[2]
+        if self.mqtt_url.startswith("mqtt://") and host.startswith(_LOOPBACK):
+            return self
+        if not self.mqtt_url.startswith("mqtts://"):
+            raise ValueError("EDGE_MQTT_URL must be mqtts://HOST:PORT (mqtt:// is for loopback only)")
+        if not (self.ca_file and self.cert_file and self.key_file):
+            raise ValueError("mqtts:// needs EDGE_CA_FILE, EDGE_CERT_FILE and EDGE_KEY_FILE")
+        return self
+
+    @property
+    def camera(self) -> CameraIntrinsics:
+        """Return the camera's intrinsics."""
+        return CameraIntrinsics(
+            width_px=self.camera_width_px, height_px=self.camera_height_px, focal_px=self.camera_focal_px
+        )
+
+    @property
+    def recordings_dir(self) -> Path:
+        """Return where video waits for the cloud."""
+        return self.state_dir / "recordings"
