@@ -21,7 +21,8 @@ from contracts.ids import parse_segment_id
 from contracts.media import FlightMedia, SegmentManifest
 from contracts.vocabulary import MediaState
 
-_PERMANENT = (InvalidInput, Conflict, CorruptMedia)
+PERMANENT = (InvalidInput, Conflict, CorruptMedia)
+"""Errors that the same message will always meet again."""
 _WAIT_S = 2
 _HOLD_S = 60
 """How long a message stays ours: a killed process delays it by no more."""
@@ -49,7 +50,7 @@ class Consumer:
         self._services.queues.extend(self._queue, message.receipt, _HOLD_S)
         try:
             self._handler(self._services, message.body)
-        except _PERMANENT as error:
+        except PERMANENT as error:
             self._bury(message, error)
         except Unavailable as error:
             self._later(message, error)

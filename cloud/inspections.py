@@ -60,7 +60,7 @@ def record_batch(session: Session, batch: DetectionBatch, policy: grading.Policy
 
     Raises:
         NotFound: The flight or the segment is unknown.
-        InvalidInput: The segment belongs to another flight or asset.
+        InvalidInput: The segment belongs to another flight or asset, or was analysed from another video.
 
     """
     policy = policy or grading.shipped_policy()
@@ -70,12 +70,14 @@ def record_batch(session: Session, batch: DetectionBatch, policy: grading.Policy
         raise NotFound(f"Segment {batch.segment_id!r} of flight {batch.flight_id!r} is unknown.")
     if (media.flight_id, media.asset_id) != (batch.flight_id, batch.asset_id):
         raise InvalidInput(f"The batch of {batch.segment_id} names another flight or asset than its video.")
+    if media.sha256 != batch.video_sha256:
+        raise InvalidInput(f"The batch of {batch.segment_id} was made of another video than the one stored.")
     groups, held_before = _grouped(session, batch)
     outcome = RecordOutcome(held=sum(1 for g in groups if not is_finding(g.detections)) - held_before)
-    geometry = _geometry(session, flight.asset_id)
+    inspection = _Inspection(flight, batch.model, policy, _geometry(session, flight.asset_id), outcome)
     for group in groups:
         if group.changed:
-            _write(session, flight, batch, group, policy, geometry, outcome)
+            _write(session, inspection, group)
     _cover(session, flight.flight_id, batch.coverage)
     _analysed(session, media, batch)
     return outcome
@@ -121,30 +123,34 @@ def _join(groups: dict[str, _Group], detection: Detection, ticketed: set[str]) -
     groups[detection.detection_id] = whole
 
 
-def _write(
-    session: Session,
-    flight: Flight,
-    batch: DetectionBatch,
-    group: _Group,
-    policy: grading.Policy,
-    geometry: TurbineGeometry | None,
-    outcome: RecordOutcome,
-) -> None:
+@dataclass(frozen=True)
+class _Inspection:
+    """What every group of one batch is written with."""
+
+    flight: Flight
+    model: ModelCard
+    policy: grading.Policy
+    geometry: TurbineGeometry | None
+    outcome: RecordOutcome
+
+
+def _write(session: Session, inspection: _Inspection, group: _Group) -> None:
     if not is_finding(group.detections):
         return
+    flight, outcome = inspection.flight, inspection.outcome
     finding = _survivor(session, group, outcome)
     if finding is None:
         finding = Finding(finding_id=mint("fnd"), flight_id=flight.flight_id, asset_id=flight.asset_id)
         finding.status = FindingStatus.OPEN.value
         session.add(finding)
         outcome.new_findings.append(finding.finding_id)
-    _describe(finding, group.detections, batch.model)
+    _describe(finding, group.detections, inspection.model)
     finding.link_group = linking.link_group(session, finding, flight)
     if finding.severity_source != "manual":
-        _grade(finding, group.detections, policy, geometry)
+        _grade(finding, group.detections, inspection.policy, inspection.geometry)
     session.flush()
     _attach(session, finding.finding_id, group.detections)
-    critical = finding.severity_rank >= policy.critical_rank and finding.status not in _CLOSED
+    critical = finding.severity_rank >= inspection.policy.critical_rank and finding.status not in _CLOSED
     if critical and executions.want(session, finding.finding_id) is not None:
         outcome.critical.append(finding.finding_id)
     notify(session, "finding", finding.finding_id)
@@ -333,7 +339,7 @@ def _geometry(session: Session, asset_id: str) -> TurbineGeometry | None:
     return TurbineGeometry.model_validate(asset.geometry) if asset is not None and asset.geometry else None
 
 
-def review(
+def review(  # noqa: PLR0913 - a verdict has this many parts
     session: Session,
     finding_id: str,
     verdict: Verdict,

@@ -23,9 +23,7 @@ from contracts.vocabulary import MediaState
 _REASON_MAX = 400
 
 
-def record_segment(
-    session: Session, manifest: SegmentManifest, size: int, version: str, sha256: str
-) -> Media:
+def record_segment(session: Session, manifest: SegmentManifest, size: int, version: str, sha256: str) -> Media:
     """Record a stored segment and tell its drone; again is harmless (the drone is told again, it may have missed it).
 
     ``size``, ``version`` and ``sha256`` are of the video as the store holds it. A video that does not match its
@@ -105,9 +103,7 @@ def _replace(row: Media, manifest: SegmentManifest, size: int, version: str) -> 
 def _tell(session: Session, manifest: SegmentManifest) -> None:
     said = SegmentVerified(segment_id=manifest.segment_id, sha256=manifest.sha256)
     session.add(
-        Outgoing(
-            drone_id=manifest.drone_id, topic=VERIFIED.of(manifest.drone_id), payload=said.model_dump(mode="json")
-        )
+        Outgoing(drone_id=manifest.drone_id, topic=VERIFIED.of(manifest.drone_id), payload=said.model_dump(mode="json"))
     )
 
 

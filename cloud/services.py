@@ -85,6 +85,9 @@ class Queues(Protocol):
     def extend(self, queue: str, receipt: str, seconds: int) -> None:
         """Hide a message for longer, from now."""
 
+    def waiting(self, queue: str) -> int:
+        """Return about how many messages are in a queue, those being worked on included."""
+
 
 @dataclass(frozen=True)
 class Services:

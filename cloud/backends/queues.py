@@ -59,6 +59,14 @@ class SqsQueues:
             ),
         )
 
+    def waiting(self, queue: str) -> int:
+        """Return about how many messages are in a queue, those being worked on included."""
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        answer = self._call(
+            queue, lambda address: self._sqs.get_queue_attributes(QueueUrl=address, AttributeNames=names)
+        )
+        return sum(int(answer["Attributes"][name]) for name in names)
+
     def _call(self, queue: str, act: Callable[[str], Any]) -> Any:
         try:
             if queue not in self._addresses:

@@ -67,6 +67,8 @@ class SapOData:
         return self._sent("POST", _SET, json=dict(fields), headers={_TOKEN: self._token})
 
     def _sent(self, method: str, path: str, **more: Any) -> httpx.Response:
+        if not self._root:
+            raise SapUnavailable("No SAP is configured.", hint="Set CLOUD_SAP_URL.")
         try:
             return self._http.request(method, path, **more)
         except httpx.HTTPError as error:

@@ -1,0 +1,206 @@
+"""What should have followed from rows and objects, and did not, is made to follow. Safe at any time, any often.
+
+Queues, running workflows and messages may vanish (an emulator is killed, a message is lost); Postgres and S3 do not.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import func, select
+
+from cloud import consume, dead_letters, executions, fleet, flights, grading, media
+from cloud.logbook import log, log_failure
+from cloud.services import Services
+from cloud.tables import Finding, Flight, Media, Outgoing, Ticket, WorkflowRun
+from contracts import media as keys
+from contracts import resources
+from contracts.errors import NotFound, PlatformError
+from contracts.events import BatchReady
+from contracts.vocabulary import FindingStatus, FlightState, MediaState
+
+MAX_ATTEMPTS = 5
+"""Times a segment is given to vision before it is called failed."""
+_SETTLED = (FlightState.PLANNED, FlightState.COMPLETE, FlightState.ABORTED)
+_OPEN_FLIGHTS = tuple(state.value for state in FlightState if state not in _SETTLED)
+_OUTGOING_STALE = timedelta(minutes=1)
+
+
+class Reconciler:
+    """A daemon: one pass at start, then one every ``every_s``."""
+
+    def __init__(
+        self,
+        services: Services,
+        *,
+        every_s: float,
+        grace_s: float = 20.0,
+        lost_job_s: float = 900.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._services = services
+        self._every_s = every_s
+        self._grace_s = grace_s
+        self._lost_job_s = lost_job_s
+        self._clock = clock
+        self._next_s = 0.0
+        self._missing: dict[str, float] = {}
+        self._started = False
+        self._told_stale = False
+
+    def step(self) -> bool | None:
+        """Run a pass when it is due; None when it is not, False when a part of it failed."""
+        if self._started and self._clock() < self._next_s:
+            return None
+        done, failed = self.run()
+        self._started = True
+        self._next_s = self._clock() + self._every_s
+        if done:
+            log("reconciled", **done)
+        return not failed
+
+    def run(self) -> tuple[Counter[str], bool]:
+        """Run one pass; returns how many of each thing were mended, and whether any part failed."""
+        done: Counter[str] = Counter()
+        failed = False
+        for part in (self._stored, self._unanswered, self._unticketed, self._runs, self._housekeeping):
+            try:
+                done.update(part())
+            except PlatformError as error:
+                failed = True
+                log("reconcile_part_failed", part=part.__name__.strip("_"), error=str(error))
+            except Exception as error:  # noqa: BLE001 - one broken part must not stop the others
+                failed = True
+                log_failure("reconcile_part_crashed", error, part=part.__name__.strip("_"))
+        return +done, failed
+
+    def _stored(self) -> Counter[str]:
+        """Record manifests and flight records whose event never came."""
+        done: Counter[str] = Counter()
+        missing = list(self._unrecorded())
+        self._missing = {key: self._missing.get(key, self._clock()) for key in missing}
+        for key in missing:
+            if self._started and self._clock() - self._missing[key] < self._grace_s:
+                continue  # its event is probably on the way
+            done["objects_recorded"] += self._handled(key)
+        return done
+
+    def _unrecorded(self) -> Iterator[str]:
+        with self._services.database.session() as session:
+            open_flights = session.execute(
+                select(Flight.flight_id, Flight.drone_id, Flight.expected_segments).where(
+                    Flight.state.in_(_OPEN_FLIGHTS)
+                )
+            ).all()
+            known = set(
+                session.scalars(
+                    select(Media.manifest_key).where(Media.flight_id.in_([flight_id for flight_id, *_ in open_flights]))
+                )
+            )
+        for flight_id, drone_id, expected in open_flights:
+            folder = keys.flight_media_key(drone_id, flight_id).removesuffix("flight.json")
+            for item in self._services.objects.list(folder):
+                is_record = item.key.endswith("/flight.json")
+                if item.key.endswith(".json") and (expected is None if is_record else item.key not in known):
+                    yield item.key
+
+    def _handled(self, key: str) -> int:
+        with self._services.database.session() as session:
+            if dead_letters.is_buried(session, resources.MEDIA_EVENTS_QUEUE, key):
+                return 0
+        try:
+            consume.on_stored_object(self._services, key)
+        except NotFound as error:
+            log("object_not_recorded", key=key, error=str(error))
+            return 0
+        except consume.PERMANENT as error:
+            with self._services.database.session() as session:
+                dead_letters.bury(session, resources.MEDIA_EVENTS_QUEUE, key, str(error), consume.event_for(key))
+        return 1
+
+    def _unanswered(self) -> Counter[str]:
+        """Give segments to vision again whose job or whose answer was lost."""
+        done: Counter[str] = Counter()
+        with self._services.database.session() as session:
+            waiting = media.outstanding(session, older_than=timedelta(seconds=self._grace_s if self._started else 0))
+        if not waiting:
+            return done
+        idle = self._services.queues.waiting(resources.VISION_JOBS_QUEUE) == 0
+        answers_due = self._services.queues.waiting(resources.DETECTIONS_QUEUE) > 0
+        for row in waiting:
+            if row.state == MediaState.STORED.value:
+                consume.send_job(self._services, row.segment_id)
+                done["jobs_sent"] += 1
+            elif not answers_due and (idle or self._overdue(row)):
+                done[self._again(row)] += 1
+        return done
+
+    def _overdue(self, row: Media) -> bool:
+        return row.queued_at is not None and row.queued_at < datetime.now(UTC) - timedelta(seconds=self._lost_job_s)
+
+    def _again(self, row: Media) -> str:
+        answers = [item.key for item in self._services.objects.list(f"detections/{row.segment_id}/")]
+        if answers:
+            ready = BatchReady(segment_id=row.segment_id, batch_key=answers[-1])
+            consume.on_detections(self._services, ready.model_dump_json())
+            return "answers_found"
+        if row.attempts >= MAX_ATTEMPTS:
+            with self._services.database.session() as session:
+                media.mark_failed(session, row.segment_id, f"Vision gave no answer in {row.attempts} attempts.")
+                flights.try_complete(session, row.flight_id)
+            return "segments_given_up"
+        consume.send_job(self._services, row.segment_id)
+        return "jobs_sent_again"
+
+    def _unticketed(self) -> Counter[str]:
+        """Want a workflow for critical findings that never had one."""
+        policy = grading.load_policy(self._services.settings.policy_file)
+        with self._services.database.session() as session:
+            bare = session.scalars(
+                select(Finding.finding_id).where(
+                    Finding.severity_rank >= policy.critical_rank,
+                    Finding.status.in_((FindingStatus.OPEN.value, FindingStatus.CONFIRMED.value)),
+                    ~select(WorkflowRun).where(WorkflowRun.finding_id == Finding.finding_id).exists(),
+                    ~select(Ticket).where(Ticket.finding_id == Finding.finding_id).exists(),
+                )
+            ).all()
+            wanted = [executions.want(session, finding_id) for finding_id in bare]
+        return Counter(workflows_wanted=sum(1 for run in wanted if run is not None))
+
+    def _runs(self) -> Counter[str]:
+        """Start wanted runs, and run again those that Step Functions lost."""
+        done: Counter[str] = Counter()
+        with self._services.database.session() as session:
+            running = session.scalars(
+                select(WorkflowRun.execution_name)
+                .where(WorkflowRun.state == executions.RUNNING)
+                .order_by(WorkflowRun.created_at)
+            ).all()
+        for name in running:
+            with self._services.database.session() as session:
+                mended = executions.mend(
+                    session, self._services.workflows, name, older_than_s=5.0 if self._started else 0.0
+                )
+            if mended:
+                log("workflow_mended", execution=name, outcome=mended)
+                done[f"workflows_{mended}"] += 1
+        done["workflows_started"] += consume.start_wanted(self._services)
+        return done
+
+    def _housekeeping(self) -> Counter[str]:
+        """Expire commands, complete flights, and say when messages for drones are not sent."""
+        done: Counter[str] = Counter()
+        with self._services.database.session() as session:
+            done["commands_expired"] += fleet.expire(session)
+            landed = session.scalars(select(Flight.flight_id).where(Flight.state == FlightState.LANDED.value)).all()
+            done["flights_completed"] += sum(flights.try_complete(session, flight_id) for flight_id in landed)
+            stale = session.scalar(
+                select(func.count()).where(Outgoing.created_at < datetime.now(UTC) - _OUTGOING_STALE)
+            )
+        if bool(stale) != self._told_stale:
+            self._told_stale = bool(stale)
+            log("outgoing_stale" if stale else "outgoing_flows", messages=stale or 0)
+        return done
