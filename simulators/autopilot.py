@@ -170,7 +170,7 @@ class Autopilot:
         self._acknowledge(item.command, result, message)
         return True
 
-    def _command_ack(self, command: int, message: Any, done: bool) -> None:  # noqa: FBT001
+    def _command_ack(self, command: int, message: Any, done: bool) -> None:
         self._acknowledge(command, mav.MAV_RESULT_ACCEPTED if done else mav.MAV_RESULT_FAILED, message)
 
     def _acknowledge(self, command: int, result: int, message: Any) -> None:

@@ -118,5 +118,5 @@ class Commands:
         return self._streams.send_now(mav.MAVLINK_MSG_ID_CAMERA_FEEDBACK)
 
 
-def _result(done: bool) -> int:  # noqa: FBT001
+def _result(done: bool) -> int:
     return ACCEPTED if done else FAILED

@@ -71,7 +71,7 @@ class Fence:
         return east, north
 
     @staticmethod
-    def _kept(place: Enu, inclusion: bool, shape: list[Corner] | tuple[Corner, float]) -> bool:  # noqa: FBT001
+    def _kept(place: Enu, inclusion: bool, shape: list[Corner] | tuple[Corner, float]) -> bool:
         if isinstance(shape, list):
             return inside_polygon(place.east, place.north, shape) == inclusion
         (east, north), radius_m = shape

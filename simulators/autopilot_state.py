@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -141,7 +140,7 @@ class StateFile:
         """Replace the file in one step: a reader sees the old state or the new one."""
         with self._draft.open("wb") as out:
             out.write(_STATE.dump_json(state))
-        os.replace(self._draft, self._path)
+        self._draft.replace(self._path)
 
     def load(self) -> State | None:
         """Return the saved state, or None where there is none.

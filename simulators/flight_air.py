@@ -17,7 +17,7 @@ class Wobble:
     """
 
     def __init__(self, seed: str, sigma: float, shortest_s: float, longest_s: float) -> None:
-        chance = random.Random(seed)  # noqa: S311 - a repeatable simulation, not a secret
+        chance = random.Random(seed)
         self._amplitude = sigma * math.sqrt(2.0 / _TONES)
         self._tones = [
             (math.tau / chance.uniform(shortest_s, longest_s), chance.uniform(0.0, math.tau)) for _ in range(_TONES)

@@ -16,17 +16,28 @@ class _JsonLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
         fields: dict[str, object] = getattr(record, "fields", {})
-        return json.dumps({"at": at, "event": record.getMessage(), **fields}, default=str)
+        cause = {"error": repr(record.exc_info[1])} if record.exc_info else {}
+        return json.dumps({"at": at, "event": record.getMessage().strip(), **fields, **cause}, default=str)
 
 
 def log(event: str, **fields: object) -> None:
     """Log one change of state."""
     if not _LOGGER.handlers:
-        handler = logging.StreamHandler(sys.stderr)
-        handler.setFormatter(_JsonLines())
-        _LOGGER.addHandler(handler)
-        _LOGGER.setLevel(logging.INFO)
+        _attach(_LOGGER, logging.INFO)
     _LOGGER.info(event, extra={"fields": fields})
+
+
+def adopt(name: str) -> None:
+    """Send a library's warnings the same way."""
+    _attach(logging.getLogger(name), logging.WARNING)
+
+
+def _attach(logger: logging.Logger, level: int) -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_JsonLines())
+    logger.addHandler(handler)
+    logger.setLevel(level)
+    logger.propagate = False
 
 
 class Shutdown:

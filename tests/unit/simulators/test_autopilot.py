@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -212,7 +213,7 @@ def test_a_mission_from_upload_to_landing(station: Station, tmp_path: Path) -> N
         current = station.wait("MISSION_CURRENT")
         assert (current.seq, current.mission_state) == (0, mav.MISSION_STATE_COMPLETE)
     flown = poses(tmp_path)
-    assert {b["t_us"] - a["t_us"] for a, b in zip(flown, flown[1:], strict=False)} == {20_000}
+    assert {b["t_us"] - a["t_us"] for a, b in pairwise(flown)} == {20_000}
     track = [FRAME.to_enu(GeoPoint(lat_deg=p["lat_deg"], lon_deg=p["lon_deg"], alt_m=p["alt_m"])) for p in flown]
     for corner in CORNERS:
         assert min(place.minus(corner).norm() for place in track) < 0.3
