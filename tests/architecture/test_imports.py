@@ -1,0 +1,86 @@
+"""Who may import whom: the contracts of pyproject.toml, and the drone's footprint."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+NOT_ON_A_DRONE = {
+    "cloud": "another part",
+    "vision": "another part",
+    "workflows": "another part",
+    "infra": "another part",
+    "simulators": "another part",
+    "torch": "gigabytes",
+    "ultralytics": "gigabytes",
+    "onnxruntime": "vision works in the cloud",
+    "cv2": "video is stored as the camera encodes it",
+    "numpy": "nothing on the drone needs it",
+    "sqlalchemy": "the outbox is plain SQLite",
+    "fastapi": "the drone serves nothing",
+    "psycopg2": "the drone knows no database server",
+}
+
+_IMPORT_ALL = """
+import importlib, pkgutil, sys
+
+class Guard:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {blocked!r}:
+            raise ImportError(f"{{name}} must not be on a drone")
+        return None
+
+sys.meta_path.insert(0, Guard())
+import contracts, edge
+names = [m.name for part in (contracts, edge) for m in pkgutil.walk_packages(part.__path__, part.__name__ + ".")]
+for name in names:
+    importlib.import_module(name)
+print(len(names))
+"""
+
+
+def test_import_contracts_hold() -> None:
+    done = subprocess.run(
+        [str(Path(sys.executable).with_name("lint-imports")), "--no-cache"],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
+    assert "0 broken" in done.stdout
+
+
+def test_the_agent_runs_with_contracts_and_edge_only(tmp_path: Path) -> None:
+    for part in ("contracts", "edge"):
+        shutil.copytree(REPOSITORY / part, tmp_path / part, ignore=shutil.ignore_patterns("__pycache__"))
+    done = _import_all(tmp_path)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert int(done.stdout) > 10
+
+
+@pytest.mark.parametrize("intruder", ["numpy", "cloud.tables"])
+def test_the_footprint_test_can_fail(tmp_path: Path, intruder: str) -> None:
+    for part in ("contracts", "edge"):
+        (tmp_path / part).mkdir()
+        (tmp_path / part / "__init__.py").touch()
+    (tmp_path / "edge" / "sneaky.py").write_text(f"import {intruder}\n")
+    assert "must not be on a drone" in _import_all(tmp_path).stderr
+
+
+def _import_all(folder: Path) -> subprocess.CompletedProcess[str]:
+    # -S would hide site-packages altogether; -P and PYTHONPATH put the copy before the editable install.
+    return subprocess.run(
+        [sys.executable, "-P", "-c", _IMPORT_ALL.format(blocked=set(NOT_ON_A_DRONE))],
+        cwd=folder,
+        env={"PYTHONPATH": str(folder)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
