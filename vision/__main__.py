@@ -1,21 +1,191 @@
-"""The program ``kestrel-vision``."""
+"""The program ``kestrel-vision``: one verb per function; each imports what it needs, so detection needs no torch."""
 
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, help="Finds defects in inspection video.")
+from contracts.errors import InvalidInput, PlatformError
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
+Model = Annotated[Path | None, typer.Option(help="Detector weights (ONNX); default: the shipped ones.")]
+Threads = Annotated[int, typer.Option(min=1, help="Processor threads.")]
+Engine = Annotated[str, typer.Option(help="auto, openvino or onnxruntime.")]
+
+
+@contextmanager
+def _spoken(*, as_json: bool) -> Iterator[None]:
+    """Say a failure in one line and end with 75 where trying again may help, else with 1."""
+    try:
+        yield
+    except PlatformError as error:
+        said = json.dumps({"error": error.code, "message": error.message, "hint": error.hint})
+        typer.echo(said if as_json else f"{error.message} {error.hint}".strip(), err=True)
+        raise typer.Exit(75 if error.retryable else 1) from error
+
+
+def _meter(done: int, total: int) -> None:
+    """Draw progress on a terminal's stderr."""
+    if sys.stderr.isatty():
+        filled = round(24 * done / max(total, 1))
+        end = "\n" if done >= total else ""
+        sys.stderr.write(f"\rkey frames [{'#' * filled}{'.' * (24 - filled)}] {done}/{total}{end}")
+        sys.stderr.flush()
 
 
 @app.callback()
 def _program() -> None:
     """Find defects in inspection video."""
+
+
+@app.command("work")
+def work_verb() -> None:
+    """Analyse recorded segments as they arrive, until told to stop; settings come from VISION_*."""
+    from vision import logbook
+    from vision.backends.jobs import SqsJobs
+    from vision.backends.objects import S3Objects
+    from vision.detector import open_detector
+    from vision.settings import Settings
+    from vision.worker import Worker, run, stop_on_signals
+
+    logbook.start()
+    stop = stop_on_signals()
+    settings = Settings()
+    with _spoken(as_json=True):
+        detector = open_detector(settings.model_file, threads=settings.threads, engine=settings.engine)
+    worker = Worker(SqsJobs(wait_s=settings.poll_s), S3Objects(settings.bucket), detector, settings.state_dir)
+    logbook.log("vision_started", model=detector.card.name, sha256=detector.card.sha256, engine=detector.engine)
+    run(worker, stop)
+    logbook.log("vision_stopped")
+
+
+@app.command("detect")
+def detect_verb(
+    video: Annotated[Path, typer.Argument(help="Any video FFmpeg can read.")],
+    out: Annotated[Path, typer.Option(help="Folder for findings.json and annotated pictures.")] = Path("detections"),
+    manifest: Annotated[Path | None, typer.Option(help="SegmentManifest JSON: times and poses.")] = None,
+    geometry: Annotated[Path | None, typer.Option(help="TurbineGeometry JSON: the asset.")] = None,
+    model: Model = None,
+    threads: Threads = 2,
+    engine: Engine = "auto",
+    as_json: Json = False,
+) -> None:
+    """Find defects in one video; with a manifest and a geometry, place them on the asset."""
+    from vision import detect
+    from vision.detector import SHIPPED, open_detector
+
+    with _spoken(as_json=as_json):
+        if (manifest is None) != (geometry is None):
+            raise InvalidInput("A manifest and a geometry place findings together.", hint="Give both or neither.")
+        finder = open_detector(model or SHIPPED, threads=threads, engine=engine)
+        if manifest and geometry:
+            known = detect.read_manifest(manifest), detect.read_geometry(geometry)
+            found = detect.detect_placed(finder, video, *known, _meter)
+        else:
+            found = detect.detect_plain(finder, video, _meter)
+        pictures = detect.draw(video, found.marks, out)
+    report = found.report | {"engine": finder.engine, "pictures": [str(p) for p in pictures]}
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "findings.json").write_text(json.dumps(report, indent=2))
+    typer.echo(json.dumps(report) if as_json else _told(report))
+
+
+def _told(report: dict[str, object]) -> str:
+    findings = report["findings"]
+    lines = [f"{report['video']}: {report['key_frames']} of {report['frames_total']} frames looked at"]
+    for item in findings if isinstance(findings, list) else []:
+        place = item.get("place") or {}
+        where = f" at {place['blade']} {place['side']} {place['distance_to_root_m']:.2f} m" if place else ""
+        when = f" {item['first_s']}-{item['last_s']} s" if "first_s" in item else ""
+        lines.append(f"  {item['kind']} {item['confidence']:.2f}{where}{when}")
+    lines.append(f"pictures: {', '.join(map(str, report['pictures'])) or 'none'}")  # type: ignore[call-overload]
+    return "\n".join(lines)
+
+
+@app.command("export")
+def export_verb(
+    checkpoint: Annotated[Path, typer.Argument(help="best.pt of `kestrel-vision train`.")],
+    out: Annotated[Path, typer.Argument(help="ONNX file to write.")],
+    as_json: Json = False,
+) -> None:
+    """Turn a checkpoint into the ONNX file the worker runs."""
+    from vision.export import export
+
+    with _spoken(as_json=as_json):
+        export(checkpoint, out)
+    typer.echo(json.dumps({"model": str(out), "bytes": out.stat().st_size}) if as_json else str(out))
+
+
+@app.command("evaluate")
+def evaluate_verb(
+    data: Annotated[list[Path], typer.Option(help="Folders of labelled images in YOLO layout.")],
+    split: Annotated[str, typer.Option(help="Which split.")] = "test",
+    model: Model = None,
+    threads: Threads = 2,
+    engine: Engine = "auto",
+    as_json: Json = False,
+) -> None:
+    """Measure a detector on labelled images: AP at IoU 0.5, precision and recall per kind."""
+    from vision.detector import SHIPPED, open_detector
+    from vision.evaluate import evaluate
+
+    with _spoken(as_json=as_json):
+        finder = open_detector(model or SHIPPED, threads=threads, engine=engine)
+        results = [evaluate(finder, root, split, finder.card.accept) for root in data]
+    if as_json:
+        typer.echo(json.dumps({"model": finder.card.name, "engine": finder.engine, "results": results}))
+        return
+    for result in results:
+        typer.echo(f"{result['data']}/{result['split']}: {result['images']} images, mAP50 {result['map50']}")
+        typer.echo(f"  any kind: {result['any_kind']}, false boxes per image: {result['false_boxes_per_image']}")
+
+
+@app.command("card")
+def card_verb(
+    weights: Annotated[Path, typer.Argument(help="ONNX file; the card is written beside it.")],
+    run: Annotated[Path | None, typer.Option(help="run.json of the training run.")] = None,
+    checkpoint: Annotated[Path | None, typer.Option(help="The checkpoint it was exported from.")] = None,
+    rendered: Annotated[list[Path] | None, typer.Option(help="Rendered sets; val is measured.")] = None,
+    real: Annotated[list[Path] | None, typer.Option(help="Real sets trained on; test is measured.")] = None,
+    unseen: Annotated[list[Path] | None, typer.Option(help="Sets never trained on; test is measured.")] = None,
+    threshold: Annotated[float, typer.Option(min=0.01, max=0.99, help="Boxes below it are dropped.")] = 0.2,
+    accept: Annotated[float, typer.Option(min=0.01, max=0.99, help="Least mean confidence of a defect.")] = 0.35,
+    threads: Threads = 2,
+    as_json: Json = False,
+) -> None:
+    """Measure a weights file and write its card: <name>.json and README.md beside it."""
+    from vision.card import FullCard, card_text, plain_card, sha256_of, source_of
+    from vision.detector import Detector
+    from vision.evaluate import evaluate
+    from vision.runtimes import open_runtime
+
+    uses = [
+        *((root, "val", "rendered, held out") for root in rendered or []),
+        *((root, "test", "real, other photos of a set trained on") for root in real or []),
+        *((root, "test", "real, never trained on") for root in unseen or []),
+    ]
+    with _spoken(as_json=as_json):
+        plain = plain_card(weights, threshold, accept)
+        finder = Detector(open_runtime(weights, threads), plain)
+        metrics = [evaluate(finder, root, split, accept) | {"use": use} for root, split, use in uses]
+    card = FullCard(
+        **plain.model_dump(),
+        checkpoint_sha256=sha256_of(checkpoint) if checkpoint else None,
+        training=json.loads(run.read_text()) if run else {},
+        data=tuple(source_of(root) for root in [*(rendered or []), *(real or [])]),
+        metrics=tuple(metrics),
+    )
+    weights.with_suffix(".json").write_text(card.model_dump_json(indent=2) + "\n")
+    (weights.parent / "README.md").write_text(card_text(card))
+    typer.echo(card.model_dump_json() if as_json else str(weights.with_suffix(".json")))
 
 
 @app.command("train")
@@ -29,7 +199,7 @@ def train_verb(
     epochs: Annotated[int, typer.Option(min=1)] = 30,
     hours: Annotated[float | None, typer.Option(help="Stop after this long; overrides --epochs.")] = None,
     seed: Annotated[int, typer.Option()] = 0,
-    threads: Annotated[int, typer.Option(min=1)] = 2,
+    threads: Threads = 2,
     start_from: Annotated[Path | None, typer.Option("--from", help="Continue from this checkpoint.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -39,7 +209,8 @@ def train_verb(
     chosen = read_spec(spec or DEFAULT_SPEC)
     changed = {k: v for k, v in {"network": model, "tile_px": imgsz}.items() if v is not None}
     run = Run(tuple(data), real, out, epochs, seed, start_from, threads, hours)
-    weights = train(chosen.model_copy(update=changed), run)
+    with _spoken(as_json=as_json):
+        weights = train(chosen.model_copy(update=changed), run)
     typer.echo(json.dumps({"weights": str(weights / "best.pt")}) if as_json else f"{weights / 'best.pt'}")
 
 

@@ -27,6 +27,7 @@ class TrainingSpec(Frozen):
     optimizer: str
     lr0: float = Field(gt=0)
     lrf: float = Field(gt=0, le=1)
+    bfloat16: bool = False
     warmup_epochs: float = Field(ge=0)
     weight_decay: float = Field(ge=0)
     box: float
@@ -81,7 +82,7 @@ def train(spec: TrainingSpec, run: Run) -> Path:
     assembled = assemble(spec, run)
     ultralytics = load_ultralytics()
     model = ultralytics.YOLO(str(run.start_from) if run.start_from else f"{spec.network}.yaml")
-    _keep_threads(model, run.threads)
+    model.add_callback("on_train_start", lambda trainer: _settle(trainer, run.threads, half=spec.bfloat16))
     model.train(data=str(assembled.data_yaml), **_arguments(spec, run))
     weights = run.out / "weights"
     record = {
@@ -130,8 +131,25 @@ def _arguments(spec: TrainingSpec, run: Run) -> dict[str, Any]:
     }
 
 
-def _keep_threads(model: Any, threads: int) -> None:
-    """Hold the thread count: ultralytics raises it to every core when it picks the device."""
+def _settle(trainer: Any, threads: int, *, half: bool) -> None:
+    """Hold the thread count (ultralytics raises it), and compute forward passes in bfloat16; losses stay float32."""
     import torch
 
-    model.add_callback("on_train_start", lambda _: torch.set_num_threads(threads))
+    torch.set_num_threads(threads)
+    plain = trainer.model.predict
+
+    def predict(x: Any, *args: Any, **kwargs: Any) -> Any:
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=half):
+            answer = plain(x, *args, **kwargs)
+        return _as_float(answer)
+
+    trainer.model.predict = predict
+
+
+def _as_float(answer: Any) -> Any:
+    """Return nested predictions with every tensor in float32."""
+    if isinstance(answer, dict):
+        return {key: _as_float(value) for key, value in answer.items()}
+    if isinstance(answer, (list, tuple)):
+        return type(answer)(_as_float(value) for value in answer)
+    return answer.float() if hasattr(answer, "float") else answer

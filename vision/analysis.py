@@ -1,0 +1,245 @@
+"""One segment, looked at: key frames, boxes, places, tracks, coverage; no storage, no queues."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+from contracts.errors import CorruptMedia
+from contracts.findings import CoverageCell, Detection, Evidence, Frame
+from contracts.geo import BoxNorm
+from contracts.media import SegmentManifest, crop_key, frame_key
+from contracts.turbine import SurfacePlace, TurbineGeometry
+from contracts.vocabulary import DefectKind
+from vision.boxes import KINDS, Boxes
+from vision.coverage import Coverage
+from vision.detector import BoxFinder, Image
+from vision.frames import KeyFrame, KeyFrames, Timeline, choose, footprints, prefer_key_frames
+from vision.georef import CE90_PER_SIGMA, Accuracy, Georeferencer
+from vision.motion import touches_border
+from vision.pictures import crop_jpeg, frame_jpeg
+from vision.surface import Surface
+from vision.tiling import Mask, asset_mask, find_in_frame
+from vision.tracks import Look, Track, estimate, group_by_place
+from vision.video import Video
+
+_EVIDENCE = 6
+Progress = Callable[[int, int], None]
+"""Called after each key frame with (done, chosen)."""
+
+
+class Analysis(NamedTuple):
+    """What was found in a segment; ``pictures`` holds each evidence picture by its object key."""
+
+    detections: tuple[Detection, ...]
+    coverage: tuple[CoverageCell, ...]
+    pictures: dict[str, bytes]
+    frames_total: int
+    key_frames: int
+    video_s: float
+    processing_s: float
+    problems: tuple[str, ...]
+
+
+class _Shot(NamedTuple):
+    """What is kept of a key frame with boxes, so that its pixels need not be."""
+
+    frame: Frame
+    picture: bytes
+    crops: dict[tuple[float, float, float, float], bytes]
+    width_px: int
+    height_px: int
+
+
+class SegmentAnalyser:
+    """Analyses segments of one asset after another with one detector."""
+
+    def __init__(self, finder: BoxFinder) -> None:
+        self._finder = finder
+
+    def analyse(
+        self, video_file: Path, manifest: SegmentManifest, geometry: TurbineGeometry, progress: Progress | None = None
+    ) -> Analysis:
+        """Return everything one segment shows.
+
+        Raises:
+            CorruptMedia: No frame of the video can be decoded.
+
+        """
+        started = time.monotonic()
+        video = Video(video_file)
+        pass_ = _Pass(self._finder, manifest, Surface(geometry))
+        prints = footprints(pass_.surface, manifest, min(len(video.index), len(manifest.frames)))
+        chosen = prefer_key_frames(video, choose(prints), prints)
+        frames = KeyFrames(video, chosen, pass_.mask)
+        for frame in frames:
+            pass_.look(frame)
+            if progress:
+                progress(pass_.key_frames, len(chosen))
+        if chosen and not pass_.key_frames and not frames.rejected:
+            raise CorruptMedia(f"No frame of {video_file.name} can be decoded.", hint="; ".join(video.problems[:3]))
+        detections, pictures = pass_.results(self._finder.card.sha256, self._finder.card.accept)
+        missing = len(manifest.frames) - len(video.index)
+        lost = [f"{missing} of {len(manifest.frames)} frames are missing"] if missing > 0 else []
+        return Analysis(
+            detections=detections,
+            coverage=pass_.coverage.cells(),
+            pictures=pictures,
+            frames_total=len(video.index),
+            key_frames=pass_.key_frames,
+            video_s=video.duration_s,
+            processing_s=time.monotonic() - started,
+            problems=(*lost, *video.problems),
+        )
+
+
+class _Pass:
+    """One run over a segment's key frames."""
+
+    def __init__(self, finder: BoxFinder, manifest: SegmentManifest, surface: Surface) -> None:
+        self.surface = surface
+        self.coverage = Coverage(surface, manifest.camera)
+        self.key_frames = 0
+        self._finder = finder
+        self._manifest = manifest
+        self._timeline = Timeline(manifest)
+        accuracy = Accuracy(manifest.pose_sigma_m, manifest.attitude_sigma_deg)
+        self._georef = Georeferencer(surface, manifest.camera, accuracy)
+        self._looks: list[Look] = []
+        self._shots: dict[int, _Shot] = {}
+        self.mask = lru_cache(maxsize=16)(self._mask)
+
+    def look(self, frame: KeyFrame) -> None:
+        """Find and place what one key frame shows."""
+        self.key_frames += 1
+        pose = self._timeline.pose(frame.frame)
+        self.coverage.add(self.surface.sight(pose, self._manifest.camera), frame.sharpness)
+        boxes = find_in_frame(self._finder, frame.image, self.mask(frame.frame))
+        looks = [look for look in self._placed(frame, boxes) if look.placed]
+        if looks:
+            self._looks += looks
+            self._shots[frame.frame] = self._shot(frame, looks)
+
+    def results(self, model_sha256: str, accept: float) -> tuple[tuple[Detection, ...], dict[str, bytes]]:
+        """Return the accepted tracks as detections, and their pictures by object key."""
+        detections: dict[str, Detection] = {}
+        pictures: dict[str, bytes] = {}
+        for track in group_by_place(self._looks):
+            made = self._detection(track, model_sha256, accept)
+            if made is not None and made.detection_id not in detections:
+                detections[made.detection_id] = made
+                shot = self._shots[track.best.frame]
+                pictures[made.evidence[0].frame_key] = shot.picture
+                pictures[made.evidence[0].crop_key] = shot.crops[track.best.xyxy]
+        return tuple(sorted(detections.values(), key=lambda d: (-d.confidence, d.detection_id))), pictures
+
+    def _mask(self, frame: int) -> Mask:
+        return asset_mask(self.surface, self._timeline.pose(frame), self._manifest.camera)
+
+    def _placed(self, frame: KeyFrame, boxes: Boxes) -> list[Look]:
+        pose = self._timeline.pose(frame.frame)
+        height, width = frame.image.shape[:2]
+        made = []
+        for row in range(len(boxes)):
+            x0, y0, x1, y1 = (float(v) for v in boxes.xyxy[row])
+            made.append(
+                Look(
+                    frame=frame.frame,
+                    kind=KINDS[int(boxes.kind[row])],
+                    confidence=float(boxes.confidence[row]),
+                    xyxy=(x0, y0, x1, y1),
+                    placed=self._georef.place(pose, (x0, y0, x1, y1)),
+                    clipped=touches_border(boxes.xyxy[row], width, height),
+                )
+            )
+        return made
+
+    def _shot(self, frame: KeyFrame, looks: list[Look]) -> _Shot:
+        taken = datetime.fromtimestamp(self._timeline.t_us(frame.frame) / 1e6, UTC)
+        about = Frame(
+            segment_id=self._manifest.segment_id,
+            frame=frame.frame,
+            pts_ms=frame.pts_ms,
+            captured_at=taken,
+            pose=self._timeline.pose(frame.frame),
+            sharpness=round(frame.sharpness, 3),
+        )
+        image: Image = frame.image
+        crops = {look.xyxy: crop_jpeg(image, look.xyxy) for look in looks}
+        return _Shot(about, frame_jpeg(image), crops, image.shape[1], image.shape[0])
+
+    def _detection(self, track: Track, model_sha256: str, accept: float) -> Detection | None:
+        """Return a track as a detection; None where it was seen too rarely for how often it could have been."""
+        found = estimate(track)
+        if found is None:
+            return None
+        placed = found.placed
+        chances = max(self.coverage.looks_at(placed.place), len(track.frames))
+        if support(track, chances) < accept:
+            return None
+        detection_id = detection_name(self._manifest.segment_id, model_sha256, track.kind, placed.place)
+        return Detection(
+            detection_id=detection_id,
+            kind=track.kind,
+            confidence=min(1.0, track.confidence),
+            place=placed.place,
+            point=self._georef.to_geo(self.surface.geometry.surface_point(placed.place)),
+            ce90_m=CE90_PER_SIGMA * found.sigma_m,
+            length_mm=placed.length_mm,
+            width_mm=placed.width_mm,
+            size_sigma_mm=placed.size_sigma_mm,
+            evidence=self._evidence(track, detection_id),
+        )
+
+    def _evidence(self, track: Track, detection_id: str) -> tuple[Evidence, ...]:
+        made = []
+        for rank, look in enumerate(track.by_quality()[:_EVIDENCE]):
+            shot, placed = self._shots[look.frame], look.placed
+            if placed is None:
+                continue
+            pictures: dict[str, str] = {}
+            if rank == 0:
+                segment = self._manifest.segment_id
+                pictures = {
+                    "crop_key": crop_key(segment, detection_id),
+                    "crop_sha256": hashlib.sha256(shot.crops[look.xyxy]).hexdigest(),
+                    "frame_key": frame_key(segment, look.frame),
+                    "frame_sha256": hashlib.sha256(shot.picture).hexdigest(),
+                }
+            made.append(
+                Evidence(
+                    frame=shot.frame,
+                    box=norm_box(look.xyxy, shot.width_px, shot.height_px),
+                    confidence=min(1.0, look.confidence),
+                    gsd_mm_px=placed.gsd_mm_px,
+                    incidence_deg=placed.incidence_deg,
+                    **pictures,
+                )
+            )
+        return tuple(made)
+
+
+def support(track: Track, chances: int) -> float:
+    """Return the mean confidence over every key frame that could have shown the defect."""
+    per_frame = {f: max(x.confidence for x in track.looks if x.frame == f) for f in track.frames}
+    return sum(per_frame.values()) / max(chances, 1)
+
+
+def detection_name(segment: str, model_sha256: str, kind: DefectKind, place: SurfacePlace) -> str:
+    """Return an id that the same segment, model and place give again (places to 5 cm)."""
+    along, across = (round(metres / 0.05) for metres in (place.distance_to_root_m, place.offset_m))
+    text = f"{segment}/{model_sha256}/{kind}/{place.blade}{place.side}/{along}/{across}"
+    return f"det-{hashlib.sha256(text.encode()).hexdigest()[:20]}"
+
+
+def norm_box(xyxy: tuple[float, float, float, float], width: int, height: int) -> BoxNorm:
+    """Return a pixel box as fractions of the picture, clipped to it."""
+    x0, y0, x1, y1 = (
+        min(1.0, max(0.0, v / s)) for v, s in zip(xyxy, (width, height, width, height), strict=True)
+    )
+    return BoxNorm(x0=x0, y0=y0, x1=x1, y1=y1)

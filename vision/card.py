@@ -1,0 +1,143 @@
+"""The model card: what a detector was made of, how good it is, and what it cannot do; as JSON and as text."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from contracts.ids import Sha256
+from vision.boxes import KINDS
+from vision.detector import Card
+
+Record = dict[str, Any]
+"""JSON of another program: a training run, a data set's source, a measurement."""
+
+LIMITS = (
+    "Trained from scratch on rendered blades and a few hundred cuttings of real photos: figures on rendered frames"
+    " say nothing of field performance.",
+    "Real validation photos are few, of one class each, and labelled loosely; read those figures as orders of"
+    " magnitude, not as a promise.",
+    "Knows blades. Power lines, towers and pipelines are not among what it was shown.",
+    "Works at the scale it was trained on: about 1 to 4 mm per pixel; smaller than about 12 pixels is missed.",
+    "Confidence is not severity: severity is graded by policy from measured size and place.",
+    "A place without a finding is sound only where coverage says it was seen.",
+)
+
+
+class FullCard(Card):
+    """A card with everything a person wants to know beside what the pipeline needs."""
+
+    input: str = "frames: (batch, height, width, 3) uint8 BGR, sides multiples of 32"
+    output: str = "(batch, 4 + kinds, anchors): centre x, centre y, width, height in pixels, one score per kind"
+    checkpoint_sha256: Sha256 | None = None
+    training: Record = {}
+    data: tuple[Record, ...] = ()
+    metrics: tuple[Record, ...] = ()
+    limits: tuple[str, ...] = LIMITS
+    licence: str = "AGPL-3.0-or-later (trained with Ultralytics, which is AGPL-3.0)"
+
+
+def plain_card(weights: Path, threshold: float, accept: float) -> Card:
+    """Return what the pipeline needs to run a weights file."""
+    return Card(
+        name=weights.stem, sha256=sha256_of(weights), kinds=KINDS, threshold=threshold, accept=accept
+    )
+
+
+def sha256_of(path: Path) -> str:
+    """Return a file's SHA-256."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def source_of(root: Path) -> dict[str, object]:
+    """Return where a data set came from, from its SOURCE.json; rendered sets have none."""
+    path = root / "SOURCE.json"
+    if not path.exists():
+        return {"set": root.name, "origin": "rendered by this repository's simulators", "license": "AGPL-3.0-or-later"}
+    source = json.loads(path.read_text())
+    return {"set": root.name} | {k: source.get(k) for k in ("repo", "commit", "license", "attribution")}
+
+
+def card_text(card: FullCard) -> str:
+    """Return the card as Markdown."""
+    images = ", ".join(f"{name} {count}" for name, count in card.training.get("images", {}).items())
+    lines = [
+        f"# Model card: {card.name}",
+        "",
+        f"SHA-256 `{card.sha256}`. Licence: {card.licence}.",
+        "",
+        "Finds " + ", ".join(f"`{kind.value}`" for kind in card.kinds) + " on wind-turbine blades in drone video.",
+        f"Input: {card.input}. Boxes below {card.threshold} are dropped; a defect needs a mean confidence of"
+        f" {card.accept} over the key frames that could have shown it.",
+        "",
+        "## How it was made",
+        "",
+        f"Started from {card.training.get('started_from', 'random weights')}, seed {card.training.get('seed')},"
+        f" {card.training.get('epochs')} epochs. Every choice, as `vision/training.yaml` had it:",
+        "",
+        "```json",
+        json.dumps(card.training.get("spec", {}), indent=2),
+        "```",
+        "",
+        "## Data",
+        "",
+        "| set | origin | licence | attribution |",
+        "|---|---|---|---|",
+        *(_data_row(d) for d in card.data),
+        "",
+        f"Images by origin and split: {images or 'not recorded'}.",
+        "",
+        *_quality(card.metrics),
+        "## Limits",
+        "",
+        *(f"- {limit}" for limit in card.limits),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _data_row(data: Record) -> str:
+    origin = data.get("origin") or f"{data.get('repo')} @ {str(data.get('commit'))[:7]}"
+    return f"| {data['set']} | {origin} | {data['license']} | {data.get('attribution') or '-'} |"
+
+
+def _quality(metrics: Sequence[Mapping[str, Any]]) -> list[str]:
+    return [
+        "## How good it is",
+        "",
+        "AP at IoU 0.5. *any kind* leaves kinds aside, as most real sets say only `damage`.",
+        "",
+        "| data | use | images | boxes | mAP50 | any kind: AP50 | precision | recall | false boxes per image |",
+        "|---|---|--:|--:|--:|--:|--:|--:|--:|",
+        *(_metric_row(m) for m in metrics),
+        "",
+        *_kinds_table(metrics),
+    ]
+
+
+def _metric_row(m: Mapping[str, Any]) -> str:
+    any_kind = " | ".join(f"{m['any_kind'][k]:.3f}" for k in ("ap50", "precision", "recall"))
+    average = "-" if m["map50"] is None else f"{m['map50']:.3f}"
+    return (
+        f"| {m['data']}/{m['split']} | {m.get('use', '')} | {m['images']} | {m['boxes']} | {average} | {any_kind} |"
+        f" {m['false_boxes_per_image']} |"
+    )
+
+
+def _kinds_table(metrics: Sequence[Mapping[str, Any]]) -> list[str]:
+    if not metrics:
+        return []
+    return [
+        f"Per kind on {metrics[0]['data']}/{metrics[0]['split']}:",
+        "",
+        "| kind | boxes | AP50 | precision | recall |",
+        "|---|--:|--:|--:|--:|",
+        *(
+            f"| {name} | {s['truths']:.0f} | {s['ap50']:.3f} | {s['precision']:.3f} | {s['recall']:.3f} |"
+            for name, s in metrics[0]["kinds"].items()
+        ),
+        "",
+    ]

@@ -1,0 +1,165 @@
+"""Findings in any one video file: with poses placed on the asset, without them followed through the picture."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from pydantic import ValidationError
+
+from contracts.errors import CorruptMedia, InvalidInput, NotFound
+from contracts.findings import Detection
+from contracts.media import SegmentManifest
+from contracts.turbine import TurbineGeometry
+from vision.analysis import Progress, SegmentAnalyser, norm_box
+from vision.detector import BoxFinder
+from vision.frames import KeyFrames, choose_by_time
+from vision.motion import MotionTracker
+from vision.pictures import FRAME_WIDTH_PX, Box, annotated
+from vision.tiling import find_in_frame
+from vision.tracks import Track
+from vision.video import Video
+
+_LONE = 0.6
+"""A defect seen once in video without poses must be at least this sure."""
+_PICTURES = 3
+
+
+class Found(NamedTuple):
+    """What ``detect`` says of a video: a JSON-able report, and which boxes to draw on which frames."""
+
+    report: dict[str, object]
+    marks: dict[int, list[tuple[Box, str]]]
+
+
+def detect_plain(finder: BoxFinder, path: Path, progress: Progress | None = None) -> Found:
+    """Look through a video of which only the pixels are known.
+
+    Raises:
+        CorruptMedia: Nothing of it can be decoded.
+
+    """
+    started = time.monotonic()
+    video, tracker = Video(path), MotionTracker()
+    chosen = choose_by_time(video)
+    looked = 0
+    frames = KeyFrames(video, chosen, lambda _frame: None)
+    for frame in frames:
+        tracker.add(frame.frame, frame.image, find_in_frame(finder, frame.image))
+        looked += 1
+        if progress:
+            progress(looked, len(chosen))
+    if not looked and not frames.rejected:
+        raise CorruptMedia(f"No frame of {path.name} can be decoded.", hint="; ".join(video.problems[:3]))
+    tracks = sorted((t for t in tracker.tracks() if is_sure(t, finder.card.accept)), key=lambda t: -t.confidence)
+    report = _about(finder, video, looked, started) | {"findings": [_plain(track, video) for track in tracks]}
+    marks: dict[int, list[tuple[Box, str]]] = {}
+    for track in tracks:
+        for look in track.looks:
+            marks.setdefault(look.frame, []).append((look.xyxy, f"{track.kind} {look.confidence:.2f}"))
+    return Found(report, marks)
+
+
+def is_sure(track: Track, accept: float) -> bool:
+    """Tell whether a track without place is a finding: seen twice, or once without doubt."""
+    return track.confidence >= (accept if len(track.frames) > 1 else _LONE)
+
+
+def detect_placed(
+    finder: BoxFinder, path: Path, manifest: SegmentManifest, geometry: TurbineGeometry, progress: Progress | None
+) -> Found:
+    """Look through a segment whose poses and asset are known."""
+    started = time.monotonic()
+    result = SegmentAnalyser(finder).analyse(path, manifest, geometry, progress)
+    about = _about(finder, Video(path), result.key_frames, started)
+    report = about | {
+        "problems": list(result.problems),
+        "findings": [d.model_dump(mode="json") for d in result.detections],
+        "coverage": [c.model_dump(mode="json") for c in result.coverage],
+    }
+    return Found(report, _marks_of(result.detections, manifest))
+
+
+def _marks_of(
+    detections: tuple[Detection, ...], manifest: SegmentManifest
+) -> dict[int, list[tuple[Box, str]]]:
+    marks: dict[int, list[tuple[Box, str]]] = {}
+    width, height = manifest.camera.width_px, manifest.camera.height_px
+    for found in detections:
+        for look in found.evidence:
+            box = (look.box.x0 * width, look.box.y0 * height, look.box.x1 * width, look.box.y1 * height)
+            marks.setdefault(look.frame.frame, []).append((box, f"{found.kind} {look.confidence:.2f}"))
+    return marks
+
+
+def _about(finder: BoxFinder, video: Video, looked: int, started: float) -> dict[str, object]:
+    return {
+        "video": video.path.name,
+        "width_px": video.width_px,
+        "height_px": video.height_px,
+        "codec": video.codec,
+        "frames_total": len(video.index),
+        "key_frames": looked,
+        "video_s": round(video.duration_s, 3),
+        "processing_s": round(time.monotonic() - started, 3),
+        "model": {"name": finder.card.name, "sha256": finder.card.sha256, "threshold": finder.card.threshold},
+        "problems": list(video.problems),
+    }
+
+
+def _plain(track: Track, video: Video) -> dict[str, object]:
+    looks = sorted(track.looks, key=lambda x: x.frame)
+    return {
+        "kind": track.kind.value,
+        "confidence": round(track.confidence, 4),
+        "first_s": round(video.index[looks[0].frame].pts_ms / 1000, 3),
+        "last_s": round(video.index[looks[-1].frame].pts_ms / 1000, 3),
+        "evidence": [
+            {
+                "frame": look.frame,
+                "pts_ms": round(video.index[look.frame].pts_ms, 3),
+                "confidence": round(look.confidence, 4),
+                "box": norm_box(look.xyxy, video.width_px, video.height_px).model_dump(),
+            }
+            for look in looks
+        ],
+    }
+
+
+def draw(path: Path, marks: dict[int, list[tuple[Box, str]]], folder: Path) -> list[Path]:
+    """Write the frames with the most to show, boxes drawn in; return their files, the best first."""
+    ranked = sorted(marks, key=lambda f: (-sum(float(c.rsplit(" ", 1)[1]) for _, c in marks[f]), f))[:_PICTURES]
+    folder.mkdir(parents=True, exist_ok=True)
+    files = {}
+    for decoded in Video(path).decode(sorted(ranked)):
+        picture = annotated(decoded.image, marks[decoded.frame])
+        scale = min(1.0, FRAME_WIDTH_PX / picture.shape[1])
+        small = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        files[decoded.frame] = folder / f"annotated-{decoded.frame:06d}.png"
+        cv2.imwrite(str(files[decoded.frame]), np.asarray(small, np.uint8))
+    return [files[f] for f in ranked if f in files]
+
+
+def read_manifest(path: Path) -> SegmentManifest:
+    """Read a segment manifest."""
+    try:
+        return SegmentManifest.model_validate_json(_text(path))
+    except ValidationError as error:
+        raise InvalidInput(f"{path} is no segment manifest: {error.errors()[0]['msg']}.", field="manifest") from error
+
+
+def read_geometry(path: Path) -> TurbineGeometry:
+    """Read a turbine's geometry."""
+    try:
+        return TurbineGeometry.model_validate_json(_text(path))
+    except ValidationError as error:
+        raise InvalidInput(f"{path} is no turbine geometry: {error.errors()[0]['msg']}.", field="geometry") from error
+
+
+def _text(path: Path) -> str:
+    if not path.exists():
+        raise NotFound(f"There is no file {path}.")
+    return path.read_text(encoding="utf-8")

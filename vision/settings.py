@@ -1,0 +1,24 @@
+"""Settings of the vision worker: read once from ``VISION_*`` in ``__main__``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from contracts import resources
+from vision.detector import SHIPPED
+
+
+class Settings(BaseSettings):
+    """What the worker needs to know."""
+
+    model_config = SettingsConfigDict(env_prefix="VISION_", frozen=True, extra="forbid")
+
+    bucket: str = Field(default=resources.BUCKET, description="S3 bucket of video, crops and detections")
+    model_file: Path = Field(default=SHIPPED, description="detector weights (ONNX), their card beside them")
+    threads: int = Field(default=2, ge=1, le=64, description="processor threads for inference")
+    engine: str = Field(default="auto", description="auto, openvino or onnxruntime")
+    state_dir: Path = Field(default=Path(".kestrel/vision"), description="folder for videos being analysed")
+    poll_s: int = Field(default=2, ge=0, le=20, description="how long one look into an empty queue waits")

@@ -1,0 +1,137 @@
+"""Where to look in a frame: the asset's region, tiles over it at full scale, the whole frame at a quarter."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from contracts.geo import Pose
+from contracts.optics import CameraIntrinsics
+from vision.boxes import Boxes
+from vision.detector import BoxFinder, Image
+from vision.merge import merge
+from vision.surface import Surface, project_points
+
+TILE_PX = 640
+OVERLAP_SHARE = 0.2
+MASK_SCALE = 16
+"""The asset's mask is kept at this fraction of the frame."""
+_MARGIN_M = 0.25
+"""Grown round the asset's outline, for errors of pose and model."""
+_COARSE = 4
+_BORDER_PX = 2.0
+"""A box this close to an inner tile border counts as cut by it."""
+_NEAR_M = 0.5
+
+Mask = NDArray[np.bool_]
+
+
+class Tile(NamedTuple):
+    """A rectangle of the frame, pixels."""
+
+    x0: int
+    y0: int
+    x1: int
+    y1: int
+
+
+def asset_mask(surface: Surface, pose: Pose, camera: CameraIntrinsics) -> Mask:
+    """Return where the blades lie in a frame, at 1/``MASK_SCALE``, with a margin."""
+    shape = (-(-camera.height_px // MASK_SCALE), -(-camera.width_px // MASK_SCALE))
+    mask = np.zeros(shape, np.uint8)
+    eye = np.array(surface.eye(pose))
+    nearest = np.inf
+    for facet in surface.facets:
+        steps = np.linspace(0.0, 1.0, 51)
+        edges = np.array([[facet.at(s, 0.0), facet.at(s, 1.0)] for s in steps]) - eye
+        pixels, depth = project_points(pose, camera, edges.reshape(-1, 3))
+        pixels, depth = pixels.reshape(-1, 2, 2) / MASK_SCALE, depth.reshape(-1, 2)
+        for i in range(len(steps) - 1):
+            if depth[i : i + 2].min() > _NEAR_M:
+                quad = np.clip(pixels[i : i + 2].reshape(4, 2)[[0, 1, 3, 2]], -30000, 30000)
+                cv2.fillConvexPoly(mask, np.rint(quad).astype(np.int32), 1)
+                if _touches(quad, shape):
+                    nearest = min(nearest, float(depth[i : i + 2].min()))
+    if not mask.any():
+        return np.asarray(mask, np.bool_)
+    margin = max(1, round(_MARGIN_M * camera.focal_px / nearest / MASK_SCALE))
+    return np.asarray(cv2.dilate(mask, np.ones((2 * margin + 1, 2 * margin + 1), np.uint8)), np.bool_)
+
+
+def _touches(quad: NDArray[np.float64], shape: tuple[int, int]) -> bool:
+    low, high = quad.min(axis=0), quad.max(axis=0)
+    return bool(high[0] >= 0 and high[1] >= 0 and low[0] < shape[1] and low[1] < shape[0])
+
+
+def tiles(width: int, height: int, mask: Mask | None = None, *, size: int = TILE_PX) -> list[Tile]:
+    """Return overlapping tiles that cover the mask (the whole frame where None).
+
+    Tiles form rows over the mask's bounding box; each row starts where the mask does, so that a blade that runs
+    across the picture costs few tiles.
+    """
+    top, bottom = _extent(mask, axis=1, limit=height)
+    made = []
+    for y0 in _starts(top, bottom, size, height):
+        y1 = min(y0 + size, height)
+        row = None if mask is None else mask[y0 // MASK_SCALE : -(-y1 // MASK_SCALE)]
+        left, right = _extent(row, axis=0, limit=width)
+        for x0 in _starts(left, right, size, width):
+            x1 = min(x0 + size, width)
+            if row is None or row[:, x0 // MASK_SCALE : -(-x1 // MASK_SCALE)].any():
+                made.append(Tile(x0, y0, x1, y1))
+    return made
+
+
+def _extent(mask: Mask | None, axis: int, limit: int) -> tuple[int, int]:
+    """Return the first and last pixel of a mask along an axis; (0, 0) where it is empty."""
+    if mask is None:
+        return 0, limit
+    lines = np.nonzero(mask.any(axis=axis))[0]
+    return (int(lines[0]) * MASK_SCALE, min(limit, (int(lines[-1]) + 1) * MASK_SCALE)) if len(lines) else (0, 0)
+
+
+def _starts(first: int, last: int, size: int, limit: int) -> list[int]:
+    """Return tile starts that cover [first, last) with the least overlap asked for, inside [0, limit)."""
+    span = last - first
+    if span <= 0:
+        return []
+    if span <= size:
+        middle = (first + last - size) // 2
+        return [max(0, min(middle, limit - size))]
+    step = size * (1.0 - OVERLAP_SHARE)
+    count = int(np.ceil((span - size) / step)) + 1
+    return [max(0, min(round(first + (span - size) * i / (count - 1)), limit - size)) for i in range(count)]
+
+
+def find_in_frame(finder: BoxFinder, image: Image, mask: Mask | None = None) -> Boxes:
+    """Return the boxes of a whole frame: tiles at full scale, the whole at a quarter for what outgrows a tile."""
+    height, width = image.shape[:2]
+    layout = tiles(width, height, mask)
+    if not layout:
+        return Boxes.none()
+    found = finder.find([image[t.y0 : t.y1, t.x0 : t.x1] for t in layout])
+    parts = [placed_in_frame(boxes, tile, width, height) for boxes, tile in zip(found, layout, strict=True)]
+    if max(width, height) > TILE_PX:
+        parts.append(_coarse(finder, image, mask))
+    return merge(Boxes.joined(parts))
+
+
+def placed_in_frame(boxes: Boxes, tile: Tile, width: int, height: int) -> Boxes:
+    """Move a tile's boxes into the frame and mark those an inner tile border cuts."""
+    moved = boxes.moved(1.0, tile.x0, tile.y0)
+    near = np.abs(moved.xyxy - np.array(tile, np.float32)) <= _BORDER_PX
+    inner = np.array([tile.x0 > 0, tile.y0 > 0, tile.x1 < width, tile.y1 < height])
+    return Boxes(moved.xyxy, moved.confidence, moved.kind, np.asarray((near & inner).any(axis=1)))
+
+
+def _coarse(finder: BoxFinder, image: Image, mask: Mask | None) -> Boxes:
+    """Return boxes of the asset's bounding rectangle at a quarter of the scale, those too big for one tile only."""
+    height, width = image.shape[:2]
+    (top, bottom), (left, right) = _extent(mask, 1, height), _extent(mask, 0, width)
+    part = image[top:bottom, left:right]
+    small = cv2.resize(part, None, fx=1 / _COARSE, fy=1 / _COARSE, interpolation=cv2.INTER_AREA)
+    boxes = finder.find([np.asarray(small, np.uint8)])[0].moved(_COARSE, left, top)
+    return boxes.take((boxes.xyxy[:, 2:] - boxes.xyxy[:, :2]).max(axis=1) >= TILE_PX * OVERLAP_SHARE)

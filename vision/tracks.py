@@ -1,0 +1,162 @@
+"""One defect, many looks: boxes of several key frames become tracks by their place on the asset."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+
+from contracts.turbine import SurfacePlace
+from contracts.vocabulary import DefectKind
+from vision.boxes import KINDS
+from vision.georef import Placed
+
+_TOLERANCE_M = 0.15
+"""Looks whose extents come this close (and within their errors) are of one defect."""
+_SIGMAS = 2.0
+
+
+class Look(NamedTuple):
+    """One box in one key frame."""
+
+    frame: int
+    kind: DefectKind
+    confidence: float
+    xyxy: tuple[float, float, float, float]
+    placed: Placed | None
+    clipped: bool
+    """The picture's border cuts the box: its size is a lower bound."""
+
+
+@dataclass
+class Track:
+    """Looks at one defect."""
+
+    looks: list[Look] = field(default_factory=list)
+
+    @property
+    def kind(self) -> DefectKind:
+        """Return the kind with the most confidence in sum."""
+        sums = {k: sum(x.confidence for x in self.looks if x.kind is k) for k in {x.kind for x in self.looks}}
+        return max(sums, key=lambda k: (sums[k], -KINDS.index(k)))
+
+    @property
+    def best(self) -> Look:
+        """Return the look to show: confident, whole, square on."""
+        return self.by_quality()[0]
+
+    @property
+    def confidence(self) -> float:
+        """Return the highest confidence of one look."""
+        return max(x.confidence for x in self.looks)
+
+    @property
+    def frames(self) -> set[int]:
+        """Return the key frames that show it."""
+        return {x.frame for x in self.looks}
+
+    def by_quality(self) -> list[Look]:
+        """Return the looks, best first."""
+        return sorted(self.looks, key=lambda x: (-_quality(x), x.frame, x.xyxy))
+
+
+def _quality(look: Look) -> float:
+    square_on = math.cos(math.radians(look.placed.incidence_deg)) if look.placed else 1.0
+    return look.confidence * (0.5 if look.clipped else 1.0) * (0.3 + 0.7 * square_on)
+
+
+class Estimate(NamedTuple):
+    """Where a track's defect is and how large, from all its looks."""
+
+    placed: Placed
+    sigma_m: float
+
+
+def group_by_place(looks: Sequence[Look]) -> list[Track]:
+    """Group placed looks of any kind that lie on one another, most confident first; each track is one defect."""
+    left = sorted((x for x in looks if x.placed), key=lambda x: (-x.confidence, x.frame, x.xyxy))
+    tracks: list[Track] = []
+    for look in left:
+        near = [t for t in tracks if any(_same_defect(look, other) for other in t.looks)]
+        if not near:
+            tracks.append(Track([look]))
+            continue
+        near[0].looks.append(look)
+        for other in near[1:]:
+            near[0].looks += other.looks
+            tracks.remove(other)
+    return tracks
+
+
+def _same_defect(one: Look, other: Look) -> bool:
+    a, b = one.placed, other.placed
+    if a is None or b is None or a.place.blade is not b.place.blade:
+        return False
+    slack = _TOLERANCE_M + min(_SIGMAS * math.hypot(a.sigma_m, b.sigma_m), _TOLERANCE_M)
+    along = abs(a.place.distance_to_root_m - b.place.distance_to_root_m)
+    if along > slack + (a.length_mm + b.length_mm) / 2000:
+        return False
+    if a.place.side is b.place.side:
+        across = abs(a.place.offset_m - b.place.offset_m)
+        return across <= slack + (a.width_mm + b.width_mm) / 2000
+    apart = a.point.minus(b.point).norm()
+    return apart <= slack + (math.hypot(a.length_mm, a.width_mm) + math.hypot(b.length_mm, b.width_mm)) / 4000
+
+
+def estimate(track: Track) -> Estimate | None:
+    """Return a placed track's best place and size: looks on its main side, weighted by confidence over error."""
+    placed = [(x, x.placed) for x in track.looks if x.placed]
+    if not placed:
+        return None
+    main = max({p.place.side for _, p in placed}, key=lambda s: (_side_weight(track, s), s.value))
+    on_side = [(x, p) for x, p in placed if p.place.side is main]
+    whole = [(x, p) for x, p in on_side if not x.clipped]
+    if not whole:
+        return _hull([p for _, p in on_side])
+    weight = np.array([x.confidence / p.sigma_m**2 for x, p in whole])
+    weight /= weight.sum()
+
+    def mean(values: Sequence[float]) -> float:
+        return float(np.dot(weight, values))
+
+    first = whole[int(np.argmax(weight))][1]
+    place = SurfacePlace(
+        blade=first.place.blade,
+        side=main,
+        distance_to_root_m=mean([p.place.distance_to_root_m for _, p in whole]),
+        offset_m=mean([p.place.offset_m for _, p in whole]),
+    )
+    sigma_m = float(np.sqrt(np.dot(weight, [p.sigma_m**2 for _, p in whole])))
+    best = first._replace(
+        place=place,
+        length_mm=mean([p.length_mm for _, p in whole]),
+        width_mm=mean([p.width_mm for _, p in whole]),
+        size_sigma_mm=mean([p.size_sigma_mm for _, p in whole]),
+        sigma_m=sigma_m,
+    )
+    return Estimate(best, sigma_m)
+
+
+def _side_weight(track: Track, side: object) -> float:
+    return sum(
+        x.confidence * math.cos(math.radians(x.placed.incidence_deg)) ** 2
+        for x in track.looks
+        if x.placed and x.placed.place.side is side
+    )
+
+
+def _hull(parts: Sequence[Placed]) -> Estimate:
+    """Return the hull along the blade of looks that the picture's border all cut."""
+    low = min(p.place.distance_to_root_m - p.length_mm / 2000 for p in parts)
+    high = max(p.place.distance_to_root_m + p.length_mm / 2000 for p in parts)
+    widest = max(parts, key=lambda p: p.width_mm)
+    place = widest.place.model_copy(update={"distance_to_root_m": (low + high) / 2})
+    size_sigma_mm = max(widest.size_sigma_mm, 0.25 * 1000 * (high - low))
+    sigma_m = math.hypot(widest.sigma_m, size_sigma_mm / 2000)
+    hull = widest._replace(
+        place=place, length_mm=1000 * (high - low), size_sigma_mm=size_sigma_mm, sigma_m=sigma_m
+    )
+    return Estimate(hull, sigma_m)
