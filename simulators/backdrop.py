@@ -31,9 +31,13 @@ class Backdrop:
     def draw(self, view: View, exposure: float) -> Image:
         """Return the window's background, uint8 BGR."""
         east, north, up = _directions(view)
-        colour = self._sky(east, north, up)
-        if float(up.min()) < 0.02:
-            colour = self._over_ground(colour, east, north, up, view)
+        colour = np.empty((*up.shape, 3), np.float32)
+        low, high = up.min(axis=1), up.max(axis=1)
+        for rows, paint in ((_span(high >= 0), self._sky), (_span(low < 0), self._ground)):
+            if rows.stop > rows.start:
+                painted = paint(east[rows], north[rows], up[rows], view)
+                mine = (up[rows] >= 0) if paint == self._sky else (up[rows] < 0)
+                np.copyto(colour[rows], painted, where=mine[..., None])
         small = np.clip(colour * exposure, 0, 255).astype(np.uint8)
         shift = (0.5 - _COARSE / 2) / _COARSE
         move = np.array([[1 / _COARSE, 0, shift], [0, 1 / _COARSE, shift]])
@@ -43,7 +47,7 @@ class Backdrop:
             return cv2.resize(small[:-1, :-1], size, interpolation=cv2.INTER_LINEAR)
         return cv2.warpAffine(small, move, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
 
-    def _sky(self, east: Image, north: Image, up: Image) -> Image:
+    def _sky(self, east: Image, north: Image, up: Image, _view: View) -> Image:
         height = np.clip(up, 0, 1) ** 0.55
         clear = self._horizon * (1 - height[..., None]) + self._zenith * height[..., None]
         far = _CLOUD_BASE_M / np.clip(up + 0.06, 0.05, None) / 12.0
@@ -53,9 +57,9 @@ class Backdrop:
         edge = 1.6 - 3.0 * self._weather.cloud_cover
         thick = smoothstep(edge - 0.7, edge + 1.0, cloud) * np.clip(up * 5, 0, 1) * 0.85
         grey = 238 - 34 * np.clip(cloud - edge, 0, 2)
-        return blend(clear, np.repeat(grey[..., None], 3, axis=2), thick)
+        return blend(clear, grey[..., None], thick)
 
-    def _over_ground(self, sky: Image, east: Image, north: Image, up: Image, view: View) -> Image:
+    def _ground(self, east: Image, north: Image, up: Image, view: View) -> Image:
         below = np.clip(-up, 1e-4, None)
         reach = np.clip(max(view.eye.up, 1.5) / below, 0, 20000)
         x_m, y_m, _ = view.eye
@@ -66,21 +70,25 @@ class Backdrop:
         rough = cv2.remap(self._clouds, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
         ground *= (1 + 0.11 * rough * np.clip(1 - reach / 500, 0, 1))[..., None]
         air = 1 - np.exp(-reach / (3500 - 2400 * self._weather.haze))
-        ground = blend(ground, self._horizon * 0.92, air)
-        return blend(sky, ground, (up < 0).astype(np.float32))
+        return blend(ground, self._horizon * 0.92, air)
+
+
+def _span(rows: Image) -> slice:
+    """Return the slice from the first to the last true row."""
+    found = np.flatnonzero(rows)
+    return slice(int(found[0]), int(found[-1]) + 1) if len(found) else slice(0, 0)
 
 
 def _directions(view: View) -> tuple[Image, Image, Image]:
     """Return the unit direction (east, north, up) in which the middle of every coarse pixel looks."""
     columns, rows = (-(-n // _COARSE) + 1 for n in (view.width_px, view.height_px))
     column, row = view.window[:2]
-    x = (np.arange(columns) + 0.5) * _COARSE + column - view.camera.width_px / 2
-    y = (np.arange(rows) + 0.5) * _COARSE + row - view.camera.height_px / 2
-    r, focal = view.rotation, view.camera.focal_px
+    x = (np.arange(columns, dtype=np.float32) + 0.5) * _COARSE + column - view.camera.width_px / 2
+    y = (np.arange(rows, dtype=np.float32) + 0.5) * _COARSE + row - view.camera.height_px / 2
+    r, focal = view.rotation.astype(np.float32), np.float32(view.camera.focal_px)
     rays = [(r[0, i] * x[None, :] + r[1, i] * y[:, None]) / focal + r[2, i] for i in range(3)]
     scale = 1 / np.sqrt(rays[0] ** 2 + rays[1] ** 2 + rays[2] ** 2)
-    east, north, up = (np.asarray(v * scale, np.float32) for v in rays)
-    return east, north, up
+    return rays[0] * scale, rays[1] * scale, rays[2] * scale
 
 
 def _fields(seed: int) -> Image:
