@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -80,11 +81,15 @@ def _fail(name: str, found: str, mend: str) -> Check:
 
 
 def _programs(_stack: Stack) -> Iterable[Check]:
-    for name, find in (("postgres", lambda: postgres.program("postgres")), ("mosquitto", broker.executable)):
-        try:
-            yield _ok(f"program {name}", str(find()))
-        except PlatformError as error:
-            yield _fail(f"program {name}", error.message, error.hint)
+    yield _program("postgres", partial(postgres.program, "postgres"))
+    yield _program("mosquitto", broker.executable)
+
+
+def _program(name: str, find: Callable[[], Path]) -> Check:
+    try:
+        return _ok(f"program {name}", str(find()))
+    except PlatformError as error:
+        return _fail(f"program {name}", error.message, error.hint)
 
 
 def _disk(stack: Stack) -> Iterable[Check]:

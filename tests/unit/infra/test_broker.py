@@ -49,6 +49,6 @@ def test_an_unpacked_broker_is_found_with_its_libraries(tmp_path: Path, monkeypa
 
 
 def test_a_missing_broker_is_one_clear_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(broker.shutil, "which", lambda *_, **__: None)
-    with pytest.raises(NotFound, match="Mosquitto is not installed. Run `make setup`"):
+    monkeypatch.setattr("infra.local.broker.shutil.which", lambda *_, **__: None)
+    with pytest.raises(NotFound, match=r"Mosquitto is not installed\. Run `make setup`"):
         broker.executable()
