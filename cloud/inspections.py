@@ -142,12 +142,12 @@ def _write(session: Session, inspection: _Inspection, group: _Group) -> None:
     if finding is None:
         finding = Finding(finding_id=mint("fnd"), flight_id=flight.flight_id, asset_id=flight.asset_id)
         finding.status = FindingStatus.OPEN.value
-        session.add(finding)
         outcome.new_findings.append(finding.finding_id)
     _describe(finding, group.detections, inspection.model)
     finding.link_group = linking.link_group(session, finding, flight)
     if finding.severity_source != "manual":
         _grade(finding, group.detections, inspection.policy, inspection.geometry)
+    session.add(finding)
     session.flush()
     _attach(session, finding.finding_id, group.detections)
     critical = finding.severity_rank >= inspection.policy.critical_rank and finding.status not in _CLOSED

@@ -151,7 +151,7 @@ def _measured(placed: Sequence[Detection]) -> tuple[SurfacePlace, float, float]:
     place = SurfacePlace(
         blade=home.blade, side=home.side, distance_to_root_m=distance.centre_m, offset_m=offset.centre_m
     )
-    return place, 1000 * (distance.last_m - distance.first_m), 1000 * (offset.last_m - offset.first_m)
+    return place, _size_mm(distance), _size_mm(offset)
 
 
 def _combined(extents: Sequence[Extent], weights: Sequence[float], best: Extent, jitter_m: float) -> Extent:
@@ -199,6 +199,11 @@ def _gap_m(one: Extent, other: Extent) -> float:
 
 def _extent(centre_m: float, size_mm: float) -> Extent:
     return Extent(centre_m - size_mm / 2000, centre_m + size_mm / 2000)
+
+
+def _size_mm(extent: Extent) -> float:
+    """Return an extent's size to a micrometre: thresholds must not hang on rounding."""
+    return round(1000 * (extent.last_m - extent.first_m), 3)
 
 
 def _distance_m(detection: Detection, place: SurfacePlace) -> float:

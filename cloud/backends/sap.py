@@ -40,6 +40,10 @@ class SapOData:
         )
         self._token = ""
 
+    def close(self) -> None:
+        """Give up the connections to SAP."""
+        self._http.close()
+
     def find(self, reference: str) -> NotificationState | None:
         """Return the notification with our reference, None when there is none."""
         quoted = reference.replace("'", "''")

@@ -1,0 +1,283 @@
+"""A critical finding's way to its ticket, on Step Functions semantics, with a real worker and a real SAP protocol."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from sqlalchemy import select
+
+from cloud import consume, executions
+from cloud.app import build_services
+from cloud.reconcile import Reconciler
+from cloud.services import Services
+from cloud.settings import Settings
+from cloud.tables import Asset, Base, Finding, Notification, Summary, Ticket, WorkflowRun
+from contracts import resources
+from contracts.events import BatchReady
+from infra.local import resources as local_resources
+from infra.local.instance import free_port
+from tests.factories import World
+from tests.sap_server import PASSWORD, USER, SapServer
+from tests.services import DatabaseServer, MiniStack
+from tests.sightings import batch, detection
+from workflows.worker import Worker
+
+
+@pytest.fixture(scope="module")
+def sap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SapServer]:
+    with SapServer(tmp_path_factory.mktemp("sap"), free_port(set())) as server:
+        yield server
+
+
+@pytest.fixture
+def services(postgres_server: DatabaseServer, aws_ministack: MiniStack, sap: SapServer) -> Iterator[Services]:
+    with postgres_server.database(migrated=False) as url:
+        settings = Settings(database_url=url, sap_url=sap.url, sap_user=USER, sap_password=PASSWORD)  # type: ignore[arg-type]
+        built = build_services(settings)
+        Base.metadata.create_all(built.database.engine)
+        sap.break_it()
+        yield built
+        built.database.close()
+        built.sap.close()  # type: ignore[attr-defined]
+
+
+@contextmanager
+def working(services: Services, workers: int = 3) -> Iterator[None]:
+    """Run workers until the block ends."""
+    stop = threading.Event()
+    crashed: list[BaseException] = []
+
+    def loop() -> None:
+        worker = Worker(services, wait_s=0)
+        while not stop.is_set():
+            try:
+                if not worker.step():
+                    stop.wait(0.05)
+            except Exception as error:
+                crashed.append(error)
+                raise
+
+    threads = [threading.Thread(target=loop) for _ in range(workers)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    assert not crashed
+
+
+def wait_for(holds: Callable[[], bool], within_s: float = 60.0) -> None:
+    end = time.monotonic() + within_s
+    while not holds():
+        assert time.monotonic() < end, "the condition never held"
+        time.sleep(0.05)
+
+
+def fly(services: Services, length_mm: float = 600.0, functional_location: str = "KES-T-01") -> BatchReady:
+    """Store a flight's segment whose batch shows one crack, and return vision's message about it."""
+    with services.database.session() as session:
+        world = World(session, datetime.now(UTC))
+        world.site()
+        asset = world.asset("T-01", 260.0, 0.0)
+        asset.functional_location = functional_location
+        flight = world.flight(asset, world.drone(), datetime.now(UTC), state="landed")
+        segment = world.segment(flight, 0, datetime.now(UTC), state="queued")
+    body = batch(segment.segment_id, detection("d1", segment=segment.segment_id, length_mm=length_mm))
+    key = f"detections/{segment.segment_id}/x.json"
+    services.objects.put(key, body.model_dump_json().encode(), "application/json")
+    return BatchReady(segment_id=segment.segment_id, batch_key=key)
+
+
+def arrive(services: Services, ready: BatchReady) -> str:
+    """Handle vision's message and return the id of the one finding."""
+    consume.on_detections(services, ready.model_dump_json())
+    with services.database.session() as session:
+        return session.scalars(select(Finding.finding_id)).one()
+
+
+def runs(services: Services) -> list[WorkflowRun]:
+    with services.database.session() as session:
+        return list(session.scalars(select(WorkflowRun).order_by(WorkflowRun.created_at)))
+
+
+def ended(services: Services, name: str) -> bool:
+    with services.database.session() as session:
+        return session.get_one(WorkflowRun, name).ended_at is not None
+
+
+def history(services: Services, name: str) -> list[dict[str, Any]]:
+    with services.database.session() as session:
+        arn = session.get_one(WorkflowRun, name).arn
+    events = boto3.client("stepfunctions").get_execution_history(executionArn=str(arn))["events"]
+    return [dict(event) for event in events]
+
+
+def assert_all_once(services: Services, sap: SapServer, finding_id: str) -> None:
+    held = sap.notifications(finding_id)
+    with services.database.session() as session:
+        ticket = session.scalars(select(Ticket)).one()
+        assert ticket.finding_id == finding_id
+        assert [n["MaintenanceNotification"] for n in held] == [ticket.number]
+        assert session.scalars(select(Notification)).one().finding_id == finding_id
+        summary = session.get_one(Summary, finding_id)
+        assert 2 <= len(summary.sentences) <= 4
+
+
+def test_a_critical_finding_gets_one_ticket_one_message_one_summary(services: Services, sap: SapServer) -> None:
+    ready = fly(services)
+    finding_id = arrive(services, ready)
+    with working(services):
+        wait_for(lambda: ended(services, finding_id))
+    assert [(r.execution_name, r.state) for r in runs(services)] == [(finding_id, "succeeded")]
+    assert_all_once(services, sap, finding_id)
+    wait_for(lambda: services.workflows.status(str(runs(services)[0].arn)) == "SUCCEEDED")
+    fields = sap.notifications(finding_id)[0]
+    assert fields["NotificationType"] == "M2"
+    assert len(fields["NotificationText"]) <= 40
+
+
+def test_the_same_message_again_changes_nothing(services: Services, sap: SapServer) -> None:
+    ready = fly(services)
+    finding_id = arrive(services, ready)
+    with working(services):
+        wait_for(lambda: ended(services, finding_id))
+        assert arrive(services, ready) == finding_id
+        with services.database.session() as session:
+            assert executions.want(session, finding_id) is None
+            executions.again(session, session.get_one(WorkflowRun, finding_id))
+        consume.start_wanted(services)
+        wait_for(lambda: ended(services, f"{finding_id}-2"))
+    assert_all_once(services, sap, finding_id)
+
+
+def test_sap_down_then_up_gives_one_ticket(services: Services, sap: SapServer) -> None:
+    sap.break_it(fail_next_posts=2, status=503)
+    finding_id = arrive(services, fly(services))
+    with working(services):
+        wait_for(lambda: ended(services, finding_id))
+    errors = [
+        e["taskFailedEventDetails"]["error"] for e in history(services, finding_id) if "taskFailedEventDetails" in e
+    ]
+    assert errors == ["SapUnavailable", "SapUnavailable"]
+    assert_all_once(services, sap, finding_id)
+
+
+def test_an_answer_lost_after_sap_committed_does_not_make_two(services: Services, sap: SapServer) -> None:
+    sap.break_it(lose_response_after_commit=1)
+    finding_id = arrive(services, fly(services))
+    with working(services):
+        wait_for(lambda: ended(services, finding_id))
+    assert_all_once(services, sap, finding_id)
+
+
+def test_a_refusal_is_visible_and_can_be_resumed(services: Services, sap: SapServer) -> None:
+    finding_id = arrive(services, fly(services, functional_location=""))
+    with working(services):
+        wait_for(lambda: ended(services, finding_id))
+        (failed,) = runs(services)
+        assert failed.state == "failed"
+        assert failed.error == "ticket: SapRejected"
+        assert "no functional location" in failed.hint
+        with services.database.session() as session:
+            assert session.scalars(select(Notification)).one()
+            assert session.get(Summary, finding_id) is not None
+            assert session.scalars(select(Ticket)).first() is None
+            session.scalars(select(Asset)).one().functional_location = "KES-T-01"
+        with services.database.session() as session:
+            again = executions.resume(session, finding_id, by="analyst").execution_name
+        consume.start_wanted(services)
+        wait_for(lambda: ended(services, again))
+    assert [r.state for r in runs(services)] == ["failed", "succeeded"]
+    assert_all_once(services, sap, finding_id)
+
+
+def test_a_bug_in_a_handler_ends_as_a_visible_failure(services: Services) -> None:
+    finding_id = arrive(services, fly(services))
+    worker = Worker(services, wait_s=0, handlers={"check": lambda *_: {}["nothing"], "fail": _handler("fail")})
+    wait_for(lambda: worker.step() is None and ended(services, finding_id))
+    (run,) = runs(services)
+    assert (run.state, run.error) == ("failed", "check: Unexpected")
+    assert "KeyError" in run.hint
+
+
+def _handler(name: str) -> Any:
+    from workflows.worker import HANDLERS  # noqa: PLC0415
+
+    return HANDLERS[name]
+
+
+def test_a_worker_killed_in_the_middle_is_replaced(services: Services, sap: SapServer) -> None:
+    finding_id = arrive(services, fly(services))
+    taken: list[str] = []
+
+    def take() -> bool:
+        messages = services.queues.receive(resources.WORKFLOW_TASKS_QUEUE, 1, 0)
+        taken.extend(m.receipt for m in messages)
+        return bool(messages)
+
+    wait_for(take)
+    services.queues.extend(resources.WORKFLOW_TASKS_QUEUE, taken[0], 1)  # as if its minute were nearly over
+    with working(services):
+        wait_for(lambda: ended(services, finding_id))
+    assert_all_once(services, sap, finding_id)
+
+
+def test_an_answer_nobody_waits_for_is_harmless(services: Services) -> None:
+    assert services.workflows.succeed("gone", "{}") is False
+    assert services.workflows.fail("gone", "Unavailable", "") is False
+    body = {"task": "record", "token": "gone", "execution": "gone", "input": {}}
+    services.queues.send(resources.WORKFLOW_TASKS_QUEUE, json.dumps(body))
+    worker = Worker(services, wait_s=0)
+    wait_for(lambda: worker.step() is True)
+
+
+def test_an_emulator_killed_in_the_middle_loses_nothing(
+    services: Services, sap: SapServer, aws_ministack: MiniStack
+) -> None:
+    finding_id = arrive(services, fly(services))
+    aws_ministack.kill()
+    aws_ministack.start()
+    local_resources.ensure()
+    reconciler = Reconciler(services, every_s=0.0)
+    done, failed = reconciler.run()
+    assert not failed
+    assert done["workflows_lost"] == 1
+    with working(services):
+        wait_for(lambda: ended(services, f"{finding_id}-2"))
+    assert [(r.execution_name, r.state) for r in runs(services)] == [
+        (finding_id, "failed"),
+        (f"{finding_id}-2", "succeeded"),
+    ]
+    assert_all_once(services, sap, finding_id)
+    assert reconciler.run() == ({}, False)
+
+
+def test_a_start_that_failed_is_made_by_the_reconciler(services: Services, aws_ministack: MiniStack) -> None:
+    ready = fly(services)
+    aws_ministack.kill()
+    try:
+        consume.start_wanted(services)
+    finally:
+        aws_ministack.start()
+        local_resources.ensure()
+    finding_id = arrive(services, ready)
+    wait_for(lambda: runs(services)[0].state == "running")
+    assert runs(services)[0].execution_name == finding_id
+
+
+def test_the_state_machine_passes_the_emulators_own_validation(aws_ministack: MiniStack) -> None:
+    path = Path("workflows/definitions/critical_finding.asl.json")
+    checked = boto3.client("stepfunctions").validate_state_machine_definition(definition=path.read_text())
+    assert checked["result"] == "OK"
