@@ -118,7 +118,8 @@ def issue_command(
 def _command_id(issuer: str, key: str | None) -> str:
     if key is None:
         return mint("cmd")
-    return f"cmd-{hashlib.sha256(f'{issuer}\0{key}'.encode()).hexdigest()[:24]}"
+    digest = hashlib.sha256(f"{issuer}\n{key}".encode()).hexdigest()
+    return f"cmd-{digest[:24]}"
 
 
 def _check_legal(session: Session, flight: Flight | None, target: Drone, kind: CommandKind, now: datetime) -> None:

@@ -92,7 +92,8 @@ def of_platform_error(request: Request, error: PlatformError) -> Response:
 def of_validation(request: Request, error: RequestValidationError) -> Response:
     """Answer 422, naming the first few fields at fault."""
     problems = [
-        FieldProblem(field=_field_name(item["loc"]), message=str(item["msg"])) for item in error.errors()[:_FIRST_ERRORS]
+        FieldProblem(field=_field_name(item["loc"]), message=str(item["msg"]))
+        for item in error.errors()[:_FIRST_ERRORS]
     ]
     first = problems[0]
     detail = f"{first.field}: {first.message}."

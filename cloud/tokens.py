@@ -44,9 +44,7 @@ class Issuer:
         self.audience = audience
         shape = jwt.get_algorithm_by_name(self._algorithm).to_jwk(key.public_key(), as_dict=True)
         self.key_id = hashlib.sha256(json.dumps(shape, sort_keys=True).encode()).hexdigest()[:16]
-        self.jwks: dict[str, Any] = {
-            "keys": [{**shape, "kid": self.key_id, "use": "sig", "alg": self._algorithm}]
-        }
+        self.jwks: dict[str, Any] = {"keys": [{**shape, "kid": self.key_id, "use": "sig", "alg": self._algorithm}]}
 
     @classmethod
     def from_file(cls, path: Path, issuer: str, audience: str) -> Issuer:
@@ -97,7 +95,7 @@ class Verifier:
 
         """
         if self._keys is None:
-            raise NotAuthenticated("No token issuer is configured.", hint="Set CLOUD_ISSUER_KEY_FILE or CLOUD_JWKS_URL.")
+            raise NotAuthenticated("No issuer is configured.", hint="Set CLOUD_ISSUER_KEY_FILE or CLOUD_JWKS_URL.")
         try:
             key = self._keys.get_signing_key_from_jwt(token).key
             claims = jwt.decode(

@@ -1,0 +1,109 @@
+"""/v1/plans: plan a route, read its checks, read the route."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import select, tuple_
+
+from cloud import plans
+from cloud.idempotency import Key, once
+from cloud.paging import Cursor, Limit, Page, decode_cursor, page_of
+from cloud.pattern import BladesParams
+from cloud.problems import RESPONSES
+from cloud.requests import Svc, UnitOfWork
+from cloud.security import Operator, Reader
+from cloud.tables import Plan
+from contracts.geo import Frozen, GeoPoint
+from contracts.ids import AssetId, DroneId, PlanId
+from contracts.routes import Route
+
+router = APIRouter(prefix="/v1/plans", tags=["plans"], responses=RESPONSES)
+
+
+class PlanIn(Frozen):
+    """What to plan. ``home`` defaults to the site's; a known ``plan_id`` gets its next version."""
+
+    asset_id: AssetId = Field(examples=["wt-01"])
+    pattern: Literal["blades"] = "blades"
+    params: BladesParams = BladesParams()
+    home: GeoPoint | None = None
+    drone_id: DroneId | None = Field(default=None, description="whose camera; default: the site's first drone")
+    plan_id: PlanId | None = None
+
+
+class PlanOut(BaseModel):
+    """A plan version: its inputs, what was checked, what it will take."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    plan_id: str
+    version: int
+    asset_id: str
+    pattern: str
+    params: dict[str, Any]
+    content_hash: str
+    checks: list[dict[str, Any]]
+    estimates: dict[str, Any]
+    created_by: str
+    created_at: datetime
+
+
+class RouteOut(BaseModel):
+    """A route and the hash that the drone computes too."""
+
+    content_hash: str
+    route: Route
+
+
+@router.post("", status_code=201, response_model=PlanOut)
+def add_plan(
+    body: PlanIn, request: Request, session: UnitOfWork, services: Svc, principal: Operator, key: Key = None
+) -> JSONResponse:
+    """Plan a route. Checks with the verdict ``block`` forbid its approval and say why."""
+    return once(
+        session, request, principal, key, body,
+        lambda: PlanOut.model_validate(
+            plans.create(
+                session,
+                services.routes,
+                asset_id=body.asset_id,
+                params=body.params,
+                home=body.home,
+                drone_id=body.drone_id,
+                plan_id=body.plan_id,
+                by=principal.username,
+            )
+        ),
+    )
+
+
+@router.get("")
+def list_plans(
+    session: UnitOfWork, _: Reader, asset_id: str | None = None, limit: Limit = 50, cursor: Cursor = None
+) -> Page[PlanOut]:
+    """List plan versions, newest first."""
+    query = select(Plan).order_by(Plan.plan_id.desc(), Plan.version.desc()).limit(limit + 1)
+    if asset_id is not None:
+        query = query.where(Plan.asset_id == asset_id)
+    after = decode_cursor(cursor, 2)
+    if after:
+        query = query.where(tuple_(Plan.plan_id, Plan.version) < tuple_(after[0], int(after[1])))
+    return page_of(session.scalars(query).all(), limit, PlanOut.model_validate, lambda row: (row.plan_id, row.version))
+
+
+@router.get("/{plan_id}/{version}")
+def get_plan(plan_id: str, version: int, session: UnitOfWork, _: Reader) -> PlanOut:
+    """Return one plan version."""
+    return PlanOut.model_validate(plans.plan(session, plan_id, version))
+
+
+@router.get("/{plan_id}/{version}/route")
+def get_route(plan_id: str, version: int, session: UnitOfWork, services: Svc, _: Reader) -> RouteOut:
+    """Return the waypoints of a plan version."""
+    route = plans.route(session, services.routes, plan_id, version)
+    return RouteOut(content_hash=route.content_hash(), route=route)

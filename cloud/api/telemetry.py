@@ -1,0 +1,92 @@
+"""/v1/drones/{id}/telemetry and /v1/flights/{id}/track."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from pydantic import AwareDatetime, BaseModel, ConfigDict
+
+from cloud import fleet, flights, telemetry
+from cloud.problems import RESPONSES
+from cloud.requests import UnitOfWork
+from cloud.security import Reader
+from contracts.errors import InvalidInput, NotFound
+
+router = APIRouter(prefix="/v1", tags=["telemetry"], responses=RESPONSES)
+
+MaxPoints = Annotated[int, Query(ge=1, le=5000, description="samples at most, evenly thinned")]
+
+
+class SampleOut(BaseModel):
+    """One sample as the drone sent it."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    captured_at: datetime
+    flight_id: str | None
+    state: str
+    lat_deg: float
+    lon_deg: float
+    alt_m: float
+    alt_rel_m: float
+    yaw_deg: float
+    pitch_deg: float
+    roll_deg: float
+    gimbal_yaw_deg: float
+    gimbal_pitch_deg: float
+    vel_east_mps: float
+    vel_north_mps: float
+    vel_up_mps: float
+    battery_percent: float
+    battery_v: float
+    gps_fix: int
+    satellites: int
+    link_percent: float | None
+    wind_mps: float | None
+    wind_from_deg: float | None
+    waypoint: int | None
+
+
+class Samples(BaseModel):
+    """Samples, oldest first."""
+
+    data: list[SampleOut]
+
+
+@router.get("/drones/{drone_id}/telemetry")
+def of_drone(
+    drone_id: str,
+    session: UnitOfWork,
+    _: Reader,
+    since: Annotated[AwareDatetime | None, Query(alias="from", description="default: 10 minutes before `to`")] = None,
+    until: Annotated[AwareDatetime | None, Query(alias="to", description="default: now")] = None,
+    max_points: MaxPoints = 600,
+) -> Samples:
+    """Return a drone's samples of a period."""
+    fleet.drone(session, drone_id)
+    end = until or datetime.now(UTC)
+    start = since or end - timedelta(minutes=10)
+    if start >= end:
+        raise InvalidInput("`from` must lie before `to`.", field="from")
+    rows = telemetry.of_drone(session, drone_id, start, end, max_points)
+    return Samples(data=[SampleOut.model_validate(row) for row in rows])
+
+
+@router.get("/drones/{drone_id}/telemetry/latest")
+def latest(drone_id: str, session: UnitOfWork, _: Reader) -> SampleOut:
+    """Return a drone's newest sample."""
+    fleet.drone(session, drone_id)
+    row = telemetry.latest(session, drone_id)
+    if row is None:
+        raise NotFound(f"The drone {drone_id} has sent no telemetry yet.")
+    return SampleOut.model_validate(row)
+
+
+@router.get("/flights/{flight_id}/track")
+def track(flight_id: str, session: UnitOfWork, _: Reader, max_points: MaxPoints = 1000) -> Samples:
+    """Return the samples of a flight."""
+    flights.flight(session, flight_id)
+    rows = telemetry.of_flight(session, flight_id, max_points)
+    return Samples(data=[SampleOut.model_validate(row) for row in rows])

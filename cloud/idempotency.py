@@ -1,0 +1,71 @@
+"""Idempotency keys: the same key and body get the first answer again; the same key with another body is refused."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from fastapi import Header, Request
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from cloud.security import Principal
+from cloud.tables import IdempotencyKey
+from contracts.errors import Conflict
+
+Key = Annotated[
+    str | None,
+    Header(alias="Idempotency-Key", min_length=1, max_length=120, description="the same key: the first answer again"),
+]
+
+
+def once(
+    session: Session,
+    request: Request,
+    principal: Principal,
+    key: str | None,
+    body: BaseModel,
+    make: Callable[[], BaseModel],
+    status: int = 201,
+) -> JSONResponse:
+    """Return ``make()``'s answer, or the stored one when this principal sent this key with this body before.
+
+    The answer is stored in the caller's transaction, so it exists exactly when its effect does.
+
+    Raises:
+        Conflict: The key was used for another request.
+
+    """
+    if key is None:
+        return JSONResponse(_json(make()), status)
+    request_hash = _request_hash(request, body)
+    lock = select(func.pg_advisory_xact_lock(func.hashtextextended(f"{principal.username}\n{key}", 0)))
+    session.execute(lock)
+    known = session.get(IdempotencyKey, (principal.username, key))
+    if known is None:
+        answer = _json(make())
+        session.add(
+            IdempotencyKey(
+                principal=principal.username, key=key, request_hash=request_hash, status=status, body=answer
+            )
+        )
+        return JSONResponse(answer, status)
+    if known.request_hash != request_hash:
+        raise Conflict(
+            f"The idempotency key {key!r} was used for another request.",
+            hint="Use a new key for a new request.",
+            field="Idempotency-Key",
+        )
+    return JSONResponse(known.body, known.status, headers={"Idempotent-Replayed": "true"})
+
+
+def _json(model: BaseModel) -> dict[str, Any]:
+    return model.model_dump(mode="json")
+
+
+def _request_hash(request: Request, body: BaseModel) -> str:
+    text = f"{request.method} {request.url.path}\n{body.model_dump_json()}"
+    return hashlib.sha256(text.encode()).hexdigest()

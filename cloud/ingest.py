@@ -1,0 +1,186 @@
+"""From the broker into Postgres, exactly once in effect: one transaction per micro-batch, then the watermarks out.
+
+Nothing is acknowledged to the broker or to a drone before it is committed. A message that cannot be stored goes to
+the dead letters alone; its neighbours are stored.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+from pydantic import BaseModel
+from sqlalchemy import select
+from sqlalchemy.exc import DataError, IntegrityError
+from sqlalchemy.orm import Session
+
+from cloud import dead_letters, reports, samples, watermarks
+from cloud.db import Database, notify
+from cloud.logbook import log
+from cloud.tables import Drone
+from cloud.watermarks import StreamId
+from contracts.commands import AckBatch
+from contracts.errors import InvalidInput, PlatformError, Unavailable
+from contracts.events import EventBatch
+from contracts.telemetry import DroneStatus, Stream, TelemetryBatch, Watermark
+from contracts.topics import WATERMARKS, decode
+
+MAX_MESSAGES = 200
+_WAIT_S = 0.05
+_WATERMARK_EVERY_S = 0.5
+_LIVE_EVERY_S = 0.5
+_SEEN_EVERY_S = 1.0
+_DRONES_FOR_S = 5.0
+
+
+class Received(NamedTuple):
+    """A message from the broker."""
+
+    topic: str
+    payload: bytes
+    acknowledge: Callable[[], None]
+
+
+class Link(Protocol):
+    """The broker, at least once both ways."""
+
+    @property
+    def connected(self) -> bool:
+        """Return whether messages flow."""
+
+    def receive(self, max_messages: int, wait_s: float) -> list[Received]:
+        """Return what has come, waiting at most ``wait_s`` for the first message."""
+
+    def publish(self, topic: str, payload: bytes, *, expires_s: int | None = None) -> None:
+        """Send and wait for the broker's word; Unavailable when it does not come."""
+
+
+@dataclass
+class Ingest:
+    """The daemon's inbound half. ``step`` stores one micro-batch."""
+
+    database: Database
+    link: Link
+    now_s: Callable[[], float] = time.monotonic
+    _held: list[Received] = field(default_factory=list)
+    _due: dict[StreamId, Watermark] = field(default_factory=dict)
+    _told_s: dict[StreamId, float] = field(default_factory=dict)
+    _last_s: dict[tuple[str, str], float] = field(default_factory=dict)
+    _drones: frozenset[str] = frozenset()
+    _drones_at_s: float = float("-inf")
+
+    def step(self) -> bool | None:
+        """Store what has come; None when nothing had, False when the database did not take it (it is kept)."""
+        self._tell()
+        if not self._held:
+            self._held = self.link.receive(MAX_MESSAGES, _WAIT_S)
+        if not self._held:
+            return None
+        try:
+            marks = self._store(self._held)
+        except Unavailable as error:
+            log("ingest_waits", reason=str(error), held=len(self._held))
+            return False
+        for message in self._held:
+            message.acknowledge()
+        self._held = []
+        self._due.update({StreamId(m.drone_id, m.boot_id, m.stream): m for m in marks})
+        self._tell()
+        return True
+
+    def _store(self, messages: Sequence[Received]) -> list[Watermark]:
+        """Store a batch in one transaction; when a message spoils it, each message in its own."""
+        try:
+            with self.database.session() as session:
+                return self._write(session, messages)
+        except (DataError, IntegrityError, ValueError) as error:
+            if len(messages) > 1:
+                return [mark for message in messages for mark in self._store([message])]
+            with self.database.session() as session:
+                _bury(session, messages[0], f"The database refuses it: {error}".replace("\0", "\\0"))
+            return []
+
+    def _write(self, session: Session, messages: Sequence[Received]) -> list[Watermark]:
+        batches: list[TelemetryBatch] = []
+        touched: set[StreamId] = set()
+        for message in messages:
+            parsed = self._parse(session, message)
+            if isinstance(parsed, TelemetryBatch):
+                batches.append(parsed)
+                touched.add(StreamId(parsed.drone_id, parsed.boot_id, Stream.TELEMETRY))
+            elif isinstance(parsed, EventBatch):
+                reports.store_events(session, parsed)
+                touched.add(StreamId(parsed.drone_id, parsed.boot_id, Stream.EVENTS))
+                touched.update(_lost(parsed))
+            elif isinstance(parsed, AckBatch):
+                reports.store_acks(session, parsed)
+                touched.add(StreamId(parsed.drone_id, parsed.boot_id, Stream.ACKS))
+            elif isinstance(parsed, DroneStatus):
+                reports.store_status(session, parsed)
+        samples.store(session, batches)
+        self._presence(session, touched)
+        return watermarks.advance(session, touched)
+
+    def _parse(self, session: Session, message: Received) -> BaseModel | None:
+        try:
+            drone_id, parsed = decode(message.topic, message.payload)
+            if not self._is_known(session, drone_id):
+                raise InvalidInput(f"No drone {drone_id!r} is registered.", field="drone_id")
+        except PlatformError as error:
+            _bury(session, message, str(error))
+            return None
+        return parsed
+
+    def _is_known(self, session: Session, drone_id: str) -> bool:
+        fresh = self.now_s() - self._drones_at_s < _DRONES_FOR_S
+        if drone_id not in self._drones or not fresh:
+            self._drones = frozenset(session.scalars(select(Drone.drone_id)))
+            self._drones_at_s = self.now_s()
+        return drone_id in self._drones
+
+    def _presence(self, session: Session, touched: set[StreamId]) -> None:
+        for stream in sorted(touched):
+            if self._every(("seen", stream.drone_id), _SEEN_EVERY_S):
+                reports.seen(session, stream.drone_id, stream.boot_id)
+            if stream.stream is Stream.TELEMETRY and self._every(("live", stream.drone_id), _LIVE_EVERY_S):
+                notify(session, "telemetry", stream.drone_id)
+
+    def _every(self, what: tuple[str, str], period_s: float) -> bool:
+        now_s = self.now_s()
+        if now_s - self._last_s.get(what, float("-inf")) < period_s:
+            return False
+        self._last_s[what] = now_s
+        return True
+
+    def _tell(self) -> None:
+        """Publish watermarks that are due; one that cannot be sent stays due."""
+        now_s = self.now_s()
+        for stream, mark in list(self._due.items()):
+            if now_s - self._told_s.get(stream, float("-inf")) < _WATERMARK_EVERY_S or not self.link.connected:
+                continue
+            try:
+                self.link.publish(WATERMARKS.of(stream.drone_id), mark.model_dump_json().encode())
+            except Unavailable as error:
+                log("watermark_not_sent", drone_id=stream.drone_id, reason=str(error))
+                return
+            self._told_s[stream] = now_s
+            del self._due[stream]
+
+
+def _lost(batch: EventBatch) -> set[StreamId]:
+    """Return the streams whose gaps the batch's tombstones explain."""
+    streams = {stream.value for stream in Stream}
+    return {
+        StreamId(batch.drone_id, event.detail.partition("boot=")[2].partition(" ")[0] or batch.boot_id, Stream(event.code))
+        for event in batch.events
+        if event.kind == "records_lost" and event.code in streams
+    }
+
+
+def _bury(session: Session, message: Received, reason: str) -> None:
+    key = hashlib.sha256(message.topic.encode() + b"\0" + message.payload).hexdigest()[:32]
+    payload = message.payload.decode("utf-8", "backslashreplace").replace("\0", "\\0")
+    dead_letters.bury(session, f"mqtt:{message.topic}"[:200], key, reason, payload)

@@ -1,0 +1,129 @@
+"""What a drone must stay away from round a turbine: cones for blades, tower and nacelle, the fence and the ground.
+
+Distances are exact to the cones; the blades' cones enclose their real sections, so real clearances are larger.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from contracts.geo import UP, Enu
+from contracts.turbine import TurbineGeometry
+from contracts.vocabulary import Blade, BladeSide
+
+FLOOR_M = 5.0
+"""Lowest flight above home and above the tower foot."""
+FENCE_MARGIN_M = 2.0
+
+
+class Cone(NamedTuple):
+    """A flat-ended round body, thick ``start_radius_m`` at ``start`` and ``end_radius_m`` at its far end."""
+
+    name: str
+    start: Enu
+    axis: Enu
+    length_m: float
+    start_radius_m: float
+    end_radius_m: float
+
+    def distance_m(self, point: Enu) -> float:
+        """Return how far ``point`` is from the surface; 0 inside."""
+        east, north, up = point.east - self.start.east, point.north - self.start.north, point.up - self.start.up
+        along = east * self.axis.east + north * self.axis.north + up * self.axis.up
+        clamped = min(max(along, 0.0), self.length_m)
+        radial = math.sqrt(max(0.0, east * east + north * north + up * up - along * along))
+        radius = self.start_radius_m + (self.end_radius_m - self.start_radius_m) * clamped / self.length_m
+        return math.hypot(along - clamped, max(0.0, radial - radius))
+
+
+def cones_of(geometry: TurbineGeometry) -> tuple[Cone, ...]:
+    """Return tower, nacelle and blades."""
+    tower = Cone(
+        "tower",
+        Enu(0.0, 0.0, 0.0),
+        UP,
+        geometry.hub_height_m,
+        geometry.tower_base_radius_m,
+        geometry.tower_top_radius_m,
+    )
+    front = geometry.hub().plus(geometry.axis(), geometry.root_radius_m)
+    nacelle = Cone(
+        "nacelle",
+        front,
+        geometry.axis().times(-1.0),
+        geometry.nacelle_length_m + geometry.root_radius_m,
+        geometry.nacelle_radius_m,
+        geometry.nacelle_radius_m,
+    )
+    return (tower, nacelle, *(_blade(geometry, blade) for blade in Blade))
+
+
+def _blade(geometry: TurbineGeometry, blade: Blade) -> Cone:
+    edges = [geometry.facet(blade, side) for side in (BladeSide.PS, BladeSide.SS)]
+    roots = [point for facet in edges for point in (facet.first_root, facet.second_root)]
+    tips = [point for facet in edges for point in (facet.first_tip, facet.second_tip)]
+    root, tip = _mean(roots), _mean(tips)
+    line = tip.minus(root)
+    return Cone(
+        f"blade {blade.value}",
+        root,
+        line.unit(),
+        line.norm(),
+        max(point.minus(root).norm() for point in roots),
+        max(point.minus(tip).norm() for point in tips),
+    )
+
+
+def _mean(points: list[Enu]) -> Enu:
+    total = Enu(0.0, 0.0, 0.0)
+    for point in points:
+        total = total.plus(point)
+    return total.times(1.0 / len(points))
+
+
+class Space(NamedTuple):
+    """Where a drone may be: away from each cone by its limit, above the floor, inside the fence, below the ceiling.
+
+    Everything is metres east-north-up of the tower foot.
+    """
+
+    cones: tuple[Cone, ...]
+    limits_m: Mapping[str, float]
+    floor_up_m: float
+    ceiling_up_m: float
+    fence_radius_m: float
+    margin_m: float = 0.0
+
+    def slack_m(self, point: Enu) -> float:
+        """Return how far ``point`` may move in any direction before it breaks a limit; negative when it does."""
+        slack = min(
+            point.up - self.floor_up_m,
+            self.ceiling_up_m - point.up,
+            self.fence_radius_m - math.hypot(point.east, point.north),
+        )
+        for cone in self.cones:
+            slack = min(slack, cone.distance_m(point) - self.limits_m[cone.name])
+        return slack - self.margin_m
+
+    def is_clear(self, start: Enu, end: Enu) -> bool:
+        """Return whether the whole straight line keeps every limit.
+
+        Marches by the slack itself, which no limit can be broken within, so nothing between samples is missed.
+        """
+        way = end.minus(start)
+        length_m = way.norm()
+        done_m = 0.0
+        while done_m < length_m:
+            slack = self.slack_m(start.plus(way, done_m / length_m))
+            if slack <= 0.0:
+                return False
+            done_m += max(slack * 0.99, 0.02)
+        return self.slack_m(end) > 0.0
+
+    def with_limits(self, **limits_m: float) -> Space:
+        """Return the same space with other limits; ``blades`` stands for all three."""
+        blades = limits_m.pop("blades", None)
+        named = {cone.name: blades for cone in self.cones if blades is not None and cone.name.startswith("blade ")}
+        return self._replace(limits_m={**self.limits_m, **named, **limits_m})

@@ -1,0 +1,80 @@
+"""Safe ways between two places round a turbine: the shortest over a net of known places, every leg proved clear."""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Sequence
+
+from cloud.obstacles import Space
+from contracts.geo import UP, Enu
+from contracts.turbine import TurbineGeometry
+from contracts.vocabulary import Blade
+
+_TURN_COST_M = 2.0
+"""What one more waypoint costs, as metres: prefers few long legs to many short ones."""
+_DIRECTIONS = 8
+
+
+def upwind_point(geometry: TurbineGeometry, standoff_m: float) -> Enu:
+    """Return the safe point ahead of the hub."""
+    return geometry.hub().plus(geometry.axis(), standoff_m + 6.0)
+
+
+def places(geometry: TurbineGeometry, standoff_m: float, start_at_m: float, space: Space) -> list[Enu]:
+    """Return the places ways may lead over, those that keep the limits: rings round the blades and the tower."""
+    found = [upwind_point(geometry, standoff_m)]
+    found.append(geometry.hub().plus(geometry.axis(), -(geometry.nacelle_length_m + standoff_m)))
+    for blade in Blade:
+        found += _blade_rings(geometry, blade, standoff_m, start_at_m)
+    reach_m = geometry.root_radius_m + geometry.blade_length_m + standoff_m
+    for up in (geometry.hub_height_m, geometry.hub_height_m / 2, geometry.hub_height_m + reach_m):
+        found += _ring(UP.times(up), Enu(1.0, 0.0, 0.0), Enu(0.0, 1.0, 0.0), reach_m)
+    return [place for place in found if space.slack_m(place) > 0.0]
+
+
+def _blade_rings(geometry: TurbineGeometry, blade: Blade, standoff_m: float, start_at_m: float) -> list[Enu]:
+    span, leading, pressure = geometry.blade_axes(blade)
+    radius_m = standoff_m + geometry.root_chord_m / 2
+    length_m = geometry.blade_length_m
+    rings: list[Enu] = []
+    for along_m in (start_at_m, length_m / 2, length_m, length_m + standoff_m / 2):
+        centre = geometry.hub().plus(span, geometry.root_radius_m + along_m)
+        rings += _ring(centre, leading, pressure, radius_m)
+    return [*rings, geometry.hub().plus(span, geometry.root_radius_m + length_m + standoff_m)]
+
+
+def _ring(centre: Enu, first: Enu, second: Enu, radius_m: float) -> list[Enu]:
+    angles = [2 * math.pi * number / _DIRECTIONS for number in range(_DIRECTIONS)]
+    return [centre.plus(first, radius_m * math.cos(a)).plus(second, radius_m * math.sin(a)) for a in angles]
+
+
+def shortest(space: Space, start: Enu, target: Enu, between: Sequence[Enu]) -> list[Enu] | None:
+    """Return the points after ``start``, the target included, of the shortest clear way; None when there is none.
+
+    Dijkstra over ``between``; a leg is only proved clear when it is about to be used.
+    """
+    nodes = [start, *between, target]
+    goal = len(nodes) - 1
+    queue: list[tuple[float, int, int]] = [(0.0, 0, -1)]
+    parents: dict[int, int] = {}
+    while queue:
+        cost, number, parent = heapq.heappop(queue)
+        if number in parents or (parent >= 0 and not space.is_clear(nodes[parent], nodes[number])):
+            continue
+        parents[number] = parent
+        if number == goal:
+            return _trace(nodes, parents, goal)
+        for next_number, node in enumerate(nodes):
+            if next_number not in parents:
+                turn_m = 0.0 if next_number == goal else _TURN_COST_M
+                heapq.heappush(queue, (cost + node.minus(nodes[number]).norm() + turn_m, next_number, number))
+    return None
+
+
+def _trace(nodes: Sequence[Enu], parents: dict[int, int], last: int) -> list[Enu]:
+    way: list[Enu] = []
+    while last > 0:
+        way.append(nodes[last])
+        last = parents[last]
+    return way[::-1]
