@@ -77,20 +77,22 @@ def autopilot(
 ) -> None:
     """Fly the simulated drone: an ArduCopter-like autopilot on MAVLink 2."""
     from simulators import autopilot as flown
+    from simulators.process import program
 
-    world = flown.World(
-        home=flown.parse_home(home),
-        pose_log=pose_log,
-        state_file=state_file,
-        seed=seed,
-        wind_mps=wind_mps,
-        wind_from_deg=wind_from,
-        speedup=speedup,
-        ready_s=ready_s,
-        geoid_m=geoid_m,
-        battery_wh=battery_wh,
-    )
-    flown.autopilot_verb(world, connect, as_json=json)
+    with program():
+        world = flown.World(
+            home=flown.parse_home(home),
+            pose_log=pose_log,
+            state_file=state_file,
+            seed=seed,
+            wind_mps=wind_mps,
+            wind_from_deg=wind_from,
+            speedup=speedup,
+            ready_s=ready_s,
+            geoid_m=geoid_m,
+            battery_wh=battery_wh,
+        )
+        flown.autopilot_verb(world, connect, as_json=json)
 
 
 @app.command()
@@ -98,14 +100,16 @@ def sap(
     state: Annotated[Path, typer.Option(help="SQLite file of the notifications.")],
     listen: Annotated[str, typer.Option(help="HOST:PORT; port 0 takes a free one.")] = "127.0.0.1:8480",
     user: Annotated[str, typer.Option(help="Basic authentication.")] = "KESTREL",
-    password: Annotated[str, typer.Option(help="Basic authentication.")] = "kestrel",
+    password: Annotated[str, typer.Option(help="Basic authentication.")] = "kestrel",  # noqa: S107 - of a simulator
     fault_file: Annotated[Path | None, typer.Option(help="JSON: fail_next_posts, status, delay_s, ...")] = None,
     json: Json = False,
 ) -> None:
     """Serve the simulated SAP maintenance-notification service."""
     from simulators import sap as served
+    from simulators.process import program
 
-    served.sap_verb(listen, state, user, password, fault_file, as_json=json)
+    with program("uvicorn.error"):
+        served.sap_verb(listen, state, user, password, fault_file, as_json=json)
 
 
 if __name__ == "__main__":

@@ -14,17 +14,20 @@ from pymavlink.dialects.v20 import ardupilotmega as mav
 
 from contracts.errors import InvalidInput
 from contracts.geo import GeoPoint
+from simulators import logbook
 from simulators.autopilot_commands import DENIED, Commands, item_of
 from simulators.autopilot_link import Link, Wire, open_link
 from simulators.autopilot_log import PoseLog
 from simulators.autopilot_modes import Commander
 from simulators.autopilot_params import name_of
-from simulators.autopilot_state import TICK_MS, State, StateFile
+from simulators.autopilot_reports import Reports
+from simulators.autopilot_state import TICK_MS, Sequencer, State, StateFile, Supervisor
 from simulators.autopilot_streams import Streams
 from simulators.autopilot_transfer import Transfer
 from simulators.flight import REST
 from simulators.flight_air import Air, Sensors
-from simulators.process import Shutdown, log
+from simulators.flight_battery import Battery
+from simulators.process import Shutdown
 
 _SAVE_EVERY_S: Final = 0.2
 _TICKS_AT_ONCE: Final = 25
@@ -72,8 +75,8 @@ class Autopilot:
         self._outgoing: list[Any] = []
         air = Air(self.state.seed, world.wind_mps, world.wind_from_deg)
         self.commander = Commander(self.state, air, self._outgoing.append, world.geoid_m)
-        sensors = Sensors(self.state.seed)
-        self._streams = Streams(self.commander, sensors, self._outgoing.append, world.geoid_m)
+        reports = Reports(self.commander, Sensors(self.state.seed), world.geoid_m)
+        self._streams = Streams(self.state, reports, self._outgoing.append)
         self._commands = Commands(self.commander, self._streams, world.geoid_m)
         self._transfer = Transfer(self.commander, self._outgoing.append, world.geoid_m)
         if self.resumed:
@@ -117,8 +120,16 @@ class Autopilot:
         self.state.t_ms = max(self.state.t_ms, now_ms)
         self.state.craft.body.velocity = REST
         if not self.state.supervisor.armed:
-            self.state.ready_at_ms = self.state.t_ms + round(self._world.ready_s * 1000)
+            self._power_up()
         self.commander.say("Restarted in flight" if self.state.supervisor.armed else "Restarted")
+
+    def _power_up(self) -> None:
+        """Start on the ground where it stood, with a fresh battery and no failsafe."""
+        state = self.state
+        state.ready_at_ms = state.t_ms + round(self._world.ready_s * 1000)
+        state.battery = Battery(capacity_wh=self._world.battery_wh)
+        state.supervisor = Supervisor(idle_since_ms=state.t_ms)
+        state.sequencer = Sequencer()
 
     def _ticks_due(self) -> int:
         passed_ms = (time.monotonic() - self._origin_s) * 1000 * self._world.speedup
@@ -131,7 +142,7 @@ class Autopilot:
     def _tick(self) -> None:
         self.commander.tick()
         self._transfer.tick()
-        self._log.append(self.commander.pilot, self._streams)
+        self._log.append(self.commander.pilot)
         self._streams.tick()
         self._flush()
 
@@ -225,16 +236,15 @@ def parse_home(text: str) -> GeoPoint:
 
 def autopilot_verb(world: World, connect: str, *, as_json: bool) -> None:
     """Fly until told to stop; print where it is connected."""
-    link = open_link(connect)
-    shutdown = Shutdown()
+    link, shutdown = open_link(connect), Shutdown()
     autopilot = Autopilot(world, link)
     started = {"connect": connect, "resumed": autopilot.resumed, "boot_utc_ms": autopilot.state.boot_utc_ms}
     typer.echo(json.dumps(started) if as_json else f"Flying on {connect}.")
-    log("autopilot_started", **started)
+    logbook.note("autopilot_started", **started)
     try:
         while not shutdown.wanted:
             autopilot.step()
     finally:
         autopilot.close()
         link.close()
-    log("autopilot_stopped", mode=autopilot.state.supervisor.mode, armed=autopilot.state.supervisor.armed)
+    logbook.note("autopilot_stopped", mode=autopilot.state.supervisor.mode, armed=autopilot.state.supervisor.armed)

@@ -7,7 +7,6 @@ import os
 from pathlib import Path
 
 from simulators.autopilot_pilot import Pilot
-from simulators.autopilot_streams import Streams
 
 
 class PoseLog:
@@ -18,10 +17,10 @@ class PoseLog:
         self._file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
         self.last_us = self._repair()
 
-    def append(self, pilot: Pilot, streams: Streams) -> None:
+    def append(self, pilot: Pilot) -> None:
         """Write the true pose of the camera's axis now."""
         state = pilot.state
-        place, velocity = streams.true_place()
+        place, velocity = pilot.true_place()
         point, gimbal = pilot.frame.to_geo(place), state.craft.gimbal
         record = {
             "t_us": state.t_us,

@@ -95,6 +95,12 @@ class Pilot:
         if controls.phase is Phase.LEG:
             controls.leg = controls.leg._replace(speed_mps=controls.speed_mps)
 
+    def true_place(self) -> tuple[Enu, Enu]:
+        """Return (position, velocity) with the wind's sway, metres from home."""
+        body = self.state.craft.body
+        offset, drift = self.air.sway(self.state.t_ms / 1000, body.position.up)
+        return body.position.plus(offset), body.velocity.plus(drift)
+
     def tick(self) -> None:
         """Advance by one tick."""
         state, dt_s = self.state, TICK_MS / 1000
@@ -141,6 +147,8 @@ class Pilot:
         controls, here = self.state.controls, self.state.position
         if controls.phase in {Phase.LAND, Phase.FALL} and here.up <= 0.0:
             controls.phase = Phase.GROUND
+        elif controls.phase is Phase.TAKE_OFF and self.arrived(0):
+            controls.phase = Phase.HOLD
         elif controls.phase in _RETURNING:
             self._go_on_home(here)
 

@@ -1,43 +1,19 @@
-"""What every long-running simulator does as a process: end cleanly on SIGTERM, log JSON lines to stderr."""
+"""How a long-running simulator lives as a process: a wish to end from SIGTERM, a clear word when it cannot start."""
 
 from __future__ import annotations
 
-import json
 import logging
 import signal
-import sys
-from datetime import UTC, datetime
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 
-_LOGGER = logging.getLogger("kestrel")
+import typer
 
+from contracts.errors import PlatformError
+from simulators import logbook
 
-class _JsonLines(logging.Formatter):
-    def format(self, record: logging.LogRecord) -> str:
-        at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
-        fields: dict[str, object] = getattr(record, "fields", {})
-        cause = {"error": repr(record.exc_info[1])} if record.exc_info else {}
-        return json.dumps({"at": at, "event": record.getMessage().strip(), **fields, **cause}, default=str)
-
-
-def log(event: str, **fields: object) -> None:
-    """Log one change of state."""
-    if not _LOGGER.handlers:
-        _attach(_LOGGER, logging.INFO)
-    _LOGGER.info(event, extra={"fields": fields})
-
-
-def adopt(name: str) -> None:
-    """Send a library's warnings the same way."""
-    _attach(logging.getLogger(name), logging.WARNING)
-
-
-def _attach(logger: logging.Logger, level: int) -> None:
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_JsonLines())
-    logger.addHandler(handler)
-    logger.setLevel(level)
-    logger.propagate = False
+_USAGE, _RETRYABLE = 2, 75
 
 
 class Shutdown:
@@ -50,3 +26,18 @@ class Shutdown:
 
     def _note(self, _number: int, _frame: FrameType | None) -> None:
         self.wanted = True
+
+
+@contextmanager
+def program(*libraries: str) -> Iterator[None]:
+    """Log as JSON lines, the named libraries' warnings too; end with the right exit code on a refusal."""
+    logbook.configure()
+    for name in libraries:
+        logger = logging.getLogger(name)
+        logger.handlers, logger.propagate = logging.getLogger("kestrel").handlers, False
+        logger.setLevel(logging.WARNING)
+    try:
+        yield
+    except PlatformError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(_RETRYABLE if error.retryable else _USAGE) from error

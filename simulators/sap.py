@@ -17,7 +17,8 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import PlainTextResponse, Response, StreamingResponse
 
 from contracts.errors import InvalidInput
-from simulators.process import Shutdown, adopt, log
+from simulators import logbook
+from simulators.process import Shutdown
 from simulators.sap_answers import ROOT, answer, entity, metadata, page, plain_error, refusal, service_document
 from simulators.sap_faults import FaultFile
 from simulators.sap_fields import Wrong, check
@@ -81,15 +82,15 @@ class Service:
         """POST: store a notification, or tunnel a MERGE."""
         failure = self._faults.take_failure()
         if failure is not None:
-            log("sap_fault", status=failure)
+            logbook.note("sap_fault", status=failure)
             return plain_error(failure, "Service Unavailable" if failure >= 500 else "Refused")
         given = await _properties(request, creating=True)
         if isinstance(given, Response):
             return given
         made = await run_in_threadpool(self._store.create, given, request.state.user, _now_us())
-        log("notification_created", number=made.number, reference=made.body["MaintNotifExtReferenceNumber"])
+        logbook.note("notification_created", number=made.number, reference=made.body["MaintNotifExtReferenceNumber"])
         if self._faults.take_loss():
-            log("sap_fault", lost=made.number)
+            logbook.note("sap_fault", lost=made.number)
             return _lost()
         content = entity(made, _base(request))
         uri = f"{_base(request)}{ROOT}/MaintenanceNotification('{made.number}')"
@@ -238,10 +239,9 @@ def sap_verb(listen: str, state: Path, user: str, password: str, fault_file: Pat
     Shutdown()
     url = f"http://{host}:{port}"
     typer.echo(json.dumps({"url": url, "user": user}) if as_json else f"SAP on {url}, user {user}.")
-    adopt("uvicorn.error")
-    log("sap_started", url=url)
+    logbook.note("sap_started", url=url)
     try:
         uvicorn.Server(config).run(sockets=[listener])
     finally:
         store.close()
-    log("sap_stopped")
+    logbook.note("sap_stopped")
