@@ -13,6 +13,7 @@ from cloud import audit
 from cloud.logbook import log
 from cloud.tables import DeadLetter
 from contracts.errors import Conflict, NotFound
+from contracts.resources import QUEUES
 
 PAYLOAD_MAX = 4000
 
@@ -45,13 +46,17 @@ def replay(session: Session, outlet: Outlet, letter_id: int, *, by: str) -> Dead
 
     Raises:
         NotFound: No such letter.
-        Conflict: Its payload was too long to keep whole.
+        Conflict: It did not come from a queue, or its payload was too long to keep whole.
         Unavailable: The queue does not answer.
 
     """
     letter = session.get(DeadLetter, letter_id, with_for_update=True)
     if letter is None:
         raise NotFound(f"No dead letter {letter_id}.")
+    if letter.source not in QUEUES:
+        raise Conflict(
+            f"A dead letter from {letter.source} has no queue to go back to.", hint="Its sender must resend."
+        )
     if len(letter.payload) >= PAYLOAD_MAX:
         raise Conflict("The payload was cut when it was kept; it cannot be sent again.", hint="Store the object again.")
     outlet.send(letter.source, letter.payload)

@@ -1,0 +1,125 @@
+"""/v1/tickets, /v1/workflow-runs and the replay of dead letters: what follows from findings, and mending it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, ConfigDict
+from sqlalchemy import select, tuple_
+
+from cloud import dead_letters, executions
+from cloud.paging import Cursor, Limit, Page, decode_cursor, page_of
+from cloud.problems import RESPONSES
+from cloud.requests import Svc, UnitOfWork
+from cloud.security import Operator, Reader
+from cloud.tables import Finding, Ticket, WorkflowRun
+
+router = APIRouter(prefix="/v1", tags=["tickets"], responses=RESPONSES)
+
+
+class TicketOut(BaseModel):
+    """A maintenance notification."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    ticket_id: str
+    finding_id: str
+    link_group: str
+    system: str
+    number: str | None
+    phase: str
+    priority: str
+    text: str
+    url: str
+    created_at: datetime
+    opened_at: datetime | None
+
+
+class RunOut(BaseModel):
+    """One run of a state machine. A failed one says why and what to do, and can be resumed."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    execution_name: str
+    machine: str
+    finding_id: str | None
+    state: str
+    arn: str | None
+    error: str
+    hint: str
+    attempts: int
+    created_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+
+
+class ReplayOut(BaseModel):
+    """A dead letter that was sent again."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: int
+    source: str
+    key: str
+    replayed_at: datetime | None
+
+
+@router.get("/tickets")
+def list_tickets(
+    session: UnitOfWork,
+    _: Reader,
+    flight_id: Annotated[str | None, Query(max_length=64)] = None,
+    asset_id: Annotated[str | None, Query(max_length=64)] = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[TicketOut]:
+    """List tickets, newest first."""
+    query = select(Ticket).join(Finding, Finding.finding_id == Ticket.finding_id)
+    if flight_id is not None:
+        query = query.where(Finding.flight_id == flight_id)
+    if asset_id is not None:
+        query = query.where(Finding.asset_id == asset_id)
+    after = decode_cursor(cursor, 1)
+    if after:
+        query = query.where(Ticket.ticket_id < after[0])
+    rows = session.scalars(query.order_by(Ticket.ticket_id.desc()).limit(limit + 1)).all()
+    return page_of(rows, limit, TicketOut.model_validate, lambda row: (row.ticket_id,))
+
+
+@router.get("/workflow-runs")
+def list_runs(
+    session: UnitOfWork,
+    _: Reader,
+    state: Annotated[str | None, Query(pattern="^(wanted|running|succeeded|failed)$")] = None,
+    finding_id: Annotated[str | None, Query(max_length=64)] = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[RunOut]:
+    """List runs of state machines, newest first."""
+    order = tuple_(WorkflowRun.created_at, WorkflowRun.execution_name)
+    query = select(WorkflowRun).order_by(WorkflowRun.created_at.desc(), WorkflowRun.execution_name.desc())
+    if state is not None:
+        query = query.where(WorkflowRun.state == state)
+    if finding_id is not None:
+        query = query.where(WorkflowRun.finding_id == finding_id)
+    after = decode_cursor(cursor, 2)
+    if after:
+        query = query.where(order < (datetime.fromisoformat(after[0]), after[1]))
+    rows = session.scalars(query.limit(limit + 1)).all()
+    return page_of(rows, limit, RunOut.model_validate, lambda row: (row.created_at.isoformat(), row.execution_name))
+
+
+@router.post("/workflow-runs/{execution_name}/resume", status_code=202)
+def resume_run(execution_name: str, session: UnitOfWork, principal: Operator) -> RunOut:
+    """Run a failed workflow again; what is done already is not done twice."""
+    run = executions.resume(session, execution_name, by=principal.username)
+    session.refresh(run)
+    return RunOut.model_validate(run)
+
+
+@router.post("/dead-letters/{letter_id}/replay", status_code=202, tags=["operations"])
+def replay_letter(letter_id: int, session: UnitOfWork, services: Svc, principal: Operator) -> ReplayOut:
+    """Send a dead letter to its queue again."""
+    return ReplayOut.model_validate(dead_letters.replay(session, services.queues, letter_id, by=principal.username))
