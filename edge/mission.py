@@ -12,7 +12,6 @@ from edge.flights import Flight, Phase
 from edge.itinerary import Itinerary
 
 _CLIMBING_MPS = 0.3
-_AIRBORNE = frozenset(AircraftState) - {AircraftState.DISCONNECTED, AircraftState.ON_GROUND}
 
 
 class Emit(NamedTuple):
@@ -37,7 +36,8 @@ Effect = Emit | Conclude
 class Picture(NamedTuple):
     """What the machine remembers between two observations."""
 
-    state: AircraftState = AircraftState.DISCONNECTED
+    state: AircraftState | None = None
+    """None before the first look."""
     flight: Flight | None = None
 
 
@@ -60,7 +60,9 @@ def aircraft_state(aircraft: Aircraft, itinerary: Itinerary | None) -> AircraftS
     return AircraftState.PAUSED if aircraft.mode in ("LOITER", "BRAKE") and itinerary else AircraftState.HOLDING
 
 
-def advance(before: Picture, aircraft: Aircraft, itinerary: Itinerary | None, t_us: int) -> tuple[Picture, list[Effect]]:
+def advance(
+    before: Picture, aircraft: Aircraft, itinerary: Itinerary | None, t_us: int
+) -> tuple[Picture, list[Effect]]:
     """Return the new picture and what to tell, given what the autopilot shows now."""
     state = aircraft_state(aircraft, itinerary)
     effects: list[Effect] = _state_events(before.state, state)
@@ -91,10 +93,12 @@ def _on_mission(aircraft: Aircraft, itinerary: Itinerary | None) -> AircraftStat
     return AircraftState.ON_ROUTE if aircraft.mission_state is MissionState.ACTIVE else AircraftState.HOLDING
 
 
-def _state_events(before: AircraftState, after: AircraftState) -> list[Effect]:
+def _state_events(before: AircraftState | None, after: AircraftState) -> list[Effect]:
     if before is after:
         return []
-    effects: list[Effect] = [Emit(DroneEventKind.STATE_CHANGED, detail=f"{before} -> {after}")]
+    effects: list[Effect] = [Emit(DroneEventKind.STATE_CHANGED, detail=f"{before or 'started'} -> {after}")]
+    if before is None:
+        return effects
     if after is AircraftState.DISCONNECTED:
         effects.append(Emit(DroneEventKind.AUTOPILOT_LOST, detail="No heartbeat for 3 s."))
     elif before is AircraftState.DISCONNECTED:

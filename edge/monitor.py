@@ -21,6 +21,8 @@ from edge.pilot import Pilot, Refusal
 from edge.safety import Breach, Limits, must_return
 
 _GOING_HOME = frozenset({AircraftState.RETURNING, AircraftState.LANDING, AircraftState.ON_GROUND})
+_FIRST_CONTACT_S = 5.0
+"""How long a starting agent waits for the autopilot before it says that there is none."""
 
 Announce = Callable[[DroneEventKind, dict[str, object]], None]
 
@@ -58,20 +60,23 @@ class Monitor:
         self._announce = announce
         self._offline_s = offline_s
         self._limits = limits
-        self._state = AircraftState.DISCONNECTED
+        self._state: AircraftState | None = None
+        self._patient_until = time.monotonic() + _FIRST_CONTACT_S
         self._recovered = False
         self._breaches: set[str] = set()
 
     def situation(self) -> tuple[AircraftState, str | None, int | None]:
         """Return (state, flight id, waypoint flown to) for telemetry."""
-        flight = self._flights.active()
+        flight, state = self._flights.active(), self._state or AircraftState.DISCONNECTED
         if flight is None:
-            return self._state, None, None
-        return self._state, flight.flight_id, min(flight.reached + 1, len(flight.route.waypoints) - 1)
+            return state, None, None
+        return state, flight.flight_id, min(flight.reached + 1, len(flight.route.waypoints) - 1)
 
     def step(self) -> bool | None:
         """Look once."""
         aircraft = self._look()
+        if self._state is None and not aircraft.connected and time.monotonic() < self._patient_until:
+            return None
         if aircraft.connected and not self._recovered:
             self._recovered = True
             self._adopt(aircraft)

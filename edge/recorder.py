@@ -1,5 +1,7 @@
-"""Video to whole segments: each a playable file with its manifest, cut by the video's own time, so that a replay
-after a crash gives the same cuts: no frame lost, none twice."""
+"""Video to whole segments: each a playable file with its manifest.
+
+Cuts follow the video's own time, so that a replay after a crash gives the same ones: no frame lost, none twice.
+"""
 
 from __future__ import annotations
 
@@ -148,11 +150,13 @@ class Recorder:
         except BaseException:
             self._resume(flight)
             raise
-        if self._done():
+        if self._stop.is_set() or not self._camera.finished(self._from_us - 1):
+            return True if got else None
+        self._close_if_over()
+        if self._flight().ended_us is not None:
             self._close()
             self._complete()
-            return True
-        return True if got else None
+        return True
 
     def close(self) -> None:
         """Give up the segment in hand; it is recorded again from the camera's memory."""
@@ -245,8 +249,10 @@ class Recorder:
         self._quiet_at = time.monotonic() + _SETTLE_S
         return self._camera.finished(self._from_us - 1)
 
-    def _done(self) -> bool:
-        return not self._stop.is_set() and self._flight().ended_us is not None and self._camera.finished(self._from_us - 1)
+    def _close_if_over(self) -> None:
+        """Recording pauses: what comes next is later than a gap, so the segment in hand is whole already."""
+        if self._segment is not None and self._poses.latest_us() - self._segment.times_us[-1] > 2 * GAP_US:
+            self._close()
 
     def _after_end(self, frame: Frame) -> bool:
         ended_us = self._flight().ended_us

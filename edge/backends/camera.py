@@ -155,6 +155,7 @@ class _Pipe:
         self._pieces: queue.Queue[bytes] = queue.Queue(_QUEUED_PIECES)
         self._rest = b""
         self._closed = threading.Event()
+        self._given_up = False
         self.broken: Exception | None = None
         self.empty = True
         self._connection = http.client.HTTPConnection(parts.hostname or "", parts.port or 80, timeout=_CONNECT_S)
@@ -176,11 +177,12 @@ class _Pipe:
     def read(self, size: int) -> bytes:
         """Return some bytes, or nothing at the end or when waiting was given up."""
         while not self._rest:
+            if self._given_up:
+                return b""
             try:
                 piece = self._pieces.get(timeout=_POLL_S)
             except queue.Empty:
-                if self._waiting():
-                    return b""
+                self._given_up = self._waiting()
                 continue
             if piece == _END:
                 self._put(_END)
