@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json as jsonlib
-import random
-import signal
-import threading
-from collections.abc import Callable
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from pydantic import ValidationError
 
+from cloud import loop
 from cloud.app import build_services
-from cloud.logbook import log, log_failure, start_logging
+from cloud.logbook import log, start_logging
 from cloud.settings import Settings as CloudSettings
 from contracts.errors import PlatformError
 from workflows.definition import DEFINITIONS, problems
@@ -29,41 +28,17 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instea
 def work() -> None:
     """Answer tasks of the state machines until SIGTERM."""
     start_logging()
-    settings = Settings()
-    services = build_services(CloudSettings())
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    try:
+        settings = Settings()
+        services = build_services(CloudSettings())
+    except (ValidationError, PlatformError) as error:
+        sys.stderr.write(f"kestrel-workflows: {error}\n")
+        raise typer.Exit(1) from error
+    stop = loop.until_signalled()
     worker = Worker(services, wait_s=settings.wait_s)
-    arguments = (worker.step, stop, settings.rest_s, settings.backoff_max_s)
-    loops = [threading.Thread(target=run, args=arguments) for _ in range(settings.workers)]
     log("workflows_started", workers=settings.workers)
-    for loop in loops:
-        loop.start()
-    for loop in loops:
-        loop.join()
+    loop.run_all([(worker.step, settings.rest_s)] * settings.workers, stop)
     log("workflows_stopped")
-
-
-def run(step: Callable[[], bool | None], stop: threading.Event, rest_s: float, backoff_max_s: float) -> None:
-    """Call ``step`` until ``stop``: rest when idle, back off with jitter while it fails."""
-    failures = 0
-    while not stop.is_set():
-        try:
-            done = step()
-        except PlatformError as error:
-            done = False
-            if failures == 0:
-                log("worker_failing", error=str(error))
-        except Exception as error:  # noqa: BLE001 - one broken task must not end the worker
-            done = False
-            log_failure("worker_crashed", error)
-        if done is not False and failures:
-            log("worker_recovered", failures=failures)
-        failures = failures + 1 if done is False else 0
-        if not done:
-            ceiling_s = min(backoff_max_s, rest_s * 2 ** min(failures, 10)) if failures else rest_s
-            stop.wait(ceiling_s * random.uniform(0.5, 1.0))
 
 
 @app.command()

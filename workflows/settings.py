@@ -14,4 +14,3 @@ class Settings(BaseSettings):
     wait_s: int = Field(default=2, ge=0, le=20, description="long poll of the task queue")
     workers: int = Field(default=4, ge=1, le=64, description="tasks handled side by side")
     rest_s: float = Field(default=0.2, gt=0, description="pause when there is nothing to do")
-    backoff_max_s: float = Field(default=5.0, gt=0, description="longest pause after failures")

@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, BackgroundTasks, Query, Request
 from fastapi.responses import JSONResponse, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
-from cloud import grading, inspections, merging, tickets
+from cloud import consume, grading, inspections, merging, tickets
 from cloud.api.media import CellOut
 from cloud.api.tickets import RunOut, TicketOut
 from cloud.idempotency import Key, once
@@ -212,9 +212,11 @@ def add_review(  # noqa: PLR0913, PLR0917 - FastAPI passes each part of the requ
     session: UnitOfWork,
     services: Svc,
     principal: Reviewer,
+    after: BackgroundTasks,
     key: Key = None,
 ) -> JSONResponse:
     """Confirm, reject or regrade a finding."""
+    after.add_task(consume.start_wanted, services)
     policy = grading.load_policy(services.settings.policy_file)
 
     def make() -> FindingOut:

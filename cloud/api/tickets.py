@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, BackgroundTasks, Query
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy import select, tuple_
 
-from cloud import dead_letters, executions
+from cloud import consume, dead_letters, executions
 from cloud.paging import Cursor, Limit, Page, decode_cursor, page_of
 from cloud.problems import RESPONSES
 from cloud.requests import Svc, UnitOfWork
@@ -112,10 +112,13 @@ def list_runs(
 
 
 @router.post("/workflow-runs/{execution_name}/resume", status_code=202)
-def resume_run(execution_name: str, session: UnitOfWork, principal: Operator) -> RunOut:
+def resume_run(
+    execution_name: str, session: UnitOfWork, services: Svc, principal: Operator, after: BackgroundTasks
+) -> RunOut:
     """Run a failed workflow again; what is done already is not done twice."""
     run = executions.resume(session, execution_name, by=principal.username)
     session.refresh(run)
+    after.add_task(consume.start_wanted, services)
     return RunOut.model_validate(run)
 
 
