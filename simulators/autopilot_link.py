@@ -128,7 +128,7 @@ def open_link(url: str) -> Link:
     kind, _, address = url.partition(":")
     host, _, port = address.rpartition(":")
     makers: dict[str, type[UdpLink | TcpLink]] = {"udpout": UdpLink, "tcpin": TcpLink}
-    if kind not in makers or not host or not port.isdigit():
+    if kind not in makers or not host or not port.isdigit() or int(port) > 65_535:
         raise InvalidInput(f"{url!r} is no link.", hint="udpout:HOST:PORT or tcpin:HOST:PORT", field="connect")
     try:
         return makers[kind](host, int(port))

@@ -147,6 +147,7 @@ class Pilot:
         controls, here = self.state.controls, self.state.position
         if controls.phase in {Phase.LAND, Phase.FALL} and here.up <= 0.0:
             controls.phase = Phase.GROUND
+            self.state.craft.body.lean = REST
         elif controls.phase is Phase.TAKE_OFF and self.arrived(0):
             controls.phase = Phase.HOLD
         elif controls.phase in _RETURNING:

@@ -8,7 +8,7 @@ from typing import Any, Final
 from pymavlink.dialects.v20 import ardupilotmega as mav
 
 from simulators.autopilot_commands import item_of
-from simulators.autopilot_items import ABOVE_SEA, MAX_ITEMS, fence_is_sound, normalised, refusal
+from simulators.autopilot_items import ABOVE_SEA, ACTIONS, MAX_ITEMS, fence_is_sound, normalised, refusal
 from simulators.autopilot_mission import Send
 from simulators.autopilot_modes import Commander
 from simulators.autopilot_state import Item
@@ -151,11 +151,12 @@ class Transfer:
         item = items[message.seq]
         head = *peer, message.seq, item.frame, item.command, 0, item.autocontinue
         params = item.p1, item.p2, item.p3, item.p4
+        scale = 1.0 if item.command in ACTIONS else 1e7
         if message.get_type() == "MISSION_REQUEST_INT":
             made = mav.MAVLink_mission_item_int_message(*head, *params, item.x, item.y, item.z, message.mission_type)
         else:
             made = mav.MAVLink_mission_item_message(
-                *head, *params, item.x / 1e7, item.y / 1e7, item.z, message.mission_type
+                *head, *params, item.x / scale, item.y / scale, item.z, message.mission_type
             )
         self._send(made)
 

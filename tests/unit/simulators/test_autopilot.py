@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 from pymavlink.dialects.v20 import ardupilotmega as mav
 
+from contracts.errors import InvalidInput
 from contracts.geo import Enu, GeoPoint, LocalFrame
 from simulators.autopilot import Autopilot, World
 from simulators.autopilot_link import open_link
@@ -222,6 +223,64 @@ def test_a_mission_from_upload_to_landing(station: Station, tmp_path: Path) -> N
     assert filmed[-1].minus(CORNERS[2]).norm() < 0.4
     looked = [p for p in flown if p["recording"]][-1]
     assert (looked["yaw_deg"], looked["pitch_deg"]) == (120.0, -30.0)
+
+
+def test_a_tcp_client_gets_the_same_and_may_leave(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    link = open_link(f"tcpin:127.0.0.1:{port}")
+    autopilot = Autopilot(world(tmp_path), link)
+    codec = mav.MAVLink(None, srcSystem=10, srcComponent=190)
+    for _ in range(2):
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as client:
+            client.settimeout(0.01)
+            request = mav.MAVLink_command_long_message(1, 1, mav.MAV_CMD_REQUEST_MESSAGE, 0, 242, 0, 0, 0, 0, 0, 0)
+            client.sendall(b"garbage" + request.pack(codec))
+            kinds: set[str] = set()
+            deadline = time.monotonic() + DEADLINE_S
+            while not {"COMMAND_ACK", "HOME_POSITION", "HEARTBEAT"} <= kinds:
+                assert time.monotonic() < deadline, kinds
+                autopilot.step()
+                try:
+                    kinds |= {m.get_type() for m in codec.parse_buffer(client.recv(65536)) or []}
+                except TimeoutError:
+                    continue
+    autopilot.close()
+    link.close()
+
+
+@pytest.mark.parametrize("url", ["", "udpin:127.0.0.1:1", "udpout:127.0.0.1", "udpout:127.0.0.1:99999", "tcpin::5"])
+def test_a_link_that_is_none_is_refused(url: str) -> None:
+    with pytest.raises(InvalidInput):
+        open_link(url)
+
+
+def test_a_single_float_item_reads_back(station: Station, tmp_path: Path) -> None:
+    """The old MISSION_ITEM form is taken and given as well; clearing empties the list."""
+    with flying(station, world(tmp_path)):
+        plain = [
+            mav.MAVLink_mission_item_message(1, 1, seq, 3, 16, 0, 1, 0, 0, 0, 0, 53.601, -1.6, 30.0, 0)
+            for seq in (0, 1)
+        ]
+        assert station.upload(plain) == mav.MAV_MISSION_ACCEPTED
+        station.send(mav.MAVLink_mission_request_message(1, 1, 1, 0))
+        back = station.wait("MISSION_ITEM")
+        assert (back.x, back.y, back.z) == pytest.approx((53.601, -1.6, 30.0), abs=1e-5)
+        station.send(mav.MAVLink_mission_clear_all_message(1, 1, 0))
+        assert station.wait("MISSION_ACK").type == mav.MAV_MISSION_ACCEPTED
+        assert station.download() == []
+
+
+def test_a_fence_is_taken_whole_or_not_at_all(station: Station, tmp_path: Path) -> None:
+    def vertex(seq: int, count: int) -> Any:
+        x, y = round((53.6 + 0.001 * (seq % 2)) * 1e7), round((-1.6 + 0.001 * (seq // 2)) * 1e7)
+        command = mav.MAV_CMD_NAV_FENCE_POLYGON_VERTEX_INCLUSION
+        return mav.MAVLink_mission_item_int_message(1, 1, seq, 3, command, 0, 1, count, 0, 0, 0, x, y, 0.0, 1)
+
+    with flying(station, world(tmp_path)) as autopilot:
+        assert station.upload([vertex(seq, 3) for seq in range(3)], kind=1) == mav.MAV_MISSION_ACCEPTED
+        assert station.upload([vertex(seq, 5) for seq in range(3)], kind=1) == mav.MAV_MISSION_ERROR
+        assert [item.p1 for item in autopilot.state.fence] == [3.0] * 3
 
 
 def test_arming_manners(station: Station, tmp_path: Path) -> None:
