@@ -9,12 +9,22 @@ import secrets
 from fastapi import FastAPI
 
 from cloud import problems
+from cloud.backends.language_model import BedrockConverse
+from cloud.backends.link import Credentials, MqttLink
+from cloud.backends.notify import SnsTopic
+from cloud.backends.objects import S3Objects
+from cloud.backends.queues import SqsQueues
+from cloud.backends.routes import DynamoRoutes
+from cloud.backends.sap import SapOData
+from cloud.backends.workflows import StepFunctions
 from cloud.db import Database
 from cloud.middleware import BodyLimit, Envelope
 from cloud.services import Services
 from cloud.settings import Settings
 from cloud.signing import Signer
 from cloud.tokens import Issuer, Verifier, external_keys
+from contracts.errors import InvalidInput
+from contracts.topics import PLATFORM_IDENTITY
 
 ROUTERS = (
     "cloud.api.auth",
@@ -39,14 +49,6 @@ ROUTERS = (
 
 def build_services(settings: Settings) -> Services:
     """Connect backends to the services."""
-    from cloud.backends.language_model import BedrockConverse  # noqa: PLC0415
-    from cloud.backends.notify import SnsTopic  # noqa: PLC0415
-    from cloud.backends.objects import S3Objects  # noqa: PLC0415
-    from cloud.backends.queues import SqsQueues  # noqa: PLC0415
-    from cloud.backends.routes import DynamoRoutes  # noqa: PLC0415
-    from cloud.backends.sap import SapOData  # noqa: PLC0415
-    from cloud.backends.workflows import StepFunctions  # noqa: PLC0415
-
     key_file = settings.issuer_key_file
     issuer = Issuer.from_file(key_file, settings.issuer, settings.audience) if key_file else None
     keys = external_keys(settings.jwks_url) if settings.jwks_url else issuer
@@ -65,6 +67,28 @@ def build_services(settings: Settings) -> Services:
         issuer=issuer,
         verifier=Verifier(keys, settings.issuer, settings.audience),
         session_key=settings.session_key_file.read_bytes() if settings.session_key_file else secrets.token_bytes(32),
+    )
+
+
+def build_link(settings: Settings) -> MqttLink:
+    """Return the connection to the broker, not yet started.
+
+    Raises:
+        InvalidInput: The broker's address or the platform's certificate is not configured.
+
+    """
+    if not settings.mqtt_url:
+        raise InvalidInput("CLOUD_MQTT_URL is not set.", hint="Give mqtts://host:port.", field="mqtt_url")
+    credentials = None
+    if settings.ca_file and settings.cert_file and settings.key_file:
+        credentials = Credentials(settings.ca_file, settings.cert_file, settings.key_file)
+    member = f"-{secrets.token_hex(4)}" if settings.shared_group else ""
+    return MqttLink(
+        settings.mqtt_url,
+        f"{PLATFORM_IDENTITY}-ingest{member}",
+        credentials,
+        shared_group=settings.shared_group,
+        aws_iot=settings.aws_iot,
     )
 
 

@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal
 
+from psycopg2 import InterfaceError as DriverInterfaceError
+from psycopg2 import OperationalError as DriverError
 from sqlalchemy import create_engine, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
 from contracts.errors import Unavailable
@@ -41,7 +43,7 @@ class Database:
         try:
             with self._sessions.begin() as session:
                 yield session
-        except OperationalError as error:
+        except (OperationalError, InterfaceError, DriverError, DriverInterfaceError) as error:
             raise Unavailable("The database does not answer.", hint="Retry; see `kestrel status`.") from error
 
     def close(self) -> None:

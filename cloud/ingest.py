@@ -24,7 +24,7 @@ from cloud.tables import Drone
 from cloud.watermarks import StreamId
 from contracts.commands import AckBatch
 from contracts.errors import InvalidInput, PlatformError, Unavailable
-from contracts.events import EventBatch
+from contracts.events import DroneEventKind, EventBatch
 from contracts.telemetry import DroneStatus, Stream, TelemetryBatch, Watermark
 from contracts.topics import WATERMARKS, decode
 
@@ -96,7 +96,7 @@ class Ingest:
         try:
             with self.database.session() as session:
                 return self._write(session, messages)
-        except (DataError, IntegrityError, ValueError) as error:
+        except (DataError, IntegrityError, InvalidInput, ValueError) as error:
             if len(messages) > 1:
                 return [mark for message in messages for mark in self._store([message])]
             with self.database.session() as session:
@@ -174,9 +174,9 @@ def _lost(batch: EventBatch) -> set[StreamId]:
     """Return the streams whose gaps the batch's tombstones explain."""
     streams = {stream.value for stream in Stream}
     return {
-        StreamId(batch.drone_id, event.detail.partition("boot=")[2].partition(" ")[0] or batch.boot_id, Stream(event.code))
+        StreamId(batch.drone_id, watermarks.boot_of(event.detail) or batch.boot_id, Stream(event.code))
         for event in batch.events
-        if event.kind == "records_lost" and event.code in streams
+        if event.kind is DroneEventKind.RECORDS_LOST and event.code in streams
     }
 
 

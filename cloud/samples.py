@@ -6,8 +6,10 @@ import io
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from psycopg2 import DataError
 from sqlalchemy.orm import Session
 
+from contracts.errors import InvalidInput
 from contracts.telemetry import TelemetryBatch, TelemetrySample
 
 _OF_SAMPLE = (
@@ -51,7 +53,10 @@ def store(session: Session, batches: Sequence[TelemetryBatch]) -> int:
     driver: Any = session.connection().connection.dbapi_connection
     with driver.cursor() as cursor:
         cursor.execute(_STAGING)
-        cursor.copy_expert(f"COPY staging ({_COLUMNS}) FROM STDIN", text)
+        try:
+            cursor.copy_expert(f"COPY staging ({_COLUMNS}) FROM STDIN", text)
+        except DataError as error:
+            raise InvalidInput(f"A sample cannot be stored: {error}.") from error
         cursor.execute(_INSERT)
         new = int(cursor.rowcount)
         cursor.execute("TRUNCATE staging")

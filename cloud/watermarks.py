@@ -46,6 +46,12 @@ def advance(session: Session, streams: Iterable[StreamId]) -> list[Watermark]:
     return [_advance(session, stream) for stream in sorted(set(streams))]
 
 
+def boot_of(detail: str) -> str | None:
+    """Return the boot whose records a tombstone speaks of."""
+    match = _RANGE.search(detail)
+    return match["boot"] if match else None
+
+
 def _advance(session: Session, stream: StreamId) -> Watermark:
     added = insert(WatermarkRow).values(**stream._asdict(), seq=0).on_conflict_do_nothing()
     session.execute(added)

@@ -132,7 +132,7 @@ class MqttLink:
         try:
             done = self._client.publish(packet).result(timeout=_PUBACK_WITHIN_S)
         except (AwsCrtError, FutureTimeout) as error:
-            raise Unavailable(f"{topic}: not sent: {error}.", hint="It is sent again when the broker is back.") from error
+            raise Unavailable(f"{topic}: not sent: {error}.", hint="It is sent when the broker is back.") from error
         if done.puback is not None and int(done.puback.reason_code) >= _REFUSED:
             raise Unavailable(f"{topic}: the broker refused with reason {int(done.puback.reason_code)}.")
 

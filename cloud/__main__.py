@@ -1,0 +1,182 @@
+"""kestrel-cloud: the API and the daemons behind it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import typer
+import uvicorn
+from pydantic import ValidationError
+from sqlalchemy.exc import OperationalError
+
+from cloud import consume as consuming
+from cloud import loop, people, schema
+from cloud.app import build_link, build_services, create_app
+from cloud.db import Database
+from cloud.dispatch import Dispatch
+from cloud.ingest import Ingest
+from cloud.logbook import log, start_logging
+from cloud.reconcile import Reconciler
+from cloud.settings import Settings
+from cloud.tables import User
+from contracts.errors import InvalidInput, NotFound, PlatformError, Unavailable
+from contracts.vocabulary import Role
+
+app = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+_RETRY_EXIT, _FAILED_EXIT = 75, 1
+_POLL_S = 0.1
+T = TypeVar("T")
+
+
+def _settings() -> Settings:
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        name = f"CLOUD_{'_'.join(str(part) for part in first['loc']).upper()}"
+        raise InvalidInput(f"{name}: {first['msg']}.", hint="See docs/settings.md.", field=name) from error
+
+
+def _guarded(act: Callable[[], T]) -> T:
+    """Run a verb; failures become one line and an exit code that tells retryable (75) from not (1)."""
+    try:
+        return act()
+    except OperationalError as error:
+        sys.stderr.write(f"kestrel-cloud: The database does not answer: {error.orig}")
+        raise typer.Exit(_RETRY_EXIT) from error
+    except PlatformError as error:
+        sys.stderr.write(f"kestrel-cloud: {error}\n")
+        raise typer.Exit(_RETRY_EXIT if error.retryable else _FAILED_EXIT) from error
+
+
+def _print(answer: dict[str, object], *, as_json: bool) -> None:
+    text = json.dumps(answer) if as_json else "\n".join(f"{name}: {value}" for name, value in answer.items())
+    sys.stdout.write(text + "\n")
+
+
+@app.command()
+def serve() -> None:
+    """Serve the API and the pages."""
+    start_logging()
+    settings = _guarded(_settings)
+    web = _guarded(lambda: create_app(settings))
+    log("api_starts", host=settings.host, port=settings.port)
+    uvicorn.run(
+        web,
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=2,
+    )
+
+
+@app.command()
+def ingest() -> None:
+    """Carry messages between the broker and the database."""
+    start_logging()
+    settings = _guarded(_settings)
+    services = _guarded(lambda: build_services(settings))
+    signer = services.signer
+    if signer is None:
+        sys.stderr.write("kestrel-cloud: CLOUD_COMMAND_SIGNING_KEY_FILE is not set.\n")
+        raise typer.Exit(_FAILED_EXIT)
+    link = _guarded(lambda: build_link(settings))
+    stop = loop.until_signalled()
+    link.start()
+    inbound = Ingest(services.database, link)
+    outbound = Dispatch(services.database, link, services.routes, signer)
+    loop.run_all([(inbound.step, 0.01), (outbound.step, _POLL_S)], stop)
+    link.stop()
+    log("ingest_stopped")
+
+
+@app.command()
+def consume() -> None:
+    """Turn stored segments into vision jobs, and detections into findings."""
+    start_logging()
+    services = _guarded(lambda: build_services(_settings()))
+    steps = [(consumer.step, _POLL_S) for consumer in consuming.consumers(services)]
+    loop.run_all(steps, loop.until_signalled())
+
+
+@app.command()
+def reconcile(*, once: Annotated[bool, typer.Option(help="One pass, then end.")] = False, as_json: Json = False) -> None:
+    """Make everything follow that should have followed."""
+    start_logging()
+    services = _guarded(lambda: build_services(_settings()))
+    reconciler = Reconciler(services, every_s=services.settings.reconcile_every_s)
+    if not once:
+        loop.run_all([(reconciler.step, 0.5)], loop.until_signalled())
+        return
+    done, failed = reconciler.run()
+    _print({**done, "failed": failed}, as_json=as_json)
+    if failed:
+        raise typer.Exit(_RETRY_EXIT)
+
+
+@app.command()
+def migrate(*, as_json: Json = False) -> None:
+    """Bring the database's schema to this version; harmless when it is."""
+    version = _guarded(lambda: schema.migrate(_database()))
+    _print({"schema": version}, as_json=as_json)
+
+
+@app.command()
+def seed(
+    *,
+    file: Annotated[Path | None, typer.Option(help="JSON list of users; default: one of each role.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Create users (or set their passwords and roles) and print their passwords."""
+
+    def act() -> dict[str, str]:
+        wanted = people.read(file) if file else people.one_of_each()
+        with _database().session() as session:
+            return people.seed(session, wanted)
+
+    _print(dict(_guarded(act)), as_json=as_json)
+
+
+@app.command()
+def token(
+    *,
+    user: Annotated[str, typer.Option(help="Whose rights the token carries.")],
+    lifetime_s: Annotated[int, typer.Option(min=1, max=86_400)] = 3600,
+    as_json: Json = False,
+) -> None:
+    """Print an access token for a script on this machine."""
+
+    def act() -> str:
+        services = build_services(_settings())
+        if services.issuer is None:
+            raise Unavailable("There is no built-in issuer.", hint="Set CLOUD_ISSUER_KEY_FILE.")
+        with services.database.session() as session:
+            row = session.get(User, user)
+            if row is None or row.disabled:
+                raise NotFound(f"No active user {user!r}.", hint="Run `kestrel-cloud seed`.")
+            return services.issuer.mint(user, frozenset(Role(role) for role in row.roles), lifetime_s=lifetime_s)
+
+    text = _guarded(act)
+    sys.stdout.write((json.dumps({"access_token": text}) if as_json else text) + "\n")
+
+
+@app.command()
+def openapi() -> None:
+    """Print the API's OpenAPI document."""
+    document = _guarded(lambda: create_app(_settings())).openapi()
+    sys.stdout.write(json.dumps(document, indent=2) + "\n")
+
+
+def _database() -> Database:
+    return Database(_settings().database_url.get_secret_value())
+
+
+if __name__ == "__main__":
+    app()
