@@ -11,6 +11,8 @@ import typer
 from pydantic import ValidationError
 
 from edge import logbook
+from edge.agent import Agent, probes
+from edge.check import run_checks
 from edge.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
@@ -22,8 +24,6 @@ _RETRYABLE, _USAGE = 75, 2
 @app.command()
 def run() -> None:
     """Fly, record and report until told to stop."""
-    from edge.agent import Agent
-
     logbook.configure()
     agent = Agent(_settings())
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -34,9 +34,6 @@ def run() -> None:
 @app.command()
 def check(json_: Json = False) -> None:
     """Say whether this drone is fit to fly, and what to mend."""
-    from edge.agent import probes
-    from edge.check import run_checks
-
     logbook.configure()
     settings = _settings()
     results = run_checks(settings, probes(settings))

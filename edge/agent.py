@@ -21,12 +21,11 @@ from edge import VERSION, logbook
 from edge.backends.autopilot import MavlinkAutopilot
 from edge.backends.camera import camera_at
 from edge.backends.container import Mp4File
-from edge.backends.link import Credentials, MqttLink, Will
+from edge.backends.link import Credentials, MqttLink, Post, Will
 from edge.backends.objects import S3Objects
 from edge.check import Probe, wait_for
 from edge.clock import utc_now
 from edge.commands import CommandDesk
-from edge.files import write_durably
 from edge.flights import Flights
 from edge.journal import Journal
 from edge.loop import Loop
@@ -35,12 +34,13 @@ from edge.outbox import Outbox
 from edge.pilot import Pilot
 from edge.poses import Poses
 from edge.publisher import Publisher
-from edge.recorder import Recorder
+from edge.recorder import Recorder, Rig
 from edge.refusals import AutopilotSilent, NotReady
 from edge.safety import Limits
 from edge.settings import Settings
 from edge.telemetry import Sampler
 from edge.uploader import Uploader, UploadJournal
+from edge.verification import Gate
 
 
 class Agent:
@@ -68,8 +68,7 @@ class Agent:
         self._link = _link_of(settings, self._status(online=False))
         self._pilot = Pilot(self._autopilot, self._flights, limits, self._enough_disk)
         self._desk = CommandDesk(
-            settings.drone_id,
-            settings.command_keys_dir,
+            Gate(settings.drone_id, settings.command_keys_dir),
             self._journal,
             self._outbox,
             self._pilot,
@@ -77,16 +76,11 @@ class Agent:
             lambda code, detail: self.announce(DroneEventKind.SAFETY, {"code": code, "detail": detail}),
         )
         self._monitor = Monitor(
-            self._autopilot.look, self._pilot, self._desk, self._flights, self.announce, self._offline_s, limits
+            self._autopilot.look, self._pilot, self._desk, self._flights, self.announce, self._offline_s
         )
-        self._publisher = Publisher(
-            settings.drone_id, self._outbox, self._link, lambda: self._status(online=True)
-        )
+        self._publisher = Publisher(settings.drone_id, self._outbox, self._link, lambda: self._status(online=True))
         self._recorder = Recorder(
-            settings.drone_id,
-            settings.camera,
-            camera_at(settings.camera_url),
-            Mp4File,
+            Rig(settings.drone_id, settings.camera, camera_at(settings.camera_url), Mp4File),
             self._poses,
             self._flights,
             self.announce,
@@ -183,7 +177,8 @@ class Agent:
     def _report_renewals(self) -> None:
         for name, part in (("journal", self._journal), ("uploads", self._uploads), ("poses", self._poses)):
             if part.renewed:
-                self.announce(DroneEventKind.SAFETY, {"code": "database_damaged", "detail": f"{name}.db was set aside."})
+                detail = f"{name}.db was set aside."
+                self.announce(DroneEventKind.SAFETY, {"code": "database_damaged", "detail": detail})
 
     def _status(self, *, online: bool) -> bytes:
         name = self._autopilot.look().autopilot
@@ -238,9 +233,11 @@ def _link_of(settings: Settings, will: bytes) -> MqttLink:
         settings.mqtt_url,
         mine,
         credentials,
-        Will(STATUS.of(mine), will),
-        (COMMANDS.of(mine), WATERMARKS.of(mine), VERIFIED.of(mine)),
-        COMMANDS.of(mine),
+        Post(
+            Will(STATUS.of(mine), will),
+            (COMMANDS.of(mine), WATERMARKS.of(mine), VERIFIED.of(mine)),
+            settled_by_us=COMMANDS.of(mine),
+        ),
         aws_iot=settings.aws_iot,
     )
 

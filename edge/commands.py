@@ -8,7 +8,6 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from datetime import datetime
-from pathlib import Path
 from typing import Protocol
 
 from pydantic import TypeAdapter, ValidationError
@@ -23,7 +22,7 @@ from edge.journal import Entry, Journal
 from edge.outbox import Make
 from edge.pilot import Outcome
 from edge.refusals import BadSignature
-from edge.verification import admit, authenticate, parse
+from edge.verification import Gate, admit, authenticate, parse
 
 _CLAIM: TypeAdapter[str] = TypeAdapter(CommandId)
 
@@ -50,16 +49,14 @@ class CommandDesk:
 
     def __init__(
         self,
-        drone_id: str,
-        keys_dir: Path,
+        gate: Gate,
         journal: Journal,
         outbox: AckLog,
         executor: Executor,
         now: Callable[[], datetime],
         alarm: Callable[[str, str], None],
     ) -> None:
-        self._drone_id = drone_id
-        self._keys_dir = keys_dir
+        self._gate = gate
         self._journal = journal
         self._outbox = outbox
         self._executor = executor
@@ -146,7 +143,7 @@ class CommandDesk:
         except ValidationError as error:
             raise InvalidInput(f"Not a signed command: {error.errors(include_url=False)[0]['msg']}.") from error
         try:
-            authenticate(signed, self._keys_dir)
+            authenticate(signed, self._gate.keys_dir)
         except BadSignature as error:
             self._refuse_forged(signed, error)
             raise
@@ -164,7 +161,7 @@ class CommandDesk:
 
     def _decide(self, signed: SignedCommand, command: Command) -> Entry:
         try:
-            admit(command, self._drone_id, self._now(), self._journal.last_seq())
+            admit(command, self._gate.drone_id, self._now(), self._journal.last_seq())
             self._executor.check(command)
         except PlatformError as error:
             logbook.warn("command_rejected", command_id=command.command_id, code=error.code, error=error.message)

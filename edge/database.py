@@ -22,13 +22,17 @@ def open_database(path: Path, schema: str, *, durable: bool = True) -> sqlite3.C
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
         connection.execute("PRAGMA journal_size_limit=8388608")
-        if (verdict := connection.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
-            raise sqlite3.DatabaseError(str(verdict))
+        _require_sound(connection)
         connection.executescript(schema)
     except sqlite3.DatabaseError:
         connection.close()
         raise
     return connection
+
+
+def _require_sound(connection: sqlite3.Connection) -> None:
+    if (verdict := connection.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
+        raise sqlite3.DatabaseError(str(verdict))
 
 
 def set_aside(path: Path) -> Path:

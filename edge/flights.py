@@ -73,6 +73,11 @@ class Flights:
         with self._lock:
             return self._flights.get(flight_id)
 
+    def known(self, flight_id: str) -> Flight:
+        """Return one flight that is there."""
+        with self._lock:
+            return self._flights[flight_id]
+
     def active(self) -> Flight | None:
         """Return the flight the aircraft is on."""
         return next((f for f in self.all() if f.active), None)

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from contracts.errors import PlatformError
-
 from edge import logbook
 
 Step = Callable[[], bool | None]

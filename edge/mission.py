@@ -47,12 +47,13 @@ def aircraft_state(aircraft: Aircraft, itinerary: Itinerary | None) -> AircraftS
         return AircraftState.DISCONNECTED
     if aircraft.landed in (Landed.ON_GROUND, Landed.UNDEFINED):
         return AircraftState.ON_GROUND
-    if aircraft.mode in ("RTL", "SMART_RTL"):
-        return AircraftState.LANDING if aircraft.landed is Landed.LANDING else AircraftState.RETURNING
-    if aircraft.mode == "LAND":
-        return AircraftState.LANDING
-    if aircraft.mode == "AUTO":
-        return _on_mission(aircraft, itinerary)
+    if aircraft.mode in ("RTL", "SMART_RTL", "LAND"):
+        descending = aircraft.mode == "LAND" or aircraft.landed is Landed.LANDING
+        return AircraftState.LANDING if descending else AircraftState.RETURNING
+    return _on_mission(aircraft, itinerary) if aircraft.mode == "AUTO" else _by_hand(aircraft, itinerary)
+
+
+def _by_hand(aircraft: Aircraft, itinerary: Itinerary | None) -> AircraftState:
     climbing = aircraft.fix is not None and aircraft.fix.vel_up_mps > _CLIMBING_MPS
     low = aircraft.fix is None or aircraft.fix.alt_rel_m < 1.0
     if aircraft.landed is Landed.TAKING_OFF and (climbing or low):

@@ -18,7 +18,7 @@ from edge.flights import Flight, Flights, Phase
 from edge.journal import Entry
 from edge.mission import Conclude, Emit, Picture, advance
 from edge.pilot import Pilot, Refusal
-from edge.safety import Breach, Limits, must_return
+from edge.safety import Breach, must_return
 
 _GOING_HOME = frozenset({AircraftState.RETURNING, AircraftState.LANDING, AircraftState.ON_GROUND})
 _FIRST_CONTACT_S = 5.0
@@ -51,7 +51,6 @@ class Monitor:
         flights: Flights,
         announce: Announce,
         offline_s: Callable[[], float],
-        limits: Limits,
     ) -> None:
         self._look = look
         self._pilot = pilot
@@ -59,7 +58,6 @@ class Monitor:
         self._flights = flights
         self._announce = announce
         self._offline_s = offline_s
-        self._limits = limits
         self._state: AircraftState | None = None
         self._patient_until = time.monotonic() + _FIRST_CONTACT_S
         self._recovered = False
@@ -124,7 +122,7 @@ class Monitor:
         if self._state in _GOING_HOME:
             return
         fence = flight.route.fence if flight is not None else None
-        breach = must_return(aircraft, fence, self._offline_s(), self._limits)
+        breach = must_return(aircraft, fence, self._offline_s(), self._pilot.limits)
         if breach is not None and breach.code not in self._breaches:
             self._breaches.add(breach.code)
             self._bring_home(breach, flight)
@@ -143,8 +141,9 @@ class Monitor:
         """Insist until the aircraft is on its way."""
         while self._state not in _GOING_HOME and self._look().connected:
             try:
-                return self._pilot.come_home()
+                self._pilot.come_home()
             except PlatformError as error:
                 logbook.warn("return_failed", error=error.message)
                 time.sleep(0.5)
-        return None
+            else:
+                return

@@ -128,17 +128,20 @@ class Outbox:
                 self._settle(jobs)
 
     def _settle(self, jobs: list[_Job]) -> None:
-        """Commit a group; on damage salvage once and try again; on a full disk refuse samples and keep the rest queued."""
+        """Commit a group; on damage salvage once and try again; on a full disk refuse samples, keep the rest queued."""
         for attempt in (1, 2):
             try:
-                return self._commit(jobs)
+                self._commit(jobs)
             except sqlite3.DatabaseError as error:
                 if attempt == 2 or not is_damage(error):
-                    return self._refuse(jobs, error)
+                    self._refuse(jobs, error)
+                    return
                 with self._lock:
                     self._shelf.salvage()
-                jobs = jobs + [_Drop(lost) for lost in self._shelf.lost]
+                jobs = [*jobs, *(_Drop(lost) for lost in self._shelf.lost)]
                 self._shelf.lost = []
+            else:
+                return
 
     def _commit(self, jobs: list[_Job]) -> None:
         numbers = dict(self._next)
@@ -151,8 +154,7 @@ class Outbox:
         marks = [(job.stream, job.boot_id, job.seq) for job in jobs if isinstance(job, _Mark)]
         with self._lock:
             lost = [job.lost for job in jobs if isinstance(job, _Drop)] + self._evictions()
-            for gone in lost + self._unkept():
-                records.append(self._tombstone(gone, numbers))
+            records += [self._tombstone(gone, numbers) for gone in lost + self._unkept()]
             self._shelf.write(records, marks, lost)
         self._next = numbers
         self._unwritten = 0
@@ -165,9 +167,7 @@ class Outbox:
     def _number(self, job: _Append, numbers: dict[Stream, int]) -> Record | None:
         seq = numbers[job.stream]
         try:
-            record = Record(job.stream, self.boot_id, seq, job.make(seq).model_dump_json().encode())
-            if (size := len(pack(record))) > MAX_FRAME_BYTES:
-                raise TooLarge(f"A record of {size} bytes is over {MAX_FRAME_BYTES}.")
+            record = _fitting(Record(job.stream, self.boot_id, seq, job.make(seq).model_dump_json().encode()))
         except Exception as error:  # noqa: BLE001 - handed to the caller through the future
             job.done.set_exception(error)
             return None
@@ -207,7 +207,14 @@ class Outbox:
         for job in jobs:
             if isinstance(job, _Append) and job.stream is Stream.TELEMETRY:
                 self._unwritten += 1
-                job.done.set_exception(Unavailable(f"The outbox could not be written: {error}.", hint="Check the disk."))
+                problem = f"The outbox could not be written: {error}."
+                job.done.set_exception(Unavailable(problem, hint="Check the disk."))
             elif not isinstance(job, _Append) or not job.done.done():
                 self._jobs.put(job)
         self._pause.wait(_RETRY_S)
+
+
+def _fitting(record: Record) -> Record:
+    if (size := len(pack(record))) > MAX_FRAME_BYTES:
+        raise TooLarge(f"A record of {size} bytes is over {MAX_FRAME_BYTES}.")
+    return record

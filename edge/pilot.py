@@ -10,6 +10,7 @@ from typing import NamedTuple, Protocol
 
 from contracts.commands import Command
 from contracts.errors import PlatformError
+from contracts.routes import Route
 from contracts.vocabulary import AircraftState, CommandKind
 from edge import logbook
 from edge.aircraft import Aircraft, MissionState
@@ -62,7 +63,7 @@ class Pilot:
     def __init__(self, autopilot: Autopilot, flights: Flights, limits: Limits, enough_disk: Callable[[], None]) -> None:
         self._autopilot = autopilot
         self._flights = flights
-        self._limits = limits
+        self.limits = limits
         self._enough_disk = enough_disk
         self.latched: Refusal | None = None
 
@@ -121,11 +122,11 @@ class Pilot:
         require_position(aircraft)
         if not aircraft.on_ground:
             raise NotReady("The aircraft is already in the air.")
-        if (aircraft.battery_percent or 0.0) < self._limits.battery_reserve_percent + 5:
+        if (aircraft.battery_percent or 0.0) < self.limits.battery_reserve_percent + 5:
             raise NotReady(f"The battery holds {aircraft.battery_percent} %.", hint="Charge it.")
 
     def _check_flight(self, command: Command, aircraft: Aircraft) -> None:
-        assert command.route is not None
+        route = _route_of(command)
         home = require_position(aircraft)
         if (flown := self._flights.active()) is not None and flown.phase is not Phase.PREPARING:
             raise NotReady(f"Flight {flown.flight_id} is still under way.", hint="Send return_home first.")
@@ -134,10 +135,10 @@ class Pilot:
         if self.latched is not None and not aircraft.on_ground:
             raise NotReady(f"The aircraft must land first: {self.latched.detail}")
         climbed_m = _CLIMB_TO_M if aircraft.on_ground or aircraft.fix is None else aircraft.fix.alt_rel_m
-        check_route(command.route, home, climbed_m, self._limits)
-        check_energy(command.route, home, aircraft.battery_percent or 0.0, self._limits)
+        check_route(route, home, climbed_m, self.limits)
+        check_energy(route, home, aircraft.battery_percent or 0.0, self.limits)
         self._enough_disk()
-        itinerary_of(command.route, home)
+        itinerary_of(route, home)
 
     def _check_resume(self, aircraft: Aircraft) -> None:
         flight = self._flights.active()
@@ -149,25 +150,25 @@ class Pilot:
             raise NotReady("The aircraft is not holding.")
 
     def _begin(self, command: Command, stop: threading.Event) -> Outcome:
-        assert command.route is not None
-        assert command.flight_id is not None
-        home = require_position(self._autopilot.look())
+        aircraft = self._autopilot.look()
+        home = require_position(aircraft)
         flight = self._flights.save(
             Flight(
-                flight_id=command.flight_id, command_id=command.command_id, route=command.route, started_us=now_us()
+                flight_id=command.flight_id or "",
+                command_id=command.command_id,
+                route=_route_of(command),
+                started_us=aircraft.fix.t_us if aircraft.fix else now_us(),
             )
         )
         try:
             if self._autopilot.look().mode == "AUTO":
                 self._leave("LOITER", stop)
-            self._autopilot.upload(itinerary_of(command.route, home).items)
+            self._autopilot.upload(itinerary_of(flight.route, home).items)
             if self._autopilot.look().on_ground:
                 self._take_off(_CLIMB_TO_M, stop)
             self._autopilot.set_mode("AUTO")
             self._autopilot.command(_MISSION_START)
-            self._until(
-                lambda a: a.mode == "AUTO" and a.mission_state is MissionState.ACTIVE, 10.0, stop, "start of the mission"
-            )
+            self._until(_on_mission, 10.0, stop, "start of the mission")
         except PlatformError:
             self._flights.change(flight.flight_id, phase=Phase.ABANDONED, ended_us=now_us())
             self._hold_where_it_is(stop)
@@ -203,11 +204,13 @@ class Pilot:
         if aircraft.mode == "AUTO":
             try:
                 self._autopilot.command(_PAUSE_CONTINUE, 0)
-                return self._until(lambda a: a.mission_state is MissionState.PAUSED, 2.0, stop, "pause")
+                self._until(lambda a: a.mission_state is MissionState.PAUSED, 2.0, stop, "pause")
             except Preempted:
                 raise
             except PlatformError as error:
                 logbook.note("pause_by_mode", why=error.message)
+            else:
+                return
         self._autopilot.set_mode("LOITER")
         self._until(lambda a: a.mode == "LOITER", 5.0, stop, "mode LOITER")
 
@@ -216,9 +219,7 @@ class Pilot:
             self._autopilot.command(_PAUSE_CONTINUE, 1)
         else:
             self._autopilot.set_mode("AUTO")
-        self._until(
-            lambda a: a.mode == "AUTO" and a.mission_state is MissionState.ACTIVE, 5.0, stop, "the mission going on"
-        )
+        self._until(_on_mission, 5.0, stop, "the mission going on")
 
     def _hold_where_it_is(self, stop: threading.Event) -> None:
         """After a failed start nothing may fly on by itself; a safety command that took over decides instead."""
@@ -236,9 +237,7 @@ class Pilot:
         self._autopilot.set_mode(mode)
         self._until(lambda a: a.mode == mode or a.on_ground, 5.0, stop, f"mode {mode}")
 
-    def _until(
-        self, reached: Callable[[Aircraft], bool], timeout_s: float, stop: threading.Event, what: str
-    ) -> None:
+    def _until(self, reached: Callable[[Aircraft], bool], timeout_s: float, stop: threading.Event, what: str) -> None:
         deadline = time.monotonic() + timeout_s
         while True:
             aircraft = self._autopilot.look()
@@ -251,6 +250,16 @@ class Pilot:
             if time.monotonic() > deadline:
                 raise NoEffect(f"No {what} within {timeout_s:.0f} s.", hint="The autopilot accepted it; see its texts.")
             stop.wait(0.05)
+
+
+def _route_of(command: Command) -> Route:
+    if command.route is None:
+        raise NotReady("The command carries no route.")
+    return command.route
+
+
+def _on_mission(aircraft: Aircraft) -> bool:
+    return aircraft.mode == "AUTO" and aircraft.mission_state is MissionState.ACTIVE
 
 
 def _height(aircraft: Aircraft) -> float:

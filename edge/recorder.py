@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -83,6 +84,15 @@ class PoseTrack(Protocol):
 Announce = Callable[[DroneEventKind, dict[str, object]], None]
 
 
+class Rig(NamedTuple):
+    """The drone's camera and how its files are written."""
+
+    drone_id: str
+    intrinsics: CameraIntrinsics
+    camera: Camera
+    open_file: OpenFile
+
+
 class _Segment:
     """The segment in hand."""
 
@@ -106,19 +116,14 @@ class Recorder:
 
     def __init__(
         self,
-        drone_id: str,
-        intrinsics: CameraIntrinsics,
-        camera: Camera,
-        open_file: OpenFile,
+        rig: Rig,
         poses: PoseTrack,
         flights: Flights,
         announce: Announce,
         stop: threading.Event,
     ) -> None:
-        self._drone_id = drone_id
-        self._intrinsics = intrinsics
-        self._camera = camera
-        self._open_file = open_file
+        self._rig = rig
+        self._camera = rig.camera
         self._poses = poses
         self._flights = flights
         self._announce = announce
@@ -136,13 +141,24 @@ class Recorder:
             return None
         if flight.flight_id != self._flight_id:
             self._resume(flight)
+        got, over = self._follow(flight)
+        if self._stop.is_set():
+            return None
+        if over or self._camera.finished(self._from_us - 1):
+            self._close_if_over()
+            if self._flight().ended_us is not None:
+                self._close()
+                self._complete()
+            return True
+        return True if got else None
+
+    def _follow(self, flight: Flight) -> tuple[int, bool]:
+        """Take frames until the stream ends; return how many, and whether the next flight's began."""
         got = 0
         try:
             for frame in self._camera.frames(self._from_us, self._waiting):
                 if self._after_end(frame):
-                    self._close()
-                    self._complete()
-                    return True
+                    return got, True
                 self._take(frame)
                 got += 1
                 if self._stop.is_set():
@@ -150,22 +166,14 @@ class Recorder:
         except BaseException:
             self._resume(flight)
             raise
-        if self._stop.is_set() or not self._camera.finished(self._from_us - 1):
-            return True if got else None
-        self._close_if_over()
-        if self._flight().ended_us is not None:
-            self._close()
-            self._complete()
-        return True
+        return got, False
 
     def close(self) -> None:
         """Give up the segment in hand; it is recorded again from the camera's memory."""
         self._abandon()
 
     def _flight(self) -> Flight:
-        flight = self._flights.get(self._flight_id)
-        assert flight is not None
-        return flight
+        return self._flights.known(self._flight_id)
 
     def _folder(self) -> Path:
         return self._flights.folder(self._flight_id)
@@ -191,7 +199,7 @@ class Recorder:
                 logbook.warn("frame_without_key", t_us=frame.t_us)
                 return
             part = self._folder() / f"{self._index:05d}.mp4.part"
-            self._segment = _Segment(self._index, part, self._open_file(part, frame), frame)
+            self._segment = _Segment(self._index, part, self._rig.open_file(part, frame), frame)
         else:
             self._segment.add(frame)
         self._from_us = frame.t_us + 1
@@ -220,7 +228,7 @@ class Recorder:
         return SegmentManifest(
             segment_id=segment_id(self._flight_id, segment.index),
             flight_id=self._flight_id,
-            drone_id=self._drone_id,
+            drone_id=self._rig.drone_id,
             asset_id=self._flight().route.asset_id,
             index=segment.index,
             sha256=sha256_of(segment.part),
@@ -229,7 +237,7 @@ class Recorder:
             started_at=from_us(times[0]),
             frames=tuple(FrameTime(pts_ms=p, t_us=t) for p, t in zip(pts_ms, sorted(times), strict=True)),
             poses=poses,
-            camera=self._intrinsics,
+            camera=self._rig.intrinsics,
             pose_sigma_m=pose_sigma_m(poses, times[0], times[-1]),
         )
 
@@ -272,7 +280,7 @@ class Recorder:
 def pose_sigma_m(poses: tuple[PoseSample, ...], start_us: int, end_us: int) -> float:
     """Return the 1-sigma position error: the sensor's, or what the largest hole in the track may hide (a t^2 / 8)."""
     times = [min(poses[0].t_us, start_us), *(p.t_us for p in poses), max(poses[-1].t_us, end_us)]
-    hole_us = max(b - a for a, b in zip(times, times[1:], strict=False))
+    hole_us = max(b - a for a, b in pairwise(times))
     if hole_us <= _POSE_GAP_US:
         return _BASE_SIGMA_M
     return _BASE_SIGMA_M + _DRIFT_MPS2 * (hole_us / 1e6) ** 2 / 8

@@ -53,12 +53,7 @@ def check_route(route: Route, home: GeoPoint, climb_to_m: float, limits: Limits)
         UnsafeRoute: With the waypoint, the rule, and by how many metres it is broken.
 
     """
-    for index, waypoint in enumerate(route.waypoints):
-        if waypoint.seq != index:
-            raise UnsafeRoute(f"Waypoint {index} carries number {waypoint.seq}.", field=f"route.waypoints.{index}.seq")
-        numbers = (*waypoint.point.model_dump().values(), waypoint.camera_yaw_deg, waypoint.camera_pitch_deg)
-        if not all(math.isfinite(value) for value in (*numbers, waypoint.speed_mps)):
-            raise UnsafeRoute(f"Waypoint {index} holds a number that is not finite.", field=f"route.waypoints.{index}")
+    _check_numbers(route)
     frame = LocalFrame(home)
     _check_home(route, frame, limits)
     start = Enu(0.0, 0.0, climb_to_m)
@@ -73,6 +68,15 @@ def check_route(route: Route, home: GeoPoint, climb_to_m: float, limits: Limits)
                 f"Waypoint {index} is {place.up:.1f} m above home; at least {MIN_ALT_REL_M} m are needed.",
                 field=f"route.waypoints.{index}.point.alt_m",
             )
+
+
+def _check_numbers(route: Route) -> None:
+    for index, waypoint in enumerate(route.waypoints):
+        if waypoint.seq != index:
+            raise UnsafeRoute(f"Waypoint {index} carries number {waypoint.seq}.", field=f"route.waypoints.{index}.seq")
+        numbers = (*waypoint.point.model_dump().values(), waypoint.camera_yaw_deg, waypoint.camera_pitch_deg)
+        if not all(math.isfinite(value) for value in (*numbers, waypoint.speed_mps)):
+            raise UnsafeRoute(f"Waypoint {index} holds a number that is not finite.", field=f"route.waypoints.{index}")
 
 
 def fence_breach(fence: Fence, home: LocalFrame, place: Enu, margin_m: float = 0.0) -> str | None:
@@ -119,8 +123,9 @@ def must_return(aircraft: Aircraft, fence: Fence | None, offline_s: float, limit
         needed = limits.battery_reserve_percent + DRAIN_PERCENT_PER_S * place.norm() / RETURN_SPEED_MPS
         if aircraft.battery_percent < needed:
             return Breach("battery", f"{aircraft.battery_percent:.0f} % left, {needed:.0f} % needed to reach home.")
-    if limits.battery_min_v is not None and aircraft.battery_v is not None and aircraft.battery_v < limits.battery_min_v:
-        return Breach("battery", f"{aircraft.battery_v:.2f} V is below {limits.battery_min_v:.2f} V.")
+    volts, least_v = aircraft.battery_v, limits.battery_min_v
+    if volts is not None and least_v is not None and volts < least_v:
+        return Breach("battery", f"{volts:.2f} V is below {least_v:.2f} V.")
     if limits.link_loss_return_s and offline_s > limits.link_loss_return_s:
         return Breach("link", f"No broker for {offline_s:.0f} s.")
     return None

@@ -63,7 +63,9 @@ class Shelf:
                 raise
             self._salvage(logged)
 
-    def write(self, records: Iterable[Record], marks: Iterable[tuple[Stream, str, int]], dropped: Iterable[Lost]) -> None:
+    def write(
+        self, records: Iterable[Record], marks: Iterable[tuple[Stream, str, int]], dropped: Iterable[Lost]
+    ) -> None:
         """Store records, delete what is marked as committed by the cloud and what is given up, in one commit."""
         self._db.execute("BEGIN IMMEDIATE")
         try:
@@ -111,7 +113,10 @@ class Shelf:
 
     def used_bytes(self) -> int:
         """Return the bytes of pages in use."""
-        pages = self._db.execute("PRAGMA page_count").fetchone()[0] - self._db.execute("PRAGMA freelist_count").fetchone()[0]
+        pages = (
+            self._db.execute("PRAGMA page_count").fetchone()[0]
+            - self._db.execute("PRAGMA freelist_count").fetchone()[0]
+        )
         return int(pages) * int(self._db.execute("PRAGMA page_size").fetchone()[0])
 
     def oldest(self, stream: Stream, count: int) -> list[Lost]:

@@ -7,11 +7,13 @@ from collections.abc import Callable
 
 from contracts.telemetry import ClockQuality, Stream, TelemetrySample
 from contracts.vocabulary import AircraftState
-from edge.aircraft import Aircraft
+from edge.aircraft import Aircraft, Fix
 from edge.clock import from_us
 from edge.outbox import Make
 
 PERIOD_S = 0.1
+Situation = tuple[AircraftState, str | None, int | None]
+"""What the aircraft is doing, on which flight, towards which waypoint."""
 
 
 class Sampler:
@@ -20,7 +22,7 @@ class Sampler:
     def __init__(
         self,
         look: Callable[[], Aircraft],
-        situation: Callable[[], tuple[AircraftState, str | None, int | None]],
+        situation: Callable[[], Situation],
         append: Callable[[Stream, Make], object],
     ) -> None:
         self._look = look
@@ -40,19 +42,14 @@ class Sampler:
             return None
         self._last_fix_us = aircraft.fix.t_us
         monotonic_ms = round((now - self._started_at) * 1000)
-        state, flight_id, waypoint = self._situation()
-        self._append(
-            Stream.TELEMETRY, lambda seq: sample_of(aircraft, seq, monotonic_ms, state, flight_id, waypoint)
-        )
+        situation, fix = self._situation(), aircraft.fix
+        self._append(Stream.TELEMETRY, lambda seq: sample_of(aircraft, fix, situation, seq, monotonic_ms))
         return True
 
 
-def sample_of(
-    aircraft: Aircraft, seq: int, monotonic_ms: int, state: AircraftState, flight_id: str | None, waypoint: int | None
-) -> TelemetrySample:
+def sample_of(aircraft: Aircraft, fix: Fix, situation: Situation, seq: int, monotonic_ms: int) -> TelemetrySample:
     """Return a telemetry sample of a picture that has a position."""
-    fix = aircraft.fix
-    assert fix is not None
+    state, flight_id, waypoint = situation
     return TelemetrySample(
         seq=seq,
         captured_at=from_us(fix.t_us),

@@ -237,8 +237,8 @@ class Uploader:
         return True
 
     def _tell(self, flight: Flight) -> bool:
-        assert flight.segments is not None
-        media = FlightMedia(flight_id=flight.flight_id, drone_id=self._drone_id, expected_segments=flight.segments)
+        expected = flight.segments or 0
+        media = FlightMedia(flight_id=flight.flight_id, drone_id=self._drone_id, expected_segments=expected)
         body = media.model_dump_json().encode()
         self._store.put(flight_media_key(self._drone_id, flight.flight_id), body, _checksum(body))
         self._flights.change(flight.flight_id, media_told=True)

@@ -7,6 +7,7 @@ import binascii
 import re
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import NamedTuple
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -18,6 +19,15 @@ from contracts.errors import InvalidInput
 from edge.refusals import BadSignature, Expired, FromTheFuture, Replayed, RouteMismatch, WrongDrone
 
 _KEY_ID = re.compile(r"^[A-Za-z0-9_-]{1,64}$")
+
+
+class Gate(NamedTuple):
+    """Who this drone is and whose signatures it trusts."""
+
+    drone_id: str
+    keys_dir: Path
+
+
 MAX_CLOCK_SKEW = timedelta(seconds=60)
 
 

@@ -156,7 +156,9 @@ class MavlinkAutopilot:
             items = []
             for seq in range(listed.count):
                 values = (*self._goal(), seq, kind)
-                items.append(_item_of(self._ask(answers, "MISSION_ITEM_INT", seq, "mission_request_int_encode", *values)))
+                items.append(
+                    _item_of(self._ask(answers, "MISSION_ITEM_INT", seq, "mission_request_int_encode", *values))
+                )
         self._send("mission_ack_encode", *self._goal(), mav.MAV_MISSION_ACCEPTED, mav.MAV_MISSION_TYPE_MISSION)
         return items
 

@@ -215,6 +215,7 @@ class _Pipe:
     def _put(self, piece: bytes) -> None:
         while not self._closed.is_set():
             try:
-                return self._pieces.put(piece, timeout=_POLL_S)
+                self._pieces.put(piece, timeout=_POLL_S)
             except queue.Full:
                 continue
+            return

@@ -36,6 +36,14 @@ class Will(NamedTuple):
     payload: bytes
 
 
+class Post(NamedTuple):
+    """What is said and heard; publishes on ``settled_by_us`` are acknowledged by whoever handles them."""
+
+    will: Will
+    subscriptions: tuple[str, ...]
+    settled_by_us: str
+
+
 class MqttLink:
     """One connection; callbacks only hand over to ``inbox``."""
 
@@ -44,15 +52,12 @@ class MqttLink:
         url: str,
         client_id: str,
         credentials: Credentials | None,
-        will: Will,
-        subscriptions: tuple[str, ...],
-        manual_ack: str,
+        post: Post,
         *,
         aws_iot: bool = False,
     ) -> None:
         self.inbox: queue.Queue[Inbound] = queue.Queue()
-        self._subscriptions = subscriptions
-        self._manual_ack = manual_ack
+        self._post = post
         self._connects = 0
         self._up = threading.Event()
         self._stopped = threading.Event()
@@ -63,7 +68,7 @@ class MqttLink:
                 host_name=parts.hostname or "",
                 port=parts.port or (8883 if parts.scheme == "mqtts" else 1883),
                 tls_ctx=_tls(credentials) if credentials else None,
-                connect_options=_connect_packet(client_id, will),
+                connect_options=_connect_packet(client_id, post.will),
                 session_behavior=mqtt5.ClientSessionBehaviorType.REJOIN_ALWAYS,
                 offline_queue_behavior=mqtt5.ClientOperationQueueBehaviorType.FAIL_ALL_ON_DISCONNECT,
                 extended_validation_and_flow_control_options=_flow_control(aws_iot),
@@ -121,7 +126,7 @@ class MqttLink:
     def _on_publish(self, data: Any) -> None:
         packet = data.publish_packet
         settle: Callable[[], None] = _nothing
-        if packet.topic == self._manual_ack and packet.qos == mqtt5.QoS.AT_LEAST_ONCE:
+        if packet.topic == self._post.settled_by_us and packet.qos == mqtt5.QoS.AT_LEAST_ONCE:
             handle = data.acquire_publish_acknowledgement_control()
             settle = lambda: self._client.invoke_publish_acknowledgement(handle)  # noqa: E731
         self.inbox.put(Inbound(packet.topic, bytes(packet.payload or b""), settle))
@@ -130,7 +135,8 @@ class MqttLink:
         self._failed_once = False
         packet = mqtt5.SubscribePacket(
             subscriptions=[
-                mqtt5.Subscription(topic_filter=topic, qos=mqtt5.QoS.AT_LEAST_ONCE) for topic in self._subscriptions
+                mqtt5.Subscription(topic_filter=topic, qos=mqtt5.QoS.AT_LEAST_ONCE)
+                for topic in self._post.subscriptions
             ]
         )
         self._client.subscribe(packet).add_done_callback(self._on_subscribed)
@@ -177,9 +183,7 @@ def _connect_packet(client_id: str, will: Will) -> Any:
         client_id=client_id,
         keep_alive_interval_sec=_KEEPALIVE_S,
         session_expiry_interval_sec=_SESSION_S,
-        will=mqtt5.PublishPacket(
-            topic=will.topic, payload=will.payload, qos=mqtt5.QoS.AT_LEAST_ONCE, retain=True
-        ),
+        will=mqtt5.PublishPacket(topic=will.topic, payload=will.payload, qos=mqtt5.QoS.AT_LEAST_ONCE, retain=True),
     )
 
 
