@@ -13,6 +13,7 @@ from typing import Any
 
 import boto3
 import pytest
+from pydantic import SecretStr
 from sqlalchemy import select
 
 from cloud import consume, executions
@@ -22,14 +23,14 @@ from cloud.services import Services
 from cloud.settings import Settings
 from cloud.tables import Asset, Base, Finding, Notification, Summary, Ticket, WorkflowRun
 from contracts import resources
-from contracts.events import BatchReady
+from contracts.events import BatchReady, WorkflowTask
 from infra.local import resources as local_resources
 from infra.local.instance import free_port
 from tests.factories import World
 from tests.sap_server import PASSWORD, USER, SapServer
 from tests.services import DatabaseServer, MiniStack
 from tests.sightings import batch, detection
-from workflows.worker import Worker
+from workflows.worker import HANDLERS, Worker
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +42,9 @@ def sap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SapServer]:
 @pytest.fixture
 def services(postgres_server: DatabaseServer, aws_ministack: MiniStack, sap: SapServer) -> Iterator[Services]:
     with postgres_server.database(migrated=False) as url:
-        settings = Settings(database_url=url, sap_url=sap.url, sap_user=USER, sap_password=PASSWORD)  # type: ignore[arg-type]
+        settings = Settings(
+            database_url=SecretStr(url), sap_url=sap.url, sap_user=USER, sap_password=SecretStr(PASSWORD)
+        )
         built = build_services(settings)
         Base.metadata.create_all(built.database.engine)
         sap.break_it()
@@ -191,7 +194,7 @@ def test_a_refusal_is_visible_and_can_be_resumed(services: Services, sap: SapSer
         assert failed.error == "ticket: SapRejected"
         assert "no functional location" in failed.hint
         with services.database.session() as session:
-            assert session.scalars(select(Notification)).one()
+            assert session.scalars(select(Notification)).one().finding_id == finding_id
             assert session.get(Summary, finding_id) is not None
             assert session.scalars(select(Ticket)).first() is None
             session.scalars(select(Asset)).one().functional_location = "KES-T-01"
@@ -205,17 +208,15 @@ def test_a_refusal_is_visible_and_can_be_resumed(services: Services, sap: SapSer
 
 def test_a_bug_in_a_handler_ends_as_a_visible_failure(services: Services) -> None:
     finding_id = arrive(services, fly(services))
-    worker = Worker(services, wait_s=0, handlers={"check": lambda *_: {}["nothing"], "fail": _handler("fail")})
+    worker = Worker(services, wait_s=0, handlers={"check": broken, "fail": HANDLERS["fail"]})
     wait_for(lambda: worker.step() is None and ended(services, finding_id))
     (run,) = runs(services)
     assert (run.state, run.error) == ("failed", "check: Unexpected")
     assert "KeyError" in run.hint
 
 
-def _handler(name: str) -> Any:
-    from workflows.worker import HANDLERS  # noqa: PLC0415
-
-    return HANDLERS[name]
+def broken(services: Services, task: WorkflowTask) -> dict[str, object]:
+    raise KeyError(task.task)
 
 
 def test_a_worker_killed_in_the_middle_is_replaced(services: Services, sap: SapServer) -> None:
