@@ -108,7 +108,9 @@ def doctor(state_dir: StateDir = DEFAULT_STATE_DIR, as_json: Json = False) -> No
     if as_json:
         _print_json([check.model_dump(mode="json") for check in found])
     else:
-        shown = Table("check", "", "found", "how to mend it", box=None)
+        shown = Table("check", "", box=None)
+        for heading in ("found", "how to mend it"):
+            shown.add_column(heading, overflow="fold")
         colours = {"ok": "green", "warn": "yellow", "fail": "red"}
         for check in found:
             shown.add_row(check.name, f"[{colours[check.verdict]}]{check.verdict}[/]", check.found, check.mend)

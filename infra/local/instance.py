@@ -16,7 +16,6 @@ from infra.local.files import write_private
 from infra.local.layout import Layout
 
 FIXED_PORTS = ("postgres", "mosquitto", "emulator", "api", "sap")
-_PREFERRED = {"api": 8080}
 _RANGE = (20_000, 32_000)
 """Below the kernel's range for outgoing connections, so that no client socket takes a port of ours."""
 
@@ -105,9 +104,7 @@ def is_free(number: int) -> bool:
 def _new() -> Instance:
     ports: dict[str, int] = {}
     for name in FIXED_PORTS:
-        preferred = _PREFERRED.get(name)
-        free = preferred is not None and is_free(preferred)
-        ports[name] = preferred if preferred is not None and free else free_port(set(ports.values()))
+        ports[name] = free_port(set(ports.values()))
     return Instance(
         name=secrets.token_hex(4),
         ports=ports,

@@ -14,13 +14,15 @@ from typing import Literal
 import psutil
 from pydantic import BaseModel, ConfigDict, Field
 
+ALIVE_S = 2.0
+"""A program that cannot work ends within its first two seconds."""
 _PROBE_TIMEOUT_S = 0.5
 
 
 class Probe(BaseModel):
     """How readiness shows.
 
-    ``alive``: it has run for a second; ``exit``: it ended with 0 (a task, run once); ``file``: it touched ``target``;
+    ``alive``: it has run for ``ALIVE_S``; ``exit``: it ended with 0 (a task, run once); ``file``: it touched ``target``;
     ``http``: a GET of ``target`` answers below 400; ``tcp``: loopback port ``target`` accepts; ``command``: the
     program and arguments in ``target`` (one per line) end with 0.
     """
@@ -34,7 +36,7 @@ class Probe(BaseModel):
         """Return whether a process that has run for ``age_s`` is ready."""
         match self.kind:
             case "alive":
-                return age_s >= 1.0
+                return age_s >= ALIVE_S
             case "exit":
                 return False
             case "file":

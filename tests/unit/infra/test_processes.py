@@ -22,8 +22,8 @@ class _Answer(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-def test_alive_means_for_a_second() -> None:
-    assert [Probe().holds(age) for age in (0.0, 0.9, 1.0)] == [False, False, True]
+def test_alive_means_for_two_seconds() -> None:
+    assert [Probe().holds(age) for age in (0.0, 1.9, 2.0)] == [False, False, True]
 
 
 def test_a_file_is_a_sign(tmp_path: Path) -> None:
