@@ -22,9 +22,9 @@ _PROBE_TIMEOUT_S = 0.5
 class Probe(BaseModel):
     """How readiness shows.
 
-    ``alive``: it has run for ``ALIVE_S``; ``exit``: it ended with 0 (a task, run once); ``file``: it touched ``target``;
-    ``http``: a GET of ``target`` answers below 400; ``tcp``: loopback port ``target`` accepts; ``command``: the
-    program and arguments in ``target`` (one per line) end with 0.
+    ``alive``: it has run for ``ALIVE_S``; ``exit``: it ended with 0 (a task, run once); ``file``: it touched
+    ``target``; ``http``: a GET of ``target`` answers below 400; ``tcp``: loopback port ``target`` accepts;
+    ``command``: the program and arguments in ``target`` (one per line) end with 0.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
