@@ -1,0 +1,153 @@
+"""Drone and cloud over a real broker with certificates: telemetry up, watermarks and signed commands down."""
+
+from __future__ import annotations
+
+import queue
+import time
+from collections.abc import Callable, Iterator
+from typing import NamedTuple, TypeVar
+
+import pytest
+from sqlalchemy import func, select
+
+from cloud import fleet
+from cloud.backends.link import Credentials, MqttLink
+from cloud.dispatch import Dispatch
+from cloud.ingest import Ingest
+from cloud.services import Services
+from cloud.tables import CommandRow, DeadLetter, Outgoing, Telemetry
+from contracts.commands import Command, SignedCommand
+from contracts.errors import Unavailable
+from contracts.telemetry import Watermark
+from contracts.topics import COMMANDS, STATUS, TELEMETRY, VERIFIED, WATERMARKS
+from contracts.vocabulary import CommandKind
+from edge.backends import link as drone_link
+from tests import platform
+from tests.platform import telemetry
+from tests.services import Broker, DatabaseServer
+
+T = TypeVar("T")
+_PATIENCE_S = 20.0
+
+
+def until(find: Callable[[], T | None]) -> T:
+    """Return what ``find`` finds; fail when it finds nothing for long."""
+    deadline = time.monotonic() + _PATIENCE_S
+    while time.monotonic() < deadline:
+        if (found := find()) is not None:
+            return found
+    raise AssertionError("it did not happen in time")
+
+
+class Field(NamedTuple):
+    """A drone, a broker and the cloud's two halves."""
+
+    services: Services
+    cloud: MqttLink
+    drone: drone_link.MqttLink
+    ingest: Ingest
+    dispatch: Dispatch
+
+
+def connect(broker: Broker) -> MqttLink:
+    link = MqttLink(broker.url, "kestrel-cloud-ingest", Credentials(*broker.platform))
+    link.start()
+    assert link.wait_connected(_PATIENCE_S)
+    return link
+
+
+@pytest.fixture
+def field(postgres_server: DatabaseServer, broker: Broker) -> Iterator[Field]:
+    with postgres_server.database(migrated=True) as url:
+        services = platform.build(url)
+        platform.stock(services)
+        cloud = connect(broker)
+        down = (COMMANDS.of("kite-01"), WATERMARKS.of("kite-01"), VERIFIED.of("kite-01"))
+        identity = broker.identity("kite-01")
+        drone = drone_link.MqttLink(
+            broker.url,
+            "kite-01",
+            drone_link.Credentials(identity.ca_file, identity.cert_file, identity.key_file),
+            drone_link.Post(drone_link.Will(STATUS.of("kite-01"), b"{}"), down, COMMANDS.of("kite-01")),
+        )
+        drone.start()
+        assert drone.wait_connected(_PATIENCE_S)
+        assert services.signer is not None
+        ingest = Ingest(services.database, cloud)
+        yield Field(services, cloud, drone, ingest, Dispatch(services.database, cloud, services.routes, services.signer))
+        drone.stop()
+        cloud.stop()
+        services.database.close()
+
+
+def hear(field: Field, topic: str) -> bytes:
+    """Return the next message of a topic that the drone gets, while the cloud works."""
+
+    def look() -> bytes | None:
+        field.ingest.step()
+        field.dispatch.step()
+        try:
+            message = field.drone.inbox.get(timeout=0.05)
+        except queue.Empty:
+            return None
+        message.settle()
+        return message.payload if message.topic == topic else None
+
+    return until(look)
+
+
+def test_telemetry_up_and_the_watermark_down(field: Field) -> None:
+    field.drone.publish(TELEMETRY.of("kite-01"), telemetry(1, 50), qos=1, retain=False).result(10)
+    mark = Watermark.model_validate_json(hear(field, WATERMARKS.of("kite-01")))
+    assert mark.seq == 50
+    with field.services.database.session() as session:
+        assert session.scalar(select(func.count()).select_from(Telemetry)) == 50
+
+
+def test_a_command_is_sent_signed_and_marked_sent(field: Field) -> None:
+    with field.services.database.session() as session:
+        row = fleet.issue_command(
+            session, flight=None, drone_id="kite-01", kind=CommandKind.RETURN_HOME, issuer="operator"
+        )
+    signed = SignedCommand.model_validate_json(hear(field, COMMANDS.of("kite-01")))
+    command = Command.model_validate_json(signed.payload)
+    assert (command.command_id, command.kind) == (row.command_id, CommandKind.RETURN_HOME)
+    with field.services.database.session() as session:
+        assert session.get_one(CommandRow, row.command_id).state == "sent"
+
+
+def test_notices_are_sent_and_forgotten(field: Field) -> None:
+    payload = {"segment_id": "flt-1.00000", "sha256": "0" * 64}
+    with field.services.database.session() as session:
+        session.add(Outgoing(drone_id="kite-01", topic=VERIFIED.of("kite-01"), payload=payload))
+    assert b"flt-1.00000" in hear(field, VERIFIED.of("kite-01"))
+    with field.services.database.session() as session:
+        assert session.scalar(select(func.count()).select_from(Outgoing)) == 0
+
+
+def test_what_was_not_committed_comes_again_after_a_crash(field: Field, broker: Broker) -> None:
+    field.drone.publish(TELEMETRY.of("kite-01"), telemetry(1, 5), qos=1, retain=False).result(10)
+    taken = until(lambda: field.cloud.receive(10, 0.05) or None)
+    assert [message.payload for message in taken] == [telemetry(1, 5)]
+    field.cloud.stop()  # without acknowledging: as if killed before the commit
+    again = connect(broker)
+    try:
+        ingest = Ingest(field.services.database, again)
+        until(lambda: ingest.step())
+        with field.services.database.session() as session:
+            assert session.scalar(select(func.count()).select_from(Telemetry)) == 5
+    finally:
+        again.stop()
+
+
+def test_a_200_kb_payload_disturbs_nobody(field: Field) -> None:
+    big = field.drone.publish(TELEMETRY.of("kite-01"), b"x" * 200_000, qos=1, retain=False)
+    with pytest.raises(Unavailable):
+        big.result(15)
+    assert field.drone.wait_connected(_PATIENCE_S)
+    field.drone.publish(TELEMETRY.of("kite-01"), b"x" * 1_000, qos=1, retain=False).result(10)
+    field.drone.publish(TELEMETRY.of("kite-01"), telemetry(1, 5), qos=1, retain=False).result(10)
+    mark = Watermark.model_validate_json(hear(field, WATERMARKS.of("kite-01")))
+    assert mark.seq == 5
+    with field.services.database.session() as session:
+        assert session.scalar(select(func.count()).select_from(DeadLetter)) == 1

@@ -1,0 +1,323 @@
+"""Messages into a real database: once in effect, gaps held, poison put aside, nothing lost on a crash."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pydantic import BaseModel
+from sqlalchemy import func, select, text
+from sqlalchemy.orm import Session
+
+from cloud import fleet, flights, plans
+from cloud.ingest import Ingest
+from cloud.pattern import BladesParams
+from cloud.services import Services
+from cloud.tables import CommandRow, DeadLetter, Drone, DroneEventRow, Flight, Telemetry
+from contracts.commands import AckBatch, AckState, CommandAck
+from contracts.events import DroneEvent, DroneEventKind, EventBatch
+from contracts.ids import mint
+from contracts.telemetry import DroneStatus, Watermark
+from contracts.topics import ACKS, EVENTS, STATUS, TELEMETRY, WATERMARKS
+from contracts.vocabulary import AircraftState, Blade, CommandKind
+from tests import platform
+from tests.platform import Wire, telemetry
+from tests.services import DatabaseServer
+
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+TOPIC = TELEMETRY.of("kite-01")
+
+
+@dataclass
+class Clock:
+    at_s: float = 1000.0
+
+    def __call__(self) -> float:
+        return self.at_s
+
+
+@dataclass
+class Bench:
+    """An ingest over a real database and a wire in memory."""
+
+    services: Services
+    wire: Wire = field(default_factory=Wire)
+    clock: Clock = field(default_factory=Clock)
+
+    def __post_init__(self) -> None:
+        self.restart()
+
+    def restart(self) -> None:
+        self.ingest = Ingest(self.services.database, self.wire, now_s=self.clock)
+
+    def take(self, *payloads: bytes, topic: str = TOPIC) -> None:
+        for payload in payloads:
+            self.wire.offer(topic, payload)
+        platform.drain(self.ingest.step)
+        self.clock.at_s += 1.0
+        self.ingest.step()
+
+    def marks(self, stream: str = "telemetry", boot_id: str = "boot-1") -> list[int]:
+        sent = [Watermark.model_validate_json(p) for t, p in self.wire.sent if t == WATERMARKS.of("kite-01")]
+        return [mark.seq for mark in sent if (mark.stream, mark.boot_id) == (stream, boot_id)]
+
+    def count(self, table: type) -> int:
+        with self.services.database.session() as session:
+            return session.scalar(select(func.count()).select_from(table)) or 0
+
+
+@pytest.fixture
+def bench(postgres_server: DatabaseServer) -> Iterator[Bench]:
+    with postgres_server.database(migrated=True) as url:
+        services = platform.build(url)
+        platform.stock(services)
+        yield Bench(services)
+        services.database.close()
+
+
+def batch_of(model: BaseModel) -> bytes:
+    return model.model_dump_json().encode()
+
+
+def event(seq: int, kind: DroneEventKind, **more: object) -> DroneEvent:
+    return DroneEvent.model_validate({"seq": seq, "kind": kind, "at": NOW, **more})
+
+
+def events(*items: DroneEvent) -> bytes:
+    return batch_of(EventBatch(drone_id="kite-01", boot_id="boot-1", events=items))
+
+
+def test_samples_are_stored_and_the_watermark_follows(bench: Bench) -> None:
+    bench.take(telemetry(1, 20), telemetry(21, 30))
+    assert bench.count(Telemetry) == 30
+    assert bench.marks() == [30]
+    assert bench.wire.acknowledged == 2
+
+
+def test_a_replay_changes_no_row(bench: Bench) -> None:
+    bench.take(telemetry(1, 20))
+    with bench.services.database.session() as session:
+        before = session.execute(text("SELECT seq, xmin::text, received_at FROM telemetry ORDER BY seq")).all()
+    bench.take(telemetry(1, 20), telemetry(5, 15))
+    with bench.services.database.session() as session:
+        after = session.execute(text("SELECT seq, xmin::text, received_at FROM telemetry ORDER BY seq")).all()
+    assert before == after
+    assert bench.marks() == [20, 20], "the drone is told again: it may have missed the first word"
+
+
+def test_a_gap_holds_the_watermark_until_it_is_filled(bench: Bench) -> None:
+    bench.take(telemetry(11, 20))
+    assert bench.marks() == [0]
+    bench.take(telemetry(1, 9))
+    assert bench.marks()[-1] == 9
+    bench.take(telemetry(10, 10))
+    assert bench.marks()[-1] == 20
+
+
+def test_records_reported_lost_close_a_gap(bench: Bench) -> None:
+    bench.take(telemetry(11, 20))
+    gone = event(1, DroneEventKind.RECORDS_LOST, code="telemetry", detail="boot=boot-1 from=1 to=10 reason=disk full")
+    bench.take(events(gone), topic=EVENTS.of("kite-01"))
+    assert bench.marks()[-1] == 20
+
+
+def test_a_tombstone_of_another_boot_closes_nothing(bench: Bench) -> None:
+    bench.take(telemetry(11, 20))
+    gone = event(1, DroneEventKind.RECORDS_LOST, code="telemetry", detail="boot=boot-0 from=1 to=10 reason=disk full")
+    bench.take(events(gone), topic=EVENTS.of("kite-01"))
+    assert bench.marks() == [0]
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(order=st.lists(st.integers(1, 12), min_size=1, max_size=30))
+def test_any_order_and_repetition_ends_the_same(bench: Bench, order: list[int]) -> None:
+    boot_id = mint("boot")
+    for number in order:
+        bench.take(telemetry(number * 2 - 1, number * 2, boot_id=boot_id))
+    arrived = {seq for number in order for seq in (number * 2 - 1, number * 2)}
+    contiguous = next(seq for seq in range(30) if seq + 1 not in arrived)
+    with bench.services.database.session() as session:
+        stored = set(session.scalars(select(Telemetry.seq).where(Telemetry.boot_id == boot_id)))
+    assert stored == arrived
+    assert bench.marks(boot_id=boot_id)[-1] == contiguous
+
+
+@pytest.mark.parametrize(
+    ("topic", "payload", "reason"),
+    [
+        (TOPIC, b"{not json", "Invalid JSON"),
+        (TOPIC, b"\xff\x00\xfe", "Invalid JSON"),
+        (TOPIC, telemetry(1, 2, drone_id="kite-02"), "another drone|carries a message of drone 'kite-02'"),
+        (TOPIC, b" " * 200_000, "over 128000"),
+        (TELEMETRY.of("ghost-01"), telemetry(1, 2, drone_id="ghost-01"), "No drone 'ghost-01'"),
+        ("kestrel/v1/drones/kite-01/gossip", b"{}", "No message is defined"),
+        (TOPIC, telemetry(1, 1).replace(b'"lat_deg":54.9', b'"lat_deg":NaN'), "lat_deg|JSON"),
+    ],
+    ids=["malformed", "binary", "wrong-drone", "oversize", "unknown-drone", "unknown-topic", "nan"],
+)
+def test_poison_is_put_aside_and_its_neighbours_are_stored(
+    bench: Bench, topic: str, payload: bytes, reason: str
+) -> None:
+    bench.wire.offer(TOPIC, telemetry(1, 5))
+    bench.wire.offer(topic, payload)
+    bench.wire.offer(TOPIC, telemetry(6, 10))
+    bench.take()
+    assert bench.count(Telemetry) == 10
+    with bench.services.database.session() as session:
+        letter = session.scalars(select(DeadLetter)).one()
+    assert any(part in letter.reason for part in reason.split("|")), letter.reason
+    assert len(letter.payload) <= 4000
+    assert bench.wire.acknowledged == 3, "a poison message must not come again and again"
+
+
+def test_what_only_the_database_refuses_is_put_aside_alone(bench: Bench) -> None:
+    poison = events(event(1, DroneEventKind.SAFETY, detail="nul \x00 inside"))
+    bench.wire.offer(TOPIC, telemetry(1, 5))
+    bench.wire.offer(EVENTS.of("kite-01"), poison)
+    bench.take(telemetry(6, 9))
+    assert bench.count(Telemetry) == 9
+    assert bench.count(DeadLetter) == 1
+    assert bench.count(DroneEventRow) == 0
+
+
+def test_nothing_is_acknowledged_before_it_is_committed(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> list[Watermark]:
+        with bench.services.database.session() as session:
+            session.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
+        raise AssertionError("the session above must fail")
+
+    with monkeypatch.context() as broken:
+        broken.setattr("cloud.watermarks.advance", refuse)
+        bench.wire.offer(TOPIC, telemetry(1, 5))
+        assert bench.ingest.step() is False
+        assert (bench.count(Telemetry), bench.wire.acknowledged) == (0, 0)
+    assert bench.ingest.step() is True, "the held message is stored once the database is back"
+    assert (bench.count(Telemetry), bench.wire.acknowledged) == (5, 1)
+
+
+def test_a_process_killed_after_commit_changes_nothing_when_messages_come_again(bench: Bench) -> None:
+    bench.wire.offer(TOPIC, telemetry(1, 5))
+    bench.ingest.step()
+    bench.restart()
+    bench.take(telemetry(1, 5), telemetry(6, 8))
+    assert bench.count(Telemetry) == 8
+    assert bench.marks()[-1] == 8
+
+
+def test_a_watermark_that_could_not_be_sent_is_sent_later(bench: Bench) -> None:
+    bench.wire.connected = False
+    bench.take(telemetry(1, 5))
+    assert bench.marks() == []
+    bench.wire.connected = True
+    bench.clock.at_s += 1
+    bench.ingest.step()
+    assert bench.marks() == [5]
+
+
+def begun(bench: Bench) -> tuple[str, str]:
+    """Return (flight id, command id) of an approved flight that was told to begin."""
+    with bench.services.database.session() as session:
+        made = _plan(bench, session)
+        row = flights.create(session, plan_id=made, version=1, drone_id="kite-01", by="operator")
+        flights.approve(session, row.flight_id, "operator")
+        command = fleet.issue_command(
+            session, flight=row, drone_id="kite-01", kind=CommandKind.BEGIN_FLIGHT, issuer="operator"
+        )
+        return row.flight_id, command.command_id
+
+
+def _plan(bench: Bench, session: Session) -> str:
+    row = plans.create(
+        session,
+        bench.services.routes,
+        asset_id="wt-01",
+        params=BladesParams(blades=(Blade.A,)),
+        home=None,
+        drone_id=None,
+        plan_id=None,
+        by="operator",
+    )
+    return row.plan_id
+
+
+def acks(*items: CommandAck) -> bytes:
+    return batch_of(AckBatch(drone_id="kite-01", boot_id="boot-1", acks=items))
+
+
+def test_reports_move_the_command_forward_only(bench: Bench) -> None:
+    _, command_id = begun(bench)
+
+    def ack(seq: int, state: AckState) -> CommandAck:
+        return CommandAck(seq=seq, command_id=command_id, state=state, at=NOW)
+
+    bench.take(acks(ack(2, AckState.EXECUTING)), topic=ACKS.of("kite-01"))
+    bench.take(acks(ack(1, AckState.ACKED), ack(2, AckState.EXECUTING)), topic=ACKS.of("kite-01"))
+    assert _command(bench, command_id).state == "executing"
+    bench.take(acks(ack(3, AckState.DONE)), topic=ACKS.of("kite-01"))
+    assert _command(bench, command_id).state == "done"
+    assert bench.marks("acks")[-1] == 3
+
+
+def test_a_late_result_reconciles_an_expired_command(bench: Bench) -> None:
+    _, command_id = begun(bench)
+    with bench.services.database.session() as session:
+        row = session.get_one(CommandRow, command_id)
+        row.state = "sent"
+        assert fleet.expire(session, row.not_after) == 0, "the drone has some seconds to answer"
+    with bench.services.database.session() as session:
+        assert fleet.expire(session, datetime(2027, 1, 1, tzinfo=UTC)) == 1
+    assert _command(bench, command_id).state == "expired"
+    bench.take(acks(CommandAck(seq=1, command_id=command_id, state=AckState.DONE, at=NOW)), topic=ACKS.of("kite-01"))
+    assert _command(bench, command_id).state == "done"
+
+
+def _command(bench: Bench, command_id: str) -> CommandRow:
+    with bench.services.database.session() as session:
+        return session.get_one(CommandRow, command_id)
+
+
+def _flight(bench: Bench, flight_id: str) -> Flight:
+    with bench.services.database.session() as session:
+        return session.get_one(Flight, flight_id)
+
+
+def test_events_take_a_flight_from_the_ground_to_complete(bench: Bench) -> None:
+    flight_id, _ = begun(bench)
+
+    def tell(seq: int, kind: DroneEventKind, second: int, **more: object) -> str:
+        at = NOW.replace(second=second)
+        one = event(seq, kind, at=at, flight_id=flight_id, **more)
+        bench.take(events(one), topic=EVENTS.of("kite-01"))
+        return _flight(bench, flight_id).state
+
+    assert tell(1, DroneEventKind.FLIGHT_STARTED, 1) == "flying"
+    assert tell(2, DroneEventKind.WAYPOINT_REACHED, 2, waypoint=4) == "flying"
+    assert tell(4, DroneEventKind.STATE_CHANGED, 6, state=AircraftState.ON_ROUTE) == "flying"
+    assert tell(3, DroneEventKind.STATE_CHANGED, 5, state=AircraftState.PAUSED) == "flying", "overtaken by the later one"
+    assert tell(5, DroneEventKind.STATE_CHANGED, 7, state=AircraftState.RETURNING) == "returning"
+    assert tell(6, DroneEventKind.FLIGHT_ENDED, 8, expected_segments=0) == "complete"
+    assert tell(7, DroneEventKind.STATE_CHANGED, 9, state=AircraftState.ON_ROUTE) == "complete"
+    done = _flight(bench, flight_id)
+    assert (done.waypoint, done.expected_segments) == (4, 0)
+    assert done.started_at is not None
+    assert done.landed_at is not None
+
+
+def test_the_will_of_an_earlier_boot_does_not_hide_the_drone(bench: Bench) -> None:
+    def status(boot_id: str, *, online: bool) -> bytes:
+        return batch_of(
+            DroneStatus(drone_id="kite-01", boot_id=boot_id, online=online, at=datetime.now(UTC), agent_version="1")
+        )
+
+    def is_online() -> bool:
+        with bench.services.database.session() as session:
+            return session.get_one(Drone, "kite-01").online
+
+    bench.take(status("boot-2", online=True), status("boot-1", online=False), topic=STATUS.of("kite-01"))
+    assert is_online()
+    bench.take(status("boot-2", online=False), topic=STATUS.of("kite-01"))
+    assert not is_online()
