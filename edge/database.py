@@ -9,8 +9,12 @@ from pathlib import Path
 from edge import logbook
 
 
-def open_database(path: Path, schema: str, *, durable: bool = True) -> sqlite3.Connection:
-    """Open ``path``, creating it with ``schema``; ``durable`` makes each commit survive a power cut.
+def open_database(
+    path: Path, schema: str, *, durable: bool = True, thorough: bool = False
+) -> sqlite3.Connection:
+    """Open ``path``, creating it with ``schema``.
+
+    ``durable`` makes each commit survive a power cut; ``thorough`` also compares every row with its index.
 
     Raises:
         sqlite3.DatabaseError: The file is damaged.
@@ -22,7 +26,7 @@ def open_database(path: Path, schema: str, *, durable: bool = True) -> sqlite3.C
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
         connection.execute("PRAGMA journal_size_limit=8388608")
-        _require_sound(connection)
+        _require_sound(connection, thorough=thorough)
         connection.executescript(schema)
     except sqlite3.DatabaseError:
         connection.close()
@@ -30,8 +34,9 @@ def open_database(path: Path, schema: str, *, durable: bool = True) -> sqlite3.C
     return connection
 
 
-def _require_sound(connection: sqlite3.Connection) -> None:
-    if (verdict := connection.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
+def _require_sound(connection: sqlite3.Connection, *, thorough: bool) -> None:
+    question = "PRAGMA integrity_check(1)" if thorough else "PRAGMA quick_check(1)"
+    if (verdict := connection.execute(question).fetchone()[0]) != "ok":
         raise sqlite3.DatabaseError(str(verdict))
 
 

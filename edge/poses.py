@@ -13,7 +13,7 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS poses(
   t_us INTEGER PRIMARY KEY, lat REAL, lon REAL, alt REAL, yaw REAL, pitch REAL, roll REAL)
 """
-_KEEP_US = 3 * 86_400 * 1_000_000
+_KEEP_US = 12 * 3_600 * 1_000_000
 _PRUNE_EVERY = 20_000
 
 

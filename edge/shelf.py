@@ -43,7 +43,7 @@ class Extent(NamedTuple):
 
 def is_damage(error: sqlite3.DatabaseError) -> bool:
     """Tell a damaged file from a full, locked or unreadable disk."""
-    return not (error.sqlite_errorname or "").startswith(_NOT_DAMAGE)
+    return not str(getattr(error, "sqlite_errorname", "")).startswith(_NOT_DAMAGE)
 
 
 class Shelf:
@@ -56,7 +56,7 @@ class Shelf:
         wal = path.with_name(path.name + "-wal")
         logged = tuple(carve(wal.read_bytes())) if wal.exists() else ()
         try:
-            self._db = open_database(path, _SCHEMA)
+            self._db = open_database(path, _SCHEMA, thorough=True)
             self._restore(logged)
         except sqlite3.DatabaseError as error:
             if not is_damage(error):
