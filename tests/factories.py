@@ -302,14 +302,14 @@ class World:
                                       flight_id=flight.flight_id, body={"kind": kind, **body}))  # fmt: skip
 
     def telemetry(self, flight: Flight, seq: int, at: datetime, point: GeoPoint, *, yaw_deg: float = 60.0, state: str = "on_route",
-                  battery: float = 76.0, speed_mps: float = 2.0) -> Telemetry:  # fmt: skip
+                  battery: float = 76.0, speed_mps: float = 2.0, waypoint: int | None = None) -> Telemetry:  # fmt: skip
         """Add one sample."""
         return self.add(Telemetry(drone_id=flight.drone_id, boot_id="boot-1", seq=seq, captured_at=at, flight_id=flight.flight_id, state=state,
                                   lat_deg=point.lat_deg, lon_deg=point.lon_deg, alt_m=point.alt_m, alt_rel_m=point.alt_m - HOME.alt_m,
                                   yaw_deg=yaw_deg, pitch_deg=0.0, roll_deg=0.0, gimbal_yaw_deg=yaw_deg, gimbal_pitch_deg=-8.0,
                                   vel_east_mps=speed_mps * math.sin(math.radians(yaw_deg)), vel_north_mps=speed_mps * math.cos(math.radians(yaw_deg)),
                                   vel_up_mps=0.0, battery_percent=battery, battery_v=22.8, gps_fix=6, satellites=19, link_percent=92.0,
-                                  wind_mps=6.4, wind_from_deg=255.0, waypoint=seq % 24, monotonic_ms=seq * 100, clock="gps"))  # fmt: skip
+                                  wind_mps=6.4, wind_from_deg=255.0, waypoint=waypoint, monotonic_ms=seq * 100, clock="gps"))  # fmt: skip
 
     def fly(
         self, flight: Flight, *, share: float = 1.0, step_s: float = 1.0, gap: tuple[float, float] | None = None
@@ -331,7 +331,8 @@ class World:
             here = corners[leg].plus(step, along - leg)
             yaw = math.degrees(math.atan2(step.east, step.north)) % 360
             self.telemetry(flight, i + 1, start + timedelta(seconds=i * step_s), frame.to_geo(here), yaw_deg=yaw,
-                           battery=98.0 - 45.0 * at_share, speed_mps=step.norm() * (len(corners) - 1) / total_s)  # fmt: skip
+                           battery=98.0 - 45.0 * at_share, speed_mps=step.norm() * (len(corners) - 1) / total_s, waypoint=max(0, leg - 1),
+                           state="taking_off" if leg == 0 else "paused" if 0.44 < at_share < 0.49 else "on_route")  # fmt: skip
 
 
 def jpeg(picture: np.ndarray[Any, Any]) -> bytes:
@@ -421,3 +422,94 @@ def seed_history(session: Session, now: datetime, *, seed: int = 7) -> World:
 def utc_now() -> datetime:
     """Return the time, aware."""
     return datetime.now(UTC)
+
+
+def seed_live(session: Session, now: datetime, *, share: float = 0.62) -> World:
+    """Fill a database with one flight in the air (``share`` of its route flown), findings, tickets, and one older flight."""
+    world = World(session, now, seed=11)
+    world.site()
+    assets = [world.asset(f"T-{i:02d}", 240.0 * i - 330.0, 190.0 + 150.0 * (i % 2)) for i in range(1, 5)]
+    drone = world.drone("Merlin 1")
+    world.drone("Merlin 2", online=False)
+    old = world.flight(assets[0], drone, now - timedelta(days=3, hours=2))
+    old_finding = world.finding(
+        old,
+        DefectKind.CRACK,
+        blade="C",
+        side="PS",
+        root_m=8.4,
+        rank=4,
+        length_mm=420,
+        width_mm=6,
+        reviewed_by="analyst",
+        status="confirmed",
+    )
+    world.ticket(old_finding, number="10000007", waited_s=9)
+    world.segment(old, 0, old.started_at or now)
+    world.coverage(old, {("A", "TE"): range(20, 25)})
+    flight = world.flight(assets[1], drone, now - timedelta(seconds=214), state="flying")
+    flight.waypoint = 15
+    world.fly(flight, share=share, gap=(0.30, 0.355))
+    _commands(world, flight)
+    segments = _segments(world, flight)
+    _seen_defects(world, flight, segments)
+    world.coverage(
+        flight,
+        {
+            ("A", "TE"): range(19, 25),
+            ("B", "SS"): range(4),
+            ("C", "LE"): range(25),
+            ("C", "SS"): range(25),
+            ("C", "TE"): range(25),
+        },
+    )
+    session.flush()
+    return world
+
+
+def _commands(world: World, flight: Flight) -> None:
+    start = flight.started_at or world.now
+    world.command(flight, "take_off", 1, start - timedelta(seconds=8))
+    world.command(flight, "begin_flight", 2, start + timedelta(seconds=1))
+    world.command(flight, "pause", 3, start + timedelta(seconds=92))
+    world.command(flight, "resume", 4, start + timedelta(seconds=104))
+
+
+def _segments(world: World, flight: Flight) -> list[Media]:
+    start = flight.started_at or world.now
+    states = ["analysed"] * 14 + ["failed"] + ["analysed"] * 2 + ["queued", "stored"]
+    made = [
+        world.segment(flight, i, start + timedelta(seconds=12 + 10 * i), state=state) for i, state in enumerate(states)
+    ]
+    made[14].reason = "checksum mismatch"
+    return made
+
+
+def _seen_defects(world: World, flight: Flight, segments: list[Media]) -> None:
+    start = flight.started_at or world.now
+    planted: tuple[tuple[Any, ...], ...] = (
+        (DefectKind.CRACK, "B", "LE", 14.2, 5, 742, 9, 61, "10000012", 8.4),
+        (DefectKind.LIGHTNING_BURN, "A", "SS", 22.6, 4, 212, 160, 33, "10000013", 7.9),
+        (DefectKind.LEADING_EDGE_EROSION, "A", "LE", 18.9, 4, 905, 70, 41, None, 0.0),
+        (DefectKind.DELAMINATION, "B", "PS", 9.1, 3, 150, 95, 77, None, 0.0),
+        (DefectKind.MISSING_COATING, "A", "PS", 6.3, 3, 330, 120, 22, None, 0.0),
+        (DefectKind.CORROSION, "B", "SS", 2.2, 2, 88, 60, 118, None, 0.0),
+        (DefectKind.CRACK, "C", "PS", 19.7, 2, 62, 4, 171, None, 0.0),
+    )
+    for i, (kind, blade, side, root_m, rank, length, width, second, number, waited) in enumerate(planted):
+        finding = world.finding(flight, kind, blade=blade, side=side, root_m=root_m, rank=rank, length_mm=float(length), width_mm=float(width),
+                                at=start + timedelta(seconds=second), confidence=0.94 - 0.05 * i)  # fmt: skip
+        segment = segments[min(len(segments) - 1, max(0, (second - 12) // 10))]
+        for position in range(3 if rank >= 4 else 1):
+            world.evidence(finding, segment, frame=24 * (second % 10), position=position)
+        if number:
+            world.ticket(finding, number=number, waited_s=waited).url = "http://127.0.0.1/sap/" + number
+        if rank >= 4:
+            world.run(finding, "succeeded" if number else "running")
+            name = finding.kind.replace("_", " ").capitalize()
+            world.summary(
+                finding,
+                f"{name} of {length} × {width} mm on blade {blade}, {root_m} m from the root.",
+                "Repair within a short time frame.",
+            )
+    flight.expected_segments = None

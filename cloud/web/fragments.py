@@ -1,7 +1,124 @@
-"""Pieces of the page that refresh on their own."""
+"""Pieces of the page that refresh on their own, and the actions a person takes on it."""
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from typing import Annotated
+
+from fastapi import APIRouter, Form, Query, Request
+from fastapi.responses import HTMLResponse
+
+from cloud import fleet, flights, inspections
+from cloud.requests import Svc, UnitOfWork
+from cloud.security import Principal, Reader
+from cloud.web import blades, finding_view, flight_view, mapping, timeline
+from cloud.web.rendering import page, problem
+from contracts.errors import Forbidden, PlatformError
+from contracts.vocabulary import CommandKind, Role, Verdict
 
 router = APIRouter(prefix="/fragments", include_in_schema=False)
+
+
+@router.get("/flights/{flight_id}/header")
+def header(flight_id: str, principal: Reader, services: Svc, session: UnitOfWork) -> HTMLResponse:
+    """Return state, progress and command buttons of a flight."""
+    flight = flights.flight(session, flight_id)
+    view = flight_view.build(session, flight, mapping.route_of(session, services.routes, flight))
+    return page("_flight.html", {"flight": view, "may_command": principal.may(Role.OPERATOR)})
+
+
+@router.get("/flights/{flight_id}/timeline")
+def time_axis(flight_id: str, principal: Reader, services: Svc, session: UnitOfWork) -> HTMLResponse:
+    """Return the time axis of a flight."""
+    flight = flights.flight(session, flight_id)
+    route = mapping.route_of(session, services.routes, flight)
+    return page("_timeline.html", {"timeline": timeline.build(session, flight, route), "flight_id": flight_id})
+
+
+@router.get("/flights/{flight_id}/blades")
+def schematic(flight_id: str, principal: Reader, session: UnitOfWork) -> HTMLResponse:
+    """Return the unrolled blades of a flight's turbine."""
+    flight = flights.flight(session, flight_id)
+    return page("_blades.html", {"schematic": blades.build(session, flight), "flight_id": flight_id})
+
+
+@router.get("/findings")
+def findings(
+    principal: Reader,
+    session: UnitOfWork,
+    flight: Annotated[str | None, Query(max_length=80)] = None,
+    rank: Annotated[int | None, Query(ge=1, le=5)] = None,
+) -> HTMLResponse:
+    """Return the finding cards of a flight, or of one severity."""
+    return page("_findings.html", {"cards": finding_view.cards(session, flight, rank)})
+
+
+@router.get("/findings/{finding_id}")
+def finding(finding_id: str, principal: Reader, session: UnitOfWork) -> HTMLResponse:
+    """Return the side sheet of a finding."""
+    try:
+        return _sheet(session, principal, finding_id)
+    except PlatformError as error:
+        return problem(error)
+
+
+@router.post("/findings/{finding_id}/review")
+def review(
+    finding_id: str,
+    principal: Reader,
+    session: UnitOfWork,
+    verdict: Annotated[Verdict, Form()],
+    reason: Annotated[str, Form(max_length=400)] = "",
+    rank: Annotated[int | None, Form(ge=1, le=5)] = None,
+) -> HTMLResponse:
+    """Record a person's verdict and return the sheet as it is then."""
+    try:
+        _allow(principal, Role.ANALYST, Role.REVIEWER)
+        inspections.review(session, finding_id, verdict, reason, principal.username, rank=rank)
+        session.flush()
+        return _sheet(session, principal, finding_id)
+    except PlatformError as error:
+        session.rollback()
+        return problem(error)
+
+
+def _sheet(session: UnitOfWork, principal: Principal, finding_id: str) -> HTMLResponse:
+    may_review = principal.may(Role.ANALYST, Role.REVIEWER)
+    return page("_finding.html", {"sheet": finding_view.sheet(session, finding_id), "may_review": may_review})
+
+
+@router.get("/tickets")
+def tickets(
+    principal: Reader, session: UnitOfWork, flight: Annotated[str | None, Query(max_length=80)] = None
+) -> HTMLResponse:
+    """Return the ticket table of a flight."""
+    return page("_tickets.html", {"tickets": finding_view.tickets(session, flight), "flight_id": flight})
+
+
+@router.post("/flights/{flight_id}/commands")
+def command(
+    request: Request,
+    flight_id: str,
+    principal: Reader,
+    services: Svc,
+    session: UnitOfWork,
+    kind: Annotated[CommandKind, Form()],
+    key: Annotated[str, Form(min_length=8, max_length=80)],
+) -> HTMLResponse:
+    """Issue a command (once per ``key``) and return the flight's header with its life cycle."""
+    try:
+        _allow(principal, Role.OPERATOR)
+        flight = flights.flight(session, flight_id, lock=True)
+        fleet.issue_command(
+            session, flight=flight, drone_id=flight.drone_id, kind=kind, issuer=principal.username, key=key
+        )
+        session.flush()
+        return header(flight_id, principal, services, session)
+    except PlatformError as error:
+        session.rollback()
+        return problem(error)
+
+
+def _allow(principal: Principal, *roles: Role) -> None:
+    if not principal.may(*roles):
+        wanted = " or ".join(role.value for role in roles)
+        raise Forbidden(f"{principal.username} may not do this.", hint=f"It takes the role {wanted}.")

@@ -1,7 +1,145 @@
-"""One stream of events per open page."""
+"""One stream of events per open page: Postgres NOTIFY in, Server-Sent Events out."""
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+import asyncio
+import json
+import select
+import threading
+from collections.abc import AsyncIterator
+from typing import Any
+
+import psycopg2
+from fastapi import APIRouter, Request
+from fastapi.responses import StreamingResponse
+from psycopg2.extensions import ISOLATION_LEVEL_AUTOCOMMIT
+
+from cloud.db import LIVE_CHANNEL, Database
+from cloud.logbook import log
+from cloud.requests import services
+from cloud.security import Reader
+from cloud.web.mapping import last_sample
+from contracts.errors import PlatformError
 
 router = APIRouter(include_in_schema=False)
+
+HEARTBEAT_S = 10.0
+RETRY_MS = 2000
+_QUEUE = 200
+"""Events a slow page may lag behind; then it is told to fetch everything anew."""
+_POLL_S = 1.0
+
+Event = tuple[str, dict[str, Any]]
+
+
+class Hub:
+    """Listens once per process while any page is open and hands events to each page's queue."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._lock = threading.Lock()
+        self._pages: dict[asyncio.Queue[Event], asyncio.AbstractEventLoop] = {}
+        self._thread: threading.Thread | None = None
+
+    def join(self) -> asyncio.Queue[Event]:
+        """Return a new page's queue; the first page starts the listener."""
+        queue: asyncio.Queue[Event] = asyncio.Queue(_QUEUE)
+        with self._lock:
+            self._pages[queue] = asyncio.get_running_loop()
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._listen, name="live", daemon=True)
+                self._thread.start()
+        return queue
+
+    def leave(self, queue: asyncio.Queue[Event]) -> None:
+        """Forget a page; the listener ends when the last has left."""
+        with self._lock:
+            self._pages.pop(queue, None)
+
+    def _wanted(self) -> bool:
+        with self._lock:
+            mine = self._thread is threading.current_thread()
+            if mine and not self._pages:
+                self._thread = None
+            return mine and bool(self._pages)
+
+    def _listen(self) -> None:
+        while self._wanted():
+            try:
+                self._listen_once()
+            except (psycopg2.Error, PlatformError, OSError) as error:
+                log("live_listener_lost", reason=str(error))
+                self._tell("resync", {})
+                threading.Event().wait(_POLL_S)
+
+    def _listen_once(self) -> None:
+        url = self._database.engine.url.set(drivername="postgresql")
+        connection = psycopg2.connect(url.render_as_string(hide_password=False), connect_timeout=5)
+        try:
+            connection.set_isolation_level(ISOLATION_LEVEL_AUTOCOMMIT)
+            with connection.cursor() as cursor:
+                cursor.execute(f"LISTEN {LIVE_CHANNEL}")
+            self._tell("resync", {})
+            while self._wanted():
+                if select.select([connection], [], [], _POLL_S)[0]:
+                    connection.poll()
+                    told = [notice.payload for notice in connection.notifies]
+                    connection.notifies.clear()
+                    self._forward(told)
+        finally:
+            connection.close()
+
+    def _forward(self, payloads: list[str]) -> None:
+        """Send each change once; telemetry carries the drone's newest sample."""
+        for payload in dict.fromkeys(payloads):
+            change = json.loads(payload)
+            kind = str(change.get("kind", ""))
+            if kind == "telemetry":
+                with self._database.session() as session:
+                    change = last_sample(session, str(change["id"])) or {}
+            if change:
+                self._tell(kind, change)
+
+    def _tell(self, kind: str, data: dict[str, Any]) -> None:
+        with self._lock:
+            pages = list(self._pages.items())
+        for queue, loop in pages:
+            loop.call_soon_threadsafe(_put, queue, (kind, data))
+
+
+def _put(queue: asyncio.Queue[Event], event: Event) -> None:
+    """Add an event; a full queue is emptied and the page told to start over."""
+    if queue.full():
+        while not queue.empty():
+            queue.get_nowait()
+        event = ("resync", {})
+    queue.put_nowait(event)
+
+
+def _hub(request: Request) -> Hub:
+    state = request.app.state
+    if getattr(state, "live_hub", None) is None:
+        state.live_hub = Hub(services(request).database)
+    hub: Hub = state.live_hub
+    return hub
+
+
+@router.get("/live")
+async def live(request: Request, principal: Reader) -> StreamingResponse:
+    """Stream changes: ``telemetry`` with a sample, other kinds with an id, ``resync`` after a gap."""
+    hub = _hub(request)
+    queue = hub.join()
+
+    async def frames() -> AsyncIterator[str]:
+        try:
+            yield f"retry: {RETRY_MS}\n\n"
+            while True:
+                try:
+                    kind, data = await asyncio.wait_for(queue.get(), HEARTBEAT_S)
+                    yield f"event: {kind}\ndata: {json.dumps(data)}\n\n"
+                except TimeoutError:
+                    yield ": here\n\n"
+        finally:
+            hub.leave(queue)
+
+    return StreamingResponse(frames(), media_type="text/event-stream", headers={"Cache-Control": "no-store"})

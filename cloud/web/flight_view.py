@@ -1,0 +1,140 @@
+"""What the page says of one flight: state, progress, commands and which of them make sense now."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from cloud.fleet import RULES
+from cloud.tables import Asset, CommandRow, Drone, Finding, Flight, Media
+from contracts.routes import Route
+from contracts.vocabulary import CommandKind, CommandState, FindingStatus, FlightState, MediaState
+
+OFFERED = (CommandKind.PAUSE, CommandKind.RESUME, CommandKind.RETURN_HOME, CommandKind.LAND)
+LIFE = (CommandState.ACCEPTED, CommandState.SENT, CommandState.ACKED, CommandState.EXECUTING, CommandState.DONE)
+"""A command's way; a bad end replaces what did not happen."""
+_ENDED_BADLY = frozenset({CommandState.REJECTED, CommandState.FAILED, CommandState.EXPIRED})
+_MOVING = (FlightState.FLYING, FlightState.PAUSED, FlightState.RETURNING)
+_MAX_COMMANDS = 6
+
+
+class Button(NamedTuple):
+    """A command on offer. ``hint`` says why it is not possible now."""
+
+    kind: CommandKind
+    label: str
+    enabled: bool
+    hint: str
+
+
+class CommandLine(NamedTuple):
+    """A command and how far it came: ``reached`` of the steps of LIFE."""
+
+    row: CommandRow
+    reached: int
+    ended_badly: bool
+
+
+class FlightView(NamedTuple):
+    """One flight as its header shows it."""
+
+    flight: Flight
+    asset: Asset
+    drone: Drone
+    passes_done: int
+    passes: int
+    segments: int
+    analysed: int
+    failed: int
+    findings: int
+    moving: bool
+    buttons: tuple[Button, ...]
+    commands: tuple[CommandLine, ...]
+
+    @property
+    def ended_at(self) -> datetime | None:
+        """Return when the aircraft was down again."""
+        return self.flight.landed_at
+
+
+def current(session: Session, flight_id: str | None, asset_id: str | None) -> Flight | None:
+    """Return the flight asked for, else the one in the air, else the last one of the asset or of all."""
+    if flight_id is not None:
+        return session.get(Flight, flight_id)
+    flights = select(Flight).order_by(Flight.created_at.desc(), Flight.flight_id.desc()).limit(1)
+    if asset_id is not None:
+        return session.scalars(flights.where(Flight.asset_id == asset_id)).first()
+    moving = flights.where(Flight.state.in_([s.value for s in _MOVING]))
+    return session.scalars(moving).first() or session.scalars(flights).first()
+
+
+def build(session: Session, flight: Flight, route: Route | None) -> FlightView:
+    """Return the header of a flight."""
+    asset, drone = session.get_one(Asset, flight.asset_id), session.get_one(Drone, flight.drone_id)
+    by_state = select(Media.state, func.count()).where(Media.flight_id == flight.flight_id).group_by(Media.state)
+    media = {state: count for state, count in session.execute(by_state)}  # noqa: C416 - rows are not tuples to mypy
+    counted = select(func.count()).where(
+        Finding.flight_id == flight.flight_id, Finding.status != FindingStatus.REJECTED.value
+    )
+    done, whole = _passes(flight, route)
+    return FlightView(
+        flight=flight,
+        asset=asset,
+        drone=drone,
+        passes_done=done,
+        passes=whole,
+        segments=sum(media.values()),
+        analysed=media.get(MediaState.ANALYSED.value, 0),
+        failed=media.get(MediaState.FAILED.value, 0),
+        findings=session.scalar(counted) or 0,
+        moving=flight.state in _MOVING,
+        buttons=_buttons(flight),
+        commands=_commands(session, flight),
+    )
+
+
+def _passes(flight: Flight, route: Route | None) -> tuple[int, int]:
+    """Return how many blade sides were passed, and how many the route has."""
+    if route is None:
+        return 0, 0
+    strips: list[tuple[str, str]] = []
+    done = 0
+    finished = flight.state in {FlightState.LANDED, FlightState.COMPLETE}
+    for waypoint in route.waypoints:
+        strip = (waypoint.strip.blade.value, waypoint.strip.side.value) if waypoint.strip else None
+        if strip and strip not in strips:
+            strips.append(strip)
+        if strip and (flight.waypoint or -1) > waypoint.seq:
+            done = strips.index(strip) + 1
+    return (len(strips) if finished else done), len(strips)
+
+
+def _buttons(flight: Flight) -> tuple[Button, ...]:
+    found = []
+    for kind in OFFERED:
+        rule = RULES[kind]
+        enabled = flight.state in {state.value for state in rule.states}
+        label = "Return home" if kind is CommandKind.RETURN_HOME else kind.value.capitalize()
+        found.append(Button(kind, label, enabled, "" if enabled else rule.hint))
+    return tuple(found)
+
+
+def _commands(session: Session, flight: Flight) -> tuple[CommandLine, ...]:
+    newest = (
+        select(CommandRow)
+        .where(CommandRow.flight_id == flight.flight_id)
+        .order_by(CommandRow.issued_at.desc(), CommandRow.seq.desc())
+        .limit(_MAX_COMMANDS)
+    )
+    return tuple(_line(row) for row in session.scalars(newest))
+
+
+def _line(row: CommandRow) -> CommandLine:
+    state = CommandState(row.state)
+    if state in _ENDED_BADLY:
+        reached = 3 if row.acked_at and state is CommandState.FAILED else 2 if row.sent_at else 1
+        return CommandLine(row, reached, ended_badly=True)
+    return CommandLine(row, LIFE.index(state) + 1, ended_badly=False)

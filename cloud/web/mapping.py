@@ -1,0 +1,199 @@
+"""What the map and the rotor view draw, as plain JSON: places in WGS 84, no style."""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from cloud import plans
+from cloud.logbook import log
+from cloud.services import Routes
+from cloud.tables import Asset, Drone, Finding, Flight, Site, Telemetry
+from cloud.web import flight_view
+from contracts.errors import PlatformError
+from contracts.geo import Enu, GeoPoint, LocalFrame
+from contracts.routes import Route
+from contracts.turbine import TurbineGeometry
+from contracts.vocabulary import AssetKind, Blade, FindingStatus
+
+MAX_TRAIL = 900
+STRIP_S = 120
+MAX_ASSETS = 500
+_FIELDS = ("lat_deg", "lon_deg", "alt_m", "alt_rel_m", "yaw_deg", "gimbal_yaw_deg", "gimbal_pitch_deg", "battery_percent",
+           "battery_v", "gps_fix", "satellites", "link_percent", "wind_mps", "wind_from_deg", "state", "waypoint",
+           "flight_id", "drone_id")  # fmt: skip
+
+
+def route_of(session: Session, routes: Routes, flight: Flight | None) -> Route | None:
+    """Return a flight's route; None when it can be had nowhere (the page then shows no line)."""
+    if flight is None:
+        return None
+    try:
+        return plans.route(session, routes, flight.plan_id, flight.plan_version)
+    except PlatformError as error:
+        log("route_not_shown", flight_id=flight.flight_id, reason=str(error))
+        return None
+
+
+def build(session: Session, routes: Routes, flight_id: str | None) -> dict[str, Any]:
+    """Return everything on the map for a flight, or for the one the page would show."""
+    flight = flight_view.current(session, flight_id, None)
+    route = route_of(session, routes, flight)
+    asset = session.get(Asset, flight.asset_id) if flight else None
+    site = session.get(Site, asset.site_id) if asset else session.scalars(select(Site).limit(1)).first()
+    return {
+        "site": _site(site) if site else None,
+        "assets": _assets(session, site),
+        "drones": _drones(session, site),
+        "flight": flight.flight_id if flight else None,
+        "asset": asset.asset_id if asset else None,
+        "route": _route(route) if route else None,
+        "trail": trail(session, flight) if flight else [],
+        "strip": recent(session, flight) if flight else [],
+        "rotor": rotor(session, asset, flight, route) if asset and flight else None,
+    }
+
+
+def _site(site: Site) -> dict[str, Any]:
+    home = {"lat_deg": site.home_lat_deg, "lon_deg": site.home_lon_deg, "alt_m": site.home_alt_m}
+    return {"site_id": site.site_id, "name": site.name, "home": home}
+
+
+def _assets(session: Session, site: Site | None) -> list[dict[str, Any]]:
+    worst = (
+        select(Finding.asset_id, func.max(Finding.severity_rank).label("rank"), func.count().label("count"))
+        .where(Finding.status.in_([FindingStatus.OPEN.value, FindingStatus.CONFIRMED.value]))
+        .group_by(Finding.asset_id)
+        .subquery()
+    )
+    statement = select(Asset, worst.c.rank, worst.c.count).outerjoin(worst, worst.c.asset_id == Asset.asset_id)
+    if site is not None:
+        statement = statement.where(Asset.site_id == site.site_id)
+    return [_asset(asset, rank, count) for asset, rank, count in session.execute(statement.limit(MAX_ASSETS))]
+
+
+def _asset(asset: Asset, rank: int | None, count: int | None) -> dict[str, Any]:
+    drawn: dict[str, Any] = {}
+    if asset.kind == AssetKind.WIND_TURBINE.value:
+        turbine = TurbineGeometry.model_validate(asset.geometry)
+        drawn = {
+            "lat_deg": turbine.foot.lat_deg,
+            "lon_deg": turbine.foot.lon_deg,
+            "yaw_deg": turbine.yaw_deg,
+            "rotor_radius_m": turbine.root_radius_m + turbine.blade_length_m,
+            "nacelle_length_m": turbine.nacelle_length_m,
+        }
+    return {"asset_id": asset.asset_id, "name": asset.name, "kind": asset.kind, "worst_rank": rank or 0,
+            "findings": count or 0, **drawn}  # fmt: skip
+
+
+def _drones(session: Session, site: Site | None) -> list[dict[str, Any]]:
+    statement = select(Drone).order_by(Drone.name)
+    if site is not None:
+        statement = statement.where(Drone.site_id == site.site_id)
+    return [
+        {"drone_id": d.drone_id, "name": d.name, "online": d.online, "last": last_sample(session, d.drone_id)}
+        for d in session.scalars(statement.limit(MAX_ASSETS))
+    ]
+
+
+def last_sample(session: Session, drone_id: str) -> dict[str, Any] | None:
+    """Return a drone's newest telemetry as the page uses it."""
+    newest = select(Telemetry).where(Telemetry.drone_id == drone_id).order_by(Telemetry.captured_at.desc()).limit(1)
+    row = session.scalars(newest).first()
+    return sample(row) if row else None
+
+
+def sample(row: Telemetry) -> dict[str, Any]:
+    """Return a telemetry row as the page uses it."""
+    speed = math.hypot(row.vel_east_mps, row.vel_north_mps, row.vel_up_mps)
+    return {name: getattr(row, name) for name in _FIELDS} | {"speed_mps": speed, "at": _iso(row.captured_at)}
+
+
+def _iso(at: datetime) -> str:
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def trail(session: Session, flight: Flight) -> list[list[float]]:
+    """Return where the aircraft was, oldest first, as [lon, lat, alt, seconds since 1970]: at most MAX_TRAIL points."""
+    count = session.scalar(select(func.count()).where(Telemetry.flight_id == flight.flight_id)) or 0
+    every = max(1, math.ceil(count / MAX_TRAIL))
+    number = func.row_number().over(order_by=Telemetry.captured_at).label("number")
+    columns = (Telemetry.lon_deg, Telemetry.lat_deg, Telemetry.alt_m, Telemetry.captured_at)
+    rows = select(*columns, number).where(Telemetry.flight_id == flight.flight_id).subquery()
+    kept = select(rows).where(rows.c.number % every == 0).order_by(rows.c.captured_at)
+    return [[lon, lat, alt, at.timestamp()] for lon, lat, alt, at, _ in session.execute(kept)]
+
+
+def recent(session: Session, flight: Flight) -> list[dict[str, Any]]:
+    """Return one sample per second of the last two minutes of a flight."""
+    newest = session.scalar(select(func.max(Telemetry.captured_at)).where(Telemetry.flight_id == flight.flight_id))
+    if newest is None:
+        return []
+    second = func.date_trunc("second", Telemetry.captured_at)
+    since = newest - timedelta(seconds=STRIP_S)
+    terms = (Telemetry.flight_id == flight.flight_id, Telemetry.captured_at > since)
+    rows = select(Telemetry).where(*terms).order_by(second, Telemetry.captured_at.desc()).distinct(second)
+    return [sample(row) for row in session.scalars(rows)]
+
+
+def _route(route: Route) -> dict[str, Any]:
+    return {
+        "fence": {"lat_deg": route.fence.centre.lat_deg, "lon_deg": route.fence.centre.lon_deg,
+                  "radius_m": route.fence.radius_m},
+        "waypoints": [[w.point.lon_deg, w.point.lat_deg, w.point.alt_m] for w in route.waypoints],
+    }  # fmt: skip
+
+
+def rotor(session: Session, asset: Asset, flight: Flight, route: Route | None) -> dict[str, Any] | None:
+    """Return the turbine seen from upwind, in metres right of the tower and above its foot."""
+    if asset.kind != AssetKind.WIND_TURBINE.value:
+        return None
+    turbine = TurbineGeometry.model_validate(asset.geometry)
+    frame = turbine.frame()
+    terms = (Finding.flight_id == flight.flight_id, Finding.lat_deg.is_not(None),
+             Finding.status != FindingStatus.REJECTED.value)  # fmt: skip
+    findings = session.scalars(select(Finding).where(*terms).order_by(Finding.severity_rank))
+    return {
+        "foot": turbine.foot.model_dump(),
+        "yaw_deg": turbine.yaw_deg,
+        "hub_m": turbine.hub_height_m,
+        "tower_m": [turbine.tower_base_radius_m, turbine.tower_top_radius_m],
+        "nacelle_m": turbine.nacelle_radius_m,
+        "blades": [{"blade": blade.value, "outline": _outline(turbine, blade)} for blade in Blade],
+        "route": [_seen_from_upwind(turbine, frame.to_enu(w.point)) for w in route.waypoints] if route else [],
+        "findings": [
+            {"finding_id": f.finding_id, "number": f.number, "rank": f.severity_rank, "at": _place(turbine, frame, f)}
+            for f in findings
+        ],
+    }
+
+
+def _place(turbine: TurbineGeometry, frame: LocalFrame, finding: Finding) -> list[float]:
+    point = GeoPoint(lat_deg=finding.lat_deg or 0, lon_deg=finding.lon_deg or 0, alt_m=finding.alt_m or 0)
+    return _seen_from_upwind(turbine, frame.to_enu(point))
+
+
+def _outline(turbine: TurbineGeometry, blade: Blade) -> list[list[float]]:
+    span, leading, _ = turbine.blade_axes(blade)
+    root = turbine.hub().plus(span, turbine.root_radius_m)
+    tip = root.plus(span, turbine.blade_length_m)
+    ahead, behind = 0.3 * turbine.root_chord_m, -0.7 * turbine.root_chord_m
+    corners = [
+        root.plus(leading, ahead),
+        tip.plus(leading, ahead * turbine.taper),
+        tip.plus(leading, behind * turbine.taper),
+        root.plus(leading, behind),
+    ]
+    return [_seen_from_upwind(turbine, corner) for corner in corners]
+
+
+def _seen_from_upwind(turbine: TurbineGeometry, place: Enu) -> list[float]:
+    """Return [metres to the right as one faces the rotor, metres up]."""
+    axis = turbine.axis()
+    right = Enu(-axis.north, axis.east, 0.0)
+    return [round(place.dot(right), 2), round(place.up, 2)]

@@ -1,0 +1,74 @@
+"""The whole operations page: one flight, its findings, tickets, coverage and time axis."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from cloud.services import Routes
+from cloud.tables import Asset, Drone, Finding, Flight, Site
+from cloud.web import blades, finding_view, flight_view, mapping, timeline
+from cloud.web.blades import Schematic
+from cloud.web.finding_view import Card, Cards
+from cloud.web.flight_view import FlightView
+from cloud.web.timeline import Timeline
+from contracts.errors import NotFound
+
+MAX_FLIGHTS = 12
+
+
+class Overview(NamedTuple):
+    """What the page shows. Without any flight ``flight`` is None and the page says how to start."""
+
+    site_name: str
+    flight: FlightView | None
+    flights: tuple[tuple[Flight, str], ...]
+    assets: tuple[Asset, ...]
+    drones: tuple[Drone, ...]
+    cards: Cards
+    tickets: tuple[Card, ...]
+    timeline: Timeline | None
+    schematic: Schematic | None
+    open_finding: str | None
+
+
+def build(
+    session: Session, routes: Routes, *, flight_id: str | None, asset_id: str | None, finding_id: str | None
+) -> Overview:
+    """Return the page's content; a finding in the address brings its own flight.
+
+    Raises:
+        NotFound: The flight or finding in the address does not exist.
+
+    """
+    if finding_id is not None:
+        flight_id = session.scalar(select(Finding.flight_id).where(Finding.finding_id == finding_id))
+        if flight_id is None:
+            raise NotFound(f"There is no finding {finding_id!r}.")
+    flight = flight_view.current(session, flight_id, asset_id)
+    if flight_id is not None and flight is None:
+        raise NotFound(f"There is no flight {flight_id!r}.")
+    route = mapping.route_of(session, routes, flight)
+    site_id = session.get_one(Asset, flight.asset_id).site_id if flight else None
+    site = session.get(Site, site_id) if site_id else session.scalars(select(Site).order_by(Site.name).limit(1)).first()
+    shown = flight.flight_id if flight else None
+    return Overview(
+        site_name=site.name if site else "No site yet",
+        flight=flight_view.build(session, flight, route) if flight else None,
+        flights=_flights(session),
+        assets=tuple(session.scalars(select(Asset).order_by(Asset.name).limit(mapping.MAX_ASSETS))),
+        drones=tuple(session.scalars(select(Drone).order_by(Drone.name).limit(mapping.MAX_ASSETS))),
+        cards=finding_view.cards(session, shown),
+        tickets=finding_view.tickets(session, shown),
+        timeline=timeline.build(session, flight, route) if flight else None,
+        schematic=blades.build(session, flight) if flight else None,
+        open_finding=finding_id,
+    )
+
+
+def _flights(session: Session) -> tuple[tuple[Flight, str], ...]:
+    when = func.coalesce(Flight.started_at, Flight.created_at)
+    statement = select(Flight, Asset.name).join(Asset, Asset.asset_id == Flight.asset_id)
+    return tuple((f, name) for f, name in session.execute(statement.order_by(when.desc()).limit(MAX_FLIGHTS)))

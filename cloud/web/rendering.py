@@ -1,0 +1,97 @@
+"""Templates and static files: escaped output, one version in every static address, cached for good."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from fastapi import Request
+from fastapi.responses import HTMLResponse, Response
+from fastapi.staticfiles import StaticFiles
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
+from cloud.assistant.words import kind_label, severity_label, side_label
+from contracts.errors import PlatformError
+
+STATIC_DIR = Path(__file__).parent / "static"
+_files = StaticFiles(directory=STATIC_DIR)
+
+
+@cache
+def version() -> str:
+    """Return a hash over all static files: a new build has new addresses."""
+    digest = hashlib.sha256()
+    for path in sorted(p for p in STATIC_DIR.rglob("*") if p.is_file()):
+        digest.update(path.relative_to(STATIC_DIR).as_posix().encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+async def static_response(request: Request, path: str) -> Response:
+    """Return a static file; its address holds the version, so it may be kept for a year."""
+    response = await _files.get_response(path, request.scope)
+    response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+    return response
+
+
+@cache
+def _environment() -> Environment:
+    made = Environment(
+        loader=PackageLoader("cloud.web"),
+        autoescape=select_autoescape(default=True, default_for_string=True),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.globals["static"] = lambda path: f"/static/{version()}/{path}"
+    made.filters |= {
+        "iso": _iso,
+        "utc": _utc,
+        "kind": lambda value: _first_up(kind_label(value)),
+        "side": side_label,
+        "severity": lambda rank: _first_up(severity_label(rank)),
+        "words": lambda value: _first_up(str(value).replace("_", " ")),
+        "duration": _duration,
+    }
+    return made
+
+
+def render(template: str, context: Mapping[str, Any]) -> str:
+    """Return a filled template."""
+    return _environment().get_template(template).render(**context)
+
+
+def page(template: str, context: Mapping[str, Any], status: int = 200) -> HTMLResponse:
+    """Return a page or fragment that is never stored by caches."""
+    return HTMLResponse(render(template, context), status, headers={"Cache-Control": "no-store"})
+
+
+def problem(error: PlatformError) -> HTMLResponse:
+    """Return an error as a fragment people can act on."""
+    return page("_problem.html", {"error": error}, error.http_status)
+
+
+def _iso(value: datetime) -> str:
+    return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _utc(value: datetime, style: str = "%H:%M:%S") -> str:
+    return value.astimezone(UTC).strftime(style)
+
+
+def _first_up(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _duration(seconds: float) -> str:
+    """Return seconds as people say them: ``8 s``, ``4 min 12 s``, ``3 h 5 min``."""
+    whole = math.floor(max(0.0, seconds) + 0.5)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

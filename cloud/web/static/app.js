@@ -1,0 +1,76 @@
+// @ts-check
+// Wires the page together: live events, the finding sheet, keyboard, sign-out.
+
+import "./local-time.js";
+import "./hold-button.js";
+import "./telemetry-strip.js";
+import "./rotor-view.js";
+import "./frame-viewer.js";
+import "./chat-log.js";
+import { fetchMap, openStream } from "./live.js";
+
+const csrf = document.body.dataset.csrf ?? "";
+const dialog = /** @type {HTMLDialogElement} */ (document.getElementById("sheet-dialog"));
+const slot = /** @type {HTMLElement} */ (document.getElementById("sheet-slot"));
+/** @type {Element | null} */
+let opener = null;
+
+/** Open the sheet of a finding. @param {string} id */
+async function openFinding(id) {
+  if (!dialog.open) opener = document.activeElement;
+  const response = await fetch(`/fragments/findings/${encodeURIComponent(id)}`, { headers: { Accept: "application/xhtml+xml" } });
+  if (response.status === 401) return location.assign(`/login?next=/`);
+  slot.innerHTML = await response.text();
+  /** @type {any} */ (window).htmx.process(slot);
+  if (!dialog.open) dialog.showModal();
+  dialog.scrollTop = 0;
+  /** @type {HTMLElement | null} */ (slot.querySelector("#sheet-title"))?.focus();
+}
+
+document.addEventListener("click", (event) => {
+  const target = /** @type {Element} */ (event.target);
+  const link = target.closest("[data-finding]");
+  if (link && !(/** @type {MouseEvent} */ (event).metaKey || /** @type {MouseEvent} */ (event).ctrlKey)) {
+    event.preventDefault();
+    openFinding(link.getAttribute("data-finding") ?? "");
+  }
+  if (target.closest("[data-close]") || target === dialog) dialog.close();
+});
+
+dialog.addEventListener("close", () => {
+  slot.replaceChildren();
+  if (opener instanceof HTMLElement && opener.isConnected) opener.focus();
+});
+
+document.addEventListener("open-finding", (event) => openFinding(/** @type {CustomEvent} */ (event).detail));
+
+document.addEventListener("keydown", (event) => {
+  const typing = event.target instanceof HTMLInputElement || event.target instanceof HTMLTextAreaElement;
+  if (event.key === "/" && !typing && !dialog.open) {
+    event.preventDefault();
+    document.getElementById("ask")?.focus();
+  }
+});
+
+document.getElementById("sign-out")?.addEventListener("click", async () => {
+  await fetch("/logout", { method: "POST", headers: { "X-Kestrel-CSRF": csrf }, redirect: "manual" });
+  location.assign("/login");
+});
+
+// A session that has ended sends fragments to the sign-in page; go there instead of showing it inside this one.
+document.addEventListener("htmx:before:response", (event) => {
+  const raw = /** @type {CustomEvent} */ (event).detail.ctx.response.raw;
+  if (raw.status === 401 || (raw.redirected && new URL(raw.url).pathname === "/login")) {
+    event.preventDefault();
+    location.assign("/login");
+  }
+});
+
+openStream();
+fetchMap();
+import("./drone-map.js").catch((error) => {
+  const map = document.querySelector("drone-map");
+  if (map) map.innerHTML = '<p class="failed">The map could not be loaded. The table below lists the same things.</p>';
+  console.warn(error);
+});
+if (document.body.dataset.open) openFinding(document.body.dataset.open);

@@ -1,0 +1,111 @@
+// @ts-check
+// One EventSource per page. Changes are re-sent as DOM events: kestrel:telemetry carries a sample, others an id.
+
+const KINDS = ["telemetry", "flight", "command", "media", "finding", "ticket", "drone", "resync"];
+const STALE_MS = 5000;
+const TICK_MS = 4000;
+
+/** The newest sample per drone. @type {Map<string, any>} */
+export const latest = new Map();
+let lastTick = 0;
+let wasOpen = false;
+
+/** @param {string} name @param {any} detail */
+function send(name, detail) {
+  document.body.dispatchEvent(new CustomEvent(`kestrel:${name}`, { detail, bubbles: true }));
+}
+
+/** @param {"opening" | "open" | "lost"} state @param {string} text */
+function connection(state, text) {
+  const shown = document.getElementById("connection");
+  if (!shown || shown.dataset.state === state) return;
+  shown.dataset.state = state;
+  const words = shown.querySelector("span");
+  if (words) words.textContent = text;
+}
+
+/** Take a sample as the newest of its drone. @param {any} sample */
+export function take(sample) {
+  const known = latest.get(sample.drone_id);
+  if (known && known.at >= sample.at) return;
+  latest.set(sample.drone_id, sample);
+  send("telemetry", sample);
+  const now = Date.now();
+  if (now - lastTick > TICK_MS && sample.flight_id === document.body.dataset.flight) {
+    lastTick = now;
+    send("tick", {});
+  }
+}
+
+export function openStream() {
+  const stream = new EventSource("/live");
+  stream.onopen = () => connection("open", "Live");
+  stream.onerror = () => {
+    connection("lost", stream.readyState === EventSource.CLOSED ? "Signed out" : "Reconnecting");
+    if (stream.readyState === EventSource.CLOSED) setTimeout(() => location.reload(), 3000);
+  };
+  for (const kind of KINDS) {
+    stream.addEventListener(kind, (event) => {
+      const data = JSON.parse(event.data);
+      if (kind === "telemetry") return take(data);
+      if (kind === "resync") {
+        if (wasOpen) fetchMap();
+        if (!wasOpen) {
+          wasOpen = true;
+          return;
+        }
+      }
+      send(kind, data);
+    });
+  }
+  addEventListener("pagehide", () => stream.close());
+  setInterval(age, 1000);
+}
+
+/** Fetch what the map draws and hand it to whoever draws. */
+export async function fetchMap() {
+  const src = document.querySelector("drone-map")?.getAttribute("src");
+  if (!src) return;
+  const response = await fetch(src, { headers: { Accept: "application/json" } });
+  if (!response.ok) return;
+  const data = await response.json();
+  for (const drone of data.drones) if (drone.last) latest.set(drone.drone_id, drone.last);
+  /** @type {any} */ (window).kestrelMap = data;
+  send("map", data);
+  age();
+}
+
+/** Seconds since a sample was taken. @param {any} sample */
+export function ageSeconds(sample) {
+  return (Date.now() - Date.parse(sample.at)) / 1000;
+}
+
+/** Whether a sample is too old to be where the drone is. @param {any} sample */
+export function isStale(sample) {
+  return !sample || ageSeconds(sample) * 1000 > STALE_MS;
+}
+
+/** Seconds in words. @param {number} seconds */
+export function ago(seconds) {
+  if (seconds < 1.5) return "now";
+  if (seconds < 90) return `${Math.round(seconds)} s ago`;
+  if (seconds < 5400) return `${Math.round(seconds / 60)} min ago`;
+  if (seconds < 129600) return `${Math.round(seconds / 3600)} h ago`;
+  return `${Math.round(seconds / 86400)} d ago`;
+}
+
+function age() {
+  send("age", {});
+  const data = /** @type {any} */ (window).kestrelMap;
+  const banner = document.getElementById("link-lost");
+  if (!data || !banner) return;
+  const flying = document.querySelector("#flight .pill.state-flying, #flight .pill.state-paused, #flight .pill.state-returning");
+  const own = [...latest.values()].filter((s) => s.flight_id === data.flight);
+  const newest = own.sort((a, b) => (a.at < b.at ? 1 : -1))[0];
+  const lost = Boolean(flying && newest && isStale(newest));
+  const text = lost ? `No telemetry from the drone for ${ago(ageSeconds(newest)).replace(" ago", "")}. It goes on by its own rules; commands are kept until the link is back or they expire.` : "";
+  if (banner.hidden === lost) banner.hidden = !lost;
+  // Announced once, when the link is lost; the running number is not read out every second.
+  banner.setAttribute("aria-live", "off");
+  if (lost) banner.textContent = text;
+}

@@ -1,0 +1,32 @@
+// @ts-check
+// <local-time datetime="…Z" format="time|date|both|auto">: the reader's own time; UTC stays in the title.
+
+const styles = {
+  time: { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" },
+  date: { day: "numeric", month: "short", year: "numeric" },
+  both: { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", hourCycle: "h23" },
+};
+
+class LocalTime extends HTMLElement {
+  static observedAttributes = ["datetime", "format"];
+
+  connectedCallback() {
+    this.show();
+  }
+
+  attributeChangedCallback() {
+    if (this.isConnected) this.show();
+  }
+
+  show() {
+    const at = new Date(this.getAttribute("datetime") ?? "");
+    if (Number.isNaN(at.getTime())) return;
+    const asked = this.getAttribute("format") ?? "both";
+    const today = new Date().toDateString() === at.toDateString();
+    const style = asked === "auto" ? (today ? "time" : "both") : asked;
+    const text = new Intl.DateTimeFormat("en-GB", /** @type {any} */ (styles)[style] ?? styles.both).format(at);
+    if (this.textContent !== text) this.textContent = text;
+    if (!this.title) this.title = `${at.toISOString().replace("T", " ").slice(0, 19)} UTC`;
+  }
+}
+customElements.define("local-time", LocalTime);
