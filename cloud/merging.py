@@ -141,28 +141,29 @@ def _kind(detections: Sequence[Detection]) -> DefectKind:
 
 
 def _measured(placed: Sequence[Detection]) -> tuple[SurfacePlace, float, float]:
-    """Return place and size: a mean over views of the whole, the union where views show pieces."""
+    """Return place and size: the longest of the good views of the whole, the union where views show pieces."""
     best = max(placed, key=lambda d: (_weight(d), d.detection_id))
     home = _place(best)
     # Only the side of the best view: a group spans sides only where placeless detections tie them together.
     views = [d for d in placed if (_place(d).blade, _place(d).side) == (home.blade, home.side)]
-    distance = _combined([along(d) for d in views], [_weight(d) for d in views], along(best), _jitter_m(views))
-    offset = _combined([across(d) for d in views], [_weight(d) for d in views], across(best), _jitter_m(views))
+    weights, jitter_m = [_weight(d) for d in views], _jitter_m(views)
+    distance = _combined([along(d) for d in views], weights, jitter_m)
+    offset = _combined([across(d) for d in views], weights, jitter_m)
     place = SurfacePlace(
         blade=home.blade, side=home.side, distance_to_root_m=distance.centre_m, offset_m=offset.centre_m
     )
     return place, _size_mm(distance), _size_mm(offset)
 
 
-def _combined(extents: Sequence[Extent], weights: Sequence[float], best: Extent, jitter_m: float) -> Extent:
+def _combined(extents: Sequence[Extent], weights: Sequence[float], jitter_m: float) -> Extent:
+    """Return one extent: a view cut off by the frame's edge must not shrink it, a grazing one must not stretch it."""
     first, last = min(e.first_m for e in extents), max(e.last_m for e in extents)
-    longest = max(e.last_m - e.first_m for e in extents)
-    if (last - first) > max(longest, best.last_m - best.first_m) + 2 * jitter_m:
+    good = [e for w, e in zip(weights, extents, strict=True) if w >= max(weights) / 2]
+    longest = max(e.last_m - e.first_m for e in good)
+    if last - first > longest + 2 * jitter_m:
         return Extent(first, last)
-    total = math.fsum(weights)
-    centre = math.fsum(w * e.centre_m for w, e in zip(weights, extents, strict=True)) / total
-    size = math.fsum(w * (e.last_m - e.first_m) for w, e in zip(weights, extents, strict=True)) / total
-    return Extent(centre - size / 2, centre + size / 2)
+    centre = math.fsum(w * e.centre_m for w, e in zip(weights, extents, strict=True)) / math.fsum(weights)
+    return Extent(centre - longest / 2, centre + longest / 2)
 
 
 def _weight(detection: Detection) -> float:

@@ -47,9 +47,7 @@ def tell_engineers(session: Session, notifier: Notifier, finding_id: str) -> Not
     asset = session.get_one(Asset, finding.asset_id)
     subject, text = wording(finding, asset)
     attributes = {"finding_id": finding_id, "asset_id": asset.asset_id, "rank": str(finding.severity_rank)}
-    sent = Notification(
-        finding_id=finding_id, channel=CHANNEL, message_id=notifier.publish(subject, text, attributes)
-    )
+    sent = Notification(finding_id=finding_id, channel=CHANNEL, message_id=notifier.publish(subject, text, attributes))
     session.add(sent)
     session.flush()
     log("engineers_told", finding_id=finding_id, message_id=sent.message_id)

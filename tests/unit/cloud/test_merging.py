@@ -46,11 +46,12 @@ def test_same_defect(other: dict[str, object], same: bool) -> None:
     assert same_defect(two, one) is same
 
 
-def test_views_of_the_whole_give_a_mean_weighted_to_the_best_view() -> None:
+def test_views_of_the_whole_give_the_longest_good_one_in_their_weighted_middle() -> None:
     near = detection("a", length_mm=200.0, root_m=10.0)
-    grazing = detection("b", length_mm=400.0, root_m=10.1, incidence_deg=75.0)
-    defect = merged([near, grazing])
-    assert 200.0 < defect.length_mm < 220.0
+    cut_off = detection("b", length_mm=90.0, root_m=10.0)
+    grazing = detection("c", length_mm=400.0, root_m=10.1, incidence_deg=75.0)
+    defect = merged([near, cut_off, grazing])
+    assert defect.length_mm == pytest.approx(200.0)
     assert defect.place is not None
     assert defect.place.distance_to_root_m == pytest.approx(10.0, abs=0.02)
 

@@ -1,0 +1,350 @@
+"""Batches into findings, in a real database: once each, in any order, from several sides at once."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from cloud.db import Database
+from cloud.inspections import RecordOutcome, record_batch, review
+from cloud.tables import (
+    Asset,
+    Base,
+    Coverage,
+    DetectionRow,
+    Drone,
+    EvidenceRow,
+    Finding,
+    Flight,
+    Media,
+    Ticket,
+    WorkflowRun,
+)
+from contracts.errors import InvalidInput, NotFound
+from contracts.findings import CoverageCell, Detection, DetectionBatch
+from contracts.ids import mint
+from contracts.turbine import TurbineGeometry
+from contracts.vocabulary import Blade, BladeSide, DefectKind, Verdict
+from tests.factories import World
+from tests.services import DatabaseServer
+from tests.sightings import batch, detection
+
+NOW = datetime(2026, 11, 20, 17, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def database(postgres_server: DatabaseServer) -> Iterator[Database]:
+    with postgres_server.database(migrated=True) as url:
+        opened = Database(url)
+        with opened.session() as session:
+            world = World(session, NOW)
+            world.site()
+            world.drone()
+            world.asset("T-01", 260.0, 0.0)
+        yield opened
+        opened.close()
+
+
+def fly(database: Database, *, segments: int = 3, at: datetime = NOW) -> str:
+    """Add a flight of T-01 with stored segments and return its id."""
+    with database.session() as session:
+        count = session.scalar(select(func.count()).select_from(Flight)) or 0
+        world = World(session, at, seed=10 + count)
+        asset = session.get_one(Asset, "t-01")
+        world.geometries["t-01"] = TurbineGeometry.model_validate(asset.geometry)
+        flight = world.flight(asset, session.scalars(select(Drone)).one(), at)
+        for index in range(segments):
+            world.segment(flight, index, at, state="queued")
+        return flight.flight_id
+
+
+def seen_in(flight_id: str, index: int, *detections: Detection) -> DetectionBatch:
+    return batch(f"{flight_id}.{index:05d}", *detections)
+
+
+def record(database: Database, *batches: DetectionBatch) -> list[RecordOutcome]:
+    outcomes = []
+    for each in batches:
+        with database.session() as session:
+            outcomes.append(record_batch(session, each))
+    return outcomes
+
+
+def groups(session: Session) -> set[frozenset[str]]:
+    """Return the detections of each finding, and those held alone."""
+    by_finding: dict[str, set[str]] = {}
+    for row in session.scalars(select(DetectionRow)):
+        by_finding.setdefault(row.finding_id or row.detection_id, set()).add(row.detection_id)
+    return {frozenset(ids) for ids in by_finding.values()}
+
+
+def everything(session: Session) -> list[tuple[object, ...]]:
+    return [
+        (table.name, *row)
+        for table in Base.metadata.sorted_tables
+        for row in sorted(session.execute(table.select()), key=repr)
+    ]
+
+
+def looks(flight_id: str) -> list[DetectionBatch]:
+    """Return three passes: one crack seen thrice (once as two tracks), one burn, one erosion in two pieces."""
+
+    def shown(index: int, name: str, **more: object) -> Detection:
+        segment = f"{flight_id}.{index:05d}"
+        return detection(f"{segment}-{name}", segment=segment, **more)  # type: ignore[arg-type]
+
+    erosion = {"kind": DefectKind.LEADING_EDGE_EROSION, "side": BladeSide.LE, "length_mm": 800.0, "offset_m": 0.2}
+    return [
+        seen_in(flight_id, 0, shown(0, "crack", root_m=10.0), shown(0, "piece", root_m=15.0, **erosion)),
+        seen_in(
+            flight_id,
+            1,
+            shown(1, "crack-1", root_m=10.2),
+            shown(1, "crack-2", root_m=10.1, confidence=0.4),
+            shown(1, "burn", root_m=10.3, kind=DefectKind.LIGHTNING_BURN, length_mm=350.0),
+        ),
+        seen_in(flight_id, 2, shown(2, "piece", root_m=15.9, **erosion), shown(2, "far", root_m=20.0)),
+    ]
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+def test_the_order_of_batches_changes_no_finding(database: Database, order: tuple[int, ...]) -> None:
+    flight_id = fly(database)
+    batches = looks(flight_id)
+    record(database, *[batches[i] for i in order])
+    with database.session() as session:
+        assert {frozenset(d.removeprefix(flight_id) for d in g) for g in groups(session)} == {
+            frozenset({".00000-crack", ".00001-crack-1", ".00001-crack-2"}),
+            frozenset({".00001-burn"}),
+            frozenset({".00000-piece", ".00002-piece"}),
+            frozenset({".00002-far"}),
+        }
+        rows = session.scalars(select(Finding).order_by(Finding.distance_to_root_m)).all()
+        assert [(f.kind, f.severity_rank) for f in rows] == [
+            ("crack", 3), ("lightning_burn", 5), ("leading_edge_erosion", 4), ("crack", 4),
+        ]  # fmt: skip
+        assert rows[2].length_mm == pytest.approx(1700.0)
+        assert session.scalar(select(func.count()).select_from(EvidenceRow)) == 14
+        wanted = set(session.scalars(select(WorkflowRun.execution_name)))
+        assert wanted == {f.finding_id for f in rows if f.severity_rank >= 4}
+
+
+def test_a_batch_again_changes_nothing(database: Database) -> None:
+    flight_id = fly(database)
+    batches = looks(flight_id)
+    record(database, *batches)
+    with database.session() as session:
+        before = everything(session)
+    for outcome in record(database, *batches, batches[0]):
+        assert (outcome.new_findings, outcome.critical, outcome.merged, outcome.held) == ([], [], [], 0)
+    with database.session() as session:
+        assert everything(session) == before
+
+
+def test_batches_of_one_flight_at_once_make_one_finding(database: Database) -> None:
+    flight_id = fly(database, segments=8)
+    barrier = threading.Barrier(8)
+
+    def handle(index: int) -> None:
+        segment = f"{flight_id}.{index:05d}"
+        barrier.wait()
+        record(database, seen_in(flight_id, index, detection(f"d{index}", segment=segment, root_m=10.0 + 0.02 * index)))
+
+    threads = [threading.Thread(target=handle, args=(i,)) for i in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with database.session() as session:
+        assert groups(session) == {frozenset(f"d{i}" for i in range(8))}
+        assert session.scalar(select(func.count()).select_from(Finding)) == 1
+
+
+def test_a_weak_look_is_held_until_another_agrees(database: Database) -> None:
+    flight_id = fly(database)
+    weak = {"confidence": 0.4, "incidence_deg": 78.0, "frames": 1}
+    (first,) = record(database, seen_in(flight_id, 0, detection("w", segment=f"{flight_id}.00000", **weak)))  # type: ignore[arg-type]
+    assert (first.held, first.new_findings) == (1, [])
+    with database.session() as session:
+        assert session.get_one(DetectionRow, "w").finding_id is None
+        assert session.scalars(select(Finding)).first() is None
+    (second,) = record(database, seen_in(flight_id, 1, detection("s", segment=f"{flight_id}.00001")))
+    assert (second.held, len(second.new_findings)) == (-1, 1)
+    with database.session() as session:
+        assert groups(session) == {frozenset({"w", "s"})}
+        assert session.scalar(select(func.count()).select_from(EvidenceRow)) == 3
+
+
+def two_ends(database: Database, flight_id: str) -> tuple[str, str]:
+    """Record two long cracks apart and return their findings' ids, the lower number first."""
+    segment = f"{flight_id}.00000"
+    ends = [
+        detection(name, segment=segment, root_m=at, length_mm=600.0) for name, at in (("a-near", 10.0), ("b-far", 11.4))
+    ]
+    record(database, seen_in(flight_id, 0, *ends))
+    with database.session() as session:
+        near, far = session.scalars(select(Finding).order_by(Finding.distance_to_root_m)).all()
+        return near.finding_id, far.finding_id
+
+
+def bridge(flight_id: str) -> DetectionBatch:
+    middle = detection("middle", segment=f"{flight_id}.00001", root_m=10.7, length_mm=700.0)
+    return seen_in(flight_id, 1, middle)
+
+
+def ticketed(database: Database, *finding_ids: str) -> None:
+    with database.session() as session:
+        for finding_id in finding_ids:
+            session.add(Ticket(ticket_id=mint("tkt"), finding_id=finding_id, link_group=finding_id, system="sap"))
+
+
+def test_a_look_that_ties_two_findings_together_makes_them_one(database: Database) -> None:
+    flight_id = fly(database)
+    near, far = two_ends(database, flight_id)
+    (outcome,) = record(database, bridge(flight_id))
+    assert outcome.merged == [far]
+    with database.session() as session:
+        (kept,) = session.scalars(select(Finding)).all()
+        assert kept.finding_id == near
+        assert kept.length_mm == pytest.approx(2000.0)
+        assert groups(session) == {frozenset({"a-near", "middle", "b-far"})}
+        assert set(session.scalars(select(EvidenceRow.finding_id))) == {near}
+        assert list(session.scalars(select(WorkflowRun.execution_name))) == [near]
+
+
+def test_the_ticketed_finding_survives_a_merge(database: Database) -> None:
+    flight_id = fly(database)
+    near, far = two_ends(database, flight_id)
+    ticketed(database, far)
+    (outcome,) = record(database, bridge(flight_id))
+    assert outcome.merged == [near]
+
+
+def test_two_ticketed_findings_stay_two(database: Database) -> None:
+    flight_id = fly(database)
+    near, far = two_ends(database, flight_id)
+    ticketed(database, near, far)
+    (outcome,) = record(database, bridge(flight_id))
+    assert outcome.merged == []
+    with database.session() as session:
+        assert {f.finding_id for f in session.scalars(select(Finding))} == {near, far}
+
+
+def test_a_finding_that_grows_critical_wants_its_workflow_once(database: Database) -> None:
+    flight_id = fly(database)
+    segment = f"{flight_id}.00000"
+    (small,) = record(database, seen_in(flight_id, 0, detection("a", segment=segment, length_mm=150.0)))
+    assert small.critical == []
+    grown = [
+        seen_in(
+            flight_id, i, detection(f"b{i}", segment=f"{flight_id}.{i:05d}", root_m=10.0 + 0.4 * i, length_mm=400.0)
+        )
+        for i in (1, 2)
+    ]
+    first, second = record(database, *grown)
+    assert (first.critical, second.critical) == (small.new_findings, [])
+
+
+def test_coverage_keeps_the_best_of_each_cell(database: Database) -> None:
+    flight_id = fly(database)
+
+    def cell(share: float, gsd: float, incidence: float, sharpness: float) -> CoverageCell:
+        return CoverageCell(
+            blade=Blade.A, side=BladeSide.PS, cell=3, seen_share=share, best_gsd_mm_px=gsd,
+            best_incidence_deg=incidence, best_sharpness=sharpness,
+        )  # fmt: skip
+
+    one = batch(f"{flight_id}.00000", coverage=(cell(0.4, 1.2, 30.0, 200.0), cell(0.2, 9.0, 80.0, 1.0)))
+    two = batch(f"{flight_id}.00001", coverage=(cell(0.9, 1.6, 12.0, 150.0),))
+    record(database, two, one, two)
+    with database.session() as session:
+        row = session.scalars(select(Coverage)).one()
+        best = (row.seen_share, row.best_gsd_mm_px, row.best_incidence_deg, row.best_sharpness)
+        assert best == (0.9, 1.2, 12.0, 200.0)
+
+
+def test_the_segment_is_analysed_with_its_numbers(database: Database) -> None:
+    flight_id = fly(database)
+    record(database, seen_in(flight_id, 0))
+    with database.session() as session:
+        media = session.get_one(Media, f"{flight_id}.00000")
+        assert (media.state, media.processing_s, media.key_frames, media.model_sha256) == (
+            "analysed",
+            4.0,
+            24,
+            "ab" * 32,
+        )
+
+
+def test_the_same_place_in_a_later_flight_is_the_same_defect(database: Database) -> None:
+    earlier = fly(database, at=NOW - timedelta(days=90))
+    record(database, seen_in(earlier, 0, detection("old", segment=f"{earlier}.00000", length_mm=150.0)))
+    later = fly(database)
+    found = [
+        detection("new", segment=f"{later}.00000", root_m=10.4),
+        detection("other", segment=f"{later}.00000", root_m=12.0),
+    ]
+    record(database, seen_in(later, 0, *found))
+    with database.session() as session:
+        of = {
+            row.detection_id: session.get_one(Finding, row.finding_id) for row in session.scalars(select(DetectionRow))
+        }
+        assert of["new"].link_group == of["old"].link_group == of["old"].finding_id
+        assert of["other"].link_group == of["other"].finding_id
+
+
+def test_a_batch_of_another_video_is_refused(database: Database) -> None:
+    flight_id = fly(database)
+    stale = seen_in(flight_id, 0).model_copy(update={"video_sha256": "1" * 64})
+    with pytest.raises(InvalidInput, match="another video"):
+        record(database, stale)
+
+
+def test_a_batch_of_an_unknown_segment_or_a_foreign_asset_is_refused(database: Database) -> None:
+    flight_id = fly(database, segments=1)
+    with pytest.raises(NotFound):
+        record(database, seen_in(flight_id, 5))
+    with pytest.raises(InvalidInput, match="another flight or asset"):
+        record(database, batch(f"{flight_id}.00000", asset_id="t-02"))
+
+
+def one_finding(database: Database, length_mm: float = 150.0) -> str:
+    flight_id = fly(database)
+    look = detection("a", segment=f"{flight_id}.00000", length_mm=length_mm)
+    (outcome,) = record(database, seen_in(flight_id, 0, look))
+    return outcome.new_findings[0]
+
+
+@pytest.mark.parametrize(("verdict", "status"), [(Verdict.CONFIRM, "confirmed"), (Verdict.REJECT, "rejected")])
+def test_a_verdict_sets_the_status(database: Database, verdict: Verdict, status: str) -> None:
+    finding_id = one_finding(database)
+    with database.session() as session:
+        row = review(session, finding_id, verdict, "I looked.", "ana")
+        assert (row.status, row.reviewed_by, row.review_reason) == (status, "ana", "I looked.")
+
+
+def test_a_regrade_survives_later_evidence_and_can_start_the_workflow(database: Database) -> None:
+    finding_id = one_finding(database)
+    with database.session() as session:
+        review(session, finding_id, Verdict.REGRADE, "Structural.", "ana", rank=5)
+    with database.session() as session:
+        assert list(session.scalars(select(WorkflowRun.execution_name))) == [finding_id]
+        flight_id = session.get_one(Finding, finding_id).flight_id
+    record(database, seen_in(flight_id, 1, detection("b", segment=f"{flight_id}.00001", length_mm=140.0)))
+    with database.session() as session:
+        row = session.get_one(Finding, finding_id)
+        assert (row.severity_rank, row.severity_source, row.action) == (5, "manual", "Stop the turbine and repair.")
+
+
+def test_a_regrade_needs_a_rank_and_a_finding(database: Database) -> None:
+    finding_id = one_finding(database)
+    with database.session() as session, pytest.raises(InvalidInput, match="needs a rank"):
+        review(session, finding_id, Verdict.REGRADE, "Hm.", "ana")
+    with database.session() as session, pytest.raises(NotFound):
+        review(session, "fnd-none", Verdict.CONFIRM, "Hm.", "ana")

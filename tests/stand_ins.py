@@ -1,0 +1,150 @@
+"""Stand-ins in memory for queues, workflows, SAP and people, and services built from them."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter, defaultdict
+
+from pydantic import SecretStr
+
+from cloud.db import Database
+from cloud.services import Message, Services
+from cloud.settings import Settings
+from cloud.tickets import NotificationDraft, NotificationState
+from cloud.tokens import Verifier
+from contracts.errors import PlatformError
+from tests.factories import MemoryObjects, MemoryRoutes
+
+
+class MemoryQueues:
+    """Queues whose received messages come back when told to."""
+
+    def __init__(self) -> None:
+        self.waiting_in: dict[str, list[Message]] = defaultdict(list)
+        self.taken: dict[str, tuple[str, Message]] = {}
+        self._numbers = itertools.count(1)
+
+    def send(self, queue: str, body: str) -> None:
+        self.waiting_in[queue].append(Message(f"m{next(self._numbers)}", body, "", 0))
+
+    def receive(self, queue: str, max_messages: int = 10, wait_s: int = 0) -> list[Message]:
+        found = [self.waiting_in[queue].pop(0) for _ in range(min(max_messages, len(self.waiting_in[queue])))]
+        given = [m._replace(receipt=f"r{next(self._numbers)}", receives=m.receives + 1) for m in found]
+        self.taken.update({m.receipt: (queue, m) for m in given})
+        return given
+
+    def delete(self, queue: str, receipt: str) -> None:
+        self.taken.pop(receipt, None)
+
+    def extend(self, queue: str, receipt: str, seconds: int) -> None:
+        """Hiding is for ever here; see :meth:`reappear`."""
+
+    def waiting(self, queue: str) -> int:
+        return len(self.waiting_in[queue]) + sum(1 for name, _ in self.taken.values() if name == queue)
+
+    def reappear(self) -> None:
+        """Let the hiding time of every received message be over."""
+        for queue, message in self.taken.values():
+            self.waiting_in[queue].append(message)
+        self.taken.clear()
+
+    def lose_all(self) -> None:
+        """Forget everything, as a killed emulator does."""
+        self.waiting_in.clear()
+        self.taken.clear()
+
+    def bodies(self, queue: str) -> list[str]:
+        return [m.body for m in self.waiting_in[queue]]
+
+
+class MemoryWorkflows:
+    """Step Functions as a dictionary of executions and a list of answers."""
+
+    def __init__(self) -> None:
+        self.executions: dict[str, str] = {}
+        self.inputs: dict[str, str] = {}
+        self.answers: list[tuple[str, str, str]] = []
+        self.down: PlatformError | None = None
+        self.tokens: set[str] | None = None
+
+    def start(self, machine: str, name: str, body: str) -> str:
+        self._refuse()
+        self.executions.setdefault(f"arn:{name}", "RUNNING")
+        self.inputs[name] = body
+        return f"arn:{name}"
+
+    def status(self, arn: str) -> str | None:
+        self._refuse()
+        return self.executions.get(arn)
+
+    def succeed(self, token: str, output: str) -> bool:
+        return self._answer(token, "", output)
+
+    def fail(self, token: str, error: str, cause: str) -> bool:
+        return self._answer(token, error, cause)
+
+    def beat(self, token: str) -> bool:
+        return self.tokens is None or token in self.tokens
+
+    def _answer(self, token: str, error: str, text: str) -> bool:
+        self._refuse()
+        self.answers.append((token, error, text))
+        return self.tokens is None or token in self.tokens
+
+    def _refuse(self) -> None:
+        if self.down is not None:
+            raise self.down
+
+
+class MemorySap:
+    """SAP that counts what it is asked for."""
+
+    def __init__(self) -> None:
+        self.held: dict[str, NotificationDraft] = {}
+        self.calls: Counter[str] = Counter()
+        self.refusal: PlatformError | None = None
+
+    def find(self, reference: str) -> NotificationState | None:
+        self.calls["find"] += 1
+        return self._state(reference) if reference in self.held else None
+
+    def create(self, draft: NotificationDraft) -> NotificationState:
+        self.calls["create"] += 1
+        if self.refusal is not None:
+            raise self.refusal
+        self.held[draft.reference] = draft
+        return self._state(draft.reference)
+
+    def _state(self, reference: str) -> NotificationState:
+        number = f"{10_000_001 + list(self.held).index(reference)}"
+        return NotificationState(number, "Outstanding", f"memory:{number}")
+
+
+class MemoryNotifier:
+    """People who keep their mail."""
+
+    def __init__(self) -> None:
+        self.mail: list[tuple[str, str, dict[str, str]]] = []
+
+    def publish(self, subject: str, text: str, attributes: dict[str, str]) -> str:
+        self.mail.append((subject, text, attributes))
+        return f"msg-{len(self.mail)}"
+
+
+def services_on(database: Database, url: str) -> Services:
+    """Return services with a real database and stand-ins for the rest."""
+    return Services(
+        settings=Settings(database_url=SecretStr(url)),
+        database=database,
+        objects=MemoryObjects(),
+        routes=MemoryRoutes(),
+        queues=MemoryQueues(),
+        workflows=MemoryWorkflows(),
+        sap=MemorySap(),
+        notifier=MemoryNotifier(),
+        language_model=None,
+        signer=None,
+        issuer=None,
+        verifier=Verifier(None, "http://127.0.0.1/oidc", "kestrel"),
+        session_key=b"k" * 32,
+    )
