@@ -29,6 +29,8 @@ from vision.tracks import Look, Track, estimate, group_by_place
 from vision.video import Video
 
 _EVIDENCE = 6
+_MAX_INCIDENCE_DEG = 75.0
+"""A side seen more aslant than this tells nothing: the box is of what stands before or behind it."""
 Progress = Callable[[int, int], None]
 """Called after each key frame with (done, chosen)."""
 
@@ -120,7 +122,7 @@ class _Pass:
         pose = self._timeline.pose(frame.frame)
         self.coverage.add(self.surface.sight(pose, self._manifest.camera), frame.sharpness)
         boxes = find_in_frame(self._finder, frame.image, self.mask(frame.frame))
-        looks = [look for look in self._placed(frame, boxes) if look.placed]
+        looks = [x for x in self._placed(frame, boxes) if x.placed and x.placed.incidence_deg <= _MAX_INCIDENCE_DEG]
         if looks:
             self._looks += looks
             self._shots[frame.frame] = self._shot(frame, looks)

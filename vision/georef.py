@@ -96,14 +96,13 @@ class Georeferencer:
         return self._surface.geometry.intersect(self._surface.eye(pose), ray)
 
     def _pixels_per_metre(self, pose: Pose, hit: SurfaceHit) -> Reals:
-        """Return d(pixel)/d(along, across) at a hit, (2, 2)."""
+        """Return d(pixel)/d(distance to root, offset) at a hit, (2, 2): the two run askew on a tapering blade."""
         geometry, place = self._surface.geometry, hit.place
         step_m = 0.01
         facet = geometry.facet(place.blade, place.side)
         share = place.distance_to_root_m / geometry.blade_length_m
         across = facet.at(share, 1.0).minus(facet.at(share, 0.0)).unit()
-        span = geometry.blade_axes(place.blade)[0]
-        along = span.plus(facet.normal, -span.dot(facet.normal)).unit()
+        along = facet.first_tip.minus(facet.first_root).times(1.0 / geometry.blade_length_m)
         eye = self._surface.eye(pose)
         points = [hit.point, hit.point.plus(along, step_m), hit.point.plus(across, step_m)]
         pixels, _ = project_points(pose, self._camera, np.array([p.minus(eye) for p in points]))

@@ -25,6 +25,8 @@ _COARSE = 4
 _BORDER_PX = 2.0
 """A box this close to an inner tile border counts as cut by it."""
 _NEAR_M = 0.5
+_MAX_GSD_MM_PX = 5.0
+"""Parts of the asset shown coarser than this are not searched: nothing there could be told."""
 
 Mask = NDArray[np.bool_]
 
@@ -39,18 +41,18 @@ class Tile(NamedTuple):
 
 
 def asset_mask(surface: Surface, pose: Pose, camera: CameraIntrinsics) -> Mask:
-    """Return where the blades lie in a frame, at 1/``MASK_SCALE``, with a margin."""
+    """Return where the blades lie in a frame, near enough to tell anything, at 1/``MASK_SCALE``, with a margin."""
     shape = (-(-camera.height_px // MASK_SCALE), -(-camera.width_px // MASK_SCALE))
     mask = np.zeros(shape, np.uint8)
     eye = np.array(surface.eye(pose))
-    nearest = np.inf
+    nearest, far_m = np.inf, _MAX_GSD_MM_PX / 1000.0 * camera.focal_px
     for facet in surface.facets:
         steps = np.linspace(0.0, 1.0, 51)
         edges = np.array([[facet.at(s, 0.0), facet.at(s, 1.0)] for s in steps]) - eye
         pixels, depth = project_points(pose, camera, edges.reshape(-1, 3))
         pixels, depth = pixels.reshape(-1, 2, 2) / MASK_SCALE, depth.reshape(-1, 2)
         for i in range(len(steps) - 1):
-            if depth[i : i + 2].min() > _NEAR_M:
+            if _NEAR_M < depth[i : i + 2].min() <= far_m:
                 quad = np.clip(pixels[i : i + 2].reshape(4, 2)[[0, 1, 3, 2]], -30000, 30000)
                 cv2.fillConvexPoly(mask, np.rint(quad).astype(np.int32), 1)
                 if _touches(quad, shape):

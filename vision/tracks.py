@@ -10,13 +10,14 @@ from typing import NamedTuple
 import numpy as np
 
 from contracts.turbine import SurfacePlace
-from contracts.vocabulary import DefectKind
+from contracts.vocabulary import BladeSide, DefectKind
 from vision.boxes import KINDS
 from vision.georef import Placed
 
 _TOLERANCE_M = 0.15
 """Looks whose extents come this close (and within their errors) are of one defect."""
 _SIGMAS = 2.0
+_OPPOSITE = ({BladeSide.PS, BladeSide.SS}, {BladeSide.LE, BladeSide.TE})
 
 
 class Look(NamedTuple):
@@ -102,6 +103,8 @@ def _same_defect(one: Look, other: Look) -> bool:
     if a.place.side is b.place.side:
         across = abs(a.place.offset_m - b.place.offset_m)
         return across <= slack + (a.width_mm + b.width_mm) / 2000
+    if {a.place.side, b.place.side} in _OPPOSITE:
+        return False
     apart = a.point.minus(b.point).norm()
     return apart <= slack + (math.hypot(a.length_mm, a.width_mm) + math.hypot(b.length_mm, b.width_mm)) / 4000
 
