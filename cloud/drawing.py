@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from cloud import passages, passes
 from cloud.obstacles import FENCE_MARGIN_M, FLOOR_M, Space, cones_of
-from cloud.passes import Pass
+from cloud.passes import Lane, Pass
 from cloud.pattern import ORDER, PlanInputs
 from contracts.errors import InvalidInput
 from contracts.geo import UP, Enu
@@ -94,6 +94,7 @@ class _Pen:
         self._home = self._geometry.frame().to_enu(inputs.home)
         own_m = max(CLEARANCE_M, OWN_BLADE_SHARE * self._params.standoff_m)
         self._wide = self._space.with_limits(blades=own_m)
+        self._lane = Lane(self._params.standoff_m, self._params.start_at_m, self._params.max_camera_pitch_deg)
         self._places = passages.places(
             self._geometry, self._params.standoff_m, self._params.start_at_m, self._space
         )
@@ -130,14 +131,7 @@ class _Pen:
         outward = True
         for side in (side for side in ORDER if side in self._params.sides):
             strip = Strip(blade=blade, side=side)
-            found = passes.best(
-                self._geometry,
-                self._space,
-                strip,
-                self._params.standoff_m,
-                self._params.start_at_m,
-                outward=outward,
-            )
+            found = passes.best(self._geometry, self._space, strip, self._lane, outward=outward)
             way = self._way_to(found.start) if found else None
             if found is None or way is None:
                 self._skipped.append(strip)

@@ -10,13 +10,18 @@ from contracts.geo import Enu
 from contracts.routes import Strip
 from contracts.turbine import TurbineGeometry
 
-TILTS_DEG = (0, 5, -5, 10, -10, 15, -15, 20, -20, 25, -25, 30, -30)
-"""How far from square a side may be looked at to get round tower and nacelle."""
-_STEP_M = 0.25
+_STEEPEST_DEG = 45.0
+_TILT_STEP_DEG = 2.5
+TILTS_DEG = tuple(
+    sign * step * _TILT_STEP_DEG
+    for step in range(int(_STEEPEST_DEG / _TILT_STEP_DEG) + 1)
+    for sign in ((1.0, -1.0) if step else (1.0,))
+)
+"""How far from square a side may be looked at, to get round tower and nacelle and into the gimbal's reach."""
+_STATIONS = 80
 _TILT_COST_M_PER_DEG = 0.02
 """One degree off square is worth this much length."""
 SHORTEST_M = 2.0
-_SIGHT_STEPS = 10
 
 
 class Pass(NamedTuple):
@@ -47,27 +52,31 @@ def centre(geometry: TurbineGeometry, strip: Strip, distance_to_root_m: float) -
     return geometry.facet(strip.blade, strip.side).at(distance_to_root_m / geometry.blade_length_m, 0.5)
 
 
-def best(
-    geometry: TurbineGeometry, space: Space, strip: Strip, standoff_m: float, start_at_m: float, *, outward: bool
-) -> Pass | None:
+class Lane(NamedTuple):
+    """Where passes may lie."""
+
+    standoff_m: float
+    """From the side's centre line."""
+    start_at_m: float
+    """Where on the blade to begin, from the root."""
+    max_camera_pitch_deg: float
+    """How far up the gimbal can look."""
+
+
+def best(geometry: TurbineGeometry, space: Space, strip: Strip, lane: Lane, *, outward: bool) -> Pass | None:
     """Return the longest safe pass, the squarest of equals; None when less than ``SHORTEST_M`` can be flown.
 
-    Args:
-        geometry: The turbine.
-        space: What to keep away from, with its limits.
-        strip: The side.
-        standoff_m: From the side's centre line.
-        start_at_m: Where on the blade to begin, from the root.
-        outward: From root to tip; else the other way.
-
+    ``outward`` is from root to tip; else it is flown the other way.
     """
     chosen: Pass | None = None
     score = -math.inf
-    full_m = geometry.blade_length_m - start_at_m
+    full_m = geometry.blade_length_m - lane.start_at_m
     for tilt_deg in TILTS_DEG:
         if full_m - abs(tilt_deg) * _TILT_COST_M_PER_DEG <= score:
             continue
-        found = _longest(geometry, space, strip, standoff_m, start_at_m, tilt_deg)
+        if -away(geometry, strip, tilt_deg).up > math.sin(math.radians(lane.max_camera_pitch_deg)) + 1e-9:
+            continue
+        found = _longest(geometry, space, strip, lane, tilt_deg)
         worth = found.last_m - found.first_m - abs(tilt_deg) * _TILT_COST_M_PER_DEG if found else -math.inf
         if found is not None and worth > score:
             chosen, score = found, worth
@@ -76,33 +85,39 @@ def best(
     return chosen if outward else chosen._replace(start=chosen.end, end=chosen.start)
 
 
-def _longest(
-    geometry: TurbineGeometry, space: Space, strip: Strip, standoff_m: float, start_at_m: float, tilt_deg: float
-) -> Pass | None:
+def _longest(geometry: TurbineGeometry, space: Space, strip: Strip, lane: Lane, tilt_deg: float) -> Pass | None:
     facet = geometry.facet(strip.blade, strip.side)
     outward = away(geometry, strip, tilt_deg)
-    count = max(1, math.ceil((geometry.blade_length_m - start_at_m) / _STEP_M))
-    stations = [start_at_m + (geometry.blade_length_m - start_at_m) * n / count for n in range(count + 1)]
+    length_m = geometry.blade_length_m - lane.start_at_m
+    step_m = length_m / _STATIONS
+    stations = [lane.start_at_m + step_m * n for n in range(_STATIONS + 1)]
     run: list[float] = []
     longest: list[float] = []
     for station in stations:
         target = facet.at(station / geometry.blade_length_m, 0.5)
-        place = target.plus(outward, standoff_m)
-        if space.slack_m(place) > _STEP_M / 2 and _in_sight(space, place, target):
+        place = target.plus(outward, lane.standoff_m)
+        if space.slack_m(place) > step_m / 2 and _in_sight(space, place, target):
             run.append(station)
         else:
             run = []
         if len(run) > len(longest):
             longest = list(run)
-    if len(longest) < 2:  # noqa: PLR2004 - a line has two ends
+    if len(longest) < 2:
         return None
-    ends = [centre(geometry, strip, m).plus(outward, standoff_m) for m in (longest[0], longest[-1])]
-    return Pass(strip, ends[0], ends[1], outward.times(-1.0), longest[0], longest[-1], float(tilt_deg))
+    ends = [centre(geometry, strip, m).plus(outward, lane.standoff_m) for m in (longest[0], longest[-1])]
+    return Pass(strip, ends[0], ends[1], outward.times(-1.0), longest[0], longest[-1], tilt_deg)
 
 
 def _in_sight(space: Space, place: Enu, target: Enu) -> bool:
-    """Return whether neither tower nor nacelle hides the target."""
-    way = target.minus(place)
+    """Return whether neither tower nor nacelle hides the target; marches by the distance to them."""
     bodies = [cone for cone in space.cones if cone.name in ("tower", "nacelle")]
-    points = [place.plus(way, n / _SIGHT_STEPS) for n in range(1, _SIGHT_STEPS)]
-    return all(cone.distance_m(point) > 0.0 for cone in bodies for point in points)
+    way = target.minus(place)
+    length_m = way.norm()
+    done_m = 0.0
+    while done_m < length_m:
+        point = place.plus(way, done_m / length_m)
+        gap_m = min(cone.distance_m(point) for cone in bodies)
+        if gap_m <= 0.0:
+            return False
+        done_m += max(gap_m, 0.1)
+    return True

@@ -24,6 +24,7 @@ class BladesParams(Frozen):
     blades: tuple[Blade, ...] = Field(default=tuple(Blade), min_length=1, max_length=3)
     sides: tuple[BladeSide, ...] = Field(default=ORDER, min_length=1, max_length=4)
     start_at_m: float = Field(default=3.0, ge=0, le=100, description="from the root")
+    max_camera_pitch_deg: float = Field(default=45.0, ge=0, le=90, description="how far up the gimbal can look")
     fence_radius_m: float = Field(default=150.0, ge=30, le=2000, description="round the tower foot")
     max_alt_rel_m: float = Field(default=120.0, ge=20, le=500, description="above home")
     shutter_s: float = Field(default=0.001, gt=0, le=0.1)
