@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 
 _UUID = b"MISPmicrosectime"
 _START = re.compile(b"\x00\x00\x01")
@@ -22,7 +23,7 @@ def frame_time_us(access_unit: bytes) -> int | None:
 
 def _nals(data: bytes) -> Iterator[bytes]:
     starts = [m.end() for m in _START.finditer(data)]
-    for start, following in zip(starts, [*starts[1:], len(data) + 3], strict=True):
+    for start, following in pairwise([*starts, len(data) + 3]):
         yield data[start : following - 3]
 
 
