@@ -1,0 +1,209 @@
+"""What goes out when, within the broker's limits, until the cloud has committed it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from pathlib import Path
+
+import pytest
+
+from contracts.commands import AckState, CommandAck
+from contracts.events import DroneEvent, DroneEventKind
+from contracts.telemetry import Stream, TelemetrySample
+from contracts.topics import MAX_PAYLOAD_BYTES, decode
+from contracts.vocabulary import AircraftState
+from edge import publisher as publishing
+from edge.outbox import Outbox
+from edge.publisher import BATCH_BYTES, WINDOW, Bucket, Publisher
+from edge.telemetry import sample_of
+from tests.unit.edge.world import NOW, aircraft
+
+
+class Wire:
+    """A link that keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.generation = 1
+        self.sent: list[tuple[str, bytes]] = []
+        self.open: list[Future[None]] = []
+        self.answers = True
+
+    def publish(self, topic: str, payload: bytes, *, qos: int, retain: bool) -> Future[None]:
+        self.sent.append((topic, payload))
+        done: Future[None] = Future()
+        if self.answers:
+            done.set_result(None)
+        else:
+            self.open.append(done)
+        return done
+
+    def names(self) -> list[str]:
+        return [topic.rpartition("/")[2] for topic, _ in self.sent]
+
+    def seqs(self, name: str) -> list[int]:
+        field = {"telemetry": "samples"}.get(name, name)
+        bodies = [json.loads(payload) for topic, payload in self.sent if topic.endswith("/" + name)]
+        return [record["seq"] for body in bodies for record in body[field]]
+
+
+class Watch:
+    """A clock that moves when told."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 1000.0
+        monkeypatch.setattr(publishing.time, "monotonic", lambda: self.now)
+
+
+def sample(seq: int) -> TelemetrySample:
+    seen = aircraft(up=10.0)
+    assert seen.fix is not None
+    return sample_of(seen, seen.fix, (AircraftState.HOLDING, None, None), seq, seq * 100)
+
+
+def ack(seq: int) -> CommandAck:
+    return CommandAck(seq=seq, command_id="cmd-1", state=AckState.DONE, at=NOW)
+
+
+def event(seq: int) -> DroneEvent:
+    return DroneEvent(seq=seq, kind=DroneEventKind.STATE_CHANGED, at=NOW)
+
+
+MAKERS: dict[Stream, Callable[[int], CommandAck | DroneEvent | TelemetrySample]] = {
+    Stream.ACKS: ack,
+    Stream.EVENTS: event,
+    Stream.TELEMETRY: sample,
+}
+
+
+class Bench:
+    """A publisher with a real outbox and a fake link."""
+
+    def __init__(self, folder: Path, boot: str = "boot-a") -> None:
+        self.outbox = Outbox(folder / "o.db", boot, 1 << 26)
+        self.wire = Wire()
+        self.publisher = Publisher("drone-1", self.outbox, self.wire, lambda: b"{}", Bucket(10_000, 1e9))
+
+    def put(self, stream: Stream, count: int) -> None:
+        for future in [self.outbox.append(stream, MAKERS[stream]) for _ in range(count)]:
+            future.result(5)
+
+    def run(self) -> None:
+        while self.publisher.step():
+            pass
+
+
+@pytest.fixture
+def watch(monkeypatch: pytest.MonkeyPatch) -> Watch:
+    return Watch(monkeypatch)
+
+
+@pytest.fixture
+def bench(tmp_path: Path, watch: Watch) -> Iterator[Bench]:
+    made = Bench(tmp_path)
+    yield made
+    made.outbox.close()
+
+
+def test_it_says_hello_then_acks_then_events_then_telemetry(bench: Bench, watch: Watch) -> None:
+    for stream in (Stream.TELEMETRY, Stream.EVENTS, Stream.ACKS):
+        bench.put(stream, 2)
+    watch.now += 1
+    bench.run()
+    assert bench.wire.names() == ["status", "acks", "events", "telemetry"]
+
+
+def test_every_message_decodes_and_fits(bench: Bench, watch: Watch) -> None:
+    for stream in Stream:
+        bench.put(stream, 40)
+    for _ in range(40):
+        watch.now += 0.25
+        bench.run()
+    for topic, payload in bench.wire.sent[1:]:
+        drone_id, _ = decode(topic, payload)
+        assert drone_id == "drone-1"
+        assert len(payload) < BATCH_BYTES + 500 < MAX_PAYLOAD_BYTES
+    for name in ("acks", "events", "telemetry"):
+        assert bench.wire.seqs(name) == list(range(1, 41))
+
+
+def test_offline_nothing_is_sent(bench: Bench) -> None:
+    bench.wire.generation = 0
+    bench.put(Stream.ACKS, 1)
+    assert bench.publisher.step() is None
+    assert bench.wire.sent == []
+
+
+def test_what_is_committed_is_not_sent_again_after_a_reconnect(bench: Bench) -> None:
+    bench.put(Stream.EVENTS, 5)
+    bench.run()
+    bench.publisher.committed(Stream.EVENTS, "boot-a", 3)
+    bench.put(Stream.ACKS, 1)
+    bench.wire.sent.clear()
+    bench.wire.generation = 2
+    bench.run()
+    assert bench.wire.seqs("events") == [4, 5]
+
+
+def test_silence_of_the_cloud_makes_it_send_again_ever_more_slowly(bench: Bench, watch: Watch) -> None:
+    bench.put(Stream.EVENTS, 3)
+    bench.run()
+    repeats = []
+    for _ in range(700):
+        watch.now += 0.5
+        before = len(bench.wire.sent)
+        bench.run()
+        if len(bench.wire.sent) > before:
+            repeats.append(watch.now)
+    gaps = [b - a for a, b in zip(repeats, repeats[1:], strict=False)]
+    assert len(repeats) >= 4
+    assert gaps == sorted(gaps)
+    assert bench.wire.seqs("events") == [1, 2, 3] * (len(repeats) + 1)
+
+
+def test_after_an_outage_live_telemetry_comes_before_the_backlog(bench: Bench, watch: Watch) -> None:
+    bench.put(Stream.TELEMETRY, 300)
+    watch.now += 1
+    bench.run()
+    seqs = bench.wire.seqs("telemetry")
+    assert seqs[0] == 291
+    assert sorted(seqs) == list(range(1, 301))
+
+
+def test_an_earlier_boots_records_go_out_under_its_own_id(tmp_path: Path, watch: Watch) -> None:
+    first = Bench(tmp_path, "boot-a")
+    first.put(Stream.TELEMETRY, 3)
+    first.put(Stream.ACKS, 1)
+    first.outbox.close()
+    second = Bench(tmp_path, "boot-b")
+    second.run()
+    boots = {json.loads(payload).get("boot_id") for _, payload in second.wire.sent[1:]}
+    assert boots == {"boot-a"}
+    assert second.wire.seqs("telemetry") == [1, 2, 3]
+    second.outbox.close()
+
+
+def test_no_more_than_the_window_is_in_flight(bench: Bench) -> None:
+    bench.wire.answers = False
+    bench.put(Stream.TELEMETRY, 1500)
+    bench.run()
+    assert len(bench.wire.open) == WINDOW + 1, "the hello is not counted"
+    for done in bench.wire.open[:10]:
+        done.set_result(None)
+    bench.run()
+    assert len(bench.wire.open) in (WINDOW + 10, WINDOW + 11)
+
+
+def test_the_bucket_lets_through_its_rate_and_no_more() -> None:
+    now = 0.0
+    bucket = Bucket(90, 10_000, clock=lambda: now)
+    passed = 0
+    for tick in range(10_000):
+        now = tick / 1000
+        if bucket.ready():
+            bucket.spend(10)
+            passed += 1
+    assert 90 * 10 <= passed <= 90 * 11
+    bucket.spend(50_000)
+    assert not bucket.ready()
