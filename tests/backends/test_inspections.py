@@ -31,24 +31,29 @@ from contracts.findings import CoverageCell, Detection, DetectionBatch
 from contracts.ids import mint
 from contracts.turbine import TurbineGeometry
 from contracts.vocabulary import Blade, BladeSide, DefectKind, Verdict
+from tests.clean_database import empty
 from tests.factories import World
-from tests.services import DatabaseServer
 from tests.sightings import batch, detection
 
 NOW = datetime(2026, 11, 20, 17, 0, tzinfo=UTC)
 
 
+@pytest.fixture(scope="module")
+def opened(database_url: str) -> Iterator[Database]:
+    database = Database(database_url)
+    yield database
+    database.close()
+
+
 @pytest.fixture
-def database(postgres_server: DatabaseServer) -> Iterator[Database]:
-    with postgres_server.database(migrated=True) as url:
-        opened = Database(url)
-        with opened.session() as session:
-            world = World(session, NOW)
-            world.site()
-            world.drone()
-            world.asset("T-01", 260.0, 0.0)
-        yield opened
-        opened.close()
+def database(opened: Database) -> Database:
+    empty(opened)
+    with opened.session() as session:
+        world = World(session, NOW)
+        world.site()
+        world.drone()
+        world.asset("T-01", 260.0, 0.0)
+    return opened
 
 
 def fly(database: Database, *, segments: int = 3, at: datetime = NOW) -> str:

@@ -23,8 +23,8 @@ from contracts.media import FlightMedia, FrameTime, PoseSample, SegmentManifest
 from contracts.optics import CameraIntrinsics
 from contracts.resources import DETECTIONS_QUEUE, MAX_RECEIVES, MEDIA_EVENTS_QUEUE, VISION_JOBS_QUEUE
 from contracts.turbine import TurbineGeometry
+from tests.clean_database import empty
 from tests.factories import MemoryObjects, World
-from tests.services import DatabaseServer
 from tests.sightings import POINT, batch, detection
 from tests.stand_ins import MemoryQueues, MemoryWorkflows, services_on
 
@@ -114,17 +114,22 @@ class Bench:
             session.execute(update(Media).values(stored_at=Media.stored_at - past, queued_at=Media.queued_at - past))
 
 
+@pytest.fixture(scope="module")
+def opened(database_url: str) -> Iterator[Database]:
+    database = Database(database_url)
+    yield database
+    database.close()
+
+
 @pytest.fixture
-def bench(postgres_server: DatabaseServer) -> Iterator[Bench]:
-    with postgres_server.database(migrated=True) as url:
-        database = Database(url)
-        services = services_on(database, url)
-        queues, objects, flows = services.queues, services.objects, services.workflows
-        assert isinstance(queues, MemoryQueues)
-        assert isinstance(objects, MemoryObjects)
-        assert isinstance(flows, MemoryWorkflows)
-        yield Bench(services, queues, objects, flows)
-        database.close()
+def bench(opened: Database, database_url: str) -> Bench:
+    empty(opened)
+    services = services_on(opened, database_url)
+    queues, objects, flows = services.queues, services.objects, services.workflows
+    assert isinstance(queues, MemoryQueues)
+    assert isinstance(objects, MemoryObjects)
+    assert isinstance(flows, MemoryWorkflows)
+    return Bench(services, queues, objects, flows)
 
 
 def test_a_stored_segment_is_recorded_queued_and_its_drone_told(bench: Bench) -> None:
