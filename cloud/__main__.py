@@ -107,7 +107,9 @@ def consume() -> None:
 
 
 @app.command()
-def reconcile(*, once: Annotated[bool, typer.Option(help="One pass, then end.")] = False, as_json: Json = False) -> None:
+def reconcile(
+    *, once: Annotated[bool, typer.Option("--once", help="One pass, then end.")] = False, as_json: Json = False
+) -> None:
     """Make everything follow that should have followed."""
     start_logging()
     services = _guarded(lambda: build_services(_settings()))

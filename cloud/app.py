@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import secrets
 
 from fastapi import FastAPI
 
 from cloud import problems
+from cloud.api import (
+    assets,
+    assistant,
+    auth,
+    commands,
+    dead_letters,
+    drones,
+    findings,
+    flights,
+    health,
+    media,
+    routes,
+    telemetry,
+    tickets,
+)
 from cloud.backends.language_model import BedrockConverse
 from cloud.backends.link import Credentials, MqttLink
 from cloud.backends.notify import SnsTopic
@@ -23,28 +36,29 @@ from cloud.services import Services
 from cloud.settings import Settings
 from cloud.signing import Signer
 from cloud.tokens import Issuer, Verifier, external_keys
+from cloud.web import fragments, live, pages
 from contracts.errors import InvalidInput
 from contracts.topics import PLATFORM_IDENTITY
 
 ROUTERS = (
-    "cloud.api.auth",
-    "cloud.api.health",
-    "cloud.api.assets",
-    "cloud.api.drones",
-    "cloud.api.routes",
-    "cloud.api.flights",
-    "cloud.api.commands",
-    "cloud.api.telemetry",
-    "cloud.api.dead_letters",
-    "cloud.api.media",
-    "cloud.api.findings",
-    "cloud.api.tickets",
-    "cloud.api.assistant",
-    "cloud.web.pages",
-    "cloud.web.fragments",
-    "cloud.web.live",
+    auth.router,
+    health.router,
+    assets.router,
+    drones.router,
+    routes.router,
+    flights.router,
+    commands.router,
+    telemetry.router,
+    media.router,
+    findings.router,
+    tickets.router,
+    assistant.router,
+    dead_letters.router,
+    pages.router,
+    fragments.router,
+    live.router,
 )
-"""Modules with a ``router``; the order is the order of the OpenAPI document."""
+"""The order is the order of the OpenAPI document."""
 
 
 def build_services(settings: Settings) -> Services:
@@ -97,9 +111,8 @@ def create_app(settings: Settings, services: Services | None = None) -> FastAPI:
     app = FastAPI(title="Kestrel", version="0.1.0", docs_url=None, redoc_url=None, openapi_url="/v1/openapi.json")
     app.state.services = services or build_services(settings)
     problems.install(app)
-    for name in ROUTERS:
-        if importlib.util.find_spec(name) is not None:
-            app.include_router(importlib.import_module(name).router)
+    for router in ROUTERS:
+        app.include_router(router)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
     app.add_middleware(Envelope)
     return app

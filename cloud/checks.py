@@ -26,7 +26,7 @@ _EPSILON_M = 0.005
 
 
 class Verdict(StrEnum):
-    """May it fly?"""
+    """Whether it may fly."""
 
     PASS = "pass"  # noqa: S105 - not a password
     WARN = "warn"
@@ -73,65 +73,76 @@ def path_samples(start: Enu, points: Sequence[Enu]) -> Iterator[Sample]:
             yield Sample(number, way.norm() * step / count, before.plus(way, step / count))
 
 
+class _Row(NamedTuple):
+    """What a measured check says; ``sentence`` may use ``{value}`` and ``{limit}``."""
+
+    name: str
+    value: float
+    limit: float
+    unit: str
+    sentence: str
+    mend: str
+
+    def decided(self, verdict: Verdict, worst: Worst | None = None) -> Check:
+        return Check(
+            name=self.name,
+            verdict=verdict,
+            sentence=self.sentence.format(value=self.value, limit=self.limit),
+            mend="" if verdict is Verdict.PASS else self.mend,
+            value=round(self.value, 2),
+            limit=round(self.limit, 2),
+            unit=self.unit,
+            worst=worst,
+        )
+
+
 def geometric(route: Route, space: Space, frame: LocalFrame, start: Enu) -> list[Check]:
     """Check clearance, fence, ceiling and floor along the whole path; ``space`` has no margin."""
     samples = list(path_samples(start, [frame.to_enu(waypoint.point) for waypoint in route.waypoints]))
     kinds = {"tower": "the tower", "nacelle": "the nacelle", "blade": "a blade"}
-    checks = [_clearance(samples, space, frame, kind, words) for kind, words in kinds.items()]
-    fence = min(samples, key=lambda s: -math.hypot(s.point.east, s.point.north))
-    highest, lowest = max(samples, key=lambda s: s.point.up), min(samples, key=lambda s: s.point.up)
-    reach_m, ceiling_m = math.hypot(fence.point.east, fence.point.north), space.ceiling_up_m
-    checks.append(
-        _limit(
-            "fence", reach_m <= space.fence_radius_m + _EPSILON_M, reach_m, space.fence_radius_m, fence, frame,
-            "The route reaches {value:.1f} m from the tower; the fence leaves {limit:.1f} m.",
-            "Widen params.fence_radius_m, lower params.standoff_m or move home.",
-        )
-    )
-    home_up_m = ceiling_m - route.fence.max_alt_rel_m
-    checks.append(
-        _limit(
-            "ceiling", highest.point.up <= ceiling_m + _EPSILON_M, highest.point.up - home_up_m,
-            route.fence.max_alt_rel_m, highest, frame,
-            "The route rises to {value:.1f} m above home; the ceiling is {limit:.1f} m.",
-            "Raise params.max_alt_rel_m where the rules allow it.",
-        )
-    )
-    checks.append(
-        _limit(
-            "floor", lowest.point.up >= space.floor_up_m - _EPSILON_M, lowest.point.up, space.floor_up_m, lowest, frame,
-            "The route goes down to {value:.1f} m above the tower foot; the floor is {limit:.1f} m.",
-            "Leave out the blade that hangs low, or turn the rotor.",
-        )
-    )
-    return checks
+    found = [_clearance(samples, space, kind, words) for kind, words in kinds.items()]
+    found += [_fence(samples, space), _ceiling(samples, space, route.fence.max_alt_rel_m), _floor(samples, space)]
+    return [row.decided(verdict, _place(at, frame.to_geo(at.point))) for row, verdict, at in found]
 
 
-def _clearance(samples: Sequence[Sample], space: Space, frame: LocalFrame, kind: str, words: str) -> Check:
+_Found = tuple[_Row, Verdict, Sample]
+
+
+def _holds(kept: bool) -> Verdict:
+    return Verdict.PASS if kept else Verdict.BLOCK
+
+
+def _clearance(samples: Sequence[Sample], space: Space, kind: str, words: str) -> _Found:
     cones = [cone for cone in space.cones if cone.name.split()[0] == kind]
     worst = min(samples, key=lambda s: min(cone.distance_m(s.point) for cone in cones))
-    value = min(cone.distance_m(worst.point) for cone in cones)
-    limit = space.limits_m[cones[0].name]
-    return _limit(
-        f"clearance_{kind}", value >= limit - _EPSILON_M, value, limit, worst, frame,
-        f"The route passes {words} at {{value:.1f}} m; the limit is {{limit:.1f}} m.",
-        "Raise params.standoff_m or leave the side out.",
-    )
+    value, limit = min(cone.distance_m(worst.point) for cone in cones), space.limits_m[cones[0].name]
+    sentence = f"The route passes {words} at {{value:.1f}} m; the limit is {{limit:.1f}} m."
+    mend = "Raise params.standoff_m or leave the side out."
+    return _Row(f"clearance_{kind}", value, limit, "m", sentence, mend), _holds(value >= limit - _EPSILON_M), worst
 
 
-def _limit(  # noqa: PLR0913 - a table row
-    name: str, holds: bool, value: float, limit: float, at: Sample, frame: LocalFrame, sentence: str, mend: str
-) -> Check:
-    return Check(
-        name=name,
-        verdict=Verdict.PASS if holds else Verdict.BLOCK,
-        sentence=sentence.format(value=value, limit=limit),
-        mend="" if holds else mend,
-        value=round(value, 2),
-        limit=round(limit, 2),
-        unit="m",
-        worst=_place(at, frame.to_geo(at.point)),
-    )
+def _fence(samples: Sequence[Sample], space: Space) -> _Found:
+    worst = max(samples, key=lambda s: math.hypot(s.point.east, s.point.north))
+    value, limit = math.hypot(worst.point.east, worst.point.north), space.fence_radius_m
+    sentence = "The route reaches {value:.1f} m from the tower; the fence leaves {limit:.1f} m."
+    mend = "Widen params.fence_radius_m, lower params.standoff_m or move home."
+    return _Row("fence", value, limit, "m", sentence, mend), _holds(value <= limit + _EPSILON_M), worst
+
+
+def _ceiling(samples: Sequence[Sample], space: Space, limit: float) -> _Found:
+    worst = max(samples, key=lambda s: s.point.up)
+    value = worst.point.up - (space.ceiling_up_m - limit)
+    sentence = "The route rises to {value:.1f} m above home; the ceiling is {limit:.1f} m."
+    mend = "Raise params.max_alt_rel_m where the rules allow it."
+    return _Row("ceiling", value, limit, "m", sentence, mend), _holds(value <= limit + _EPSILON_M), worst
+
+
+def _floor(samples: Sequence[Sample], space: Space) -> _Found:
+    worst = min(samples, key=lambda s: s.point.up)
+    value, limit = worst.point.up, space.floor_up_m
+    sentence = "The route goes down to {value:.1f} m above the tower foot; the floor is {limit:.1f} m."
+    mend = "Leave out the blade that hangs low, or turn the rotor."
+    return _Row("floor", value, limit, "m", sentence, mend), _holds(value >= limit - _EPSILON_M), worst
 
 
 def _place(at: Sample, point: GeoPoint) -> Worst:
@@ -159,66 +170,46 @@ def pairs(route: Route) -> list[Check]:
 
 def graded(estimates: Estimates, max_gsd_mm_px: float, wind_mps: float | None) -> list[Check]:
     """Check battery, ground resolution, motion blur and wind."""
-    left = 100.0 - estimates.battery_percent
+    left, gsd, blur = 100.0 - estimates.battery_percent, estimates.gsd_mm_px, estimates.motion_blur_px
+    battery = _Row(
+        "battery", left, _RESERVE_PERCENT, "%",
+        f"The flight takes {estimates.duration_s:.0f} s and leaves {left:.0f} % of the battery; "
+        "{limit:.0f} % must be left.",
+        "Fly fewer blades at a time or raise params.speed_mps.",
+    )  # fmt: skip
+    resolution = _Row(
+        "ground_resolution", gsd, max_gsd_mm_px, "mm/px",
+        "A pixel covers {value:.2f} mm; at most {limit:.2f} mm is allowed.",
+        "Lower params.standoff_m or use a longer lens.",
+    )  # fmt: skip
+    sharpness = _Row(
+        "motion_blur", blur, _BLUR_BLOCK_PX, "px",
+        "The image moves {value:.1f} px during the exposure; at most {limit:.1f} px is allowed.",
+        "Lower params.speed_mps or params.shutter_s.",
+    )  # fmt: skip
     checks = [
-        _grade(
-            "battery", -left, -_WARN_RESERVE_PERCENT, -_RESERVE_PERCENT, left, _RESERVE_PERCENT, "%",
-            f"The flight takes {estimates.duration_s:.0f} s and leaves {left:.0f} % of the battery; "
-            f"{_RESERVE_PERCENT:.0f} % must be left.",
-            "Fly fewer blades at a time or raise params.speed_mps.",
-        ),
-        _grade(
-            "ground_resolution", estimates.gsd_mm_px, 0.8 * max_gsd_mm_px, max_gsd_mm_px,
-            estimates.gsd_mm_px, max_gsd_mm_px, "mm/px",
-            f"A pixel covers {estimates.gsd_mm_px:.2f} mm; at most {max_gsd_mm_px:.2f} mm is allowed.",
-            "Lower params.standoff_m or use a longer lens.",
-        ),
-        _grade(
-            "motion_blur", estimates.motion_blur_px, _BLUR_WARN_PX, _BLUR_BLOCK_PX,
-            estimates.motion_blur_px, _BLUR_BLOCK_PX, "px",
-            f"The image moves {estimates.motion_blur_px:.1f} px during the exposure.",
-            "Lower params.speed_mps or params.shutter_s.",
-        ),
+        battery.decided(_grade(-left, -_WARN_RESERVE_PERCENT, -_RESERVE_PERCENT)),
+        resolution.decided(_grade(gsd, 0.8 * max_gsd_mm_px, max_gsd_mm_px)),
+        sharpness.decided(_grade(blur, _BLUR_WARN_PX, _BLUR_BLOCK_PX)),
     ]
     if wind_mps is not None:
-        checks.append(
-            _grade(
-                "wind", wind_mps, _WIND_WARN_MPS, _WIND_BLOCK_MPS, wind_mps, _WIND_BLOCK_MPS, "m/s",
-                f"The forecast wind is {wind_mps:.1f} m/s; the limit is {_WIND_BLOCK_MPS:.0f} m/s.",
-                "Wait for less wind.",
-            )
-        )
+        sentence = "The forecast wind is {value:.1f} m/s; the limit is {limit:.0f} m/s."
+        wind = _Row("wind", wind_mps, _WIND_BLOCK_MPS, "m/s", sentence, "Wait for less wind.")
+        checks.append(wind.decided(_grade(wind_mps, _WIND_WARN_MPS, _WIND_BLOCK_MPS)))
     return checks
 
 
-def _grade(  # noqa: PLR0913 - a table row
-    name: str, measure: float, warn: float, block: float, value: float, limit: float, unit: str, sentence: str, mend: str
-) -> Check:
-    verdict = Verdict.BLOCK if measure > block else Verdict.WARN if measure > warn else Verdict.PASS
-    return Check(
-        name=name,
-        verdict=verdict,
-        sentence=sentence,
-        mend="" if verdict is Verdict.PASS else mend,
-        value=round(value, 2),
-        limit=round(limit, 2),
-        unit=unit,
-    )
+def _grade(value: float, warn_over: float, block_over: float) -> Verdict:
+    return Verdict.BLOCK if value > block_over else Verdict.WARN if value > warn_over else Verdict.PASS
 
 
 def message_size(route: Route) -> Check:
     """Check that begin_flight with this route fits into one message (quotes are escaped twice)."""
     text = route.model_dump_json()
-    size = len(text) + text.count('"') + 2_000
-    return Check(
-        name="message_size",
-        verdict=Verdict.PASS if size <= MAX_PAYLOAD_BYTES else Verdict.BLOCK,
-        sentence=f"The command with this route takes {size} of {MAX_PAYLOAD_BYTES} bytes.",
-        mend="" if size <= MAX_PAYLOAD_BYTES else "Fly fewer blades at a time.",
-        value=float(size),
-        limit=float(MAX_PAYLOAD_BYTES),
-        unit="bytes",
-    )
+    size, limit = len(text) + text.count('"') + 2_000, MAX_PAYLOAD_BYTES
+    sentence = "The command with this route takes {value:.0f} of {limit:.0f} bytes."
+    row = _Row("message_size", float(size), float(limit), "bytes", sentence, "Fly fewer blades at a time.")
+    return row.decided(_holds(size <= limit))
 
 
 def coverage(skipped: Iterable[Strip], trimmed: Iterable[tuple[Strip, float, float]]) -> Check:

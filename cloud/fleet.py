@@ -68,7 +68,7 @@ def drone(session: Session, drone_id: str, *, lock: bool = False) -> Drone:
     return row
 
 
-def issue_command(
+def issue_command(  # noqa: PLR0913 - a command's parts, all by name
     session: Session,
     *,
     flight: Flight | None,

@@ -115,19 +115,27 @@ def on_drone_event(session: Session, drone_id: str, event: DroneEvent) -> None:
         return
     match event.kind:
         case DroneEventKind.FLIGHT_STARTED:
-            row.started_at = row.started_at or event.at
-            if row.state == FlightState.APPROVED.value:
-                _move(session, row, FlightState.FLYING)
+            _start(session, row, event)
         case DroneEventKind.STATE_CHANGED:
             _on_state(session, row, event)
         case DroneEventKind.WAYPOINT_REACHED:
-            if event.waypoint is not None and event.waypoint > (row.waypoint if row.waypoint is not None else -1):
-                row.waypoint = event.waypoint
-                notify(session, "flight", row.flight_id)
+            _on_waypoint(session, row, event)
         case DroneEventKind.FLIGHT_ENDED:
             _land(session, row, event)
         case _:
-            pass
+            return
+
+
+def _start(session: Session, row: Flight, event: DroneEvent) -> None:
+    row.started_at = row.started_at or event.at
+    if row.state == FlightState.APPROVED.value:
+        _move(session, row, FlightState.FLYING)
+
+
+def _on_waypoint(session: Session, row: Flight, event: DroneEvent) -> None:
+    if event.waypoint is not None and event.waypoint > (row.waypoint if row.waypoint is not None else -1):
+        row.waypoint = event.waypoint
+        notify(session, "flight", row.flight_id)
 
 
 def _on_state(session: Session, row: Flight, event: DroneEvent) -> None:

@@ -22,7 +22,7 @@ Key = Annotated[
 ]
 
 
-def once(
+def once(  # noqa: PLR0913, PLR0917 - what every endpoint has at hand, in one line there
     session: Session,
     request: Request,
     principal: Principal,

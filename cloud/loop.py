@@ -22,7 +22,7 @@ def run(step: Step, stop: threading.Event, rest_s: float) -> None:
         failures = failures + 1 if done is False else 0
         if done is not True:
             longest_s = min(_MAX_REST_S, rest_s * 2.0 ** min(failures, 10))
-            stop.wait(longest_s * random.uniform(0.5, 1.0) if failures else rest_s)  # noqa: S311 - jitter
+            stop.wait(longest_s * random.uniform(0.5, 1.0) if failures else rest_s)
 
 
 def _guarded(step: Step, *, first: bool) -> bool | None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field, model_validator
 
 from contracts.geo import Frozen, GeoPoint
-from contracts.ids import AssetId
+from contracts.ids import AssetId, DroneId, PlanId
 from contracts.optics import CameraIntrinsics
 from contracts.turbine import TurbineGeometry
 from contracts.vocabulary import Blade, BladeSide
@@ -37,6 +39,17 @@ class BladesParams(Frozen):
             if len(set(chosen)) != len(chosen):
                 raise ValueError(f"{name}: each at most once")
         return self
+
+
+class PlanRequest(Frozen):
+    """What to plan. ``home`` defaults to the site's; a known ``plan_id`` gets its next version."""
+
+    asset_id: AssetId = Field(examples=["wt-01"])
+    pattern: Literal["blades"] = "blades"
+    params: BladesParams = BladesParams()
+    home: GeoPoint | None = None
+    drone_id: DroneId | None = Field(default=None, description="whose camera; default: the site's first drone")
+    plan_id: PlanId | None = None
 
 
 class PlanInputs(Frozen):

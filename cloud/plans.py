@@ -7,11 +7,10 @@ from sqlalchemy.orm import Session
 
 from cloud import assets, audit, planner
 from cloud.logbook import log
-from cloud.pattern import DEFAULT_CAMERA, BladesParams, PlanInputs
+from cloud.pattern import DEFAULT_CAMERA, PlanInputs, PlanRequest
 from cloud.services import Routes
 from cloud.tables import Plan
 from contracts.errors import Conflict, NotFound, Unavailable
-from contracts.geo import GeoPoint
 from contracts.ids import mint
 from contracts.routes import Route
 
@@ -24,17 +23,7 @@ def plan(session: Session, plan_id: str, version: int) -> Plan:
     return row
 
 
-def create(
-    session: Session,
-    routes: Routes,
-    *,
-    asset_id: str,
-    params: BladesParams,
-    home: GeoPoint | None,
-    drone_id: str | None,
-    plan_id: str | None,
-    by: str,
-) -> Plan:
+def create(session: Session, routes: Routes, wanted: PlanRequest, by: str) -> Plan:
     """Plan a route round an asset's blades, check it, store it. A known ``plan_id`` gets its next version.
 
     Raises:
@@ -42,21 +31,21 @@ def create(
         InvalidInput: The asset is no wind turbine, or the parameters do not fit it; the field is named.
 
     """
-    asset = assets.asset(session, asset_id)
-    camera = assets.camera_on_site(session, asset.site_id, drone_id)
+    asset = assets.asset(session, wanted.asset_id)
+    camera = assets.camera_on_site(session, asset.site_id, wanted.drone_id)
     inputs = PlanInputs(
-        asset_id=asset_id,
+        asset_id=wanted.asset_id,
         geometry=assets.turbine(asset),
-        home=home or assets.home_of(assets.site(session, asset.site_id)),
+        home=wanted.home or assets.home_of(assets.site(session, asset.site_id)),
         camera=camera or DEFAULT_CAMERA,
-        blades=params,
+        blades=wanted.params,
     )
-    version = _next_version(session, plan_id)
-    planned = planner.plan(inputs, plan_id or mint("pln"), version)
+    version = _next_version(session, wanted.plan_id)
+    planned = planner.plan(inputs, wanted.plan_id or mint("pln"), version)
     row = Plan(
         plan_id=planned.route.plan_id,
         version=version,
-        asset_id=asset_id,
+        asset_id=wanted.asset_id,
         pattern=planned.route.pattern,
         params=inputs.model_dump(mode="json"),
         content_hash=planned.route.content_hash(),

@@ -67,7 +67,7 @@ def jwks(services: Svc) -> dict[str, Any]:
 
 
 @router.post("/oidc/token")
-def token(  # noqa: PLR0913 - the fields of the OAuth form
+def token(  # noqa: PLR0913, PLR0917 - the fields of the OAuth form
     request: Request,
     services: Svc,
     session: UnitOfWork,
@@ -83,9 +83,8 @@ def token(  # noqa: PLR0913 - the fields of the OAuth form
         basic = _basic(request.headers.get("authorization", ""))
         username, password = basic or (client_id, client_secret)
     elif grant_type != "password":
-        raise InvalidInput(
-            f"The grant type {grant_type!r} is not known.", hint="Use password or client_credentials.", field="grant_type"
-        )
+        hint = "Use password or client_credentials."
+        raise InvalidInput(f"The grant type {grant_type!r} is not known.", hint=hint, field="grant_type")
     roles = users.sign_in(session, services.backoff, username, password)
     return Token(access_token=issuer.mint(username, roles), scope=" ".join(sorted(roles)))
 
@@ -127,7 +126,7 @@ def login(
 
 
 @router.post("/logout", include_in_schema=False)
-def logout(principal: Reader) -> Response:
+def logout(_: Reader) -> Response:
     """End the browser session."""
     answer = RedirectResponse("/login", status_code=303)
     answer.delete_cookie(SESSION_COOKIE, httponly=True, samesite="strict")

@@ -3,37 +3,24 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 from sqlalchemy import select, tuple_
 
 from cloud import plans
 from cloud.idempotency import Key, once
 from cloud.paging import Cursor, Limit, Page, decode_cursor, page_of
-from cloud.pattern import BladesParams
+from cloud.pattern import PlanRequest
 from cloud.problems import RESPONSES
 from cloud.requests import Svc, UnitOfWork
 from cloud.security import Operator, Reader
 from cloud.tables import Plan
-from contracts.geo import Frozen, GeoPoint
-from contracts.ids import AssetId, DroneId, PlanId
 from contracts.routes import Route
 
 router = APIRouter(prefix="/v1/plans", tags=["plans"], responses=RESPONSES)
-
-
-class PlanIn(Frozen):
-    """What to plan. ``home`` defaults to the site's; a known ``plan_id`` gets its next version."""
-
-    asset_id: AssetId = Field(examples=["wt-01"])
-    pattern: Literal["blades"] = "blades"
-    params: BladesParams = BladesParams()
-    home: GeoPoint | None = None
-    drone_id: DroneId | None = Field(default=None, description="whose camera; default: the site's first drone")
-    plan_id: PlanId | None = None
 
 
 class PlanOut(BaseModel):
@@ -62,23 +49,12 @@ class RouteOut(BaseModel):
 
 @router.post("", status_code=201, response_model=PlanOut)
 def add_plan(
-    body: PlanIn, request: Request, session: UnitOfWork, services: Svc, principal: Operator, key: Key = None
+    body: PlanRequest, request: Request, session: UnitOfWork, services: Svc, principal: Operator, key: Key = None
 ) -> JSONResponse:
     """Plan a route. Checks with the verdict ``block`` forbid its approval and say why."""
     return once(
         session, request, principal, key, body,
-        lambda: PlanOut.model_validate(
-            plans.create(
-                session,
-                services.routes,
-                asset_id=body.asset_id,
-                params=body.params,
-                home=body.home,
-                drone_id=body.drone_id,
-                plan_id=body.plan_id,
-                by=principal.username,
-            )
-        ),
+        lambda: PlanOut.model_validate(plans.create(session, services.routes, body, principal.username)),
     )
 
 

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from cloud import fleet, flights, plans
 from cloud.ingest import Ingest
-from cloud.pattern import BladesParams
+from cloud.pattern import BladesParams, PlanRequest
 from cloud.services import Services
 from cloud.tables import CommandRow, DeadLetter, Drone, DroneEventRow, Flight, Telemetry
 from contracts.commands import AckBatch, AckState, CommandAck
@@ -231,16 +231,8 @@ def begun(bench: Bench) -> tuple[str, str]:
 
 
 def _plan(bench: Bench, session: Session) -> str:
-    row = plans.create(
-        session,
-        bench.services.routes,
-        asset_id="wt-01",
-        params=BladesParams(blades=(Blade.A,)),
-        home=None,
-        drone_id=None,
-        plan_id=None,
-        by="operator",
-    )
+    wanted = PlanRequest(asset_id="wt-01", params=BladesParams(blades=(Blade.A,)))
+    row = plans.create(session, bench.services.routes, wanted, "operator")
     return row.plan_id
 
 
@@ -297,7 +289,7 @@ def test_events_take_a_flight_from_the_ground_to_complete(bench: Bench) -> None:
     assert tell(1, DroneEventKind.FLIGHT_STARTED, 1) == "flying"
     assert tell(2, DroneEventKind.WAYPOINT_REACHED, 2, waypoint=4) == "flying"
     assert tell(4, DroneEventKind.STATE_CHANGED, 6, state=AircraftState.ON_ROUTE) == "flying"
-    assert tell(3, DroneEventKind.STATE_CHANGED, 5, state=AircraftState.PAUSED) == "flying", "overtaken by the later one"
+    assert tell(3, DroneEventKind.STATE_CHANGED, 5, state=AircraftState.PAUSED) == "flying", "a later one was first"
     assert tell(5, DroneEventKind.STATE_CHANGED, 7, state=AircraftState.RETURNING) == "returning"
     assert tell(6, DroneEventKind.FLIGHT_ENDED, 8, expected_segments=0) == "complete"
     assert tell(7, DroneEventKind.STATE_CHANGED, 9, state=AircraftState.ON_ROUTE) == "complete"
