@@ -18,17 +18,19 @@ from sqlalchemy import select
 
 from cloud import consume, executions
 from cloud.app import build_services
+from cloud.backends.sap import SapOData
 from cloud.reconcile import Reconciler
 from cloud.services import Services
 from cloud.settings import Settings
-from cloud.tables import Asset, Base, Finding, Notification, Summary, Ticket, WorkflowRun
+from cloud.tables import Asset, Finding, Notification, Summary, Ticket, WorkflowRun
 from contracts import resources
 from contracts.events import BatchReady, WorkflowTask
 from infra.local import resources as local_resources
 from infra.local.instance import free_port
+from tests.clean_database import empty
 from tests.factories import World
 from tests.sap_server import PASSWORD, USER, SapServer
-from tests.services import DatabaseServer, MiniStack
+from tests.services import MiniStack
 from tests.sightings import batch, detection
 from workflows.worker import HANDLERS, Worker
 
@@ -39,18 +41,23 @@ def sap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SapServer]:
         yield server
 
 
+@pytest.fixture(scope="module")
+def built(database_url: str, aws_ministack: MiniStack, sap: SapServer) -> Iterator[Services]:
+    password = SecretStr(PASSWORD)
+    services = build_services(
+        Settings(database_url=SecretStr(database_url), sap_url=sap.url, sap_user=USER, sap_password=password)
+    )
+    yield services
+    services.database.close()
+    assert isinstance(services.sap, SapOData)
+    services.sap.close()
+
+
 @pytest.fixture
-def services(postgres_server: DatabaseServer, aws_ministack: MiniStack, sap: SapServer) -> Iterator[Services]:
-    with postgres_server.database(migrated=False) as url:
-        settings = Settings(
-            database_url=SecretStr(url), sap_url=sap.url, sap_user=USER, sap_password=SecretStr(PASSWORD)
-        )
-        built = build_services(settings)
-        Base.metadata.create_all(built.database.engine)
-        sap.break_it()
-        yield built
-        built.database.close()
-        built.sap.close()  # type: ignore[attr-defined]
+def services(built: Services, sap: SapServer) -> Services:
+    empty(built.database)
+    sap.break_it()
+    return built
 
 
 @contextmanager
