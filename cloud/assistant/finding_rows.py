@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Select, and_, func, literal_column, select
+from sqlalchemy import ColumnElement, and_, func, literal_column, select
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.orm import Session
 
@@ -78,7 +78,7 @@ def _status_term(query: FindingFilter) -> ColumnElement[bool]:
     return Finding.status != FindingStatus.REJECTED.value
 
 
-def _joined(select_: Select[Any], terms: list[ColumnElement[bool]]) -> Select[Any]:
+def _joined(select_: Any, terms: list[ColumnElement[bool]]) -> Any:
     return (
         select_.select_from(Finding)
         .join(Asset, Asset.asset_id == Finding.asset_id)
@@ -94,7 +94,7 @@ def finding_citation(finding_id: str, number: int) -> Citation:
     )
 
 
-def _finding_row(ref: str, finding: Finding, asset_name: str, ticket: Ticket | None, zone: ZoneInfo) -> Row:
+def _finding_row(ref: str, finding: Finding, asset_name: str, ticket: Ticket | None) -> Row:
     values: dict[str, Value] = {
         "number": f"F-{finding.number}",
         "asset": plain(asset_name),
@@ -122,18 +122,18 @@ def _finding_row(ref: str, finding: Finding, asset_name: str, ticket: Ticket | N
     return Row(ref=ref, kind=RowKind.FINDING, label=f"F-{finding.number}", values=values, cites=cites)
 
 
-def findings(session: Session, step: str, query: FindingsQuery, zone: ZoneInfo) -> list[Row]:
+def findings(session: Session, step: str, query: FindingsQuery) -> list[Row]:
     """Return a count row (how many match, how many rejected ones were left out), then the first findings."""
     terms = conditions(query)
     statement = _joined(select(Finding, Asset.name, Ticket), terms).order_by(*_ORDERS[query.order]).limit(query.limit)
     rows = [
-        _finding_row(f"{step}.{i}", finding, name, ticket, zone)
+        _finding_row(f"{step}.{i}", finding, name, ticket)
         for i, (finding, name, ticket) in enumerate(session.execute(statement), 1)
     ]
     return [_total(session, step, query), *rows, *_rejected(session, step, query)]
 
 
-def _cited(select_: Select[Any]) -> Select[Any]:
+def _cited(select_: Any) -> Any:
     """Add how many, how many assets, and the worst findings' ids and numbers to a grouped select."""
     worst = func.array_agg(_ordered(Finding.finding_id)), func.array_agg(_ordered(Finding.number))
     return select_.add_columns(
@@ -220,18 +220,24 @@ def count_findings(session: Session, step: str, query: CountQuery, zone: ZoneInf
     return [*total, *(_group_row(f"{step}.{i}", query, r.key, r) for i, r in enumerate(found, 1))]
 
 
-def _group_row(ref: str, query: CountQuery, key: Any, found: Any) -> Row:
-    group = query.group_by
-    label = {
-        GroupBy.KIND: lambda: kind_label(key),
-        GroupBy.SIDE: lambda: side_label(key),
-        GroupBy.BLADE: lambda: f"blade {key}",
-        GroupBy.COMPONENT: lambda: f"blade {key[:1]}, {side_label(key[2:])}",
-        GroupBy.SEVERITY: lambda: f"severity {key} ({severity_label(key)})",
-    }.get(group or GroupBy.ASSET, lambda: plain(key))
-    said = label() if key is not None else "no known place"
-    extra: dict[str, Value] = {"group": said, **filter_values(query)}
+def _group_label(group: GroupBy | None, key: Any) -> str:
+    if key is None:
+        return "no known place"
     if group is GroupBy.KIND:
+        return kind_label(key)
+    if group is GroupBy.SIDE:
+        return side_label(key)
+    if group is GroupBy.BLADE:
+        return f"blade {key}"
+    if group is GroupBy.COMPONENT:
+        return f"blade {key[:1]}, {side_label(key[2:])}"
+    return f"severity {key} ({severity_label(key)})" if group is GroupBy.SEVERITY else plain(key)
+
+
+def _group_row(ref: str, query: CountQuery, key: Any, found: Any) -> Row:
+    said = _group_label(query.group_by, key)
+    extra: dict[str, Value] = {"group": said, **filter_values(query)}
+    if query.group_by is GroupBy.KIND:
         extra["kind"] = said
     return _counted(ref, said, found, extra)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from cloud.assistant.evidence import Citation, Row, RowKind, Value, plain
@@ -19,6 +19,9 @@ from cloud.assistant.periods import Period
 from cloud.assistant.words import kind_label, severity_label
 from cloud.tables import Asset, Drone, Finding, Flight, Media, Telemetry, Ticket
 from contracts.vocabulary import FindingStatus, MediaState
+
+CLOSED_PHASES = ("Completed", "Deletion Flag")
+"""Processing phases of SAP notifications that need no more work."""
 
 
 def flight_time() -> ColumnElement[datetime]:
@@ -46,7 +49,7 @@ def drone_citation(drone: Drone) -> Citation:
     return Citation(kind=RowKind.DRONE, id=drone.drone_id, label=plain(drone.name), href="/")
 
 
-def _within(statement: Select[Any], column: Any, period: Period | None) -> Select[Any]:
+def _within(statement: Any, column: Any, period: Period | None) -> Any:
     if period and period.start:
         statement = statement.where(column >= period.start)
     if period and period.end:
@@ -54,7 +57,7 @@ def _within(statement: Select[Any], column: Any, period: Period | None) -> Selec
     return statement
 
 
-def _how_many(session: Session, statement: Select[Any]) -> int:
+def _how_many(session: Session, statement: Any) -> int:
     return session.scalar(select(func.count()).select_from(statement.order_by(None).subquery())) or 0
 
 
@@ -82,7 +85,7 @@ def flights(session: Session, step: str, query: FlightsQuery) -> list[Row]:
     ):
         if wanted:
             statement = statement.where(column.in_(wanted))
-    rows = []
+    rows: list[Row] = []
     for flight, asset, drone in session.execute(statement.limit(query.limit)):
         ref = f"{step}.{len(rows) + 1}"
         cites = (flight_citation(flight.flight_id), asset_citation(asset))
@@ -147,7 +150,7 @@ def drones(session: Session, step: str, query: DronesQuery) -> list[Row]:
         statement = statement.where(Drone.drone_id.in_(query.drone_ids))
     if query.online is not None:
         statement = statement.where(Drone.online.is_(query.online))
-    rows = []
+    rows: list[Row] = []
     for drone in session.scalars(statement.limit(query.limit)):
         last = session.scalars(
             select(Telemetry)
@@ -187,14 +190,18 @@ def tickets(session: Session, step: str, query: TicketsQuery) -> list[Row]:
     ):
         if wanted:
             statement = statement.where(column.in_(wanted))
+    if query.open is not None:
+        statement = statement.where(
+            Ticket.phase.not_in(CLOSED_PHASES) if query.open else Ticket.phase.in_(CLOSED_PHASES)
+        )
     if query.has_number is not None:
         statement = statement.where(Ticket.number.is_not(None) if query.has_number else Ticket.number.is_(None))
-    rows = []
+    rows: list[Row] = []
     for ticket, finding, asset in session.execute(statement.limit(query.limit)):
         ref = f"{step}.{len(rows) + 1}"
         rows.append(_ticket_row(ref, ticket, finding, asset))
     says = query.period.says if query.period else None
-    return [_total(step, _how_many(session, statement), rows, {"period": says}), *rows]
+    return [_total(step, _how_many(session, statement), rows, {"period": says, "open": query.open}), *rows]
 
 
 def _ticket_row(ref: str, ticket: Ticket, finding: Finding, asset: Asset) -> Row:

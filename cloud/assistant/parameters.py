@@ -109,6 +109,7 @@ class TicketsQuery(Frozen):
     asset_ids: tuple[str, ...] = ()
     finding_numbers: tuple[int, ...] = ()
     ticket_numbers: tuple[str, ...] = ()
+    open: bool | None = Field(default=None, description="not yet completed in the other system")
     has_number: bool | None = Field(default=None, description="False: the other system has not answered yet")
     period: Period | None = Field(default=None, description="when the ticket was made")
     limit: int = Field(default=10, ge=1, le=MAX_ROWS)

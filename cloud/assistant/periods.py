@@ -17,9 +17,15 @@ from cloud.assistant.reading import Reading
 from cloud.assistant.words import NUMBER_WORDS
 from contracts.geo import Frozen
 
-_MONTHS = "january february march april may june july august september october november december".split()
-_MONTH = r"(?P<{0}month>jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)"
-_WEEKDAYS = "monday tuesday wednesday thursday friday saturday sunday".split()
+_MONTHS = [
+    "january", "february", "march", "april", "may", "june",
+    "july", "august", "september", "october", "november", "december",
+]  # fmt: skip
+_MONTH = (
+    r"(?P<{0}month>jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?"
+    r"|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)"
+)
+_WEEKDAYS = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 _WEEKDAY = "|".join(_WEEKDAYS)
 _NUMBER = r"(?P<n>\d{1,4}|" + "|".join(NUMBER_WORDS) + r"|a couple of|a few)"
 _UNIT_DAYS = {"day": 1, "week": 7, "fortnight": 14, "month": 30, "quarter": 91, "year": 365}
@@ -81,6 +87,7 @@ def read_period(reading: Reading, now: datetime, zone: ZoneInfo) -> Period | Non
     for reader in (_between, _since, _rolling, _calendar, _on_day, _month_or_year, _anytime):
         period = reader(reading, clock)
         if period is not None:
+            reading.note(period.asked, period.says)
             return period
     return None
 
@@ -93,7 +100,7 @@ def _between(reading: Reading, clock: _Clock) -> Period | None:
     first, last = _date(found, "a", clock), _date(found, "b", clock)
     if first is None or last is None or last < first:
         return None
-    reading.take(pattern, "period")
+    reading.take(pattern)
     return clock.period(found[0], clock.midnight(first), clock.midnight(last + timedelta(days=1)), "both days included")
 
 
@@ -104,7 +111,7 @@ def _since(reading: Reading, clock: _Clock) -> Period | None:
         on = _date(found, "a", clock) if found else None
         if found is None or on is None:
             continue
-        reading.take(pattern, "period")
+        reading.take(pattern)
         if is_start:
             first = on + timedelta(days=1) if found[0].startswith("after") else on
             return clock.period(found[0], clock.midnight(first), clock.now, "up to now")
@@ -118,7 +125,7 @@ def _rolling(reading: Reading, clock: _Clock) -> Period | None:
     pattern = (
         rf"(?:(?:in|over|during|for|within|of|from) )?(?:the )?(?:last|past|previous|recent) (?:{_NUMBER} )?{unit}"
     )
-    found = reading.take(pattern, "period")
+    found = reading.take(pattern)
     if found is None:
         return None
     count = _number(found["n"]) if found["n"] else 1
@@ -130,7 +137,7 @@ def _rolling(reading: Reading, clock: _Clock) -> Period | None:
 
 
 def _calendar(reading: Reading, clock: _Clock) -> Period | None:
-    found = reading.take(r"(?:so far )?this (?P<unit>week|month|quarter|year|morning)(?: so far)?", "period")
+    found = reading.take(r"(?:so far )?this (?P<unit>week|month|quarter|year|morning)(?: so far)?")
     if found is None:
         return None
     today = clock.today
@@ -150,20 +157,20 @@ def _on_day(reading: Reading, clock: _Clock) -> Period | None:
     on = _date(found, "a", clock) if found else None
     if found is None or on is None:
         return None
-    reading.take(pattern, "period")
+    reading.take(pattern)
     end = clock.now if on == clock.today else clock.midnight(on + timedelta(days=1))
     return clock.period(found[0], clock.midnight(on), end)
 
 
 def _month_or_year(reading: Reading, clock: _Clock) -> Period | None:
-    found = reading.take(rf"(?:in|during|of|for) {_MONTH.format('m')}(?:,? (?P<year>\d{{4}}))?(?! \d)", "period")
+    found = reading.take(rf"(?:in|during|of|for) {_MONTH.format('m')}(?:,? (?P<year>\d{{4}}))?(?! \d)")
     if found is not None:
         month = _month_number(found["mmonth"])
         year = int(found["year"]) if found["year"] else clock.today.year - (month > clock.today.month)
         start = date(year, month, 1)
         after = date(year + (month == 12), month % 12 + 1, 1)
         return clock.period(found[0], clock.midnight(start), clock.midnight(after))
-    found = reading.take(r"(?:in|during|of|for) (?P<year>20\d{2})", "period")
+    found = reading.take(r"(?:in|during|of|for) (?P<year>20\d{2})")
     if found is None:
         return None
     year = int(found["year"])
@@ -171,7 +178,7 @@ def _month_or_year(reading: Reading, clock: _Clock) -> Period | None:
 
 
 def _anytime(reading: Reading, clock: _Clock) -> Period | None:
-    found = reading.take(r"(?:of )?all[- ]time|so far|in total|to date|until now|at any time|in all history", "period")
+    found = reading.take(r"(?:of )?all[- ]time|so far|in total|to date|until now|at any time|in all history")
     return clock.period(found[0], None, None) if found else None
 
 

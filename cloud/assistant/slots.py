@@ -45,10 +45,19 @@ _GROUPS = (
     (GroupBy.MONTH, r"months?"),
 )
 _STATUSES = (
+    (FindingStatus.OPEN, r"open|unresolved"),
     (FindingStatus.CONFIRMED, r"confirmed|accepted"),
     (FindingStatus.REJECTED, r"rejected|dismissed|false positives?"),
     (FindingStatus.REPAIRED, r"repaired|fixed|mended"),
 )
+_UNREVIEWED = r"(?:not (?:yet )?(?:been )?|un)(?:reviewed|checked)|(?:awaiting|pending) review|to (?:be )?review(?:ed)?"
+_TICKET = r"(?:sap )?(?:tickets?|notifications?|work orders?)"
+_NO_TICKET = (
+    rf"(?:without|with no|(?:have|has|had) (?:no|not got a)|lacking|missing|still need) (?:a |an |any )?{_TICKET}"
+    rf"|(?:do not|don't|does not|doesn't) (?:yet )?have (?:a |any )?{_TICKET}"
+    rf"|no {_TICKET}|unticketed|not (?:yet )?ticketed"
+)
+_ASKED = r"(?:which|what|how many|list (?:the |all )?|show (?:me )?(?:the |all )?)"
 _METRES = r"(\d+(?:\.\d+)?) ?(?:m|metres?|meters?)"
 _ROOT = r"(?: (?:away )?(?:of|from|to|out from) (?:the )?(?:blade )?root| out| along the blade)"
 
@@ -103,7 +112,8 @@ def places(reading: Reading) -> dict[str, Any]:
     if beyond:
         found["min_distance_m"] = float(beyond[1] or beyond[2])
     inside = reading.take(
-        rf"(?:within|less than|closer than|inside|under|up to) {_METRES}{_ROOT}|(?:the )?(?:first|inner|inboard) {_METRES}",
+        rf"(?:within|less than|closer than|inside|under|up to) {_METRES}{_ROOT}"
+        rf"|(?:the )?(?:first|inner|inboard) {_METRES}",
         "m from the root",
     )
     if inside:
@@ -162,18 +172,14 @@ def severity(reading: Reading) -> dict[str, Any]:
 def review(reading: Reading) -> dict[str, Any]:
     """Take the state of review, and whether a ticket exists."""
     found: dict[str, Any] = {}
-    not_yet = r"(?:not (?:yet )?(?:been )?|un)(?:reviewed|checked|confirmed by a person)|awaiting review|pending review|to (?:be )?review(?:ed)?"
-    if reading.take(not_yet, "not reviewed"):
+    if reading.take(_UNREVIEWED, "not reviewed"):
         found["reviewed"] = False
     elif reading.take(r"reviewed", "reviewed"):
         found["reviewed"] = True
     statuses = _each(reading, _STATUSES, lambda s: f"status {s.value}")
-    ticket = r"(?:sap )?(?:tickets?|notifications?|work orders?)"
-    if reading.take(rf"(?:without|with no|(?:have|has|had) (?:no|not got a)|lacking|missing|still need) (?:a |an |any )?{ticket}"
-                    rf"|(?:do not|don't|does not|doesn't) (?:yet )?have (?:a |any )?{ticket}|no {ticket}|unticketed|not (?:yet )?ticketed",
-                    "without a ticket"):  # fmt: skip
+    if reading.take(_NO_TICKET, "without a ticket"):
         found["has_ticket"] = False
-    elif reading.take(rf"(?:with|have|has|had|got) (?:a |an |any )?{ticket}|ticketed", "with a ticket"):
+    elif reading.take(rf"(?:with|have|has|had|got) (?:a |an |any )?{_TICKET}|ticketed", "with a ticket"):
         found["has_ticket"] = True
     return found | _given(statuses=statuses)
 
@@ -183,7 +189,7 @@ def order(reading: Reading) -> dict[str, Any]:
     singular = rf"(?:{DEFECT_NOUNS}|cracks?|burns?)"
     for value, pattern in _ORDERS:
         match = reading.take(
-            rf"(?:top )?(?:(?P<before>{NUMBER}) )?(?:of the )?(?:{pattern})(?: (?P<after>{NUMBER})(?! ?mm| ?cm| ?m\b))?",
+            rf"(?:top )?(?:(?P<before>{NUMBER}) )?(?:of the )?(?:{pattern})(?: (?P<after>{NUMBER})(?! ?[cm]?m\b))?",
             f"ordered by {value.value}",
         )
         if match:
@@ -222,10 +228,7 @@ def group(reading: Reading, *, of_findings: bool) -> dict[str, Any]:
 def _asked_group(reading: Reading) -> dict[str, Any]:
     """Take "which turbines", "what kinds", "how many blades"; "most" keeps the largest group only."""
     for value, pattern in _GROUPS:
-        match = reading.take(
-            rf"(?P<lead>which|what|how many|list (?:the |all )?|show (?:me )?(?:the |all )?) ?(?:{pattern})(?: (?:has|have|had|of|with))?",
-            f"by {value.value}",
-        )
+        match = reading.take(rf"{_ASKED} ?(?:{pattern})(?: (?:has|have|had|of|with))?", f"by {value.value}")
         if match is None:
             continue
         most = reading.take(rf"(?:the )?most(?! \w+ {DEFECT_NOUNS})|most affected", "the largest count") is not None

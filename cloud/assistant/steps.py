@@ -79,7 +79,7 @@ def _last_flights(found: dict[str, Any]) -> tuple[tuple[Step, ...], dict[str, An
     """Return a step that finds the last flights, and the conditions that then refer to it."""
     if "last_flights" not in found:
         return (), found
-    query = {name: found[name] for name in ("asset_ids", "period") if name in found}
+    query: dict[str, Any] = {name: found[name] for name in ("asset_ids", "period") if name in found}
     query["limit"] = max(1, min(found["last_flights"], MAX_ROWS))
     query["states"] = ("flying", "paused", "returning", "landed", "complete", "aborted")
     title = "The last flight" if query["limit"] == 1 else f"The last {query['limit']} flights"

@@ -53,7 +53,7 @@ TOOLS = {
     tool.name: tool
     for tool in (
         Tool("findings", "Findings with place, size, severity and ticket; filtered, ranked, limited.", FindingsQuery,
-             lambda a, step, q: finding_rows.findings(a.session, step, q, a.zone)),
+             lambda a, step, q: finding_rows.findings(a.session, step, q)),
         Tool("count_findings", "How many findings there are, whole, by group, or per day, week or month.", CountQuery,
              lambda a, step, q: finding_rows.count_findings(a.session, step, q, a.zone)),
         Tool("coverage", "What was seen and not seen of the blades, as metre ranges from the root.", CoverageQuery,

@@ -8,7 +8,8 @@ from zoneinfo import ZoneInfo
 
 from cloud.assistant.evidence import Row, RowKind, Sentence, day, moment
 from cloud.assistant.executor import StepRows
-from cloud.assistant.planner import Plan, Subject
+from cloud.assistant.planner import Plan
+from cloud.assistant.subjects import Subject
 
 
 class Writer:
@@ -23,8 +24,9 @@ class Writer:
         main = self._main(plan, by_tool)
         if main is None or not _found(main):
             return self._absence(plan, by_tool)
+        if main.step.tool == "findings":
+            return self._findings(plan, main.rows)
         writers = {
-            "findings": self._findings,
             "count_findings": self._counts,
             "coverage": self._coverage,
             "flights": self._flights,
@@ -32,7 +34,7 @@ class Writer:
             "assets": self._assets,
             "drones": self._drones,
         }
-        return writers[main.step.tool](plan, main.rows)
+        return writers[main.step.tool](main.rows)
 
     def _main(self, plan: Plan, by_tool: dict[str, StepRows]) -> StepRows | None:
         tool = {Subject.FINDING: "findings", Subject.COUNT: "count_findings"}.get(plan.subject, plan.subject.value)
@@ -45,7 +47,7 @@ class Writer:
         count = int(str(total.values["total"]))
         lead = f"{count} {_noun(total, count)} {'was' if count == 1 else 'were'} detected{_place(total)}{_when(total)}"
         rest = "" if len(items) >= count else "; the first of them are listed"
-        if str(plan.steps[-1].id) and len(items) < count and _ordered_by_severity(plan):
+        if len(items) < count and _ordered_by_severity(plan):
             rest = "; these are the most serious"
         sentences = [_of(f"{lead}{rest}.", total), *(_of(self._finding(row), row) for row in items)]
         return [*sentences, *_left_out(rows)]
@@ -81,7 +83,7 @@ class Writer:
             found.append(_of(f"Recommended for {v['number']}: {v['action']}{due}", row))
         return found
 
-    def _counts(self, plan: Plan, rows: tuple[Row, ...]) -> list[Sentence]:
+    def _counts(self, rows: tuple[Row, ...]) -> list[Sentence]:
         total = rows[0]
         groups = [row for row in rows if "group" in row.values]
         count = int(str(total.values["total"]))
@@ -100,7 +102,7 @@ class Writer:
             sentences.append(_of(f"{_capital(str(row.values['group']))}: {held} {what}{worst}.", row))
         return [*sentences, *_left_out(rows)]
 
-    def _coverage(self, plan: Plan, rows: tuple[Row, ...]) -> list[Sentence]:
+    def _coverage(self, rows: tuple[Row, ...]) -> list[Sentence]:
         sentences = []
         for row in rows:
             v = row.values
@@ -122,7 +124,7 @@ class Writer:
         missing = "nothing was missed" if v["unseen_m"] == 0 else f"{v['unseen_m']} m were not"
         return f"{v['asset']}: {whole} ({_n(v['seen_percent'], 1)} %) were seen {by}{_when(row)}, {missing} ({rule})."
 
-    def _flights(self, plan: Plan, rows: tuple[Row, ...]) -> list[Sentence]:
+    def _flights(self, rows: tuple[Row, ...]) -> list[Sentence]:
         total = rows[0]
         count = int(str(total.values["total"]))
         sentences = [_of(f"{count} {'flight matches' if count == 1 else 'flights match'}{_when(total)}.", total)]
@@ -131,14 +133,17 @@ class Writer:
             expected = f" of {v['expected_segments']}" if v["expected_segments"] is not None else ""
             landed = f", landed {self._moment(v['landed_at'])}" if v["landed_at"] else ""
             text = f"{v['asset']} by {v['drone']}, {self._moment(v['at'])}{landed}: {v['state']}"
-            media = f"{v['analysed']}{expected} video {_s('segment', v['analysed'])} analysed, {v['findings']} {_s('finding', v['findings'])}"
+            media = f"{v['analysed']}{expected} video {_s('segment', v['analysed'])} analysed"
+            media += f", {v['findings']} {_s('finding', v['findings'])}"
             sentences.append(_of(f"{text}; {media}.", row))
         return sentences
 
-    def _tickets(self, plan: Plan, rows: tuple[Row, ...]) -> list[Sentence]:
+    def _tickets(self, rows: tuple[Row, ...]) -> list[Sentence]:
         total = rows[0]
         count = int(str(total.values["total"]))
-        sentences = [_of(f"{count} {'ticket exists' if count == 1 else 'tickets exist'}{_when(total)}.", total)]
+        kind = "open " if total.values["open"] else "completed " if total.values["open"] is False else ""
+        exist = "ticket exists" if count == 1 else "tickets exist"
+        sentences = [_of(f"{count} {kind}{exist}{_when(total)}.", total)]
         for row in rows[1:]:
             v = row.values
             about = f"for {v['finding']} ({v['kind']}, {v['asset']})"
@@ -153,7 +158,7 @@ class Writer:
             sentences.append(_of(f"{v['system']} ticket {v['ticket']} {about}{phase}{priority}{took}.", row))
         return sentences
 
-    def _assets(self, plan: Plan, rows: tuple[Row, ...]) -> list[Sentence]:
+    def _assets(self, rows: tuple[Row, ...]) -> list[Sentence]:
         total = rows[0]
         count = int(str(total.values["total"]))
         sentences = [_of(f"{count} {'asset is' if count == 1 else 'assets are'} known.", total)] if count > 1 else []
@@ -165,7 +170,7 @@ class Writer:
             sentences.append(_of(f"{v['asset']}, {v['kind']}, {v['functional_location']}: {last}; {held}{worst}.", row))
         return sentences
 
-    def _drones(self, plan: Plan, rows: tuple[Row, ...]) -> list[Sentence]:
+    def _drones(self, rows: tuple[Row, ...]) -> list[Sentence]:
         total = rows[0]
         count = int(str(total.values["total"]))
         state = f"{total.values['online']} drone" if total.values["online"] else "drone"
@@ -235,14 +240,12 @@ def _ordered_by_severity(plan: Plan) -> bool:
 
 
 def _left_out(rows: tuple[Row, ...]) -> list[Sentence]:
-    return [
-        _of(
-            f"{row.values['total']} more, which a person rejected, {'is' if row.values['total'] == 1 else 'are'} left out.",
-            row,
-        )
-        for row in rows
-        if row.ref.endswith(".r")
-    ]
+    found = []
+    for row in rows:
+        if row.ref.endswith(".r"):
+            are = "is" if row.values["total"] == 1 else "are"
+            found.append(_of(f"{row.values['total']} more, which a person rejected, {are} left out.", row))
+    return found
 
 
 def _noun(total: Row, count: int) -> str:

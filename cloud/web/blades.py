@@ -127,6 +127,7 @@ def _dot(turbine: TurbineGeometry, side: BladeSide, finding: Finding) -> Dot:
     root_m = finding.distance_to_root_m or 0.0
     width_m = turbine.side_width_m(side, min(root_m, turbine.blade_length_m))
     across = min(0.85, max(0.15, (finding.offset_m or 0.0) / width_m if width_m else 0.5))
-    title = f"F-{finding.number} {kind_label(finding.kind)}, {severity_label(finding.severity_rank)}, {root_m:.1f} m from root"
+    what = f"F-{finding.number} {kind_label(finding.kind)}, {severity_label(finding.severity_rank)}"
+    title = f"{what}, {root_m:.1f} m from root"
     return Dot(round(100 * root_m / turbine.blade_length_m, 3), round(100 * across, 1), finding.severity_rank, title,
                finding.finding_id)  # fmt: skip

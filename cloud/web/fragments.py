@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Query, Request
+from fastapi import APIRouter, Depends, Form, Query
 from fastapi.responses import HTMLResponse
+from pydantic import BaseModel, Field
 
 from cloud import fleet, flights, inspections
 from cloud.requests import Svc, UnitOfWork
-from cloud.security import Principal, Reader
+from cloud.security import Principal, Reader, authenticate
 from cloud.web import blades, finding_view, flight_view, mapping, timeline
 from cloud.web.rendering import page, problem
 from contracts.errors import Forbidden, PlatformError
 from contracts.vocabulary import CommandKind, Role, Verdict
 
-router = APIRouter(prefix="/fragments", include_in_schema=False)
+router = APIRouter(prefix="/fragments", include_in_schema=False, dependencies=[Depends(authenticate)])
 
 
 @router.get("/flights/{flight_id}/header")
@@ -27,7 +28,7 @@ def header(flight_id: str, principal: Reader, services: Svc, session: UnitOfWork
 
 
 @router.get("/flights/{flight_id}/timeline")
-def time_axis(flight_id: str, principal: Reader, services: Svc, session: UnitOfWork) -> HTMLResponse:
+def time_axis(flight_id: str, services: Svc, session: UnitOfWork) -> HTMLResponse:
     """Return the time axis of a flight."""
     flight = flights.flight(session, flight_id)
     route = mapping.route_of(session, services.routes, flight)
@@ -35,7 +36,7 @@ def time_axis(flight_id: str, principal: Reader, services: Svc, session: UnitOfW
 
 
 @router.get("/flights/{flight_id}/blades")
-def schematic(flight_id: str, principal: Reader, session: UnitOfWork) -> HTMLResponse:
+def schematic(flight_id: str, session: UnitOfWork) -> HTMLResponse:
     """Return the unrolled blades of a flight's turbine."""
     flight = flights.flight(session, flight_id)
     return page("_blades.html", {"schematic": blades.build(session, flight), "flight_id": flight_id})
@@ -43,7 +44,6 @@ def schematic(flight_id: str, principal: Reader, session: UnitOfWork) -> HTMLRes
 
 @router.get("/findings")
 def findings(
-    principal: Reader,
     session: UnitOfWork,
     flight: Annotated[str | None, Query(max_length=80)] = None,
     rank: Annotated[int | None, Query(ge=1, le=5)] = None,
@@ -61,19 +61,20 @@ def finding(finding_id: str, principal: Reader, session: UnitOfWork) -> HTMLResp
         return problem(error)
 
 
+class Review(BaseModel):
+    """A person's verdict, as the form sends it."""
+
+    verdict: Verdict
+    reason: str = Field(default="", max_length=400)
+    rank: int | None = Field(default=None, ge=1, le=5)
+
+
 @router.post("/findings/{finding_id}/review")
-def review(
-    finding_id: str,
-    principal: Reader,
-    session: UnitOfWork,
-    verdict: Annotated[Verdict, Form()],
-    reason: Annotated[str, Form(max_length=400)] = "",
-    rank: Annotated[int | None, Form(ge=1, le=5)] = None,
-) -> HTMLResponse:
+def review(finding_id: str, principal: Reader, session: UnitOfWork, given: Annotated[Review, Form()]) -> HTMLResponse:
     """Record a person's verdict and return the sheet as it is then."""
     try:
         _allow(principal, Role.ANALYST, Role.REVIEWER)
-        inspections.review(session, finding_id, verdict, reason, principal.username, rank=rank)
+        inspections.review(session, finding_id, given.verdict, given.reason, principal.username, rank=given.rank)
         session.flush()
         return _sheet(session, principal, finding_id)
     except PlatformError as error:
@@ -87,29 +88,28 @@ def _sheet(session: UnitOfWork, principal: Principal, finding_id: str) -> HTMLRe
 
 
 @router.get("/tickets")
-def tickets(
-    principal: Reader, session: UnitOfWork, flight: Annotated[str | None, Query(max_length=80)] = None
-) -> HTMLResponse:
+def tickets(session: UnitOfWork, flight: Annotated[str | None, Query(max_length=80)] = None) -> HTMLResponse:
     """Return the ticket table of a flight."""
     return page("_tickets.html", {"tickets": finding_view.tickets(session, flight), "flight_id": flight})
 
 
+class Held(BaseModel):
+    """A button that was held; each holding has its own key."""
+
+    kind: CommandKind
+    key: str = Field(min_length=8, max_length=80)
+
+
 @router.post("/flights/{flight_id}/commands")
 def command(
-    request: Request,
-    flight_id: str,
-    principal: Reader,
-    services: Svc,
-    session: UnitOfWork,
-    kind: Annotated[CommandKind, Form()],
-    key: Annotated[str, Form(min_length=8, max_length=80)],
+    flight_id: str, principal: Reader, services: Svc, session: UnitOfWork, held: Annotated[Held, Form()]
 ) -> HTMLResponse:
-    """Issue a command (once per ``key``) and return the flight's header with its life cycle."""
+    """Issue a command (once per key) and return the flight's header with its life cycle."""
     try:
         _allow(principal, Role.OPERATOR)
         flight = flights.flight(session, flight_id, lock=True)
         fleet.issue_command(
-            session, flight=flight, drone_id=flight.drone_id, kind=kind, issuer=principal.username, key=key
+            session, flight=flight, drone_id=flight.drone_id, kind=held.kind, issuer=principal.username, key=held.key
         )
         session.flush()
         return header(flight_id, principal, services, session)

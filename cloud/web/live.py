@@ -10,14 +10,14 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import psycopg2
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from fastapi.responses import StreamingResponse
 from psycopg2.extensions import ISOLATION_LEVEL_AUTOCOMMIT
 
 from cloud.db import LIVE_CHANNEL, Database
 from cloud.logbook import log
 from cloud.requests import services
-from cloud.security import Reader
+from cloud.security import authenticate
 from cloud.web.mapping import last_sample
 from contracts.errors import PlatformError
 
@@ -124,8 +124,8 @@ def _hub(request: Request) -> Hub:
     return hub
 
 
-@router.get("/live")
-async def live(request: Request, principal: Reader) -> StreamingResponse:
+@router.get("/live", dependencies=[Depends(authenticate)])
+async def live(request: Request) -> StreamingResponse:
     """Stream changes: ``telemetry`` with a sample, other kinds with an id, ``resync`` after a gap."""
     hub = _hub(request)
     queue = hub.join()

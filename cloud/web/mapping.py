@@ -23,9 +23,11 @@ from contracts.vocabulary import AssetKind, Blade, FindingStatus
 MAX_TRAIL = 900
 STRIP_S = 120
 MAX_ASSETS = 500
-_FIELDS = ("lat_deg", "lon_deg", "alt_m", "alt_rel_m", "yaw_deg", "gimbal_yaw_deg", "gimbal_pitch_deg", "battery_percent",
-           "battery_v", "gps_fix", "satellites", "link_percent", "wind_mps", "wind_from_deg", "state", "waypoint",
-           "flight_id", "drone_id")  # fmt: skip
+_FIELDS = (
+    "lat_deg", "lon_deg", "alt_m", "alt_rel_m", "yaw_deg", "gimbal_yaw_deg", "gimbal_pitch_deg", "battery_percent",
+    "battery_v", "gps_fix", "satellites", "link_percent", "wind_mps", "wind_from_deg", "state", "waypoint",
+    "flight_id", "drone_id",
+)  # fmt: skip
 
 
 def route_of(session: Session, routes: Routes, flight: Flight | None) -> Route | None:

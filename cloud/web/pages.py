@@ -2,38 +2,49 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from pydantic import BaseModel, Field
 
 from cloud.requests import Svc, UnitOfWork
 from cloud.security import Reader, authenticate, csrf_token
 from cloud.web import mapping, overview, pictures
 from cloud.web.rendering import page, static_response
 from contracts.errors import NotAuthenticated
+from contracts.vocabulary import Role
 
 router = APIRouter(include_in_schema=False)
 
 
+class Shown(BaseModel):
+    """What the address asks for."""
+
+    flight: str | None = Field(default=None, max_length=80)
+    finding: str | None = Field(default=None, max_length=80)
+    asset: str | None = Field(default=None, max_length=80)
+
+
 @router.get("/")
 def operations(
-    request: Request,
-    principal: Reader,
-    services: Svc,
-    session: UnitOfWork,
-    flight: Annotated[str | None, Query(max_length=80)] = None,
-    finding: Annotated[str | None, Query(max_length=80)] = None,
-    asset: Annotated[str | None, Query(max_length=80)] = None,
+    request: Request, principal: Reader, services: Svc, session: UnitOfWork, shown: Annotated[Shown, Query()]
 ) -> HTMLResponse:
     """Return the operations page of the flight asked for, else of the one in the air, else of the last."""
-    view = overview.build(session, services.routes, flight_id=flight, asset_id=asset, finding_id=finding)
-    return page("operations.html", {"me": principal, "csrf": csrf_token(request), "view": view, **_base(principal)})
+    view = overview.build(
+        session, services.routes, flight_id=shown.flight, asset_id=shown.asset, finding_id=shown.finding
+    )
+    context = {
+        "me": principal,
+        "csrf": csrf_token(request),
+        "view": view,
+        "may_command": principal.may(Role.OPERATOR),
+    }
+    return page("operations.html", context)
 
 
-@router.get("/map.json")
+@router.get("/map.json", dependencies=[Depends(authenticate)])
 def map_data(
-    principal: Reader,
     services: Svc,
     session: UnitOfWork,
     flight: Annotated[str | None, Query(max_length=80)] = None,
@@ -52,25 +63,16 @@ def sign_in(request: Request, next: Annotated[str, Query(max_length=400)] = "/")
     return RedirectResponse("/", status_code=303)
 
 
-@router.get("/static/{build}/{path:path}")
-async def static(request: Request, build: str, path: str) -> Response:
-    """Return a static file."""
-    return await static_response(request, path)
+@router.get("/static/{path:path}")
+async def static(request: Request, path: str) -> Response:
+    """Return a static file; the first part of the path is the build and only makes addresses new."""
+    return await static_response(request, path.partition("/")[2])
 
 
 @router.get("/favicon.ico")
 async def favicon(request: Request) -> Response:
     """Return the icon where browsers look for it."""
     return await static_response(request, "icon.svg")
-
-
-def _base(principal: Any) -> dict[str, Any]:
-    from contracts.vocabulary import Role  # noqa: PLC0415
-
-    return {
-        "may_command": principal.may(Role.OPERATOR),
-        "may_review": principal.may(Role.ANALYST, Role.REVIEWER),
-    }
 
 
 router.include_router(pictures.router)

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from typing import Literal
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from fastapi.responses import Response
 
 from cloud.requests import Svc, UnitOfWork
-from cloud.security import Reader
+from cloud.security import authenticate
 from cloud.tables import EvidenceRow
 from contracts.errors import NotFound
 
 router = APIRouter(include_in_schema=False)
 
 
-@router.get("/pictures/{evidence_id}/{part}.jpg")
-def picture(
-    evidence_id: str, part: Literal["crop", "frame"], principal: Reader, services: Svc, session: UnitOfWork
-) -> Response:
+@router.get("/pictures/{evidence_id}/{part}.jpg", dependencies=[Depends(authenticate)])
+def picture(evidence_id: str, part: Literal["crop", "frame"], services: Svc, session: UnitOfWork) -> Response:
     """Return the crop or the whole frame of a piece of evidence.
 
     Raises:

@@ -62,6 +62,11 @@ class Timeline(NamedTuple):
     commands: tuple[Mark, ...]
     findings: tuple[Mark, ...]
 
+    @property
+    def rows(self) -> int:
+        """Return how many rows the crowded finding marks take."""
+        return 1 + max((mark.row for mark in self.findings), default=0)
+
 
 class _Axis(NamedTuple):
     start: datetime

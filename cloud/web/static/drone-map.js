@@ -2,7 +2,7 @@
 // <drone-map src>: site, turbines, route, trail and drones on a metric grid. No tile, no glyph, no other host.
 
 import { Map as GlMap, Marker } from "./vendor/maplibre-gl/maplibre-gl.mjs";
-import { ago, ageSeconds, isStale, latest } from "./live.js";
+import { ago, ageSeconds, isStale, latest, unbroken } from "./live.js";
 
 const METRES_PER_DEGREE = 111_319.5;
 const dark = matchMedia("(prefers-color-scheme: dark)");
@@ -58,7 +58,7 @@ class DroneMap extends HTMLElement {
 
   #onMap = (/** @type {any} */ event) => {
     this.#data = event.detail;
-    this.#trail = this.#data.trail.map((/** @type {number[]} */ p) => [p[0], p[1]]);
+    this.#trail = this.#data.trail;
     if (!this.#data.site) {
       this.innerHTML = '<p class="failed">No site is registered yet.</p>';
       return;
@@ -164,7 +164,7 @@ class DroneMap extends HTMLElement {
     set("fence", route ? [feature(line(circle(route.fence, route.fence.radius_m)))] : []);
     set("route", route ? [feature(line(route.waypoints.map((/** @type {number[]} */ w) => [w[0], w[1]])))] : []);
     set("waypoints", route ? route.waypoints.map((/** @type {number[]} */ w) => feature({ type: "Point", coordinates: [w[0], w[1]] })) : []);
-    set("trail", this.#trail.length > 1 ? [feature(line(this.#trail))] : []);
+    this.#drawTrail();
     const drawn = assets.filter((/** @type {any} */ a) => a.lat_deg !== undefined);
     set("assets", drawn.map((/** @type {any} */ a) => feature({ type: "Point", coordinates: [a.lon_deg, a.lat_deg] }, { label: a.name, colour: a.worst_rank ? colour(`--s${a.worst_rank}`) : colour("--good") })));
     set("rotors", drawn.flatMap((/** @type {any} */ a) => this.#rotor(a)));
@@ -181,13 +181,20 @@ class DroneMap extends HTMLElement {
     ];
   }
 
+  #drawTrail() {
+    const runs = unbroken(this.#trail).map((run) => run.map((p) => [p[0], p[1]]));
+    this.#map.getSource("trail").setData(feature({ type: "MultiLineString", coordinates: runs.filter((run) => run.length > 1) }));
+  }
+
   #fit() {
     const points = this.#data.route ? this.#data.route.waypoints : this.#data.assets.filter((/** @type {any} */ a) => a.lon_deg !== undefined).map((/** @type {any} */ a) => [a.lon_deg, a.lat_deg]);
     const home = this.#data.site.home;
-    const all = [...points, [home.lon_deg, home.lat_deg]];
+    const subject = this.#data.assets.filter((/** @type {any} */ a) => a.lat_deg !== undefined && (!this.#data.asset || a.asset_id === this.#data.asset));
+    const tips = subject.flatMap((/** @type {any} */ a) => [-1, 1].flatMap((k) => [moved(a, k * a.rotor_radius_m, 0), moved(a, 0, k * a.rotor_radius_m)]));
+    const all = [...points, ...tips, [home.lon_deg, home.lat_deg]];
     const lons = all.map((p) => p[0]);
     const lats = all.map((p) => p[1]);
-    this.#map.fitBounds([[Math.min(...lons), Math.min(...lats)], [Math.max(...lons), Math.max(...lats)]], { padding: { top: 50, bottom: 60, left: 60, right: 80 }, maxZoom: 18, animate: false });
+    this.#map.fitBounds([[Math.min(...lons), Math.min(...lats)], [Math.max(...lons), Math.max(...lats)]], { padding: { top: 50, bottom: 60, left: 60, right: 110 }, maxZoom: 18, animate: false });
     this.#scale();
   }
 
@@ -204,10 +211,7 @@ class DroneMap extends HTMLElement {
     const sample = event.detail;
     if (!this.#data?.site) return;
     this.#place(sample);
-    if (sample.flight_id === this.#data.flight) {
-      this.#trail.push([sample.lon_deg, sample.lat_deg]);
-      if (this.#ready && this.#trail.length > 1) this.#map.getSource("trail").setData(feature(line(this.#trail)));
-    }
+    if (sample.flight_id === this.#data.flight && this.#ready) this.#drawTrail();
     if (this.#follow && sample.flight_id === this.#data.flight) this.#map.easeTo({ center: [sample.lon_deg, sample.lat_deg], duration: 400 });
     this.#table();
   };

@@ -29,6 +29,8 @@ export function take(sample) {
   const known = latest.get(sample.drone_id);
   if (known && known.at >= sample.at) return;
   latest.set(sample.drone_id, sample);
+  const data = /** @type {any} */ (window).kestrelMap;
+  if (data && sample.flight_id === data.flight) data.trail.push([sample.lon_deg, sample.lat_deg, sample.alt_m, Date.parse(sample.at) / 1000]);
   send("telemetry", sample);
   const now = Date.now();
   if (now - lastTick > TICK_MS && sample.flight_id === document.body.dataset.flight) {
@@ -83,6 +85,19 @@ export function ageSeconds(sample) {
 /** Whether a sample is too old to be where the drone is. @param {any} sample */
 export function isStale(sample) {
   return !sample || ageSeconds(sample) * 1000 > STALE_MS;
+}
+
+/** Split a trail of [lon, lat, alt, seconds] where the aircraft was not heard of. @param {number[][]} trail */
+export function unbroken(trail) {
+  const steps = trail.slice(1).map((p, i) => p[3] - trail[i][3]).sort((a, b) => a - b);
+  const limit = Math.max(5, 4 * (steps[steps.length >> 1] ?? 0));
+  /** @type {number[][][]} */
+  const runs = [];
+  trail.forEach((p, i) => {
+    if (i === 0 || p[3] - trail[i - 1][3] > limit) runs.push([]);
+    runs[runs.length - 1].push(p);
+  });
+  return runs;
 }
 
 /** Seconds in words. @param {number} seconds */

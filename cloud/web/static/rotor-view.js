@@ -1,7 +1,7 @@
 // @ts-check
 // <rotor-view>: the turbine seen from upwind, true to scale, with route, trail, aircraft and findings.
 
-import { isStale, latest } from "./live.js";
+import { isStale, latest, unbroken } from "./live.js";
 
 const NS = "http://www.w3.org/2000/svg";
 const METRES_PER_DEGREE = 111_319.5;
@@ -15,7 +15,7 @@ function svg(name, attributes) {
 
 class RotorView extends HTMLElement {
   /** @type {any} */ #data = null;
-  /** @type {[number, number][]} */ #trail = [];
+  /** @type {number[][]} */ #trail = [];
   /** @type {SVGElement | null} */ #aircraft = null;
   /** @type {SVGElement | null} */ #line = null;
 
@@ -45,7 +45,7 @@ class RotorView extends HTMLElement {
       this.innerHTML = '<p class="none">The rotor is drawn here when a turbine is being inspected.</p>';
       return;
     }
-    this.#trail = event.detail.trail.map((/** @type {number[]} */ p) => this.#place(p[1], p[0], p[2]));
+    this.#trail = event.detail.trail;
     this.#draw();
     const own = [...latest.values()].find((s) => s.flight_id === event.detail.flight);
     if (own) this.#move(own);
@@ -53,7 +53,6 @@ class RotorView extends HTMLElement {
 
   #onSample = (/** @type {any} */ event) => {
     if (!this.#data || event.detail.flight_id !== document.body.dataset.flight) return;
-    this.#trail.push(this.#place(event.detail.lat_deg, event.detail.lon_deg, event.detail.alt_m));
     this.#move(event.detail);
   };
 
@@ -94,7 +93,7 @@ class RotorView extends HTMLElement {
       root.append(name);
     }
     root.append(svg("polyline", { class: "route", points: d.route.map((/** @type {number[]} */ p) => `${p[0]},${-p[1]}`).join(" ") }));
-    this.#line = /** @type {SVGElement} */ (svg("polyline", { class: "trail" }));
+    this.#line = /** @type {SVGElement} */ (svg("path", { class: "trail" }));
     root.append(this.#line);
     for (const f of d.findings) {
       const dot = svg("svg", { x: f.at[0], y: -f.at[1], overflow: "visible", class: `dot s${f.rank}`, "data-finding": f.finding_id });
@@ -117,7 +116,8 @@ class RotorView extends HTMLElement {
     this.#aircraft?.setAttribute("cy", (-y).toFixed(2));
     this.#aircraft?.setAttribute("visibility", "visible");
     this.#aircraft?.classList.toggle("stale", isStale(sample));
-    this.#line?.setAttribute("points", this.#trail.map((p) => `${p[0].toFixed(2)},${(-p[1]).toFixed(2)}`).join(" "));
+    const runs = unbroken(this.#trail).map((run) => "M" + run.map((p) => this.#place(p[1], p[0], p[2])).map((p) => `${p[0].toFixed(2)} ${(-p[1]).toFixed(2)}`).join("L"));
+    this.#line?.setAttribute("d", runs.join(""));
   }
 }
 customElements.define("rotor-view", RotorView);

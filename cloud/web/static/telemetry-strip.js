@@ -12,7 +12,7 @@ const CELLS = [
   { id: "battery", label: "Battery", unit: "%", digits: 0, spark: true, value: (s) => s.battery_percent, extra: (s) => `${s.battery_v.toFixed(1)} V`, low: (s) => s.battery_percent < 30 },
   { id: "link", label: "Link", unit: "%", digits: 0, spark: true, value: (s) => s.link_percent, low: (s) => s.link_percent !== null && s.link_percent < 40 },
   { id: "gps", label: "Position", unit: "", digits: 0, value: (s) => FIX[s.gps_fix] ?? "?", extra: (s) => `${s.satellites} sats`, low: (s) => s.gps_fix < 3 },
-  { id: "wind", label: "Wind", unit: "m/s", digits: 1, spark: true, value: (s) => s.wind_mps, extra: (s) => (s.wind_from_deg === null ? "" : `from ${Math.round(s.wind_from_deg)}°`), low: (s) => s.wind_mps !== null && s.wind_mps > 10 },
+  { id: "wind", label: "Wind", unit: "m/s", digits: 1, spark: true, value: (s) => s.wind_mps, extra: (s) => (s.wind_from_deg === null ? "" : `${Math.round(s.wind_from_deg)}°`), low: (s) => s.wind_mps !== null && s.wind_mps > 10 },
   { id: "state", label: "Aircraft", unit: "", digits: 0, value: (s) => s.state.replaceAll("_", " ") },
 ];
 

@@ -1,0 +1,105 @@
+"""What a question is about, once its conditions are read."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+from cloud.assistant.parameters import GroupBy, Order
+from cloud.assistant.reading import Reading
+from cloud.assistant.words import ASSET_NOUNS, DEFECT_NOUNS, DRONE_NOUNS, FLIGHT_NOUNS, TICKET_NOUNS
+from contracts.vocabulary import FindingStatus, FlightState
+
+
+class Subject(StrEnum):
+    """What a question is about."""
+
+    FINDINGS = "findings"
+    FINDING = "finding"
+    COUNT = "count"
+    COVERAGE = "coverage"
+    TICKETS = "tickets"
+    FLIGHTS = "flights"
+    ASSETS = "assets"
+    DRONES = "drones"
+
+
+OF_FINDINGS = frozenset({Subject.FINDINGS, Subject.FINDING, Subject.COUNT})
+NOT_SEEN = (
+    r"(?:not|never|didn't|wasn't|weren't|haven't|hasn't|failed? to)"
+    r"(?: (?:we|you|it|yet|been|the drones?|get|fully|ever))*"
+    r" (?:seen?|inspect(?:ed)?|cover(?:ed)?|imaged?|photographed|look(?:ed)? at|visible|film(?:ed)?)"
+    r"|un(?:seen|inspected|covered)|miss(?:ed)?|blind spots?|gaps?|coverage|how (?:much|many metres)(?: of)?"
+)
+_ONLY_FINDINGS_HAVE = frozenset(
+    {"kinds", "without_kinds", "min_rank", "statuses", "reviewed", "has_ticket", "min_length_mm", "max_length_mm",
+     "group_by"}
+)  # fmt: skip
+_FOUND = r"(?<=\S )(?:found|find|detect(?:ed)?|discover(?:ed)?|spot(?:ted)?)"
+_DRONE_DETAILS = r"battery(?: levels?| charge| state)?|altitude|charge|state|doing|how high"
+
+
+def choose(reading: Reading, found: dict[str, Any]) -> Subject | None:
+    """Take the noun a question is about; conditions that only findings have make it one about findings."""
+    if reading.take(NOT_SEEN, "what was not seen"):
+        _pass_over(reading, FLIGHT_NOUNS, ASSET_NOUNS)
+        return None if found.get("count") else Subject.COVERAGE
+    if reading.take(TICKET_NOUNS, "tickets"):
+        return _of_tickets(reading, found)
+    defects = reading.take(DEFECT_NOUNS, "findings") is not None or reading.peek(_FOUND) is not None
+    if found.get("numbers"):
+        _pass_over(reading, r"why|graded?(?: so)?|explain|details? of|describe")
+        _pass_over(reading, r"how (?:big|large|long|wide|sure|serious|severe)|severity|size")
+        return Subject.FINDING
+    if defects or not _ONLY_FINDINGS_HAVE.isdisjoint(found) or found.get("order") is Order.SEVERITY:
+        _pass_over(reading, FLIGHT_NOUNS, ASSET_NOUNS)
+        return _findings_or_count(found)
+    return _thing(reading, found)
+
+
+def _pass_over(reading: Reading, *nouns: str) -> None:
+    for noun in nouns:
+        reading.take(noun)
+
+
+def _findings_or_count(found: dict[str, Any]) -> Subject:
+    return Subject.COUNT if found.get("count") or isinstance(found.get("group_by"), GroupBy) else Subject.FINDINGS
+
+
+def _of_tickets(reading: Reading, found: dict[str, Any]) -> Subject:
+    """Tickets with conditions that only findings have are findings with a ticket."""
+    if found.get("statuses") == (FindingStatus.OPEN,) and not reading.peek(DEFECT_NOUNS):
+        found["open"] = bool(found.pop("statuses"))
+    _pass_over(reading, DEFECT_NOUNS)
+    numbers = []
+    while match := reading.take(r"\d{5,12}", "a ticket number"):
+        numbers.append(match[0])
+    if numbers:
+        found["ticket_numbers"] = tuple(numbers)
+    if not (_ONLY_FINDINGS_HAVE | {"blades", "sides"}).isdisjoint(found):
+        found.setdefault("has_ticket", True)
+        return _findings_or_count(found)
+    if reading.take(r"waiting|pending|without (?:a )?number", "without a number"):
+        found["has_number"] = False
+    return Subject.TICKETS
+
+
+def _thing(reading: Reading, found: dict[str, Any]) -> Subject | None:
+    if "visited" in found:
+        _pass_over(reading, ASSET_NOUNS)
+        return Subject.ASSETS
+    flights = reading.take(FLIGHT_NOUNS, "flights")
+    if flights or "last_flights" in found or "flight_ids" in found:
+        states = tuple(s.value for s in FlightState if reading.take(s.value, f"state {s.value}"))
+        found |= {"states": states} if states else {}
+        _pass_over(reading, DRONE_NOUNS, ASSET_NOUNS)
+        return Subject.FLIGHTS
+    if reading.take(DRONE_NOUNS, "drones") or "drone_ids" in found:
+        if match := reading.take(r"online|connected|offline|disconnected", "presence"):
+            found["online"] = match[0] in {"online", "connected"}
+        while reading.take(_DRONE_DETAILS):
+            pass
+        return Subject.DRONES
+    if reading.take(ASSET_NOUNS, "assets") or "asset_ids" in found:
+        return Subject.ASSETS
+    return None
