@@ -266,12 +266,12 @@ def _report(
     flights: list[str],
     clock: tuple[float, float, Progress],
 ) -> demo_report.Report:
-    findings, tickets, media, coverage, samples = [], [], [], [], 0
+    findings, tickets, media, not_seen, samples = [], [], [], [], 0
     for flight_id in flights:
         findings += api.all("/v1/findings", flight_id=flight_id)
         tickets += api.all("/v1/tickets", flight_id=flight_id)
         media += api.all("/v1/media", flight_id=flight_id)
-        coverage += api.get("/v1/coverage", flight_id=flight_id)["not_seen"]
+        not_seen += api.get("/v1/coverage", flight_id=flight_id)["not_seen"]
         samples += api.get(f"/v1/flights/{flight_id}")["telemetry_samples"]
     flown = {api.get(f"/v1/flights/{flight_id}")["asset_id"] for flight_id in flights}
     found = [scoring.Found.model_validate(f) for f in findings]
@@ -279,12 +279,12 @@ def _report(
     summaries = {t.finding_id: _summary(api, t.finding_id) for t in ticketed}
     answer = api.ask(QUESTION)
     started_s, flight_s, progress = clock
-    return demo_report.build(
-        scoring.score([d for d in truth if d.asset_id in flown and d.blade in options.blades], found, ticketed),
-        found,
-        ticketed,
+    planted = [d for d in truth if d.asset_id in flown and d.blade in options.blades]
+    outcome = demo_report.Outcome(
+        found=found,
+        tickets=ticketed,
         summaries=summaries,
-        not_seen=coverage,
+        not_seen=not_seen,
         measured=demo_report.Measured(
             stack_start_s=round(started_s, 1),
             flight_s=round(flight_s, 1),
@@ -301,6 +301,7 @@ def _report(
         ),
         url=f"{stack.api_url}/",
     )
+    return demo_report.build(scoring.score(planted, found, ticketed), outcome)
 
 
 def _summary(api: Api, finding_id: str) -> str:

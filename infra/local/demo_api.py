@@ -48,6 +48,10 @@ class Api:
         """Create something; the idempotency key makes a repeat harmless."""
         return self._call("POST", path, json=body or {}, headers={"Idempotency-Key": mint("demo")})
 
+    def post_text(self, path: str, body: str) -> Any:
+        """Send a body as it is, JSON or not."""
+        return self._call("POST", path, content=body, headers={"Content-Type": "application/json"})
+
     def register(self, path: str, body: dict[str, Any]) -> None:
         """Create something unless it is there already."""
         try:
@@ -65,10 +69,10 @@ class Api:
                 answer.read()
                 _checked(answer)
             for line in answer.iter_lines():
-                text = line.removeprefix("data:").strip()
-                record = json.loads(text) if text.startswith("{") else {}
-                if record.get("type") == "sentence":
-                    sentences.append({"text": record["text"], "citations": _cited(record)})
+                record = json.loads(line)
+                if record["type"] == "sentence":
+                    said = record["data"]
+                    sentences.append({"text": said["text"], "citations": _cited(said["citations"])})
         return {"question": question, "sentences": sentences}
 
     def _call(self, method: str, path: str, **request: Any) -> Any:
@@ -82,8 +86,8 @@ class Api:
         return _checked(answer)
 
 
-def _cited(record: dict[str, Any]) -> list[str]:
-    return [c if isinstance(c, str) else str(c.get("finding_id") or c.get("id")) for c in record.get("citations", [])]
+def _cited(citations: list[dict[str, Any]]) -> list[str]:
+    return [citation["id"] for citation in citations]
 
 
 def _checked(answer: httpx.Response) -> Any:

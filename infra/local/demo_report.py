@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 from rich.console import Console
 from rich.table import Table
 
 from infra.local.scoring import Found, Score, Ticketed, frame_to_ticket_s, percentile
+
+MIN_RECALL = 0.9
+MAX_FALSE = 2
 
 
 class Measured(BaseModel):
@@ -54,26 +57,28 @@ class Report(BaseModel):
     answer: Answer
 
 
-def build(
-    score: Score,
-    found: list[Found],
-    tickets: list[Ticketed],
-    *,
-    summaries: dict[str, str],
-    not_seen: list[str],
-    measured: Measured,
-    answer: Answer,
-    url: str,
-    min_recall: float = 0.9,
-    max_false: int = 2,
-) -> Report:
+class Outcome(NamedTuple):
+    """What the API said when all was over."""
+
+    found: list[Found]
+    tickets: list[Ticketed]
+    summaries: dict[str, str]
+    """By finding id."""
+    not_seen: list[str]
+    measured: Measured
+    answer: Answer
+    url: str
+
+
+def build(score: Score, outcome: Outcome) -> Report:
     """Put the run together and judge it against the demo's own bar."""
+    found, tickets, measured, answer = outcome.found, outcome.tickets, outcome.measured, outcome.answer
     times = frame_to_ticket_s(found, tickets)
     critical = {f.finding_id for f in found if f.severity_rank >= 4}
     numbered = {t.finding_id for t in tickets if t.number}
     checks = {
-        f"recall {score.recall:.2f} is below {min_recall}": score.recall < min_recall,
-        f"{len(score.false_findings)} false findings are more than {max_false}": len(score.false_findings) > max_false,
+        f"recall {score.recall:.2f} is below {MIN_RECALL}": score.recall < MIN_RECALL,
+        f"{len(score.false_findings)} false findings are more than {MAX_FALSE}": len(score.false_findings) > MAX_FALSE,
         f"{len(critical - numbered)} critical findings have no ticket number": bool(critical - numbered),
         "the planted critical defects led to no ticket": not numbered,
         "a finding has two tickets": len(tickets) != len({t.finding_id for t in tickets}),
@@ -83,10 +88,10 @@ def build(
     return Report(
         ok=not problems,
         problems=problems,
-        url=url,
+        url=outcome.url,
         recall=round(score.recall, 3),
         false_findings=len(score.false_findings),
-        planted=[_row_json(row, summaries) for row in score.rows],
+        planted=[_row_json(row, outcome.summaries) for row in score.rows],
         tickets=[t.model_dump(mode="json") for t in tickets],
         frame_to_ticket_s={
             "median": percentile(times, 0.5),
@@ -96,7 +101,7 @@ def build(
         video_s_per_processing_s=(
             round(measured.video_s / measured.vision_processing_s, 2) if measured.vision_processing_s else None
         ),
-        not_seen=not_seen,
+        not_seen=outcome.not_seen,
         measured=measured,
         answer=answer,
     )
@@ -163,7 +168,10 @@ def _show_figures(report: Report, console: Console) -> None:
         ("vision", f"{report.video_s_per_processing_s} s of video per second of work"),
         ("telemetry", f"{measured.telemetry_samples} samples stored"),
         ("not seen", "; ".join(report.not_seen) or "everything was seen"),
-        ("time", f"start {measured.stack_start_s:.0f} s, flight {measured.flight_s:.0f} s, all {measured.total_s:.0f} s"),
+        (
+            "time",
+            f"{measured.total_s:.0f} s in all: start {measured.stack_start_s:.0f} s, flight {measured.flight_s:.0f} s",
+        ),
     ]
     for name, value in rows:
         figures.add_row(name, value)
