@@ -44,7 +44,10 @@ def test_every_waypoint_has_its_item_and_progress_counts_them(count: int, data: 
     actions = data.draw(st.lists(st.sampled_from(WaypointAction), min_size=count, max_size=count))
     yaws = data.draw(st.lists(st.sampled_from([0.0, 90.0]), min_size=count, max_size=count))
     planned = route(
-        *(waypoint(n, 20, n, 30, action=actions[n], camera_yaw_deg=yaws[n], speed_mps=1.0 + n % 2) for n in range(count))
+        *(
+            waypoint(n, 20, n, 30, action=actions[n], camera_yaw_deg=yaws[n], speed_mps=1.0 + n % 2)
+            for n in range(count)
+        )
     )
     made = itinerary_of(planned, HOME)
     assert len(made.item_of_waypoint) == count

@@ -95,7 +95,7 @@ def test_silence_is_told_and_changes_nothing_of_the_flight() -> None:
 
 def test_the_first_look_is_no_recovery() -> None:
     _, told = advance(Picture(), aircraft(), None, NOW_US)
-    assert [e for e in told if isinstance(e, Emit)][0].detail == "started -> on_ground"
+    assert next(e for e in told if isinstance(e, Emit)).detail == "started -> on_ground"
     assert len(told) == 1
 
 

@@ -136,9 +136,7 @@ def test_after_a_reboot_no_time_is_trusted_until_it_is_told_again() -> None:
 
 def test_unknown_values_are_unknown() -> None:
     bench = Bench()
-    bench.hear(
-        heartbeat(99), mav.MAVLink_sys_status_message(0, 0, 0, 0, 65535, -1, -1, 0, 0, 0, 0, 0, 0), landed(77)
-    )
+    bench.hear(heartbeat(99), mav.MAVLink_sys_status_message(0, 0, 0, 0, 65535, -1, -1, 0, 0, 0, 0, 0, 0), landed(77))
     picture = bench.maker.picture
     assert (picture.mode, picture.battery_v, picture.battery_percent) == ("MODE_99", None, None)
     assert picture.landed is Landed.UNDEFINED

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,6 @@ from contracts.events import DroneEvent, DroneEventKind
 from contracts.telemetry import Stream, TelemetrySample
 from contracts.topics import MAX_PAYLOAD_BYTES, decode
 from contracts.vocabulary import AircraftState
-from edge import publisher as publishing
 from edge.outbox import Outbox
 from edge.publisher import BATCH_BYTES, WINDOW, Bucket, Publisher
 from edge.telemetry import sample_of
@@ -53,7 +54,7 @@ class Watch:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 1000.0
-        monkeypatch.setattr(publishing.time, "monotonic", lambda: self.now)
+        monkeypatch.setattr(time, "monotonic", lambda: self.now)
 
 
 def sample(seq: int) -> TelemetrySample:
@@ -156,7 +157,7 @@ def test_silence_of_the_cloud_makes_it_send_again_ever_more_slowly(bench: Bench,
         bench.run()
         if len(bench.wire.sent) > before:
             repeats.append(watch.now)
-    gaps = [b - a for a, b in zip(repeats, repeats[1:], strict=False)]
+    gaps = [b - a for a, b in pairwise(repeats)]
     assert len(repeats) >= 4
     assert gaps == sorted(gaps)
     assert bench.wire.seqs("events") == [1, 2, 3] * (len(repeats) + 1)

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import io
-import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import av
 import pytest
@@ -27,53 +23,10 @@ from edge.files import sha256_of
 from edge.flights import Flights, Phase
 from edge.poses import Poses
 from edge.recorder import Frame, Recorder, Rig, pose_sigma_m
-from edge.sei import frame_time_us
+from tests.unit.edge.film import FPS, STEP_US, demuxed, transport_stream
 from tests.unit.edge.world import NOW_US, Announcements, at, flight
 
-FPS = 5
-STEP_US = 1_000_000 // FPS
 OPTICS = CameraIntrinsics(width_px=64, height_px=48, focal_px=90.0)
-
-
-def stamped(access_unit: bytes, t_us: int) -> bytes:
-    """Return an access unit with its MISB ST 0604 time before the first slice."""
-    digits = t_us.to_bytes(8, "big")
-    body = b"MISPmicrosectime\x1f" + b"\xff".join(digits[i : i + 2] for i in range(0, 8, 2))
-    sei = b"\x00\x00\x00\x01\x06" + bytes([5, len(body)]) + body + b"\x80"
-    found = next(m for m in re.finditer(b"\x00\x00\x01[\x65\x41\x61]", access_unit))
-    return access_unit[: found.start()] + sei + access_unit[found.start() :]
-
-
-def transport_stream(times_us: list[int]) -> bytes:
-    """Return H.264 in MPEG-TS: groups of one second, a new one after every gap, each frame with its time."""
-    codec: Any = av.CodecContext.create("libx264", "w")
-    codec.width, codec.height, codec.pix_fmt = 64, 48, "yuv420p"
-    codec.time_base, codec.framerate = Fraction(1, 90_000), Fraction(FPS)
-    codec.options = {"preset": "ultrafast", "tune": "zerolatency", "x264-params": "repeat-headers=1:aud=1:threads=1"}
-    before, opened = None, 0
-    out = io.BytesIO()
-    with av.open(out, "w", format="mpegts", options={"mpegts_copyts": "1"}) as sink:
-        stream: Any = sink.add_stream("libx264", rate=FPS)
-        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
-        for t_us in times_us:
-            key = before is None or t_us - before > 2 * STEP_US or t_us - opened >= 1_000_000
-            opened, before = (t_us if key else opened), t_us
-            picture = av.VideoFrame(64, 48, "yuv420p")
-            picture.pts, picture.time_base = t_us * 9 // 100 % 2**33, Fraction(1, 90_000)
-            picture.pict_type = av.video.frame.PictureType.I if key else av.video.frame.PictureType.P
-            for packet in codec.encode(picture):
-                unit = av.Packet(stamped(bytes(packet), t_us))
-                unit.pts = unit.dts = packet.pts
-                unit.time_base, unit.stream, unit.is_keyframe = Fraction(1, 90_000), stream, key
-                sink.mux(unit)
-    return out.getvalue()
-
-
-def demuxed(ts: bytes) -> tuple[Any, list[Frame]]:
-    """Return an open container and its frames: packets live no longer than it."""
-    container = av.open(io.BytesIO(ts), format="mpegts")
-    packets = [p for p in container.demux(video=0) if p.size]
-    return container, [Frame(frame_time_us(bytes(p)) or 0, p.is_keyframe, p) for p in packets]
 
 
 class Tape:
@@ -134,9 +87,7 @@ class Bench:
 
 
 def _times(*strips_s: tuple[float, float]) -> list[int]:
-    return [
-        NOW_US + round(start * 1e6) + n * STEP_US for start, length in strips_s for n in range(round(length * FPS))
-    ]
+    return [NOW_US + round(start * 1e6) + n * STEP_US for start, length in strips_s for n in range(round(length * FPS))]
 
 
 STRIPS = _times((0.0, 9.4), (12.0, 2.0), (15.0, 6.0))
@@ -165,7 +116,7 @@ def test_each_file_plays_and_its_manifest_is_true(bench: Bench) -> None:
         assert sha256_of(video) == manifest.sha256
         assert manifest.segment_id == segment_id("flt-1", manifest.index)
         with av.open(str(video)) as opened:
-            shown = [float(f.pts * f.time_base) * 1000 for f in opened.decode(video=0) if f.pts is not None]
+            shown = [(f.time or 0.0) * 1000 for f in opened.decode(video=0)]
         assert shown == pytest.approx([f.pts_ms for f in manifest.frames], abs=0.02)
         times = [(f.t_us - manifest.frames[0].t_us) / 1000 for f in manifest.frames]
         assert shown == pytest.approx(times, abs=0.02)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -85,7 +87,7 @@ def test_the_battery_must_last_the_route_and_the_way_home() -> None:
         ({"fix": None}, 0.0, None),
     ],
 )
-def test_in_flight_rules(changes: dict[str, object], offline_s: float, code: str | None) -> None:
+def test_in_flight_rules(changes: dict[str, Any], offline_s: float, code: str | None) -> None:
     breach = must_return(in_flight()._replace(**changes), FENCE, offline_s, LIMITS)
     assert (breach.code if breach else None) == code
 
@@ -109,7 +111,7 @@ def test_farther_out_more_battery_is_needed() -> None:
     ("changes", "why"),
     [({"fix": None}, "place"), ({"home": None}, "home"), ({"clock_set": False}, "time")],
 )
-def test_no_flight_without_place_home_and_time(changes: dict[str, object], why: str) -> None:
+def test_no_flight_without_place_home_and_time(changes: dict[str, Any], why: str) -> None:
     with pytest.raises(NotReady, match=why):
         require_position(aircraft(**changes))
 
