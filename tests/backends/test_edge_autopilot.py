@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -74,7 +75,7 @@ def test_it_sees_the_aircraft_and_its_home_above_the_ellipsoid(craft: Craft) -> 
     home = require_position(craft.autopilot.look())
     assert home.alt_m == pytest.approx(HOME.alt_m, abs=0.01)
     craft.until(lambda _: len(craft.poses) > 40)
-    gaps = {(b.t_us - a.t_us) // 1000 for a, b in zip(craft.poses[-20:], craft.poses[-19:], strict=False)}
+    gaps = {(b.t_us - a.t_us) // 1000 for a, b in pairwise(craft.poses[-20:])}
     assert gaps <= {40, 60, 50, 20}
 
 

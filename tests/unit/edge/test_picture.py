@@ -63,11 +63,12 @@ def landed(state: int = 1) -> Any:
 
 def test_it_is_connected_once_heartbeat_and_landed_state_are_known() -> None:
     bench = Bench()
-    bench.hear(heartbeat())
-    assert not bench.maker.picture.connected
-    bench.hear(landed())
-    assert bench.maker.picture.connected
-    assert bench.maker.picture.mode == "GUIDED"
+    seen = []
+    for message in (heartbeat(), landed()):
+        bench.hear(message)
+        seen.append(bench.maker.picture)
+    assert [picture.connected for picture in seen] == [False, True]
+    assert seen[-1].mode == "GUIDED"
 
 
 def test_a_ground_stations_heartbeat_is_not_the_autopilots() -> None:
