@@ -1,0 +1,177 @@
+"""The shipped state machine on two independent interpreters of the States Language, with tasks answered by the test."""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import boto3
+import jsonata  # type: ignore[import-untyped]
+import pytest
+from moto.stepfunctions.parser.asl.jsonata import jsonata as moto_jsonata
+
+from cloud.backends.workflows import StepFunctions
+from contracts.resources import CRITICAL_FINDING_MACHINE, WORKFLOW_TASKS_QUEUE
+from infra.local import resources
+from tests.services import AwsServer, Moto
+
+FINDING = {"finding_id": "fnd-1", "asset_id": "t-01", "flight_id": "flt-1", "detected_at": "2026-11-20T16:41:38Z"}
+Answer = Callable[[dict[str, Any]], tuple[str, Any]]
+"""Given a task message, returns ("", output) or (error name, cause)."""
+
+
+class Machine:
+    """The machine, and a worker that answers as a test says."""
+
+    def __init__(self) -> None:
+        self.flows = StepFunctions()
+        self._sqs = boto3.client("sqs")
+        self._url = self._sqs.get_queue_url(QueueName=WORKFLOW_TASKS_QUEUE)["QueueUrl"]
+        self.seen: list[dict[str, Any]] = []
+
+    def run(self, answer: Answer, name: str = "fnd-1") -> tuple[str, dict[str, Any]]:
+        """Start an execution, answer its tasks until it ends, return (status, description)."""
+        arn = self.flows.start(CRITICAL_FINDING_MACHINE, name, json.dumps(FINDING))
+        end = time.monotonic() + 60
+        while (status := self.flows.status(arn)) == "RUNNING":
+            assert time.monotonic() < end, self.seen
+            for message in self._sqs.receive_message(QueueUrl=self._url, MaxNumberOfMessages=10).get("Messages", []):
+                task = json.loads(message["Body"])
+                self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=message["ReceiptHandle"])
+                self.seen.append(task)
+                error, said = answer(task)
+                if error:
+                    self.flows.fail(task["token"], error, json.dumps(said))
+                else:
+                    self.flows.succeed(task["token"], json.dumps(said))
+        return str(status), dict(boto3.client("stepfunctions").describe_execution(executionArn=arn))
+
+    def tasks(self) -> list[str]:
+        return [str(task["task"]) for task in self.seen]
+
+
+@pytest.fixture
+def machine(aws: AwsServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
+    if isinstance(aws, Moto):
+        _configure(aws, execute=True)
+        monkeypatch.setattr(moto_jsonata, "_eval_jsonata", _evaluated)
+        monkeypatch.setenv("MOTO_PORT", aws.url.rpartition(":")[2])
+        resources.ensure()  # its interpreter keeps machines of its own
+    yield Machine()
+    if isinstance(aws, Moto):
+        _configure(aws, execute=False)
+
+
+def _configure(aws: Moto, *, execute: bool) -> None:
+    body = json.dumps({"stepfunctions": {"execute_state_machine": execute}}).encode()
+    with urllib.request.urlopen(urllib.request.Request(f"{aws.url}/moto-api/config", body, method="POST"), timeout=10):
+        pass
+
+
+def _evaluated(expression: str) -> object:
+    return jsonata.Jsonata.jsonata(expression).evaluate(None)
+
+
+def everything(task: dict[str, Any]) -> tuple[str, Any]:
+    if task["task"] == "check":
+        return "", {"todo": ["ticket", "notify", "summarise"], "reason": ""}
+    return "", {"number": "10000001"} if task["task"] == "ticket" else {}
+
+
+def test_all_goes_well(machine: Machine) -> None:
+    status, _ = machine.run(everything, "well")
+    assert status == "SUCCEEDED"
+    tasks = machine.tasks()
+    assert (tasks[0], sorted(tasks[1:4]), tasks[4:]) == ("check", ["notify", "summarise", "ticket"], ["record"])
+    assert all(task["input"]["finding"] == FINDING for task in machine.seen)
+    assert {task["execution"] for task in machine.seen} == {"well"}
+
+
+@pytest.mark.parametrize("todo", [[], ["notify"], ["ticket", "summarise"]])
+def test_only_what_is_left_is_done(machine: Machine, todo: list[str]) -> None:
+    def answer(task: dict[str, Any]) -> tuple[str, Any]:
+        return ("", {"todo": todo}) if task["task"] == "check" else everything(task)
+
+    status, _ = machine.run(answer, f"left-{len(todo)}")
+    assert status == "SUCCEEDED"
+    assert sorted(machine.tasks()) == sorted(["check", *todo, "record"])
+
+
+def test_unavailable_is_retried_with_a_token_of_its_own(machine: Machine) -> None:
+    failures = {"ticket": 2}
+
+    def answer(task: dict[str, Any]) -> tuple[str, Any]:
+        if failures.get(task["task"], 0):
+            failures[task["task"]] -= 1
+            return "SapUnavailable", {"message": "SAP is down.", "hint": ""}
+        return everything(task)
+
+    status, _ = machine.run(answer, "retried")
+    assert status == "SUCCEEDED"
+    assert machine.tasks().count("ticket") == 3
+    tokens = {(task["task"], task["token"]) for task in machine.seen}
+    assert len({token for _, token in tokens}) == len(tokens), "a token is shared between tasks"
+
+
+def test_a_refusal_is_not_retried_does_not_stop_the_others_and_is_recorded(machine: Machine, aws: AwsServer) -> None:
+    refusal = {"message": "No.", "hint": "Mend it."}
+
+    def answer(task: dict[str, Any]) -> tuple[str, Any]:
+        return ("SapRejected", refusal) if task["task"] == "ticket" else everything(task)
+
+    status, end = machine.run(answer, "refused")
+    assert (status, end["error"]) == ("FAILED", "SapRejected")
+    tasks = machine.tasks()
+    assert sorted(tasks[1:4]) == ["notify", "summarise", "ticket"]
+    assert tasks[4:] == ["fail"]
+    (failure,) = machine.seen[-1]["input"]["failures"]
+    assert (failure["task"], failure["error"]) == ("ticket", "SapRejected")
+    assert failure["cause"] == ("" if isinstance(aws, Moto) else json.dumps(refusal))  # moto forgets causes
+
+
+def test_two_refusals_are_both_recorded(machine: Machine) -> None:
+    def answer(task: dict[str, Any]) -> tuple[str, Any]:
+        return ("Unexpected", {}) if task["task"] in {"ticket", "notify"} else everything(task)
+
+    status, _ = machine.run(answer, "two")
+    assert status == "FAILED"
+    assert sorted(f["task"] for f in machine.seen[-1]["input"]["failures"]) == ["notify", "ticket"]
+
+
+@pytest.mark.parametrize("broken", ["check", "record"])
+def test_a_failure_before_or_after_is_recorded_too(machine: Machine, broken: str) -> None:
+    def answer(task: dict[str, Any]) -> tuple[str, Any]:
+        return ("Unexpected", {}) if task["task"] == broken else everything(task)
+
+    status, end = machine.run(answer, f"broken-{broken}")
+    assert (status, end["error"]) == ("FAILED", "Unexpected")
+    assert [f["task"] for f in machine.seen[-1]["input"]["failures"]] == [broken]
+
+
+def test_a_failure_that_cannot_be_recorded_ends_the_run_under_its_own_name(machine: Machine) -> None:
+    def answer(task: dict[str, Any]) -> tuple[str, Any]:
+        return ("Unexpected", {}) if task["task"] in {"check", "fail"} else everything(task)
+
+    status, end = machine.run(answer, "unrecorded")
+    assert (status, end["error"]) == ("FAILED", "FailureNotRecorded")
+
+
+def test_a_name_starts_once(machine: Machine) -> None:
+    status, end = machine.run(everything, "once")
+    assert status == "SUCCEEDED"
+    assert (
+        machine.flows.start(CRITICAL_FINDING_MACHINE, "once", json.dumps(FINDING | {"flight_id": "x"}))
+        == (end["executionArn"])
+    )
+    assert machine.flows.status(end["executionArn"]) == "SUCCEEDED"
+
+
+def test_what_does_not_exist_is_none_or_false(machine: Machine) -> None:
+    _, end = machine.run(everything, "known")
+    assert machine.flows.status(end["executionArn"].replace("known", "unknown")) is None
+    assert machine.flows.succeed("no-such-token", "{}") is False
+    assert machine.flows.fail("no-such-token", "Unavailable", "") is False
+    assert machine.flows.beat("no-such-token") is False
