@@ -28,6 +28,7 @@ class Reading:
         text = text.replace("“", '"').replace("”", '"').lower()
         text = re.sub(r"[^\w\s.:/'\"%-]", " ", text)
         text = re.sub(r"(?<!\d)[.:](?!\d)|[.:](?!\d)|(?<=\s)-(?=\s)", " ", text)
+        text = re.sub(r"(?<=\w)'(?:ve|re|ll|d|m)(?!\w)", "", text)
         self.text = " ".join(text.split())
         self.understood: list[Understood] = []
 

@@ -44,6 +44,7 @@ _GROUPS = (
     (GroupBy.WEEK, r"weeks?"),
     (GroupBy.MONTH, r"months?"),
 )
+_CALENDAR_WORDS = ((GroupBy.DAY, "daily"), (GroupBy.WEEK, "weekly"), (GroupBy.MONTH, "monthly"))
 _STATUSES = (
     (FindingStatus.OPEN, r"open|unresolved"),
     (FindingStatus.CONFIRMED, r"confirmed|accepted"),
@@ -186,7 +187,6 @@ def review(reading: Reading) -> dict[str, Any]:
 
 def order(reading: Reading) -> dict[str, Any]:
     """Take superlatives and how many: "top 5", "the three largest", "worst"."""
-    singular = rf"(?:{DEFECT_NOUNS}|cracks?|burns?)"
     for value, pattern in _ORDERS:
         match = reading.take(
             rf"(?:top )?(?:(?P<before>{NUMBER}) )?(?:of the )?(?:{pattern})(?: (?P<after>{NUMBER})(?! ?[cm]?m\b))?",
@@ -194,24 +194,28 @@ def order(reading: Reading) -> dict[str, Any]:
         )
         if match:
             counted = match["before"] or match["after"]
-            noun = reading.peek(singular)
-            one = noun is not None and not noun[0].endswith("s") and value is not Order.CONFIDENCE
-            return {"order": value, "limit": number(counted) if counted else (1 if one else 5)}
+            return {"order": value, "limit": number(counted) if counted else (1 if _singular(reading) else 5)}
     if match := reading.take(rf"top (?P<n>{NUMBER})", "the most severe first"):
         return {"order": Order.SEVERITY, "limit": number(match["n"])}
     return {}
 
 
+def _singular(reading: Reading) -> bool:
+    """Return whether one thing is asked for: "the worst defect", "the largest crack"."""
+    noun = reading.peek(DEFECT_NOUNS)
+    if noun is not None:
+        return not noun[0].endswith("s")
+    return any(re.fullmatch(r"(?:.* )?(?:crack|burn|delamination|fissure)", u.words) for u in reading.understood)
+
+
 def group(reading: Reading, *, of_findings: bool) -> dict[str, Any]:
     """Take what findings are counted by."""
-    if reading.take(r"(?:trends?|over time|development|evolution)(?: of)?", "a trend"):
-        unit = next(
-            (v for v, p in _GROUPS[-3:] if reading.take(rf"(?:by|per|each|every|a) (?:{p})", f"per {v.value}")), None
-        )
-        return {"group_by": unit or GroupBy.WEEK}
-    for value, word in ((GroupBy.DAY, "daily"), (GroupBy.WEEK, "weekly"), (GroupBy.MONTH, "monthly")):
-        if reading.take(word, f"per {value.value}"):
+    trend = reading.take(r"(?:trends?|over time|development|evolution)(?: of)?", "a trend") is not None
+    for value, word in _CALENDAR_WORDS:
+        if reading.take(rf"{word}|(?:by|per|for each|each|every|a) {value.value}", f"per {value.value}"):
             return {"group_by": value}
+    if trend:
+        return {"group_by": GroupBy.WEEK}
     if match := reading.take(
         rf"most (?:common|frequent|usual)(?: (?:kinds?|types?)(?: of)?)?(?: {DEFECT_NOUNS})?", "by kind, most first"
     ):

@@ -42,7 +42,7 @@ _DRONE_DETAILS = r"battery(?: levels?| charge| state)?|altitude|charge|state|doi
 def choose(reading: Reading, found: dict[str, Any]) -> Subject | None:
     """Take the noun a question is about; conditions that only findings have make it one about findings."""
     if reading.take(NOT_SEEN, "what was not seen"):
-        _pass_over(reading, FLIGHT_NOUNS, ASSET_NOUNS)
+        _pass_over(reading, FLIGHT_NOUNS, ASSET_NOUNS, r"parts?|areas?|sections?|stretch(?:es)?|metres?")
         return None if found.get("count") else Subject.COVERAGE
     if reading.take(TICKET_NOUNS, "tickets"):
         return _of_tickets(reading, found)

@@ -61,20 +61,18 @@ TICKET_NOUNS = (
 ASSET_NOUNS = r"(?:wind )?(?:turbines?|assets?|towers?|wtgs?|machines?)"
 DRONE_NOUNS = r"drones?|aircraft|uavs?"
 STOP_WORDS = frozenset(
-    # fmt: off
     """
     a an the is are was were be been being do does did have has had having there here it its this these those that
     of on in at to for from by with and or as our my your their us me we you i they he she please kindly can could
     would will what which who whom where when show list give tell find get see display report name about any some
     all each every single one ones currently now ever found detect detected discover discovered spot identified
     seen recorded reported spotted present exist exists existing observed occurred occur happened happen made make
-    just still yet during over within per s re ve d kestrel hello hi hey thanks thank so then also only into out
+    just still yet during over within per kestrel hello hi hey thanks thank so then also only into out
     up wind blade blades rotor farm fleet site platform system database data results result information details
     overview summary summarise summarize affected affecting affect located location locations place places visible
     across total overall say know like want need let look looking whole entire type types kind kinds side sides
     flown flew fly performed done completed came come raised opened created
     """.split()  # noqa: SIM905 - a list of 150 words is read more easily as text
-    # fmt: on
 )
 """Words that carry no condition. A word that is neither here nor in the grammar makes the question a refusal."""
 

@@ -48,7 +48,7 @@ class Writer:
         lead = f"{count} {_noun(total, count)} {'was' if count == 1 else 'were'} detected{_place(total)}{_when(total)}"
         rest = "" if len(items) >= count else "; the first of them are listed"
         if len(items) < count and _ordered_by_severity(plan):
-            rest = "; these are the most serious"
+            rest = "; the first by severity are listed"
         sentences = [_of(f"{lead}{rest}.", total), *(_of(self._finding(row), row) for row in items)]
         return [*sentences, *_left_out(rows)]
 
