@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import re
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from pydantic import AwareDatetime
@@ -28,6 +28,7 @@ _MONTH = (
 _WEEKDAYS = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 _WEEKDAY = "|".join(_WEEKDAYS)
 _NUMBER = r"(?P<n>\d{1,4}|" + "|".join(NUMBER_WORDS) + r"|a couple of|a few)"
+_MAX_COUNT = 999
 _UNIT_DAYS = {"day": 1, "week": 7, "fortnight": 14, "month": 30, "quarter": 91, "year": 365}
 
 
@@ -125,13 +126,15 @@ def _rolling(reading: Reading, clock: _Clock) -> Period | None:
     pattern = (
         rf"(?:(?:in|over|during|for|within|of|from) )?(?:the )?(?:last|past|previous|recent) (?:{_NUMBER} )?{unit}"
     )
-    found = reading.take(pattern)
-    if found is None:
+    found = reading.peek(pattern)
+    if found is None or (found["n"] and _number(found["n"]) > _MAX_COUNT):
         return None
+    reading.take(pattern)
     count = _number(found["n"]) if found["n"] else 1
     if found["unit"] in {"minute", "hour"}:
         span = timedelta(**{found["unit"] + "s": count})
-        return clock.period(found[0], clock.now - span, clock.now, f"the previous {count} {found['unit']}s up to now")
+        start = (clock.now.astimezone(UTC) - span).astimezone(clock.zone)
+        return clock.period(found[0], start, clock.now, f"the previous {count} {found['unit']}s up to now")
     days = count * _UNIT_DAYS[found["unit"]]
     return clock.period(found[0], clock.now - timedelta(days=days), clock.now, f"the previous {days} days up to now")
 

@@ -73,7 +73,7 @@ def test_what_the_row_does_not_say_is_removed_with_the_reason(text: str, word: s
 
 
 @pytest.mark.parametrize(
-    "refs", [(), ("E1.n",), ("E9.9",)], ids=["no row", "a row of nothing", "a row nobody returned"]
+    "refs", [(), ("E1.n",), ("E9.9",)], ids=["none", "an empty row", "an unknown row"]
 )
 def test_a_sentence_without_evidence_is_removed(refs: tuple[str, ...]) -> None:
     assert isinstance(check(Sentence(text="All is well.", refs=refs), ROWS, ZONE), Removed)

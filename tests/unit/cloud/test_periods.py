@@ -20,7 +20,7 @@ CASES: list[tuple[str, str | None, str | None]] = [
     ("last week", "2026-11-13 17:40", ENDS),
     ("in the past seven days", "2026-11-13 17:40", ENDS),
     ("over the last 24 hours", "2026-11-19 17:40", ENDS),
-    ("the last 2 months", "2026-09-21 18:40", ENDS),
+    ("the last 2 months", "2026-09-21 17:40", ENDS),
     ("last year", "2025-11-20 17:40", ENDS),
     ("a fortnight: last fortnight", "2026-11-06 17:40", ENDS),
     ("today", "2026-11-20 00:00", ENDS),
@@ -57,7 +57,7 @@ def test_meaning(words: str, start: str | None, end: str | None) -> None:
     assert (period.start, period.end) == (local(start), local(end))
 
 
-@pytest.mark.parametrize("words", ["03/04/2026", "on 31 February 2026", "2026-13-40", "next week", "soon", ""])
+@pytest.mark.parametrize("words", ["03/04/2026", "on 31 February 2026", "2026-13-40", "next week", "last 9999 years", "soon", ""])
 def test_what_is_no_known_period_is_left_unread(words: str) -> None:
     reading = Reading(f"defects {words}")
     before = reading.text
