@@ -13,6 +13,8 @@ from contracts.errors import InvalidInput
 from vision.offline import load_ultralytics
 
 _OPSET = 17
+_SMALL = 256
+"""Tensors of fewer numbers are kept as they are."""
 
 
 def export(checkpoint: Path, out: Path) -> Path:
@@ -57,9 +59,23 @@ def fold_preparation(plain: Path, out: Path) -> None:
     ]
     graph.input.remove(graph.input[0])
     graph.input.append(frames)
-    for position, step in enumerate(steps):
-        graph.node.insert(position, step)
+    for position, node in enumerate([*steps, *_halved(graph)]):
+        graph.node.insert(position, node)
     del model.metadata_props[:]
     onnx.checker.check_model(model)
     out.parent.mkdir(parents=True, exist_ok=True)
     onnx.save(model, str(out))
+
+
+def _halved(graph: Any) -> list[Any]:
+    """Store large weights as float16 and return the casts back, which engines fold away when they load the file."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    casts = []
+    for tensor in graph.initializer:
+        if tensor.data_type != TensorProto.FLOAT or np.prod(tensor.dims) < _SMALL:
+            continue
+        full, name = numpy_helper.to_array(tensor), tensor.name
+        tensor.CopyFrom(numpy_helper.from_array(full.astype(np.float16), f"{name}_half"))
+        casts.append(helper.make_node("Cast", [f"{name}_half"], [name], to=TensorProto.FLOAT))
+    return casts

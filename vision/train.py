@@ -83,9 +83,16 @@ def train(spec: TrainingSpec, run: Run) -> Path:
     ultralytics = load_ultralytics()
     model = ultralytics.YOLO(str(run.start_from) if run.start_from else f"{spec.network}.yaml")
     model.add_callback("on_train_start", lambda trainer: _settle(trainer, run.threads, half=spec.bfloat16))
-    model.train(data=str(assembled.data_yaml), **_arguments(spec, run))
     weights = run.out / "weights"
-    record = {
+    weights.mkdir(parents=True, exist_ok=True)
+    (weights / "run.json").write_text(json.dumps(_record(spec, run, assembled), indent=2))
+    model.train(data=str(assembled.data_yaml), **_arguments(spec, run))
+    return weights
+
+
+def _record(spec: TrainingSpec, run: Run, assembled: Assembled) -> dict[str, Any]:
+    """Return what the model card says of a run."""
+    return {
         "spec": spec.model_dump(mode="json"),
         "images": assembled.counts,
         "seed": run.seed,
@@ -93,8 +100,6 @@ def train(spec: TrainingSpec, run: Run) -> Path:
         "hours": run.hours,
         "started_from": run.start_from.name if run.start_from else "random weights",
     }
-    (weights / "run.json").write_text(json.dumps(record, indent=2))
-    return weights
 
 
 def _arguments(spec: TrainingSpec, run: Run) -> dict[str, Any]:

@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from contracts.errors import CorruptMedia
+from contracts.media import SegmentManifest
+from contracts.vocabulary import Blade, BladeSide, DefectKind
+from tests.vision_views import SMALL, TURBINE, RedFinder, corners_of, encode, manifest_of, painted, pass_along, place_at
+from vision.analysis import Analysis, SegmentAnalyser, norm_box
+
+DEFECTS = [(place_at(BladeSide.PS, 8.0, 0.4), 0.5, 0.3), (place_at(BladeSide.PS, 13.0, 0.6), 0.3, 0.25)]
+
+
+@pytest.fixture(scope="module")
+def segment(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, SegmentManifest]:
+    """Return a pass along the pressure side of blade A with two red patches."""
+    path = tmp_path_factory.mktemp("segment") / "00000.mp4"
+    poses = pass_along(BladeSide.PS, 6.0, 15.0, 30)
+    content = encode(path, [painted(p, SMALL, [corners_of(*d) for d in DEFECTS]) for p in poses])
+    return path, manifest_of(content, poses)
+
+
+@pytest.fixture(scope="module")
+def analysis(segment: tuple[Path, SegmentManifest]) -> Analysis:
+    return SegmentAnalyser(RedFinder()).analyse(*segment, TURBINE)
+
+
+def test_each_defect_is_found_once_where_it_is(analysis: Analysis) -> None:
+    assert len(analysis.detections) == len(DEFECTS)
+    for place, length_m, width_m in DEFECTS:
+        found = min(
+            analysis.detections,
+            key=lambda d: abs(d.place.distance_to_root_m - place.distance_to_root_m) if d.place else 99.0,
+        )
+        assert found.place is not None
+        assert found.ce90_m is not None
+        assert found.kind is DefectKind.CRACK
+        assert (found.place.blade, found.place.side) == (Blade.A, BladeSide.PS)
+        assert found.place.distance_to_root_m == pytest.approx(place.distance_to_root_m, abs=0.03)
+        assert found.place.offset_m == pytest.approx(place.offset_m, abs=0.03)
+        assert found.ce90_m < 0.2
+        assert found.length_mm == pytest.approx(1000 * length_m, rel=0.12)
+        assert found.width_mm == pytest.approx(1000 * width_m, rel=0.12)
+
+
+def test_the_point_lies_on_the_surface(analysis: Analysis) -> None:
+    for found in analysis.detections:
+        assert found.place is not None
+        assert found.point is not None
+        expected = TURBINE.frame().to_geo(TURBINE.surface_point(found.place))
+        assert found.point.lat_deg == pytest.approx(expected.lat_deg, abs=1e-9)
+        assert found.point.alt_m == pytest.approx(expected.alt_m, abs=1e-4)
+
+
+def test_evidence_is_best_first_and_its_pictures_are_there(analysis: Analysis) -> None:
+    for found in analysis.detections:
+        first = found.evidence[0]
+        assert first.crop_key in analysis.pictures
+        assert first.frame_key in analysis.pictures
+        assert all(not e.crop_key for e in found.evidence[1:])
+        crop = cv2.imdecode(np.frombuffer(analysis.pictures[first.crop_key], np.uint8), cv2.IMREAD_COLOR)
+        assert crop is not None
+        red = (crop[..., 2] > 150) & (crop[..., 1] < 90)
+        assert 0.05 < red.mean() < 0.9
+        assert first.gsd_mm_px == pytest.approx(1000 * 10 / SMALL.focal_px, rel=0.05)
+
+
+def test_few_frames_are_looked_at_and_the_side_is_covered(analysis: Analysis) -> None:
+    assert analysis.frames_total == 30
+    assert analysis.key_frames <= 15
+    assert analysis.video_s == pytest.approx(2.5, abs=0.01)
+    seen = {c.cell for c in analysis.coverage if (c.blade, c.side) == (Blade.A, BladeSide.PS) and c.seen_share > 0.5}
+    assert set(range(7, 14)) <= seen
+    assert not any(c.side is BladeSide.SS for c in analysis.coverage)
+
+
+def test_the_same_segment_gives_the_same_answer(segment: tuple[Path, SegmentManifest], analysis: Analysis) -> None:
+    again = SegmentAnalyser(RedFinder()).analyse(*segment, TURBINE)
+    assert again.detections == analysis.detections
+    assert again.pictures == analysis.pictures
+    assert again.coverage == analysis.coverage
+
+
+def test_progress_counts_key_frames(segment: tuple[Path, SegmentManifest]) -> None:
+    seen: list[tuple[int, int]] = []
+    SegmentAnalyser(RedFinder()).analyse(*segment, TURBINE, lambda done, of: seen.append((done, of)))
+    assert [done for done, _ in seen] == list(range(1, len(seen) + 1))
+    assert len({of for _, of in seen}) == 1
+
+
+def test_a_torn_video_gives_what_is_whole_and_says_so(
+    segment: tuple[Path, SegmentManifest], tmp_path: Path
+) -> None:
+    path, manifest = segment
+    torn = tmp_path / "torn.mp4"
+    torn.write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10])
+    result = SegmentAnalyser(RedFinder()).analyse(torn, manifest, TURBINE)
+    assert 0 < result.frames_total < 30
+    assert "of 30 frames are missing" in result.problems[0]
+    assert len(result.detections) == 1
+
+
+def test_unusable_pixels_are_corrupt_media(segment: tuple[Path, SegmentManifest], tmp_path: Path) -> None:
+    path, manifest = segment
+    content = bytearray(path.read_bytes())
+    start = content.find(b"mdat")
+    while start >= 0:  # leave the boxes, wipe every sample
+        end = content.find(b"moof", start)
+        end = end - 4 if end >= 0 else len(content)
+        content[start + 4 : end] = bytes(end - start - 4)
+        start = content.find(b"mdat", end)
+    wiped = tmp_path / "wiped.mp4"
+    wiped.write_bytes(content)
+    with pytest.raises(CorruptMedia, match=r"frame"):
+        SegmentAnalyser(RedFinder()).analyse(wiped, manifest, TURBINE)
+
+
+def test_boxes_are_clipped_to_the_picture() -> None:
+    box = norm_box((-5.0, 10.0, 150.0, 50.0), 100, 100)
+    assert (box.x0, box.y0, box.x1, box.y1) == (0.0, 0.1, 1.0, 0.5)

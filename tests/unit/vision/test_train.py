@@ -1,0 +1,63 @@
+"""The training extra: runs where torch is installed, with the network cut."""
+
+from __future__ import annotations
+
+import json
+import socket
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from contracts.errors import InvalidInput
+from vision.train import Run, read_spec, train
+
+pytestmark = [
+    pytest.mark.torch,
+    pytest.mark.filterwarnings("ignore"),  # torch and ultralytics warn about themselves
+]
+
+
+@pytest.fixture
+def rendered(tmp_path: Path) -> Path:
+    root = tmp_path / "synth"
+    rng = np.random.default_rng(0)
+    for split, count in (("train", 16), ("val", 4)):
+        for folder in ("images", "labels"):
+            (root / folder / split).mkdir(parents=True)
+        for i in range(count):
+            image = np.full((64, 64, 3), 200, np.uint8)
+            x, y = (int(v) for v in rng.integers(4, 36, 2))
+            cv2.rectangle(image, (x, y), (x + 24, y + 24), (0, 0, 0), -1)
+            cv2.imwrite(str(root / "images" / split / f"{i}.png"), image)
+            label = f"0 {(x + 12) / 64} {(y + 12) / 64} {24 / 64} {24 / 64}\n"
+            (root / "labels" / split / f"{i}.txt").write_text(label)
+    return root
+
+
+def test_train_and_export_without_a_network(rendered: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("ultralytics", exc_type=ImportError)
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("training opened a connection")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "create_connection", refuse)
+    spec = read_spec().model_copy(update={"tile_px": 64, "batch": 8, "bfloat16": False})
+    weights = train(spec, Run((rendered,), None, tmp_path / "run", epochs=1, seed=0, threads=1))
+    assert json.loads((weights / "run.json").read_text())["images"] == {"synth/train": 16, "synth/val": 4}
+
+    from vision.export import export
+    from vision.runtimes import OnnxRuntime
+
+    out = export(weights / "best.pt", tmp_path / "model.onnx")
+    raw = OnnxRuntime(out, 1).infer(np.zeros((2, 64, 96, 3), np.uint8))
+    assert raw.shape[:2] == (2, 11)
+    assert np.isfinite(raw).all()
+
+
+def test_a_missing_checkpoint_is_named(rendered: Path, tmp_path: Path) -> None:
+    run = Run((rendered,), None, tmp_path / "run", epochs=1, seed=0, start_from=tmp_path / "none.pt")
+    with pytest.raises(InvalidInput, match="No checkpoint"):
+        train(read_spec(), run)

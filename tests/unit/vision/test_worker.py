@@ -1,0 +1,253 @@
+from __future__ import annotations
+
+import hashlib
+import threading
+from pathlib import Path
+
+import pytest
+
+from contracts.errors import NotFound, Unavailable
+from contracts.events import AnalyseSegment, BatchReady
+from contracts.findings import DetectionBatch
+from contracts.media import SegmentManifest
+from contracts.turbine import TurbineGeometry
+from contracts.vocabulary import BladeSide
+from tests.vision_views import CARD, SMALL, TURBINE, RedFinder, corners_of, encode, manifest_of, painted, pass_along, place_at
+from vision.worker import Fetched, Job, Worker, run
+
+
+class FakeJobs:
+    """A queue of at most one message, redelivered until done."""
+
+    def __init__(self, *bodies: str) -> None:
+        self.waiting = list(bodies)
+        self.times = 0
+        self.extended: list[int] = []
+        self.answers: list[BatchReady] = []
+        self.broken = 0
+
+    def receive(self) -> Job | None:
+        if not self.waiting:
+            return None
+        self.times += 1
+        return Job(self.waiting[0], f"receipt-{self.times}", self.times)
+
+    def extend(self, job: Job, seconds: int) -> None:
+        self.extended.append(seconds)
+
+    def done(self, job: Job) -> None:
+        self.waiting.pop(0)
+        self.times = 0
+
+    def answer(self, body: str) -> None:
+        if self.broken:
+            self.broken -= 1
+            raise Unavailable("the queue is away")
+        self.answers.append(BatchReady.model_validate_json(body))
+
+
+class FakeObjects:
+    """A bucket in a dict."""
+
+    def __init__(self, stored: dict[str, bytes]) -> None:
+        self.stored = dict(stored)
+        self.fetched = 0
+
+    def fetch(self, key: str, path: Path) -> Fetched:
+        self.fetched += 1
+        path.write_bytes(self.get(key))
+        return Fetched(hashlib.sha256(self.get(key)).hexdigest(), "v1")
+
+    def get(self, key: str) -> bytes:
+        if key not in self.stored:
+            raise NotFound(f"No object {key!r} in the store.")
+        return self.stored[key]
+
+    def put(self, key: str, body: bytes, content_type: str) -> None:
+        self.stored[key] = body
+
+    def exists(self, key: str) -> bool:
+        return key in self.stored
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, SegmentManifest]:
+    poses = pass_along(BladeSide.PS, 7.0, 9.0, 8)
+    patch = corners_of(place_at(BladeSide.PS, 8.0), 0.4, 0.3)
+    content = encode(tmp_path_factory.mktemp("worker") / "v.mp4", [painted(p, SMALL, [patch]) for p in poses])
+    return content, manifest_of(content, poses)
+
+
+@pytest.fixture
+def objects(recorded: tuple[bytes, SegmentManifest]) -> FakeObjects:
+    content, manifest = recorded
+    return FakeObjects({"video": content, "manifest": manifest.model_dump_json().encode()})
+
+
+def job(recorded: tuple[bytes, SegmentManifest], geometry: TurbineGeometry | None = TURBINE, **changed: str) -> str:
+    _, manifest = recorded
+    asked = AnalyseSegment(
+        segment_id=manifest.segment_id,
+        flight_id=manifest.flight_id,
+        drone_id=manifest.drone_id,
+        asset_id=manifest.asset_id,
+        video_key="video",
+        manifest_key="manifest",
+        video_sha256=manifest.sha256,
+        geometry=geometry,
+    )
+    return asked.model_copy(update=changed).model_dump_json()
+
+
+KEY = f"detections/flt-one.00000/{CARD.sha256[:12]}.json"
+
+
+def test_no_job_is_nothing_to_do(objects: FakeObjects, tmp_path: Path) -> None:
+    assert Worker(FakeJobs(), objects, RedFinder(), tmp_path).step() is None
+
+
+def test_a_segment_becomes_a_stored_batch_and_an_answer(
+    recorded: tuple[bytes, SegmentManifest], objects: FakeObjects, tmp_path: Path
+) -> None:
+    jobs = FakeJobs(job(recorded))
+    assert Worker(jobs, objects, RedFinder(), tmp_path).step() is True
+    assert jobs.waiting == []
+    assert jobs.answers == [BatchReady(segment_id="flt-one.00000", batch_key=KEY)]
+    batch = DetectionBatch.model_validate_json(objects.stored[KEY])
+    assert len(batch.detections) == 1
+    assert batch.video_sha256 == recorded[1].sha256
+    assert batch.video_version == "v1"
+    assert batch.model.sha256 == CARD.sha256
+    evidence = batch.detections[0].evidence[0]
+    assert hashlib.sha256(objects.stored[evidence.crop_key]).hexdigest() == evidence.crop_sha256
+    assert hashlib.sha256(objects.stored[evidence.frame_key]).hexdigest() == evidence.frame_sha256
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_duplicate_job_answers_again_without_looking_again(
+    recorded: tuple[bytes, SegmentManifest], objects: FakeObjects, tmp_path: Path
+) -> None:
+    jobs = FakeJobs(job(recorded), job(recorded))
+    worker = Worker(jobs, objects, RedFinder(), tmp_path)
+    assert worker.step() is True
+    batch = objects.stored[KEY]
+    assert worker.step() is True
+    assert objects.fetched == 1
+    assert objects.stored[KEY] == batch
+    assert jobs.answers[0] == jobs.answers[1]
+
+
+def test_a_lost_answer_is_sent_when_the_job_returns(
+    recorded: tuple[bytes, SegmentManifest], objects: FakeObjects, tmp_path: Path
+) -> None:
+    jobs = FakeJobs(job(recorded))
+    jobs.broken = 1
+    worker = Worker(jobs, objects, RedFinder(), tmp_path)
+    with pytest.raises(Unavailable):
+        worker.step()
+    assert jobs.waiting
+    assert worker.step() is True
+    assert [a.failed_reason for a in jobs.answers] == [""]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        pytest.param({"video": b"garbage"}, "corrupt_media: video has sha256", id="other bytes than recorded"),
+        pytest.param({"manifest": b"{}"}, "invalid_input: manifest", id="manifest without fields"),
+    ],
+)
+def test_what_will_never_work_is_answered_with_the_reason(
+    recorded: tuple[bytes, SegmentManifest],
+    objects: FakeObjects,
+    tmp_path: Path,
+    spoil: dict[str, bytes],
+    reason: str,
+) -> None:
+    objects.stored.update(spoil)
+    jobs = FakeJobs(job(recorded))
+    assert Worker(jobs, objects, RedFinder(), tmp_path).step() is True
+    assert jobs.waiting == []
+    assert jobs.answers[0].failed_reason.startswith(reason)
+    assert KEY not in objects.stored
+
+
+def test_video_that_cannot_be_decoded_is_answered_with_the_reason(
+    recorded: tuple[bytes, SegmentManifest], objects: FakeObjects, tmp_path: Path
+) -> None:
+    garbage = b"not a video" * 50
+    objects.stored["video"] = garbage
+    jobs = FakeJobs(job(recorded, video_sha256=hashlib.sha256(garbage).hexdigest()))
+    assert Worker(jobs, objects, RedFinder(), tmp_path).step() is True
+    assert "cannot be read as video" in jobs.answers[0].failed_reason
+
+
+def test_another_segments_manifest_is_refused(
+    recorded: tuple[bytes, SegmentManifest], objects: FakeObjects, tmp_path: Path
+) -> None:
+    jobs = FakeJobs(job(recorded, segment_id="flt-one.00001"))
+    assert Worker(jobs, objects, RedFinder(), tmp_path).step() is True
+    assert "is the manifest of flt-one.00000" in jobs.answers[0].failed_reason
+
+
+def test_an_asset_without_geometry_is_refused(
+    recorded: tuple[bytes, SegmentManifest], objects: FakeObjects, tmp_path: Path
+) -> None:
+    jobs = FakeJobs(job(recorded, geometry=None))
+    assert Worker(jobs, objects, RedFinder(), tmp_path).step() is True
+    assert "no geometry" in jobs.answers[0].failed_reason
+
+
+@pytest.mark.parametrize("key", ["video", "manifest"])
+def test_a_missing_object_is_waited_for_then_reported(
+    recorded: tuple[bytes, SegmentManifest], objects: FakeObjects, tmp_path: Path, key: str
+) -> None:
+    del objects.stored[key]
+    jobs = FakeJobs(job(recorded))
+    worker = Worker(jobs, objects, RedFinder(), tmp_path)
+    assert [worker.step() for _ in range(3)] == [False, False, True]
+    assert jobs.extended == [5, 10]
+    assert jobs.answers[0].failed_reason.startswith("not_found")
+
+
+def test_an_unreadable_job_is_left_for_the_dead_letter_queue(objects: FakeObjects, tmp_path: Path) -> None:
+    jobs = FakeJobs('{"segment_id": 5}')
+    assert Worker(jobs, objects, RedFinder(), tmp_path).step() is False
+    assert jobs.waiting
+    assert not jobs.answers
+
+
+def test_the_loop_ends_when_told_and_finishes_the_job_in_hand(
+    recorded: tuple[bytes, SegmentManifest], objects: FakeObjects, tmp_path: Path
+) -> None:
+    stop = threading.Event()
+    jobs = FakeJobs(job(recorded), job(recorded))
+
+    class StopsDuringTheFirst(RedFinder):
+        def find(self, images):  # type: ignore[no-untyped-def]
+            stop.set()
+            return super().find(images)
+
+    run(Worker(jobs, objects, StopsDuringTheFirst(), tmp_path), stop)
+    assert len(jobs.answers) == 1
+    assert len(jobs.waiting) == 1
+
+
+def test_the_loop_outlives_a_broken_step(
+    recorded: tuple[bytes, SegmentManifest], objects: FakeObjects, tmp_path: Path
+) -> None:
+    stop = threading.Event()
+
+    class BreaksOnce(RedFinder):
+        broken = True
+
+        def find(self, images):  # type: ignore[no-untyped-def]
+            if BreaksOnce.broken:
+                BreaksOnce.broken = False
+                raise RuntimeError("a bug")
+            stop.set()
+            return super().find(images)
+
+    jobs = FakeJobs(job(recorded))
+    run(Worker(jobs, objects, BreaksOnce(), tmp_path), stop)
+    assert len(jobs.answers) == 1
