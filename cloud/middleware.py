@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 
-from cloud.problems import of_platform_error
+from cloud.problems import of_platform_error, of_unexpected
 from contracts.errors import TooLarge
 
 if TYPE_CHECKING:
@@ -33,7 +33,10 @@ _REQUEST_ID = re.compile(r"^[A-Za-z0-9._-]{8,64}$")
 
 
 class Envelope:
-    """Sets ``request.state.request_id`` (a sane X-Request-Id is kept) and the headers of every answer."""
+    """Sets ``request.state.request_id`` (a sane X-Request-Id is kept) and the headers of every answer.
+
+    The unexpected becomes a problem here, not in the framework's outermost layer, so that it has them too.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -47,8 +50,12 @@ class Envelope:
         request_id = given if _REQUEST_ID.match(given) else secrets.token_hex(8)
         scope.setdefault("state", {})["request_id"] = request_id
 
+        started = False
+
         async def send_with_headers(message: Message) -> None:
+            nonlocal started
             if message["type"] == "http.response.start":
+                started = True
                 headers = MutableHeaders(scope=message)
                 headers["x-request-id"] = request_id
                 for name, value in SECURITY_HEADERS.items():
@@ -57,7 +64,12 @@ class Envelope:
                     headers.setdefault("cache-control", "no-store")
             await send(message)
 
-        await self._app(scope, receive, send_with_headers)
+        try:
+            await self._app(scope, receive, send_with_headers)
+        except Exception as error:
+            if started:
+                raise
+            await of_unexpected(Request(scope), error)(scope, receive, send_with_headers)
 
 
 class BodyLimit:

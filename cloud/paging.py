@@ -49,6 +49,13 @@ def decode_cursor(cursor: str | None, parts: int) -> list[str] | None:
     return [str(part) for part in position]
 
 
+def number(part: str) -> int:
+    """Return a numeric part of a cursor; InvalidInput for anything else."""
+    if not part.isascii() or not part.isdigit() or len(part) > 18:
+        raise InvalidInput("The cursor is not one of this list.", hint="Start without a cursor.", field="cursor")
+    return int(part)
+
+
 def page_of(
     rows: Sequence[R], limit: int, shape: Callable[[R], T], position: Callable[[R], tuple[str | int, ...]]
 ) -> Page[T]:

@@ -131,4 +131,3 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(PlatformError, of_platform_error)  # type: ignore[arg-type]
     app.add_exception_handler(RequestValidationError, of_validation)  # type: ignore[arg-type]
     app.add_exception_handler(HTTPException, of_http)  # type: ignore[arg-type]
-    app.add_exception_handler(Exception, of_unexpected)

@@ -32,7 +32,7 @@ def issue(key: bytes, username: str, *, now_s: float | None = None) -> str:
     """Return a cookie value for a user who has just proved who they are."""
     expires_at_s = int(time.time() if now_s is None else now_s) + LIFETIME_S
     session = BrowserSession(username=username, nonce=secrets.token_hex(16), expires_at_s=expires_at_s)
-    body = base64.urlsafe_b64encode(session.model_dump_json().encode())
+    body = base64.urlsafe_b64encode(session.model_dump_json().encode()).rstrip(b"=")
     return f"{body.decode()}.{_mac(key, b'session', body)}"
 
 
@@ -47,7 +47,7 @@ def read(key: bytes, cookie: str, *, now_s: float | None = None) -> BrowserSessi
     if not hmac.compare_digest(mac.encode(), _mac(key, b"session", body.encode()).encode()):
         raise NotAuthenticated("The session is not valid.", hint="Sign in again.")
     try:
-        session = BrowserSession.model_validate_json(base64.urlsafe_b64decode(body))
+        session = BrowserSession.model_validate_json(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
     except (ValidationError, ValueError) as error:
         raise NotAuthenticated("The session is not valid.", hint="Sign in again.") from error
     if session.expires_at_s <= (time.time() if now_s is None else now_s):

@@ -31,7 +31,7 @@ class Keys(Protocol):
     """Where verification keys come from."""
 
     def get_signing_key_from_jwt(self, token: str) -> Any:
-        """Return an object whose ``key`` verifies the token; jwt.PyJWTError when none does."""
+        """Return an object whose ``key`` verifies the token by its ``algorithm_name``; jwt.PyJWTError without one."""
 
 
 class Issuer:
@@ -97,11 +97,11 @@ class Verifier:
         if self._keys is None:
             raise NotAuthenticated("No issuer is configured.", hint="Set CLOUD_ISSUER_KEY_FILE or CLOUD_JWKS_URL.")
         try:
-            key = self._keys.get_signing_key_from_jwt(token).key
+            key = self._keys.get_signing_key_from_jwt(token)
             claims = jwt.decode(
                 token,
-                key,
-                algorithms=ALGORITHMS,
+                key.key,
+                algorithms=[name for name in ALGORITHMS if name == key.algorithm_name],
                 audience=self._audience,
                 issuer=self._issuer,
                 leeway=_LEEWAY_S,

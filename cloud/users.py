@@ -58,7 +58,7 @@ class LoginBackoff:
 
     @staticmethod
     def _wait_s(count: int) -> float:
-        return float(min(_MAX_WAIT_S, 2.0 ** (count - _FREE_FAILURES)))
+        return min(_MAX_WAIT_S, 2.0 ** min(count - _FREE_FAILURES, 20))
 
 
 def put_user(session: Session, username: str, password: str, roles: Iterable[Role], display_name: str = "") -> None:

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from cloud import fleet, flights
 from cloud.idempotency import Key, once
-from cloud.paging import Cursor, Limit, Page, decode_cursor, page_of
+from cloud.paging import Cursor, Limit, Page, decode_cursor, number, page_of
 from cloud.problems import RESPONSES
 from cloud.requests import UnitOfWork
 from cloud.security import Operator, Reader
@@ -126,5 +126,5 @@ def _page(session: Session, where: ColumnElement[bool], limit: int, cursor: str 
     query = select(CommandRow).where(where).order_by(CommandRow.seq.desc()).limit(limit + 1)
     after = decode_cursor(cursor, 1)
     if after:
-        query = query.where(CommandRow.seq < int(after[0]))
+        query = query.where(CommandRow.seq < number(after[0]))
     return page_of(session.scalars(query).all(), limit, CommandOut.model_validate, lambda row: (row.seq,))

@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy import select
 
-from cloud.paging import Cursor, Limit, Page, decode_cursor, page_of
+from cloud.paging import Cursor, Limit, Page, decode_cursor, number, page_of
 from cloud.problems import RESPONSES
 from cloud.requests import UnitOfWork
 from cloud.security import Reader
@@ -37,5 +37,5 @@ def list_dead_letters(session: UnitOfWork, _: Reader, limit: Limit = 50, cursor:
     query = select(DeadLetter).order_by(DeadLetter.id.desc()).limit(limit + 1)
     after = decode_cursor(cursor, 1)
     if after:
-        query = query.where(DeadLetter.id < int(after[0]))
+        query = query.where(DeadLetter.id < number(after[0]))
     return page_of(session.scalars(query).all(), limit, DeadLetterOut.model_validate, lambda row: (row.id,))

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from cloud import flights, telemetry
 from cloud.idempotency import Key, once
-from cloud.paging import Cursor, Limit, Page, decode_cursor, page_of
+from cloud.paging import Cursor, Limit, Page, decode_cursor, number, page_of
 from cloud.problems import RESPONSES
 from cloud.requests import UnitOfWork
 from cloud.security import Operator, Reader
@@ -134,7 +134,7 @@ def list_events(
     """List what the drone reported during the flight, in its order."""
     flights.flight(session, flight_id)
     order = (DroneEventRow.at, DroneEventRow.boot_id, DroneEventRow.stream, DroneEventRow.seq)
-    offset = int((decode_cursor(cursor, 1) or ["0"])[0])
+    offset = number((decode_cursor(cursor, 1) or ["0"])[0])
     query = select(DroneEventRow).where(DroneEventRow.flight_id == flight_id).order_by(*order)
     rows = session.scalars(query.offset(offset).limit(limit + 1)).all()
     return page_of(rows, limit, EventOut.model_validate, lambda _row: (offset + limit,))

@@ -12,7 +12,7 @@ from sqlalchemy import select, tuple_
 
 from cloud import plans
 from cloud.idempotency import Key, once
-from cloud.paging import Cursor, Limit, Page, decode_cursor, page_of
+from cloud.paging import Cursor, Limit, Page, decode_cursor, number, page_of
 from cloud.pattern import PlanRequest
 from cloud.problems import RESPONSES
 from cloud.requests import Svc, UnitOfWork
@@ -68,7 +68,7 @@ def list_plans(
         query = query.where(Plan.asset_id == asset_id)
     after = decode_cursor(cursor, 2)
     if after:
-        query = query.where(tuple_(Plan.plan_id, Plan.version) < tuple_(after[0], int(after[1])))
+        query = query.where(tuple_(Plan.plan_id, Plan.version) < tuple_(after[0], number(after[1])))
     return page_of(session.scalars(query).all(), limit, PlanOut.model_validate, lambda row: (row.plan_id, row.version))
 
 

@@ -74,7 +74,8 @@ def field(postgres_server: DatabaseServer, broker: Broker) -> Iterator[Field]:
         assert drone.wait_connected(_PATIENCE_S)
         assert services.signer is not None
         ingest = Ingest(services.database, cloud)
-        yield Field(services, cloud, drone, ingest, Dispatch(services.database, cloud, services.routes, services.signer))
+        dispatch = Dispatch(services.database, cloud, services.routes, services.signer)
+        yield Field(services, cloud, drone, ingest, dispatch)
         drone.stop()
         cloud.stop()
         services.database.close()
@@ -133,7 +134,7 @@ def test_what_was_not_committed_comes_again_after_a_crash(field: Field, broker: 
     again = connect(broker)
     try:
         ingest = Ingest(field.services.database, again)
-        until(lambda: ingest.step())
+        until(ingest.step)
         with field.services.database.session() as session:
             assert session.scalar(select(func.count()).select_from(Telemetry)) == 5
     finally:

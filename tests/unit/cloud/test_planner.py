@@ -90,7 +90,7 @@ def test_every_route_keeps_every_limit(geometry: TurbineGeometry, bearing_deg: f
     try:
         planned = planner.plan(request, "pln-1", 1)
     except InvalidInput as error:
-        assert error.field in {"params", "home"}
+        assert error.field in {"params", "home"}  # noqa: PT017 - some shapes cannot be flown; most can
         return
     geometric = {"clearance_tower", "clearance_nacelle", "clearance_blade", "fence", "ceiling", "floor", "recording"}
     blocked = [check for check in planned.checks if check.verdict == "block" and check.name in geometric]

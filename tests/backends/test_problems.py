@@ -1,0 +1,148 @@
+"""Every error is a problem with a code, a hint where there is one, and the request's id."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from cloud.db import Database
+from cloud.services import Services
+from contracts.vocabulary import Role
+from tests import platform
+from tests.platform import Server
+from tests.services import DatabaseServer
+
+
+@pytest.fixture(scope="module")
+def services(postgres_server: DatabaseServer) -> Iterator[Services]:
+    with postgres_server.database(migrated=True) as url:
+        built = platform.build(url)
+        platform.stock(built)
+        yield built
+        built.database.close()
+
+
+@pytest.fixture(scope="module")
+def server(services: Services) -> Iterator[Server]:
+    with Server(services) as running:
+        yield running
+
+
+@pytest.fixture
+def admin(server: Server) -> Iterator[httpx.Client]:
+    with server.client(Role.ADMIN) as http:
+        yield http
+
+
+def problem(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    body: dict[str, Any] = answer.json()
+    assert (body["status"], body["code"]) == (status, code)
+    assert body["request_id"] == answer.headers["x-request-id"]
+    assert body["detail"]
+    return body
+
+
+def test_not_found(admin: httpx.Client) -> None:
+    body = problem(admin.get("/v1/assets/wt-99"), 404, "not_found")
+    assert "wt-99" in body["detail"]
+    assert body["hint"]
+    problem(admin.get("/v1/nothing"), 404, "not_found")
+
+
+def test_method_not_allowed(admin: httpx.Client) -> None:
+    assert problem(admin.delete("/v1/sites"), 405, "method_not_allowed")["detail"]
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "field"),
+    [
+        ("/v1/plans", '{"asset_id": "wt-01", "params": {"standoff_m": NaN}}', "params.standoff_m"),
+        ("/v1/plans", '{"asset_id": "wt-01", "params": {"standoff_m": 1e999}}', "params.standoff_m"),
+        ("/v1/plans", '{"asset_id": "wt-01", "params": {"start_at_m": 24}}', "params.start_at_m"),
+        ("/v1/plans", '{"asset_id": "wt-01", "home": {"lat_deg": 95, "lon_deg": 0, "alt_m": 0}}', "home.lat_deg"),
+        ("/v1/plans", '{"asset_id": "wt-01", "home": {"lat_deg": 54, "lon_deg": 8, "alt_m": 0}}', "home"),
+        ("/v1/plans", '{"asset_id": "WT 01"}', "asset_id"),
+        ("/v1/plans", '{"asset_id": "wt-01", "wings": 2}', "wings"),
+        ("/v1/plans", "{", "1"),
+        ("/v1/plans", "", "body"),
+        ("/v1/assets", '{"asset_id": "wt-02", "site_id": "north", "name": "T"}', "geometry"),
+        ("/v1/drones/kite-01/commands", '{"kind": "explode"}', "kind"),
+    ],
+)
+def test_the_field_at_fault_is_named(admin: httpx.Client, path: str, text: str, field: str) -> None:
+    answer = admin.post(path, content=text, headers={"content-type": "application/json"})
+    assert problem(answer, 422, "invalid_input")["field"] == field
+
+
+def test_a_body_over_the_limit_is_refused_unread(admin: httpx.Client) -> None:
+    problem(admin.post("/v1/plans", content=b"x" * 300_000), 413, "too_large")
+
+    def endless() -> Iterator[bytes]:
+        for _ in range(50):
+            yield b"x" * 10_000
+
+    problem(admin.post("/v1/plans", content=endless()), 413, "too_large")
+
+
+def test_a_given_request_id_is_kept_when_it_is_sane(admin: httpx.Client) -> None:
+    assert admin.get("/healthz", headers={"x-request-id": "trace-12345"}).headers["x-request-id"] == "trace-12345"
+    assert admin.get("/healthz", headers={"x-request-id": "<script>"}).headers["x-request-id"] != "<script>"
+
+
+def test_the_unexpected_is_logged_and_not_told(
+    admin: httpx.Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def explode(*_: object) -> None:
+        raise RuntimeError("secret details")
+
+    monkeypatch.setattr("cloud.assets.asset", explode)
+    with caplog.at_level(logging.ERROR, "kestrel"):
+        body = problem(admin.get("/v1/assets/wt-01"), 500, "internal_error")
+    assert "secret" not in json.dumps(body)
+    [record] = [r for r in caplog.records if r.name == "kestrel"]
+    assert record.fields["request_id"] == body["request_id"]  # type: ignore[attr-defined]
+
+
+def test_a_database_that_is_away_is_said_and_may_be_tried_again() -> None:
+    services = platform.build("postgresql+psycopg2://nobody:x@127.0.0.1:1/none")
+    with Server(services) as server, server.client(Role.VIEWER) as http:
+        body = problem(http.get("/v1/sites"), 503, "unavailable")
+        assert body["retryable"] is True
+        assert http.get("/healthz").status_code == 200
+        ready = http.get("/readyz")
+        assert ready.status_code == 503
+        assert "database" in ready.json()["reasons"]
+
+
+def test_readiness_wants_this_version_of_the_schema(
+    postgres_server: DatabaseServer, server: Server, admin: httpx.Client
+) -> None:
+    assert admin.get("/readyz").json() == {"ready": True, "reasons": {}}
+    with postgres_server.database(migrated=False) as url:
+        empty = platform.build(url)
+        with Server(empty) as bare, bare.client() as http:
+            assert "kestrel-cloud migrate" in http.get("/readyz").json()["reasons"]["database"]
+        empty.database.close()
+
+
+def test_the_document_shows_problems_and_examples(admin: httpx.Client) -> None:
+    document = admin.get("/v1/openapi.json").json()
+    post = document["paths"]["/v1/plans"]["post"]
+    assert "application/problem+json" in post["responses"]["422"]["content"]
+    schema = document["components"]["schemas"]["FlightIn"]
+    assert schema["properties"]["drone_id"]["examples"]
+
+
+def test_database_close_is_clean(postgres_server: DatabaseServer) -> None:
+    with postgres_server.database(migrated=False) as url:
+        database = Database(url)
+        with database.session():
+            pass
+        database.close()
