@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
+from contracts.errors import PlatformError
 from edge import logbook
 from edge.agent import Agent, probes
 from edge.check import run_checks
@@ -25,10 +26,15 @@ _RETRYABLE, _USAGE = 75, 2
 def run() -> None:
     """Fly, record and report until told to stop."""
     logbook.configure()
-    agent = Agent(_settings())
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: agent.stop.set())
-    agent.run()
+    settings = _settings()
+    try:
+        agent = Agent(settings)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: agent.stop.set())
+        agent.run()
+    except PlatformError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(_RETRYABLE if error.retryable else _USAGE) from error
 
 
 @app.command()

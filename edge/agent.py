@@ -12,18 +12,19 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from contracts.errors import PlatformError
+from contracts.errors import Forbidden, PlatformError
 from contracts.events import DroneEvent, DroneEventKind, SegmentVerified
 from contracts.ids import mint
 from contracts.telemetry import DroneStatus, Stream, Watermark
 from contracts.topics import COMMANDS, STATUS, VERIFIED, WATERMARKS, decode
+from contracts.vocabulary import AircraftState
 from edge import VERSION, logbook
 from edge.backends.autopilot import MavlinkAutopilot
 from edge.backends.camera import camera_at
 from edge.backends.container import Mp4File
 from edge.backends.link import Credentials, MqttLink, Post, Will
 from edge.backends.objects import S3Objects
-from edge.check import Probe, wait_for
+from edge.check import Probe, private_key, running_state, wait_for
 from edge.clock import utc_now
 from edge.commands import CommandDesk
 from edge.flights import Flights
@@ -48,6 +49,7 @@ class Agent:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        _require_private_key(settings)
         self.stop = threading.Event()
         self.boot_id = mint("boot")
         state = settings.state_dir
@@ -251,7 +253,17 @@ def probes(settings: Settings) -> dict[str, Probe]:
     }
 
 
+def _require_private_key(settings: Settings) -> None:
+    """Refuse to run with a key that others can read."""
+    if settings.key_file is not None and not (found := private_key(settings.key_file)).passed:
+        raise Forbidden(found.detail, hint=found.hint)
+
+
 def _probe_autopilot(settings: Settings) -> str:
+    if (state := running_state(status_file(settings.state_dir), utc_now())) is not None:
+        if state == AircraftState.DISCONNECTED:
+            raise AutopilotSilent("The running agent hears no autopilot.", hint="Check its link and power.")
+        return f"The running agent sees it {state}."
     autopilot = MavlinkAutopilot(settings.autopilot_url, lambda _pose: None, settings.geoid_separation_m)
     autopilot.start()
     try:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import socket
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -20,6 +21,7 @@ from edge.settings import Settings
 OPEN_TO_OTHERS = 0o077
 _OLDEST_SANE = datetime(2026, 1, 1, tzinfo=UTC)
 _CONNECT_S = 3.0
+_FRESH = timedelta(seconds=10)
 
 
 class Check(NamedTuple):
@@ -73,6 +75,16 @@ def broker(url: str) -> Check:
     except OSError as error:
         return Check("broker", False, f"{url}: {error}.", "Is the broker up and EDGE_MQTT_URL right?")
     return Check("broker", True, f"{url} answers.")
+
+
+def running_state(status_file: Path, now: datetime) -> str | None:
+    """Return what an agent that runs now says the aircraft is doing; None when none runs."""
+    try:
+        said = json.loads(status_file.read_text(encoding="utf-8"))
+        fresh = now - datetime.fromisoformat(said["at"]) < _FRESH
+        return str(said["state"]) if fresh and said["running"] else None
+    except (OSError, ValueError, KeyError):
+        return None
 
 
 def _local(settings: Settings) -> Iterator[Check]:

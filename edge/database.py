@@ -9,9 +9,7 @@ from pathlib import Path
 from edge import logbook
 
 
-def open_database(
-    path: Path, schema: str, *, durable: bool = True, thorough: bool = False
-) -> sqlite3.Connection:
+def open_database(path: Path, schema: str, *, durable: bool = True, thorough: bool = False) -> sqlite3.Connection:
     """Open ``path``, creating it with ``schema``.
 
     ``durable`` makes each commit survive a power cut; ``thorough`` also compares every row with its index.

@@ -167,7 +167,7 @@ class Outbox:
     def _number(self, job: _Append, numbers: dict[Stream, int]) -> Record | None:
         seq = numbers[job.stream]
         try:
-            record = _fitting(Record(job.stream, self.boot_id, seq, job.make(seq).model_dump_json().encode()))
+            record = _fitting(Record(job.stream, self.boot_id, seq, _json(job.make(seq))))
         except Exception as error:  # noqa: BLE001 - handed to the caller through the future
             job.done.set_exception(error)
             return None
@@ -198,7 +198,7 @@ class Outbox:
             detail=f"boot={lost.boot_id} from={lost.first_seq} to={lost.last_seq} reason={lost.reason}",
         )
         logbook.warn("records_lost", stream=lost.stream, boot=lost.boot_id, first=lost.first_seq, last=lost.last_seq)
-        return Record(Stream.EVENTS, self.boot_id, seq, event.model_dump_json().encode())
+        return Record(Stream.EVENTS, self.boot_id, seq, _json(event))
 
     def _refuse(self, jobs: list[_Job], error: sqlite3.DatabaseError) -> None:
         if self._writable:
@@ -218,3 +218,8 @@ def _fitting(record: Record) -> Record:
     if (size := len(pack(record))) > MAX_FRAME_BYTES:
         raise TooLarge(f"A record of {size} bytes is over {MAX_FRAME_BYTES}.")
     return record
+
+
+def _json(content: BaseModel) -> bytes:
+    """Return JSON without the fields that are absent anyway: the link is narrow."""
+    return content.model_dump_json(exclude_none=True).encode()

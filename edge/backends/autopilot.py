@@ -12,7 +12,7 @@ from typing import Any
 
 from pymavlink.dialects.v20 import ardupilotmega as mav
 
-from contracts.errors import PlatformError
+from contracts.errors import PlatformError, Unavailable
 from contracts.media import PoseSample
 from edge import logbook
 from edge.aircraft import Aircraft
@@ -47,6 +47,7 @@ class MavlinkAutopilot:
     """The aircraft. Methods block; call them from one executor thread."""
 
     def __init__(self, url: str, on_pose: Callable[[PoseSample], None], geoid_m: float | None) -> None:
+        self._url = url
         self._wire = Wire(url, _READ_TIMEOUT_S)
         self._codec: Any = mav.MAVLink(None, srcSystem=_SYSTEM, srcComponent=_COMPONENT)
         self._codec.robust_parsing = True
@@ -61,8 +62,16 @@ class MavlinkAutopilot:
         self._thread = threading.Thread(target=self._read, name="kestrel-autopilot", daemon=True)
 
     def start(self) -> None:
-        """Open the wire and listen."""
-        self._wire.open()
+        """Open the wire and listen.
+
+        Raises:
+            Unavailable: The port is taken.
+
+        """
+        try:
+            self._wire.open()
+        except OSError as error:
+            raise Unavailable(f"{self._url}: {error}.", hint="Is another agent using it?") from error
         self._thread.start()
 
     def stop(self) -> None:

@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from awscrt import io, mqtt5
+from awscrt.exceptions import AwsCrtError
 
-from contracts.errors import Unavailable
+from contracts.errors import InvalidInput, Unavailable
 from edge import logbook
 from edge.inbox import Inbound
 
@@ -188,10 +189,13 @@ def _connect_packet(client_id: str, will: Will) -> Any:
 
 
 def _tls(credentials: Credentials) -> Any:
-    options = io.TlsContextOptions.create_client_with_mtls_from_path(
-        str(credentials.cert_file), str(credentials.key_file)
-    )
-    options.override_default_trust_store_from_path(None, str(credentials.ca_file))
+    try:
+        options = io.TlsContextOptions.create_client_with_mtls_from_path(
+            str(credentials.cert_file), str(credentials.key_file)
+        )
+        options.override_default_trust_store_from_path(None, str(credentials.ca_file))
+    except (OSError, AwsCrtError) as error:
+        raise InvalidInput(f"The drone's certificate files: {error}.", hint="See `kestrel-edge check`.") from error
     options.min_tls_ver = io.TlsVersion.TLSv1_2
     return io.ClientTlsContext(options)
 

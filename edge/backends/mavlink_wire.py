@@ -21,7 +21,10 @@ class Wire:
         self._retry_at = 0.0
 
     def open(self) -> None:
-        """Bind or connect now; OSError when a UDP port is taken (a TCP peer may come later)."""
+        """Bind or connect now; OSError when a UDP port is taken (a TCP peer may come later).
+
+        The port is never shared: a second listener would take the autopilot's packets from the first.
+        """
         if self._scheme != "tcp":
             self._socket = self._udp()
 
@@ -69,7 +72,6 @@ class Wire:
         udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         udp.settimeout(self._timeout_s)
         if self._scheme == "udpin":
-            udp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             udp.bind(self._address)
         else:
             udp.connect(self._address)

@@ -164,9 +164,8 @@ class Drone:
         return code
 
     def check(self) -> subprocess.CompletedProcess[str]:
-        free = self._env | {"EDGE_AUTOPILOT_URL": f"udpin:127.0.0.1:{free_port(set())}"}
         command = [sys.executable, "-m", "edge", "check", "--json"]
-        return subprocess.run(command, env=free, capture_output=True, text=True, check=False)
+        return subprocess.run(command, env=self._env, capture_output=True, text=True, check=False)
 
     def told(self) -> str:
         return self._log.read_text()[-4000:]
@@ -248,5 +247,5 @@ def test_killed_in_flight_it_flies_on_and_loses_nothing(
     for kept in ground.records.values():
         assert sorted(kept) == list(range(1, len(kept) + 1))
     until(lambda: not ground.status[-1].online, drone)
-    assert '"name": "certificate", "passed": true' in fit.stdout
-    assert fit.returncode == 75, "no second autopilot is there to answer"
+    assert "The running agent sees it on_ground." in fit.stdout
+    assert fit.returncode == 0, fit.stdout

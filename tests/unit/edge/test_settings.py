@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 from contracts.errors import Unavailable
 from edge.__main__ import app
-from edge.check import Check, broker, certificate, private_key, run_checks
+from edge.check import Check, broker, certificate, private_key, run_checks, running_state
 from edge.settings import Settings
 
 NOW = datetime.now(UTC)
@@ -130,3 +130,30 @@ def test_the_table_holds_every_line_and_survives_a_failing_probe() -> None:
     assert lines["camera"].passed
     assert not lines["commands"].passed
     assert {"settings", "broker", "disk", "clock"} <= set(lines)
+
+
+@pytest.mark.parametrize(
+    ("said", "state"),
+    [
+        ({"at": NOW.isoformat(), "running": True, "state": "on_ground"}, "on_ground"),
+        ({"at": NOW.isoformat(), "running": False, "state": "on_ground"}, None),
+        ({"at": (NOW - timedelta(minutes=1)).isoformat(), "running": True, "state": "on_ground"}, None),
+        ({}, None),
+    ],
+)
+def test_a_running_agent_is_asked_instead_of_the_autopilot(
+    tmp_path: Path, said: dict[str, object], state: str | None
+) -> None:
+    (tmp_path / "status.json").write_text(json.dumps(said))
+    assert running_state(tmp_path / "status.json", NOW) == state
+
+
+def test_it_does_not_run_with_a_key_that_others_can_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("CA", "CERT", "KEY"):
+        (tmp_path / name).write_text("x")
+        (tmp_path / name).chmod(0o644)
+        monkeypatch.setenv(f"EDGE_{name}_FILE", str(tmp_path / name))
+    monkeypatch.setenv("EDGE_MQTT_URL", "mqtts://127.0.0.1:1")
+    outcome = CliRunner().invoke(app, ["run"])
+    assert outcome.exit_code == 2
+    assert "chmod 600" in outcome.stderr
