@@ -39,7 +39,8 @@ def _settings() -> Settings:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         name = f"CLOUD_{'_'.join(str(part) for part in first['loc']).upper()}"
-        raise InvalidInput(f"{name}: {first['msg']}.", hint="See docs/settings.md.", field=name) from error
+        hint = "Settings are environment variables; `kestrel up` sets them all."
+        raise InvalidInput(f"{name}: {first['msg']}.", hint=hint, field=name) from error
 
 
 def _guarded(act: Callable[[], T]) -> T:

@@ -84,7 +84,7 @@ def build(url: str) -> Services:
     issuer = Issuer(ec.generate_private_key(ec.SECP256R1()), ISSUER, AUDIENCE)
     absent = cast("Any", None)
     return Services(
-        settings=Settings(database_url=url, issuer=ISSUER, audience=AUDIENCE),  # type: ignore[arg-type]
+        settings=Settings(database_url=url, issuer=ISSUER, audience=AUDIENCE),
         database=Database(url),
         objects=absent,
         routes=RouteShelf(),

@@ -11,6 +11,7 @@ import pytest
 
 from cloud import sessions, users
 from cloud.services import Services
+from cloud.tables import User
 from contracts.vocabulary import Role
 from tests import platform
 from tests.platform import Server
@@ -195,7 +196,7 @@ def test_a_disabled_user_is_out_at_once(server: Server, services: Services) -> N
         http.post("/login", data={"username": "leaver", "password": PASSWORD})
         assert http.get("/v1/me").status_code == 200
         with services.database.session() as session:
-            session.get_one(users.User, "leaver").disabled = True
+            session.get_one(User, "leaver").disabled = True
         assert http.get("/v1/me").status_code == 401
 
 
