@@ -201,6 +201,7 @@ def train_verb(
     seed: Annotated[int, typer.Option()] = 0,
     threads: Threads = 2,
     start_from: Annotated[Path | None, typer.Option("--from", help="Continue from this checkpoint.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out after a kill.")] = False,
     as_json: Json = False,
 ) -> None:
     """Train the detector from scratch, or further from a checkpoint of ours."""
@@ -208,7 +209,7 @@ def train_verb(
 
     chosen = read_spec(spec or DEFAULT_SPEC)
     changed = {k: v for k, v in {"network": model, "tile_px": imgsz}.items() if v is not None}
-    run = Run(tuple(data), real, out, epochs, seed, start_from, threads, hours)
+    run = Run(tuple(data), real, out, epochs, seed, start_from, threads, hours, resume)
     with _spoken(as_json=as_json):
         weights = train(chosen.model_copy(update=changed), run)
     typer.echo(json.dumps({"weights": str(weights / "best.pt")}) if as_json else f"{weights / 'best.pt'}")

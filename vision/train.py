@@ -51,6 +51,8 @@ class Run(NamedTuple):
     threads: int = 2
     hours: float | None = None
     """Ends the run after this long, the schedule fitted to it, whatever ``epochs`` says."""
+    resume: bool = False
+    """Goes on with the run in ``out`` where it was interrupted; everything else is as it was then."""
 
 
 def read_spec(path: Path = DEFAULT_SPEC) -> TrainingSpec:
@@ -77,17 +79,24 @@ def train(spec: TrainingSpec, run: Run) -> Path:
         InvalidInput: A dataset or the checkpoint to start from is missing.
 
     """
-    if run.start_from is not None and not run.start_from.exists():
-        raise InvalidInput(f"No checkpoint at {run.start_from}.", hint="Leave out --from to start anew.", field="from")
-    assembled = assemble(spec, run)
-    ultralytics = load_ultralytics()
-    model = ultralytics.YOLO(str(run.start_from) if run.start_from else f"{spec.network}.yaml")
-    model.add_callback("on_train_start", lambda trainer: _settle(trainer, run.threads, half=spec.bfloat16))
     weights = run.out / "weights"
-    weights.mkdir(parents=True, exist_ok=True)
-    (weights / "run.json").write_text(json.dumps(_record(spec, run, assembled), indent=2))
-    model.train(data=str(assembled.data_yaml), **_arguments(spec, run))
+    start = weights / "last.pt" if run.resume else run.start_from
+    if start is not None and not start.exists():
+        raise InvalidInput(f"No checkpoint at {start}.", hint="Start anew.", field="from")
+    arguments = {"resume": True} if run.resume else _prepared(spec, run)
+    model = load_ultralytics().YOLO(str(start) if start else f"{spec.network}.yaml")
+    model.add_callback("on_train_start", lambda trainer: _settle(trainer, run.threads, half=spec.bfloat16))
+    model.train(**arguments)
     return weights
+
+
+def _prepared(spec: TrainingSpec, run: Run) -> dict[str, Any]:
+    """Build the data, write down what is about to be done, return what ultralytics is told."""
+    assembled = assemble(spec, run)
+    record = run.out / "weights" / "run.json"
+    record.parent.mkdir(parents=True, exist_ok=True)
+    record.write_text(json.dumps(_record(spec, run, assembled), indent=2))
+    return {"data": str(assembled.data_yaml), **_arguments(spec, run)}
 
 
 def _record(spec: TrainingSpec, run: Run, assembled: Assembled) -> dict[str, Any]:
