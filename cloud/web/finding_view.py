@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import func, select
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
 from cloud.tables import Asset, EvidenceRow, Finding, Flight, Media, Notification, Summary, Ticket, WorkflowRun
@@ -100,7 +101,7 @@ def _best_evidence(session: Session, finding_ids: list[str]) -> dict[str, str]:
         select(EvidenceRow.finding_id, EvidenceRow.evidence_id)
         .where(EvidenceRow.finding_id.in_(finding_ids), EvidenceRow.crop_key != "")
         .order_by(EvidenceRow.finding_id, EvidenceRow.confidence.desc(), EvidenceRow.evidence_id)
-        .distinct(EvidenceRow.finding_id)
+        .ext(distinct_on(EvidenceRow.finding_id))
     )
     return {finding_id: evidence_id for finding_id, evidence_id in rows}  # noqa: C416
 

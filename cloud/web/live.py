@@ -13,8 +13,9 @@ import psycopg2
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import StreamingResponse
 from psycopg2.extensions import ISOLATION_LEVEL_AUTOCOMMIT
+from pydantic import BaseModel, ValidationError
 
-from cloud.db import LIVE_CHANNEL, Database
+from cloud.db import LIVE_CHANNEL, Database, LiveKind
 from cloud.logbook import log
 from cloud.requests import services
 from cloud.security import authenticate
@@ -30,6 +31,13 @@ _QUEUE = 200
 _POLL_S = 1.0
 
 Event = tuple[str, dict[str, Any]]
+
+
+class Change(BaseModel):
+    """What a writer notifies of."""
+
+    kind: LiveKind
+    id: str
 
 
 class Hub:
@@ -92,13 +100,17 @@ class Hub:
     def _forward(self, payloads: list[str]) -> None:
         """Send each change once; telemetry carries the drone's newest sample."""
         for payload in dict.fromkeys(payloads):
-            change = json.loads(payload)
-            kind = str(change.get("kind", ""))
-            if kind == "telemetry":
+            try:
+                change = Change.model_validate_json(payload)
+            except ValidationError:
+                log("live_notice_not_understood", payload=payload[:200])
+                continue
+            data: dict[str, Any] | None = change.model_dump()
+            if change.kind == "telemetry":
                 with self._database.session() as session:
-                    change = last_sample(session, str(change["id"])) or {}
-            if change:
-                self._tell(kind, change)
+                    data = last_sample(session, change.id)
+            if data:
+                self._tell(change.kind, data)
 
     def _tell(self, kind: str, data: dict[str, Any]) -> None:
         with self._lock:

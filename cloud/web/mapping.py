@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import func, select
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
 from cloud import plans
@@ -139,7 +140,7 @@ def recent(session: Session, flight: Flight) -> list[dict[str, Any]]:
     second = func.date_trunc("second", Telemetry.captured_at)
     since = newest - timedelta(seconds=STRIP_S)
     terms = (Telemetry.flight_id == flight.flight_id, Telemetry.captured_at > since)
-    rows = select(Telemetry).where(*terms).order_by(second, Telemetry.captured_at.desc()).distinct(second)
+    rows = select(Telemetry).where(*terms).order_by(second, Telemetry.captured_at.desc()).ext(distinct_on(second))
     return [sample(row) for row in session.scalars(rows)]
 
 

@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from sqlalchemy import func, select
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
 from cloud.assistant.words import kind_label, severity_label, side_label
@@ -118,7 +119,7 @@ def _samples(session: Session, flight: Flight) -> list[_Sample]:
         select(Telemetry.captured_at, Telemetry.state, Telemetry.waypoint)
         .where(Telemetry.flight_id == flight.flight_id)
         .order_by(second, Telemetry.captured_at)
-        .distinct(second)
+        .ext(distinct_on(second))
         .limit(_MAX_SAMPLES)
     )
     return [_Sample(*row) for row in rows]
