@@ -59,10 +59,10 @@ class _Padded(NamedTuple):
 class Detector:
     """One network with its card."""
 
-    def __init__(self, runtime: Runtime, card: Card, *, batch: int = 4) -> None:
+    def __init__(self, runtime: Runtime, card: Card, *, batch_px: int = 4 * 640 * 640) -> None:
         self._runtime = runtime
         self._card = card
-        self._batch = batch
+        self._batch_px = batch_px
 
     @property
     def card(self) -> Card:
@@ -77,7 +77,7 @@ class Detector:
     def find(self, images: Sequence[Image]) -> list[Boxes]:
         """Return the boxes of each image, in its own pixels; images of one shape share batches."""
         found: dict[int, Boxes] = {}
-        for padded in _batches(images, self._batch):
+        for padded in _batches(images, self._batch_px):
             raw = self._runtime.infer(padded.batch)
             _check(raw, len(padded.images), len(self._card.kinds))
             for row, index in enumerate(padded.images):
@@ -103,14 +103,15 @@ def _check(raw: Raw, images: int, kinds: int) -> None:
         )
 
 
-def _batches(images: Sequence[Image], limit: int) -> list[_Padded]:
-    """Group images by padded shape, at most ``limit`` each; padding is grey, right and below."""
+def _batches(images: Sequence[Image], most_px: int) -> list[_Padded]:
+    """Group images by padded shape, at most ``most_px`` pixels together; padding is grey, right and below."""
     groups: dict[tuple[int, int], list[int]] = {}
     for index, image in enumerate(images):
         height, width = (-(-side // STRIDE_PX) * STRIDE_PX for side in image.shape[:2])
         groups.setdefault((height, width), []).append(index)
     made = []
     for (height, width), indexes in groups.items():
+        limit = max(1, most_px // (height * width))
         for start in range(0, len(indexes), limit):
             part = indexes[start : start + limit]
             batch = np.full((len(part), height, width, 3), 114, np.uint8)

@@ -1,4 +1,4 @@
-"""Where to look in a frame: the asset's region, tiles over it at full scale, the whole frame at a quarter."""
+"""Where to look in a frame: strips over the asset's region at full scale, the whole region at a quarter."""
 
 from __future__ import annotations
 
@@ -16,10 +16,16 @@ from vision.merge import merge
 from vision.surface import Surface, project_points
 
 TILE_PX = 640
-OVERLAP_SHARE = 0.2
+"""Height of a strip; what is longer than this is looked for at a quarter of the scale too."""
+STRIP_PX = 1920
+"""Longest strip."""
+OVERLAP_PX = 128
+_LEAST_PX = 320
+_STEP_PX = 128
+"""Strips are this much longer each, so that the engine meets few shapes."""
 MASK_SCALE = 16
 """The asset's mask is kept at this fraction of the frame."""
-_MARGIN_M = 0.25
+_MARGIN_M = 0.12
 """Grown round the asset's outline, for errors of pose and model."""
 _COARSE = 4
 _BORDER_PX = 2.0
@@ -68,22 +74,30 @@ def _touches(quad: NDArray[np.float64], shape: tuple[int, int]) -> bool:
     return bool(high[0] >= 0 and high[1] >= 0 and low[0] < shape[1] and low[1] < shape[0])
 
 
-def tiles(width: int, height: int, mask: Mask | None = None, *, size: int = TILE_PX) -> list[Tile]:
-    """Return overlapping tiles that cover the mask (the whole frame where None).
+def tiles(width: int, height: int, mask: Mask | None = None) -> list[Tile]:
+    """Return overlapping strips that cover the mask (the whole frame where None): rows or columns, the lesser area."""
+    rows = _rows(width, height, mask)
+    columns = [Tile(t.y0, t.x0, t.y1, t.x1) for t in _rows(height, width, None if mask is None else mask.T)]
+    return min(rows, columns, key=_area)
 
-    Tiles form rows over the mask's bounding box; each row starts where the mask does, so that a blade that runs
-    across the picture costs few tiles.
+
+def _area(layout: list[Tile]) -> int:
+    return sum((t.x1 - t.x0) * (t.y1 - t.y0) for t in layout)
+
+
+def _rows(width: int, height: int, mask: Mask | None) -> list[Tile]:
+    """Return strips in rows over the mask's bounding box, each row only as long as the mask is there.
+
+    So a blade that runs across the picture costs little more than its own area.
     """
     top, bottom = _extent(mask, axis=1, limit=height)
     made = []
-    for y0 in _starts(top, bottom, size, height):
-        y1 = min(y0 + size, height)
+    for y0 in _starts(top, bottom, TILE_PX, height):
+        y1 = min(y0 + TILE_PX, height)
         row = None if mask is None else mask[y0 // MASK_SCALE : -(-y1 // MASK_SCALE)]
-        left, right = _extent(row, axis=0, limit=width)
-        for x0 in _starts(left, right, size, width):
-            x1 = min(x0 + size, width)
-            if row is None or row[:, x0 // MASK_SCALE : -(-x1 // MASK_SCALE)].any():
-                made.append(Tile(x0, y0, x1, y1))
+        for left, right in _runs(row, width):
+            length = min(STRIP_PX, width, max(_LEAST_PX, -(-(right - left) // _STEP_PX) * _STEP_PX))
+            made += [Tile(x0, y0, min(x0 + length, width), y1) for x0 in _starts(left, right, length, width)]
     return made
 
 
@@ -95,21 +109,33 @@ def _extent(mask: Mask | None, axis: int, limit: int) -> tuple[int, int]:
     return (int(lines[0]) * MASK_SCALE, min(limit, (int(lines[-1]) + 1) * MASK_SCALE)) if len(lines) else (0, 0)
 
 
+def _runs(row: Mask | None, width: int) -> list[tuple[int, int]]:
+    """Return the stretches of columns that a row of the mask covers, those a short gap apart joined."""
+    if row is None:
+        return [(0, width)]
+    columns = np.nonzero(row.any(axis=0))[0]
+    if not len(columns):
+        return []
+    breaks = np.nonzero(np.diff(columns) > _LEAST_PX // MASK_SCALE)[0]
+    first, last = columns[np.r_[0, breaks + 1]], columns[np.r_[breaks, len(columns) - 1]]
+    ends = zip(first, last, strict=True)
+    return [(int(a) * MASK_SCALE, min(width, (int(b) + 1) * MASK_SCALE)) for a, b in ends]
+
+
 def _starts(first: int, last: int, size: int, limit: int) -> list[int]:
-    """Return tile starts that cover [first, last) with the least overlap asked for, inside [0, limit)."""
+    """Return where windows of ``size`` begin to cover [first, last) inside [0, limit), overlapping enough."""
     span = last - first
     if span <= 0:
         return []
     if span <= size:
         middle = (first + last - size) // 2
         return [max(0, min(middle, limit - size))]
-    step = size * (1.0 - OVERLAP_SHARE)
-    count = int(np.ceil((span - size) / step)) + 1
+    count = int(np.ceil((span - size) / (size - OVERLAP_PX))) + 1
     return [max(0, min(round(first + (span - size) * i / (count - 1)), limit - size)) for i in range(count)]
 
 
 def find_in_frame(finder: BoxFinder, image: Image, mask: Mask | None = None) -> Boxes:
-    """Return the boxes of a whole frame: tiles at full scale, the whole at a quarter for what outgrows a tile."""
+    """Return the boxes of a whole frame: strips at full scale, the whole at a quarter for what outgrows them."""
     height, width = image.shape[:2]
     layout = tiles(width, height, mask)
     if not layout:
@@ -130,10 +156,10 @@ def placed_in_frame(boxes: Boxes, tile: Tile, width: int, height: int) -> Boxes:
 
 
 def _coarse(finder: BoxFinder, image: Image, mask: Mask | None) -> Boxes:
-    """Return boxes of the asset's bounding rectangle at a quarter of the scale, those too big for one tile only."""
+    """Return boxes of the asset's bounding rectangle at a quarter of the scale, those too long for a strip's overlap only."""
     height, width = image.shape[:2]
     (top, bottom), (left, right) = _extent(mask, 1, height), _extent(mask, 0, width)
     part = image[top:bottom, left:right]
     small = cv2.resize(part, None, fx=1 / _COARSE, fy=1 / _COARSE, interpolation=cv2.INTER_AREA)
     boxes = finder.find([np.asarray(small, np.uint8)])[0].moved(_COARSE, left, top)
-    return boxes.take((boxes.xyxy[:, 2:] - boxes.xyxy[:, :2]).max(axis=1) >= TILE_PX * OVERLAP_SHARE)
+    return boxes.take((boxes.xyxy[:, 2:] - boxes.xyxy[:, :2]).max(axis=1) >= OVERLAP_PX)

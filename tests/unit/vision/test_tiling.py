@@ -10,9 +10,10 @@ from contracts.optics import CameraIntrinsics
 from contracts.vocabulary import BladeSide
 from tests.vision_views import TURBINE, RedFinder, pixel_of, place_at, square_on
 from vision.surface import Surface
-from vision.tiling import MASK_SCALE, OVERLAP_SHARE, TILE_PX, asset_mask, find_in_frame, tiles
+from vision.tiling import MASK_SCALE, OVERLAP_PX, STRIP_PX, TILE_PX, asset_mask, find_in_frame, tiles
 
-WIDTH, HEIGHT = 1600, 1000
+WIDTH, HEIGHT = 900, 1000
+WIDE = 3700
 CAMERA = CameraIntrinsics(width_px=1920, height_px=1088, focal_px=2560.0)
 
 
@@ -24,29 +25,42 @@ def test_tiles_cover_the_frame_and_overlap(width: int, height: int) -> None:
     for tile in layout:
         assert 0 <= tile.x0 < tile.x1 <= width
         assert 0 <= tile.y0 < tile.y1 <= height
+        sides = sorted((tile.x1 - tile.x0, tile.y1 - tile.y0))
+        assert sides[0] <= TILE_PX
+        assert sides[1] <= STRIP_PX
         covered[tile.y0 : tile.y1, tile.x0 : tile.x1] = True
     assert covered.all()
-    columns = sorted({(t.x0, t.x1) for t in layout})
-    for left, right in zip(columns, columns[1:], strict=False):
-        assert left[1] - right[0] >= OVERLAP_SHARE * TILE_PX - 1
+    for spans in ({(t.x0, t.x1) for t in layout}, {(t.y0, t.y1) for t in layout}):
+        ordered = sorted(spans)
+        for before, after in zip(ordered, ordered[1:], strict=False):
+            assert before[1] - after[0] >= OVERLAP_PX - 1
 
 
-@pytest.mark.parametrize("at", range(TILE_PX - 170, TILE_PX + 20))
-def test_an_object_at_a_tile_seam_is_found_once_and_whole(at: int) -> None:
+@pytest.mark.parametrize("at", range(TILE_PX - 290, TILE_PX + 20, 1))
+def test_an_object_at_a_row_seam_is_found_once_and_whole(at: int) -> None:
     image = np.full((HEIGHT, WIDTH, 3), 128, np.uint8)
-    cv2.rectangle(image, (at, 300), (at + 59, 339), (0, 0, 255), -1)
+    cv2.rectangle(image, (300, at), (359, at + 39), (0, 0, 255), -1)
     found = find_in_frame(RedFinder(), image)
     assert len(found) == 1
-    np.testing.assert_allclose(found.xyxy[0], [at, 300, at + 60, 340], atol=1.01)
+    np.testing.assert_allclose(found.xyxy[0], [300, at, 360, at + 40], atol=1.01)
+
+
+@pytest.mark.parametrize("at", range(WIDE - STRIP_PX - 70, STRIP_PX + 10, 1))
+def test_an_object_at_a_strip_seam_is_found_once_and_whole(at: int) -> None:
+    image = np.full((320, WIDE, 3), 128, np.uint8)
+    cv2.rectangle(image, (at, 100), (at + 59, 139), (0, 0, 255), -1)
+    found = find_in_frame(RedFinder(), image)
+    assert len(found) == 1
+    np.testing.assert_allclose(found.xyxy[0], [at, 100, at + 60, 140], atol=1.01)
 
 
 @pytest.mark.parametrize("length", [700, 1100, 1500])
-def test_an_object_longer_than_a_tile_is_one(length: int) -> None:
-    image = np.full((HEIGHT, WIDTH, 3), 128, np.uint8)
-    cv2.rectangle(image, (50, 480), (50 + length - 1, 559), (0, 0, 255), -1)
+def test_an_object_longer_than_a_row_is_high_is_one(length: int) -> None:
+    image = np.full((1600, 700, 3), 128, np.uint8)
+    cv2.rectangle(image, (280, 50), (359, 50 + length - 1), (0, 0, 255), -1)
     found = find_in_frame(RedFinder(), image)
     assert len(found) == 1
-    np.testing.assert_allclose(found.xyxy[0], [50, 480, 50 + length, 560], atol=4.01)
+    np.testing.assert_allclose(found.xyxy[0], [280, 50, 360, 50 + length], atol=4.01)
 
 
 def test_nothing_is_searched_where_the_asset_is_not() -> None:
