@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -56,6 +57,8 @@ class MqttLink:
         self._filters = [prefix + topic.any_drone() for topic in TOPICS if topic.direction is Direction.UP]
         parts = urlsplit(url)
         choice = mqtt5.ExtendedValidationAndFlowControlOptions
+        # A member of a shared group leaves at once: the broker would go on giving its dead session messages.
+        behaviour = mqtt5.ClientSessionBehaviorType
         self._client: Any = mqtt5.Client(
             mqtt5.ClientOptions(
                 host_name=parts.hostname or "",
@@ -64,16 +67,16 @@ class MqttLink:
                 connect_options=mqtt5.ConnectPacket(
                     client_id=client_id,
                     keep_alive_interval_sec=_KEEPALIVE_S,
-                    session_expiry_interval_sec=_SESSION_S,
+                    session_expiry_interval_sec=0 if shared_group else _SESSION_S,
                     receive_maximum=_RECEIVE_MAXIMUM,
                 ),
-                session_behavior=mqtt5.ClientSessionBehaviorType.REJOIN_ALWAYS,
+                session_behavior=behaviour.CLEAN if shared_group else behaviour.REJOIN_ALWAYS,
                 offline_queue_behavior=mqtt5.ClientOperationQueueBehaviorType.FAIL_ALL_ON_DISCONNECT,
                 extended_validation_and_flow_control_options=choice.AWS_IOT_CORE_DEFAULTS if aws_iot else choice.NONE,
                 retry_jitter_mode=mqtt5.ExponentialBackoffJitterMode.FULL,
                 min_reconnect_delay_ms=500,
                 max_reconnect_delay_ms=10_000,
-                min_connected_time_to_reset_reconnect_delay_ms=10_000,
+                # Not min_connected_time_to_reset_reconnect_delay_ms: awscrt 0.36.1 takes it for the minimum delay.
                 ping_timeout_ms=_PING_TIMEOUT_MS,
                 ack_timeout_sec=10,
                 on_publish_callback_fn=self._on_publish,
@@ -140,9 +143,15 @@ class MqttLink:
         packet = data.publish_packet
         acknowledge: Callable[[], None] = _nothing
         if packet.qos == mqtt5.QoS.AT_LEAST_ONCE:
-            handle = data.acquire_publish_acknowledgement_control()
-            acknowledge = lambda: self._client.invoke_publish_acknowledgement(handle)  # noqa: E731
+            acknowledge = partial(self._acknowledge, data.acquire_publish_acknowledgement_control())
         self._inbox.put(Received(packet.topic, bytes(packet.payload or b""), acknowledge))
+
+    def _acknowledge(self, handle: Any) -> None:
+        """Tell the broker that a message is safe. After a reconnect it has forgotten: it sends it again."""
+        try:
+            self._client.invoke_publish_acknowledgement(handle)
+        except (AwsCrtError, RuntimeError) as error:
+            log("puback_too_late", reason=str(error))
 
     def _on_connect(self, _data: Any) -> None:
         self._failed_once = False

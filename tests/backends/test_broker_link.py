@@ -18,6 +18,7 @@ from cloud.services import Services
 from cloud.tables import CommandRow, DeadLetter, Outgoing, Telemetry
 from contracts.commands import Command, SignedCommand
 from contracts.errors import Unavailable
+from contracts.ids import mint
 from contracts.telemetry import Watermark
 from contracts.topics import COMMANDS, STATUS, TELEMETRY, VERIFIED, WATERMARKS
 from contracts.vocabulary import CommandKind
@@ -43,14 +44,15 @@ class Field(NamedTuple):
     """A drone, a broker and the cloud's two halves."""
 
     services: Services
+    name: str
     cloud: MqttLink
     drone: drone_link.MqttLink
     ingest: Ingest
     dispatch: Dispatch
 
 
-def connect(broker: Broker) -> MqttLink:
-    link = MqttLink(broker.url, "kestrel-cloud-ingest", Credentials(*broker.platform))
+def connect(broker: Broker, name: str) -> MqttLink:
+    link = MqttLink(broker.url, name, Credentials(*broker.platform))
     link.start()
     assert link.wait_connected(_PATIENCE_S)
     return link
@@ -61,7 +63,8 @@ def field(postgres_server: DatabaseServer, broker: Broker) -> Iterator[Field]:
     with postgres_server.database(migrated=True) as url:
         services = platform.build(url)
         platform.stock(services)
-        cloud = connect(broker)
+        name = mint("kestrel-cloud")  # of its own: a session left by another test would bring its messages
+        cloud = connect(broker, name)
         down = (COMMANDS.of("kite-01"), WATERMARKS.of("kite-01"), VERIFIED.of("kite-01"))
         identity = broker.identity("kite-01")
         drone = drone_link.MqttLink(
@@ -75,7 +78,7 @@ def field(postgres_server: DatabaseServer, broker: Broker) -> Iterator[Field]:
         assert services.signer is not None
         ingest = Ingest(services.database, cloud)
         dispatch = Dispatch(services.database, cloud, services.routes, services.signer)
-        yield Field(services, cloud, drone, ingest, dispatch)
+        yield Field(services, name, cloud, drone, ingest, dispatch)
         drone.stop()
         cloud.stop()
         services.database.close()
@@ -131,7 +134,7 @@ def test_what_was_not_committed_comes_again_after_a_crash(field: Field, broker: 
     taken = until(lambda: field.cloud.receive(10, 0.05) or None)
     assert [message.payload for message in taken] == [telemetry(1, 5)]
     field.cloud.stop()  # without acknowledging: as if killed before the commit
-    again = connect(broker)
+    again = connect(broker, field.name)
     try:
         ingest = Ingest(field.services.database, again)
         until(ingest.step)
@@ -139,6 +142,43 @@ def test_what_was_not_committed_comes_again_after_a_crash(field: Field, broker: 
             assert session.scalar(select(func.count()).select_from(Telemetry)) == 5
     finally:
         again.stop()
+
+
+def test_a_broker_restart_between_receipt_and_commit_loses_nothing(field: Field, broker: Broker) -> None:
+    field.drone.publish(TELEMETRY.of("kite-01"), telemetry(1, 5), qos=1, retain=False).result(10)
+    taken = until(lambda: field.cloud.receive(10, 0.05) or None)
+    broker.kill()
+    broker.start()
+    for message in taken:
+        message.acknowledge()  # too late, and harmless
+    assert field.cloud.wait_connected(_PATIENCE_S)
+    assert field.drone.wait_connected(2 * _PATIENCE_S)
+    field.drone.publish(TELEMETRY.of("kite-01"), telemetry(1, 8), qos=1, retain=False).result(10)
+    assert Watermark.model_validate_json(hear(field, WATERMARKS.of("kite-01"))).seq == 8
+
+
+def test_ingest_processes_side_by_side_share_the_work(field: Field, broker: Broker) -> None:
+    field.cloud.stop()
+    pair = [MqttLink(broker.url, f"kestrel-cloud-{n}", Credentials(*broker.platform), shared_group="g") for n in "ab"]
+    try:
+        for link in pair:
+            link.start()
+            assert link.wait_connected(_PATIENCE_S)
+        for number in range(20):
+            topic, one = TELEMETRY.of("kite-01"), telemetry(number + 1, number + 1)
+            field.drone.publish(topic, one, qos=1, retain=False).result(10)
+        ingests = [Ingest(field.services.database, link) for link in pair]
+
+        def stored() -> bool | None:
+            worked = [ingest.step() for ingest in ingests]
+            with field.services.database.session() as session:
+                done = session.scalar(select(func.count()).select_from(Telemetry)) == 20
+            return True if done and not any(worked) else None
+
+        assert until(stored)
+    finally:
+        for link in pair:
+            link.stop()
 
 
 def test_a_200_kb_payload_disturbs_nobody(field: Field) -> None:
