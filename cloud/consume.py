@@ -24,8 +24,8 @@ from contracts.vocabulary import MediaState
 PERMANENT = (InvalidInput, Conflict, CorruptMedia)
 """Errors that the same message will always meet again."""
 _WAIT_S = 2
-_HOLD_S = 60
-"""How long a message stays ours: a killed process delays it by no more."""
+_HOLD_S = 30
+"""How long a message stays ours: a process killed with it, or while it waited for it, delays it by no more."""
 _MAX_DELAY_S = 30
 
 Handler = Callable[[Services, str], None]
@@ -43,11 +43,10 @@ class Consumer:
 
     def step(self) -> bool | None:
         """Handle the next message; None when there is none, False when it must be tried again."""
-        messages = self._services.queues.receive(self._queue, 1, self._wait_s)
+        messages = self._services.queues.receive(self._queue, 1, self._wait_s, _HOLD_S)
         if not messages:
             return None
         message = messages[0]
-        self._services.queues.extend(self._queue, message.receipt, _HOLD_S)
         try:
             self._handler(self._services, message.body)
         except PERMANENT as error:

@@ -26,6 +26,8 @@ MAX_ATTEMPTS = 5
 """Times a segment is given to vision before it is called failed."""
 _SETTLED = (FlightState.PLANNED, FlightState.COMPLETE, FlightState.ABORTED)
 _OPEN_FLIGHTS = tuple(state.value for state in FlightState if state not in _SETTLED)
+_LOOKED_AT = 100
+"""Segments looked after in one pass, the longest waiting first."""
 _OUTGOING_STALE = timedelta(minutes=1)
 
 
@@ -82,9 +84,10 @@ class Reconciler:
         done: Counter[str] = Counter()
         missing = list(self._unrecorded())
         self._missing = {key: self._missing.get(key, self._clock()) for key in missing}
+        on_the_way = bool(missing) and self._services.queues.waiting(resources.MEDIA_EVENTS_QUEUE) > 0
         for key in missing:
-            if self._started and self._clock() - self._missing[key] < self._grace_s:
-                continue  # its event is probably on the way
+            if self._started and on_the_way and self._clock() - self._missing[key] < self._grace_s:
+                continue
             done["objects_recorded"] += self._handled(key)
         return done
 
@@ -122,31 +125,37 @@ class Reconciler:
         return 1
 
     def _unanswered(self) -> Counter[str]:
-        """Give segments to vision again whose job or whose answer was lost."""
+        """Take answers whose message was lost, and give segments to vision again whose job was."""
         done: Counter[str] = Counter()
         with self._services.database.session() as session:
             waiting = media.outstanding(session, older_than=timedelta(seconds=self._grace_s if self._started else 0))
-        if not waiting:
-            return done
-        idle = self._services.queues.waiting(resources.VISION_JOBS_QUEUE) == 0
-        answers_due = self._services.queues.waiting(resources.DETECTIONS_QUEUE) > 0
-        for row in waiting:
+        idle = bool(waiting) and self._services.queues.waiting(resources.VISION_JOBS_QUEUE) == 0
+        for row in waiting[:_LOOKED_AT]:
             if row.state == MediaState.STORED.value:
                 consume.send_job(self._services, row.segment_id)
                 done["jobs_sent"] += 1
-            elif not answers_due and (idle or self._overdue(row)):
+            elif self._answered(row):
+                done["answers_found"] += 1
+            elif idle or self._overdue(row):
                 done[self._again(row)] += 1
         return done
+
+    def _answered(self, row: Media) -> bool:
+        """Record vision's answer where it is stored; its message may be lost, or hidden by a process that died."""
+        stored = [item.key for item in self._services.objects.list(f"detections/{row.segment_id}/")]
+        if not stored:
+            return False
+        try:
+            consume.record(self._services, BatchReady(segment_id=row.segment_id, batch_key=stored[-1]))
+        except consume.PERMANENT as error:
+            log("answer_unusable", segment_id=row.segment_id, key=stored[-1], error=str(error))
+            return False
+        return True
 
     def _overdue(self, row: Media) -> bool:
         return row.queued_at is not None and row.queued_at < datetime.now(UTC) - timedelta(seconds=self._lost_job_s)
 
     def _again(self, row: Media) -> str:
-        answers = [item.key for item in self._services.objects.list(f"detections/{row.segment_id}/")]
-        if answers:
-            ready = BatchReady(segment_id=row.segment_id, batch_key=answers[-1])
-            consume.on_detections(self._services, ready.model_dump_json())
-            return "answers_found"
         if row.attempts >= MAX_ATTEMPTS:
             with self._services.database.session() as session:
                 media.mark_failed(session, row.segment_id, f"Vision gave no answer in {row.attempts} attempts.")

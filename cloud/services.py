@@ -76,8 +76,8 @@ class Queues(Protocol):
     def send(self, queue: str, body: str) -> None:
         """Send one message."""
 
-    def receive(self, queue: str, max_messages: int = 10, wait_s: int = 0) -> list[Message]:
-        """Return messages, hidden from others until deleted or the visibility time ends."""
+    def receive(self, queue: str, max_messages: int = 10, wait_s: int = 0, hold_s: int | None = None) -> list[Message]:
+        """Return messages, hidden from others until deleted or ``hold_s`` (else the queue's own time) is over."""
 
     def delete(self, queue: str, receipt: str) -> None:
         """Remove a handled message."""

@@ -27,7 +27,7 @@ class MemoryQueues:
     def send(self, queue: str, body: str) -> None:
         self.waiting_in[queue].append(Message(f"m{next(self._numbers)}", body, "", 0))
 
-    def receive(self, queue: str, max_messages: int = 10, wait_s: int = 0) -> list[Message]:
+    def receive(self, queue: str, max_messages: int = 10, wait_s: int = 0, hold_s: int | None = None) -> list[Message]:
         found = [self.waiting_in[queue].pop(0) for _ in range(min(max_messages, len(self.waiting_in[queue])))]
         given = [m._replace(receipt=f"r{next(self._numbers)}", receives=m.receives + 1) for m in found]
         self.taken.update({m.receipt: (queue, m) for m in given})

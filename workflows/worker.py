@@ -29,9 +29,9 @@ HANDLERS: Mapping[str, Handler] = MappingProxyType(
         "fail": fail.handle,
     }
 )
-_HOLD_S = 60
-"""How long a message stays ours: a killed worker delays its task by no more."""
-_BEAT_S = 20.0
+_HOLD_S = 30
+"""How long a message stays ours: a worker killed with it, or while it waited for it, delays it by no more."""
+_BEAT_S = 10.0
 _UNEXPECTED = "Unexpected"
 """Error name of a bug in a handler: no retry matches it, the run fails where people see it."""
 
@@ -54,7 +54,7 @@ class Worker:
 
     def step(self) -> bool | None:
         """Run the next task; None when there is none. Raises Unavailable when the answer cannot be given (yet)."""
-        messages = self._services.queues.receive(WORKFLOW_TASKS_QUEUE, 1, self._wait_s)
+        messages = self._services.queues.receive(WORKFLOW_TASKS_QUEUE, 1, self._wait_s, _HOLD_S)
         if not messages:
             return None
         message = messages[0]
@@ -92,7 +92,6 @@ class Worker:
     @contextmanager
     def _kept(self, message: Message, task: WorkflowTask) -> Iterator[None]:
         """Hold the message and tell the state machine that the task is alive until the block ends."""
-        self._services.queues.extend(WORKFLOW_TASKS_QUEUE, message.receipt, _HOLD_S)
         done = threading.Event()
 
         def beat() -> None:

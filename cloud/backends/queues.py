@@ -25,8 +25,9 @@ class SqsQueues:
         """Send one message."""
         self._call(queue, lambda address: self._sqs.send_message(QueueUrl=address, MessageBody=body))
 
-    def receive(self, queue: str, max_messages: int = 10, wait_s: int = 0) -> list[Message]:
-        """Return messages, hidden from others for the queue's visibility time."""
+    def receive(self, queue: str, max_messages: int = 10, wait_s: int = 0, hold_s: int | None = None) -> list[Message]:
+        """Return messages, hidden from others for ``hold_s`` or the queue's own visibility time."""
+        hold = {} if hold_s is None else {"VisibilityTimeout": hold_s}
         answer = self._call(
             queue,
             lambda address: self._sqs.receive_message(
@@ -34,6 +35,7 @@ class SqsQueues:
                 MaxNumberOfMessages=max_messages,
                 WaitTimeSeconds=wait_s,
                 MessageSystemAttributeNames=["ApproximateReceiveCount"],
+                **hold,
             ),
         )
         return [

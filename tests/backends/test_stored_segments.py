@@ -363,8 +363,29 @@ def test_an_answer_whose_message_was_lost_is_found_in_s3(bench: Bench) -> None:
     bench.queues.lose_all()
     bench.analysed()
     bench.age(60)
-    assert bench.reconciler().run()[0] == {"answers_found": 1}
+    assert bench.reconciler().run()[0] == {"answers_found": 1, "workflows_started": 1}
     assert bench.media().state == "analysed"
+
+
+def test_an_answer_about_another_video_is_no_answer(bench: Bench) -> None:
+    bench.event(bench.upload())
+    bench.media_events.step()
+    bench.queues.lose_all()
+    ready = bench.analysed()
+    bench.objects.stored[ready.batch_key] = bench.objects.stored[ready.batch_key].replace(
+        hashlib.sha256(VIDEO).hexdigest().encode(), b"0" * 64
+    )
+    bench.age(60)
+    assert bench.reconciler().run() == ({"jobs_sent_again": 1}, False)
+
+
+def test_an_answer_held_by_a_consumer_that_died_is_taken_from_s3(bench: Bench) -> None:
+    bench.event(bench.upload())
+    bench.media_events.step()
+    bench.queues.send(DETECTIONS_QUEUE, bench.analysed().model_dump_json())
+    assert bench.queues.receive(DETECTIONS_QUEUE)
+    bench.age(60)
+    assert bench.reconciler().run()[0] == {"answers_found": 1, "workflows_started": 1}
 
 
 def test_runs_that_step_functions_forgot_are_run_again_until_a_person_must_look(bench: Bench) -> None:
