@@ -16,6 +16,8 @@ from contracts.vocabulary import Blade, BladeSide
 FLOOR_M = 5.0
 """Lowest flight above home and above the tower foot."""
 FENCE_MARGIN_M = 2.0
+_END_M = 0.05
+"""Added to both ends of a blade's cone: its sections are not quite square to the line between their centres."""
 
 
 class Cone(NamedTuple):
@@ -68,9 +70,9 @@ def _blade(geometry: TurbineGeometry, blade: Blade) -> Cone:
     line = tip.minus(root)
     return Cone(
         f"blade {blade.value}",
-        root,
+        root.plus(line.unit(), -_END_M),
         line.unit(),
-        line.norm(),
+        line.norm() + 2 * _END_M,
         max(point.minus(root).norm() for point in roots),
         max(point.minus(tip).norm() for point in tips),
     )

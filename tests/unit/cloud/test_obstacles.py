@@ -44,7 +44,7 @@ def test_the_cones_enclose_the_real_blades() -> None:
             for step in range(11):
                 for offset in (0.0, 0.5, 1.0):
                     point = GEOMETRY.facet(blade, side).at(step / 10, offset)
-                    assert cones[f"blade {blade.value}"].distance_m(point) <= 0.01
+                    assert cones[f"blade {blade.value}"].distance_m(point) <= 1e-6
 
 
 @settings(max_examples=200)
