@@ -453,6 +453,8 @@ class World:
         self, flight: Flight, kind: str, seq: int, at: datetime, *, state: str = "done", code: str = "", hint: str = ""
     ) -> CommandRow:
         """Add a command."""
+        drone = self.session.get_one(Drone, flight.drone_id)
+        drone.command_seq = max(drone.command_seq, seq)
         final = state in {"done", "failed", "rejected"}
         return self.add(
             CommandRow(

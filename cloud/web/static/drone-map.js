@@ -102,7 +102,7 @@ class DroneMap extends HTMLElement {
     const tools = document.createElement("div");
     tools.className = "tools";
     for (const [text, label, act] of /** @type {[string, string, () => void][]} */ ([
-      ["+", "Zoom in", () => this.#map.zoomIn()], ["−", "Zoom out", () => this.#map.zoomOut()], ["Fit", "Show the whole flight", () => this.#fit()],
+      ["+", "Zoom in", () => this.#map.zoomIn()], ["−", "Zoom out", () => this.#map.zoomOut()], ["Fit", "Fit the whole flight", () => this.#fit()],
       ["Follow", "Follow the drone", () => this.#setFollow(!this.#follow)],
     ])) {
       const button = document.createElement("button");

@@ -1,0 +1,129 @@
+"""Chromium on a running page; any console error, page error or request to another host fails the test."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, Playwright, expect, sync_playwright
+from sqlalchemy import select
+
+from cloud import users
+from cloud.db import notify
+from cloud.services import Services
+from cloud.tables import Flight, Telemetry
+from contracts.geo import GeoPoint
+from contracts.vocabulary import Role
+from tests import platform
+from tests.factories import World
+from tests.platform import Server
+from tests.scenes import seed_live, utc_now
+from tests.services import DatabaseServer
+
+CHROMIUM = Path("/usr/bin/chromium")
+PASSWORD = "fly-high-9"
+Open = Callable[..., Page]
+
+
+@pytest.fixture(scope="session")
+def playwright() -> Iterator[Playwright]:
+    if not CHROMIUM.exists():
+        pytest.skip("Chromium is not installed; `make setup-browser` brings it.")
+    with sync_playwright() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def browser(playwright: Playwright) -> Iterator[Browser]:
+    running = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    yield running
+    running.close()
+
+
+@pytest.fixture
+def services(postgres_server: DatabaseServer) -> Iterator[Services]:
+    with postgres_server.database(migrated=True) as url:
+        built = platform.build(url)
+        with built.database.session() as session:
+            world = seed_live(session, utc_now())
+            users.put_user(session, "ana", PASSWORD, [Role.OPERATOR, Role.ANALYST])
+        yield dataclasses.replace(built, objects=world.objects, routes=world.routes)
+        built.database.close()
+
+
+@pytest.fixture
+def server(services: Services) -> Iterator[Server]:
+    with Server(services) as running:
+        yield running
+
+
+@pytest.fixture
+def opened(browser: Browser, server: Server) -> Iterator[Open]:
+    """Return a function that opens a page, signed in unless told otherwise."""
+    contexts = []
+    wrong: list[str] = []
+
+    def open_page(
+        path: str = "/", *, width: int = 1440, height: int = 900, dark: bool = False, signed: bool = True
+    ) -> Page:
+        context = browser.new_context(
+            viewport={"width": width, "height": height},
+            color_scheme="dark" if dark else "light",
+            timezone_id="Europe/Berlin",
+            base_url=server.url,
+        )
+        contexts.append(context)
+        page = context.new_page()
+        page.on(
+            "console", lambda m: wrong.append(f"console: {m.text}") if m.type == "error" and not _refused(m) else None
+        )
+        page.on("pageerror", lambda error: wrong.append(f"page error: {error}"))
+        page.on("request", lambda r: wrong.append(f"off host: {r.url}") if _foreign(r.url, server.url) else None)
+        if signed:
+            context.request.post("/login", form={"username": "ana", "password": PASSWORD}, max_redirects=0)
+        page.goto(path)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert wrong == []
+
+
+def _refused(message: ConsoleMessage) -> bool:
+    """Return whether Chromium only tells of a sign-in that was refused, as a test meant it to be."""
+    return urlsplit(message.location["url"]).path == "/login" and "401" in message.text
+
+
+def _foreign(url: str, home: str) -> bool:
+    parts = urlsplit(url)
+    return parts.scheme in {"http", "https", "ws", "wss"} and parts.netloc != urlsplit(home).netloc
+
+
+@pytest.fixture
+def page(opened: Open) -> Page:
+    shown = opened()
+    expect(shown.locator("drone-map[data-ready]")).to_be_visible(timeout=30_000)
+    return shown
+
+
+@pytest.fixture
+def move(services: Services) -> Callable[[float, float], datetime]:
+    """Return a function that commits a sample some degrees further and tells live pages."""
+
+    def move_by(north_deg: float, up_m: float) -> datetime:
+        with services.database.session() as session:
+            flight = session.scalars(select(Flight).where(Flight.state == "flying")).one()
+            newest = select(Telemetry).where(Telemetry.flight_id == flight.flight_id).order_by(Telemetry.seq.desc())
+            last = session.scalars(newest.limit(1)).one()
+            point = GeoPoint(lat_deg=last.lat_deg + north_deg, lon_deg=last.lon_deg, alt_m=last.alt_m + up_m)
+            world = World(session, utc_now())
+            world.telemetry(flight, last.seq + 1, utc_now(), point, yaw_deg=77.0, battery=61.0)
+            notify(session, "telemetry", flight.drone_id)
+            return utc_now()
+
+    return move_by

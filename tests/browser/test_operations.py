@@ -1,0 +1,228 @@
+"""The operations page as a person uses it, by mouse, by keyboard and by eye."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+from sqlalchemy import select
+
+from cloud.db import notify
+from cloud.services import Services
+from cloud.tables import CommandRow, Finding, Flight
+from contracts.vocabulary import DefectKind
+from tests.factories import World
+from tests.scenes import utc_now
+
+pytestmark = pytest.mark.browser
+
+AXE = (Path(__file__).parent / "vendor" / "axe.min.js").read_text()
+QUESTION = "What were the most critical defects detected last week?"
+
+
+def commands(services: Services, kind: str) -> list[str]:
+    with services.database.session() as session:
+        return list(session.scalars(select(CommandRow.state).where(CommandRow.kind == kind)))
+
+
+def test_signing_in_leads_to_a_live_page(opened: Callable[..., Page]) -> None:
+    page = opened("/", signed=False)
+    expect(page).to_have_url(re.compile(r"/login\?next="))
+    page.get_by_label("Name").fill("ana")
+    page.get_by_label("Password").fill("wrong")
+    with page.expect_response("**/login"):
+        page.keyboard.press("Enter")
+    expect(page.get_by_role("alert")).to_contain_text("password")
+    page.get_by_label("Password").fill("fly-high-9")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.locator("#connection")).to_have_text("Live")
+    expect(page.locator("drone-map[data-ready]")).to_be_visible(timeout=30_000)
+    expect(page.locator("#flight h1")).to_have_text("T-02")
+
+
+def test_the_drone_moves_when_telemetry_arrives(page: Page, move: Callable[[float, float], datetime]) -> None:
+    expect(page.locator("#connection")).to_have_text("Live")
+    position = page.locator('#map-table tr[data-drone="merlin-1"] .position')
+    expect(position).to_contain_text("heading")
+    before, place = position.text_content(), page.locator(".drone[data-drone='merlin-1']").bounding_box()
+    altitude = page.locator('telemetry-strip [data-id="altitude"] .value').text_content()
+    move(0.0006, 12.5)
+    expect(position).not_to_have_text(before or "")
+    expect(position).to_contain_text("heading 77°")
+    expect(page.locator('telemetry-strip [data-id="altitude"] .value')).not_to_have_text(altitude or "")
+    expect(page.locator('telemetry-strip [data-id="battery"] .value')).to_contain_text("61")
+    moved = page.locator(".drone[data-drone='merlin-1']").bounding_box()
+    assert moved is not None
+    assert place is not None
+    assert moved["y"] < place["y"] - 5
+
+
+def test_silence_makes_the_drone_hollow_and_says_since_when(page: Page) -> None:
+    expect(page.locator(".drone.stale[data-drone='merlin-1']")).to_be_visible(timeout=20_000)
+    expect(page.locator(".drone-label").first).to_contain_text("ago")
+    expect(page.locator("#link-lost")).to_contain_text("No telemetry from the drone")
+
+
+def test_a_card_opens_the_frame_with_its_box_and_gives_focus_back(page: Page) -> None:
+    card = page.locator(".finding > a").first
+    card.click()
+    sheet = page.get_by_role("dialog")
+    expect(sheet.get_by_role("heading", name="F-2 Crack")).to_be_focused()
+    frame = sheet.locator("svg.frame").first
+    expect(frame.locator("rect.box")).to_be_visible()
+    close_up = frame.get_attribute("viewBox")
+    sheet.get_by_role("button", name="Whole frame").click()
+    expect(frame).to_have_attribute("viewBox", "0.0 0.0 3840.0 2160.0")
+    sheet.get_by_role("button", name="Defect", exact=True).click()
+    expect(frame).not_to_have_attribute("viewBox", "0.0 0.0 3840.0 2160.0")
+    assert close_up != "0 0 3840 2160"
+    sheet.locator("[data-show]").nth(1).click()
+    expect(sheet.locator("figure").nth(1)).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(sheet).to_be_hidden()
+    expect(card).to_be_focused()
+
+
+def test_a_review_changes_sheet_and_card(page: Page) -> None:
+    page.locator(".finding > a").first.click()
+    sheet = page.get_by_role("dialog")
+    sheet.get_by_label("Note").fill("seen from the ground")
+    sheet.get_by_role("button", name="Confirm").click()
+    expect(sheet.locator(".sheet-facts .status")).to_have_text("Confirmed")
+    expect(sheet.locator(".sheet-facts")).to_contain_text("seen from the ground")
+    page.keyboard.press("Escape")
+    expect(page.locator(".finding").first.locator(".status")).to_have_text("Confirmed")
+    expect(page.locator(".finding").first).not_to_have_class(re.compile("unreviewed"))
+
+
+def test_the_ask_box_streams_a_cited_answer(page: Page) -> None:
+    page.locator("#ask").fill(QUESTION)
+    page.keyboard.press("Enter")
+    answer = page.get_by_role("region", name="Answer")
+    expect(answer.locator("ol.sentences li")).to_have_count(6)
+    expect(answer.locator("ol.sentences li").first).to_contain_text("8 findings were detected")
+    for sentence in answer.locator("ol.sentences li").all():
+        expect(sentence.locator(".chip").first).to_be_visible()
+    answer.locator("summary").click()
+    expect(answer.locator(".step").first).to_contain_text("E1")
+    answer.locator("li").nth(1).locator(".chip").click()
+    expect(page.get_by_role("dialog").get_by_role("heading")).to_contain_text(["F-2 Crack"])
+    page.keyboard.press("Escape")
+    page.locator("#ask").fill("Is it safe?")
+    page.keyboard.press("Enter")
+    expect(answer).to_contain_text("I did not understand “safe”")
+    answer.locator(".suggest button").first.click()
+    expect(answer.locator(".chip").first).to_be_visible()
+
+
+def test_only_a_held_button_sends_a_command(page: Page, services: Services) -> None:
+    pause = page.get_by_role("button", name="Pause")
+    before = len(commands(services, "pause"))
+    pause.click()
+    expect(page.locator("hold-button.pause")).to_have_class(re.compile("hint"))
+    pause.hover()
+    page.mouse.down()
+    expect(page.locator(".commands li").first).to_contain_text("Accepted", timeout=5_000)
+    page.mouse.up()
+    assert commands(services, "pause").count("accepted") == 1
+    assert len(commands(services, "pause")) == before + 1
+    with services.database.session() as session:
+        row = session.scalars(select(CommandRow).where(CommandRow.state == "accepted")).one()
+        row.state, row.hint = "rejected", "The drone is below its fence floor."
+        notify(session, "command", row.command_id)
+    expect(page.locator(".commands li").first).to_contain_text("Rejected: The drone is below its fence floor.")
+
+
+def test_a_new_finding_appears_by_itself(page: Page, services: Services) -> None:
+    expect(page.locator("#connection")).to_have_text("Live")
+    with services.database.session() as session:
+        flight = session.scalars(select(Flight).where(Flight.state == "flying")).one()
+        world = World(session, utc_now(), seed=99)
+        world.geometries[flight.asset_id] = next(iter(_geometries(session, flight)))
+        found = world.finding(flight, DefectKind.DELAMINATION, blade="C", side="LE", root_m=21.0, rank=5, length_mm=900)
+        notify(session, "finding", found.finding_id)
+    expect(page.locator("#findings .finding")).to_have_count(8)
+    expect(page.locator("#findings .finding").first).to_contain_text("Delamination")
+    expect(page.locator("#blades .dot.s5")).to_have_count(2)
+
+
+def _geometries(session: Any, flight: Flight) -> list[Any]:
+    from cloud.tables import Asset  # noqa: PLC0415
+    from contracts.turbine import TurbineGeometry  # noqa: PLC0415
+
+    return [TurbineGeometry.model_validate(session.get_one(Asset, flight.asset_id).geometry)]
+
+
+def test_all_of_it_works_without_a_mouse(page: Page, services: Services) -> None:
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
+    page.keyboard.press("/")
+    expect(page.locator("#ask")).to_be_focused()
+    page.keyboard.type("How many cracks were found today?")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("region", name="Answer").locator(".chip").first).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("region", name="Answer")).to_be_hidden()
+    page.get_by_role("button", name="Return home").focus()
+    page.keyboard.down("Enter")
+    expect(page.locator(".commands li").first).to_contain_text("Return home", timeout=5_000)
+    page.keyboard.up("Enter")
+    page.locator(".finding > a").nth(1).focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("dialog")).to_be_visible()
+    page.locator("svg.frame").first.focus()
+    page.keyboard.press("+")
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_be_hidden()
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_axe_finds_nothing(opened: Callable[..., Page], dark: bool) -> None:
+    page = opened(dark=dark)
+    expect(page.locator("drone-map[data-ready]")).to_be_visible(timeout=30_000)
+    expect(page.locator("telemetry-strip .cell")).to_have_count(7)
+    assert violations(page) == []
+    page.locator("#ask").fill(QUESTION)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("region", name="Answer").locator("li")).to_have_count(6)
+    assert violations(page) == []
+    page.get_by_role("button", name="Close answer").click()
+    page.locator(".finding > a").first.click()
+    expect(page.get_by_role("dialog").get_by_role("heading", name="F-2 Crack")).to_be_visible()
+    assert violations(page) == []
+    assert violations(opened("/login", dark=dark, signed=False)) == []
+
+
+def violations(page: Page) -> list[str]:
+    """Return what axe finds under WCAG 2.2 A and AA."""
+    page.evaluate(AXE)
+    tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+    found = page.evaluate("tags => axe.run({ runOnly: tags })", tags)
+    return [f"{v['id']}: {n['target']} {n['failureSummary']}" for v in found["violations"] for n in v["nodes"]]
+
+
+def test_a_phone_shows_everything_without_sideways_scrolling(opened: Callable[..., Page]) -> None:
+    page = opened(width=390, height=844)
+    expect(page.locator("#flight")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.locator(".finding > a").first.click()
+    expect(page.get_by_role("dialog").get_by_role("button", name="Confirm")).to_be_attached()
+    assert page.evaluate("document.querySelector('dialog').scrollWidth") <= 390
+
+
+def test_losing_the_listener_brings_the_page_up_to_date_again(page: Page, services: Services) -> None:
+    expect(page.locator("#connection")).to_have_text("Live")
+    with services.database.session() as session:
+        killed = session.connection().exec_driver_sql(
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE query LIKE 'LISTEN %%' "
+            "AND datname = current_database()"
+        )
+        assert killed.scalar_one() == 1
+        row = session.scalars(select(Finding).where(Finding.number == 2)).one()
+        row.status, row.reviewed_by, row.reviewed_at = "confirmed", "ben", utc_now()
+    expect(page.locator(".finding").first.locator(".status")).to_have_text("Confirmed", timeout=15_000)
