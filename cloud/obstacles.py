@@ -17,7 +17,7 @@ FLOOR_M = 5.0
 """Lowest flight above home and above the tower foot."""
 FENCE_MARGIN_M = 2.0
 _END_M = 0.05
-"""Added to both ends of a blade's cone: its sections are not quite square to the line between their centres."""
+"""Added to a blade's cone all round: its sections are not quite square to the line between their centres."""
 
 
 class Cone(NamedTuple):
@@ -73,8 +73,8 @@ def _blade(geometry: TurbineGeometry, blade: Blade) -> Cone:
         root.plus(line.unit(), -_END_M),
         line.unit(),
         line.norm() + 2 * _END_M,
-        max(point.minus(root).norm() for point in roots),
-        max(point.minus(tip).norm() for point in tips),
+        max(point.minus(root).norm() for point in roots) + _END_M,
+        max(point.minus(tip).norm() for point in tips) + _END_M,
     )
 
 
