@@ -29,7 +29,7 @@ class BladesParams(Frozen):
     max_camera_pitch_deg: float = Field(default=45.0, ge=0, le=90, description="how far up the gimbal can look")
     fence_radius_m: float = Field(default=150.0, ge=30, le=2000, description="round the tower foot")
     max_alt_rel_m: float = Field(default=120.0, ge=20, le=500, description="above home")
-    shutter_s: float = Field(default=0.001, gt=0, le=0.1)
+    shutter_s: float = Field(default=0.0005, gt=0, le=0.1)
     max_gsd_mm_px: float = Field(default=5.0, gt=0, le=50)
     wind_mps: float | None = Field(default=None, ge=0, le=60, description="forecast; unchecked when left out")
 

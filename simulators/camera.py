@@ -25,7 +25,7 @@ from simulators.world import Scene, load_scene
 _IDLE_S = 0.05
 _CRF = 21.0
 _NOISE = 1.0
-_SHUTTER_S = 1 / 1250
+_SHUTTER_S = 1 / 2000
 
 
 class Filming:

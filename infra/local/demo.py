@@ -177,7 +177,7 @@ def _dispatch(api: Api, drone: SimulatedDrone, options: Options, progress: Progr
             "asset_id": drone.asset_id,
             "pattern": "blades",
             "home": drone.home,
-            "params": {"blades": list(options.blades)},
+            "params": {"blades": list(options.blades), "speed_mps": 5.0, "transit_speed_mps": 10.0},
         },
     )
     for check in plan["checks"]:
