@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Annotated
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -13,10 +14,13 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from cloud.assistant import conversation
+from cloud.assistant.conversation import Event
 from cloud.assistant.reading import MAX_QUESTION_CHARS
+from cloud.db import Database
+from cloud.logbook import log
 from cloud.requests import Svc
-from cloud.security import Reader
-from contracts.errors import InvalidInput
+from cloud.security import Principal, Reader
+from contracts.errors import InvalidInput, PlatformError
 
 router = APIRouter(prefix="/v1/assistant", tags=["assistant"])
 
@@ -46,20 +50,35 @@ def ask(
     for ``Accept: application/json``.
     """
     zone = _zone(body.time_zone)
-    now = datetime.now(UTC)
-
-    def events() -> Iterator[conversation.Event]:
-        with services.database.session() as session:
-            yield from conversation.stream(session, principal, body.question, now, zone)
-
+    events = _begun(_events(services.database, principal, body.question, zone))
     if "application/json" in accept:
-        whole = conversation.collect(body.question, events())
+        whole = conversation.collect(body.question, events)
         return Response(whole.model_dump_json(), media_type="application/json")
     if "text/event-stream" in accept:
-        frames = (f"event: {e.type}\ndata: {json.dumps(e.data)}\n\n" for e in events())
+        frames = (f"event: {e.type}\ndata: {json.dumps(e.data)}\n\n" for e in events)
         return StreamingResponse(frames, media_type="text/event-stream", headers={"Cache-Control": "no-store"})
-    lines = (e.model_dump_json() + "\n" for e in events())
+    lines = (e.model_dump_json() + "\n" for e in events)
     return StreamingResponse(lines, media_type="application/x-ndjson", headers={"Cache-Control": "no-store"})
+
+
+def _events(database: Database, principal: Principal, question: str, zone: ZoneInfo) -> Iterator[Event]:
+    with database.session() as session:
+        yield from conversation.stream(session, principal, question, datetime.now(UTC), zone)
+
+
+def _begun(events: Iterator[Event]) -> Iterator[Event]:
+    """Take the first event now: a failure before it is an HTTP problem, a later one ends the stream in words."""
+    first = next(events)
+    return chain([first], _in_words(events))
+
+
+def _in_words(events: Iterator[Event]) -> Iterator[Event]:
+    try:
+        yield from events
+    except PlatformError as error:
+        log("assistant_broke_off", reason=str(error))
+        yield Event(type="refusal", data={"reason": str(error), "not_understood": [], "questions": []})
+        yield Event(type="end", data={"answered": False, "source": conversation.SOURCE, "elapsed_ms": 0.0})
 
 
 def _zone(name: str) -> ZoneInfo:

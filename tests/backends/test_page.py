@@ -317,3 +317,43 @@ def test_an_empty_platform_says_how_to_start(postgres_server: DatabaseServer) ->
             assert "No findings yet" in page.text
             assert http.get("/map.json").json()["site"] is None
         services.database.close()
+
+
+QUESTION = {"question": "What were the most critical defects detected last week?", "time_zone": "Europe/Berlin"}
+
+
+def test_the_assistant_streams_lines_or_events_or_one_document(server: Server) -> None:
+    with server.client(Role.VIEWER) as http:
+        lines = [json.loads(line) for line in http.post("/v1/assistant/ask", json=QUESTION).text.splitlines()]
+        types = [line["type"] for line in lines]
+        assert types[:2] == ["plan", "evidence"]
+        assert types[-1] == "end"
+        sent = http.post("/v1/assistant/ask", json=QUESTION, headers={"Accept": "text/event-stream"}).text
+        assert re.findall(r"^event: (\w+)$", sent, re.MULTILINE) == types
+        whole = http.post("/v1/assistant/ask", json=QUESTION, headers={"Accept": "application/json"}).json()
+        assert [s["text"].split()[0] for s in whole["sentences"]] == [
+            line["data"]["text"].split()[0] for line in lines if line["type"] == "sentence"
+        ]
+        assert whole["citations"][0]["label"] == "F-2"
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"question": ""}, "question"),
+        ({"question": "x" * 501}, "question"),
+        ({"question": "x", "time_zone": "Mars/Olympus"}, "time_zone"),
+        ({"question": "x", "time_zone": "../../etc/passwd"}, "time_zone"),
+        ({"question": "x", "sql": "select 1"}, "sql"),
+    ],
+)
+def test_a_bad_question_is_a_problem_that_names_the_field(server: Server, body: dict[str, str], field: str) -> None:
+    with server.client(Role.VIEWER) as http:
+        answer = http.post("/v1/assistant/ask", json=body)
+        assert answer.status_code == 422
+        assert answer.json()["field"] == field
+
+
+def test_the_assistant_needs_someone_who_asks(server: Server) -> None:
+    with server.client() as http:
+        assert http.post("/v1/assistant/ask", json=QUESTION).status_code == 401
