@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 from fastapi import Header, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from cloud.security import Principal
 from cloud.tables import IdempotencyKey
 from contracts.errors import Conflict
 
+_KEPT_FOR = timedelta(hours=48)
 Key = Annotated[
     str | None,
     Header(alias="Idempotency-Key", min_length=1, max_length=120, description="the same key: the first answer again"),
@@ -44,6 +46,11 @@ def once(  # noqa: PLR0913, PLR0917 - what every endpoint has at hand, in one li
     request_hash = _request_hash(request, body)
     lock = select(func.pg_advisory_xact_lock(func.hashtextextended(f"{principal.username}\n{key}", 0)))
     session.execute(lock)
+    session.execute(
+        delete(IdempotencyKey).where(
+            IdempotencyKey.principal == principal.username, IdempotencyKey.created_at < datetime.now(UTC) - _KEPT_FOR
+        )
+    )
     known = session.get(IdempotencyKey, (principal.username, key))
     if known is None:
         answer = _json(make())

@@ -127,12 +127,14 @@ class Ingest:
     def _parse(self, session: Session, message: Received) -> BaseModel | None:
         try:
             drone_id, parsed = decode(message.topic, message.payload)
-            if not self._is_known(session, drone_id):
-                raise InvalidInput(f"No drone {drone_id!r} is registered.", field="drone_id")
         except PlatformError as error:
             _bury(session, message, str(error))
             return None
-        return parsed
+        if self._is_known(session, drone_id):
+            return parsed
+        # One letter per topic: the drone keeps its records, and sends them again, until it is registered.
+        _bury(session, message, f"No drone {drone_id!r} is registered.", key="unregistered")
+        return None
 
     def _is_known(self, session: Session, drone_id: str) -> bool:
         fresh = self.now_s() - self._drones_at_s < _DRONES_FOR_S
@@ -180,7 +182,7 @@ def _lost(batch: EventBatch) -> set[StreamId]:
     }
 
 
-def _bury(session: Session, message: Received, reason: str) -> None:
-    key = hashlib.sha256(message.topic.encode() + b"\0" + message.payload).hexdigest()[:32]
+def _bury(session: Session, message: Received, reason: str, key: str = "") -> None:
+    key = key or hashlib.sha256(message.topic.encode() + b"\0" + message.payload).hexdigest()[:32]
     payload = message.payload.decode("utf-8", "backslashreplace").replace("\0", "\\0")
     dead_letters.bury(session, f"mqtt:{message.topic}"[:200], key, reason, payload)

@@ -17,7 +17,7 @@ from cloud import fleet, samples
 from cloud.dispatch import Dispatch
 from cloud.services import Services
 from cloud.signing import Signer
-from cloud.tables import Audit, CommandRow, Drone, Flight, Plan
+from cloud.tables import Audit, CommandRow, Drone, Flight, IdempotencyKey, Plan
 from contracts.commands import Command, SignedCommand
 from contracts.telemetry import TelemetryBatch
 from contracts.topics import COMMANDS
@@ -225,6 +225,15 @@ def test_the_same_key_gives_the_first_answer_even_side_by_side(services: Service
         assert session.query(CommandRow).count() == 1
     other = operator.post(path, json={"kind": "return_home"}, headers=key)
     assert (other.status_code, other.json()["field"]) == (409, "Idempotency-Key")
+
+
+def test_a_key_is_forgotten_after_two_days(services: Services, operator: httpx.Client) -> None:
+    body, key = {"asset_id": "wt-01", "params": {"blades": ["A"]}}, {"Idempotency-Key": "press-1"}
+    first = operator.post("/v1/plans", json=body, headers=key).json()["plan_id"]
+    assert operator.post("/v1/plans", json=body, headers=key).json()["plan_id"] == first
+    with services.database.session() as session:
+        session.query(IdempotencyKey).update({"created_at": datetime.now(UTC) - timedelta(hours=49)})
+    assert operator.post("/v1/plans", json=body, headers=key).json()["plan_id"] != first
 
 
 def test_keys_of_different_people_do_not_meet(server: Server, operator: httpx.Client) -> None:

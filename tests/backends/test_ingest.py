@@ -174,6 +174,17 @@ def test_poison_is_put_aside_and_its_neighbours_are_stored(
     assert bench.wire.acknowledged == 3, "a poison message must not come again and again"
 
 
+def test_an_unregistered_drone_fills_one_letter_and_is_heard_once_registered(bench: Bench) -> None:
+    topic = TELEMETRY.of("ghost-01")
+    for number in range(1, 6):
+        bench.take(telemetry(number, number, drone_id="ghost-01"), topic=topic)
+    assert (bench.count(DeadLetter), bench.count(Telemetry)) == (1, 0)
+    with bench.services.database.session() as session:
+        session.add(Drone(drone_id="ghost-01", site_id="north", name="Ghost", camera=platform.CAMERA))
+    bench.take(telemetry(1, 5, drone_id="ghost-01"), topic=topic)
+    assert bench.count(Telemetry) == 5
+
+
 def test_what_only_the_database_refuses_is_put_aside_alone(bench: Bench) -> None:
     poison = events(event(1, DroneEventKind.SAFETY, detail="nul \x00 inside"))
     bench.wire.offer(TOPIC, telemetry(1, 5))
