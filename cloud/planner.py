@@ -9,11 +9,10 @@ from cloud import checks, estimates
 from cloud.checks import Check
 from cloud.drawing import TAKE_OFF_UP_M, Draft, draw, space_of
 from cloud.estimates import Estimates
-from cloud.pattern import DEFAULT_CAMERA, BladesParams, PlanInputs
+from cloud.pattern import PlanInputs
 from contracts.geo import UP, Enu, GeoPoint
 from contracts.routes import Fence, Route, Waypoint, WaypointAction
 
-__all__ = ["DEFAULT_CAMERA", "BladesParams", "PlanInputs", "Planned", "plan"]
 _FULL_M = 0.01
 
 

@@ -62,12 +62,12 @@ def _from_session(request: Request) -> Principal:
 
 
 def csrf_token(request: Request) -> str:
-    """Return the CSRF token of this browser's session for the page's meta tag; empty without a session."""
-    cookie = request.cookies.get(SESSION_COOKIE)
-    if not cookie:
-        return ""
+    """Return the CSRF token of this browser's session for the page; empty without a valid session."""
     key = services(request).session_key
-    return sessions.csrf(key, sessions.read(key, cookie))
+    try:
+        return sessions.csrf(key, sessions.read(key, request.cookies.get(SESSION_COOKIE, "")))
+    except NotAuthenticated:
+        return ""
 
 
 def reader() -> Callable[[Request], Principal]:
