@@ -6,8 +6,7 @@ from datetime import timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, and_, func, literal_column, select
-from sqlalchemy.dialects.postgresql import aggregate_order_by
+from sqlalchemy import Date, cast, func, literal_column, select
 from sqlalchemy.orm import Session
 
 from cloud.assistant.evidence import Citation, Row, RowKind, Value, plain
@@ -17,74 +16,11 @@ from cloud.assistant.parameters import (
     FindingFilter,
     FindingsQuery,
     GroupBy,
-    Order,
 )
+from cloud.assistant.selection import ORDERS, Tally, conditions, joined, tallies, tally
 from cloud.assistant.words import kind_label, severity_label, side_label
 from cloud.tables import Asset, Finding, Ticket
 from contracts.vocabulary import FindingStatus
-
-MAX_CITED = 12
-"""Findings a counted row names; how many stand behind it is told beside them."""
-_LARGEST = func.greatest(Finding.length_mm, Finding.width_mm)
-_WORST_FIRST = (Finding.severity_rank.desc(), _LARGEST.desc(), Finding.number)
-_ORDERS = {
-    Order.SEVERITY: _WORST_FIRST,
-    Order.SIZE: (_LARGEST.desc(), Finding.number),
-    Order.NEWEST: (Finding.detected_at.desc(), Finding.number.desc()),
-    Order.OLDEST: (Finding.detected_at, Finding.number),
-    Order.CONFIDENCE: (Finding.confidence.desc(), Finding.number),
-}
-
-
-def conditions(query: FindingFilter, *, with_status: bool = True) -> list[ColumnElement[bool]]:
-    """Return the WHERE terms of a filter over ``findings`` left-joined with ``tickets``."""
-    found: list[ColumnElement[bool]] = []
-    for column, wanted in (
-        (Finding.number, query.numbers),
-        (Finding.asset_id, query.asset_ids),
-        (Finding.flight_id, query.flight_ids),
-        (Finding.kind, query.kinds),
-        (Finding.blade, query.blades),
-        (Finding.side, query.sides),
-    ):
-        if wanted:
-            found.append(column.in_([str(w) if not isinstance(w, int) else w for w in wanted]))
-    if query.without_kinds:
-        found.append(Finding.kind.not_in([k.value for k in query.without_kinds]))
-    for term, bound in (
-        (Finding.severity_rank.__ge__, query.min_rank),
-        (Finding.severity_rank.__le__, query.max_rank),
-        (Finding.distance_to_root_m.__ge__, query.min_distance_m),
-        (Finding.distance_to_root_m.__le__, query.max_distance_m),
-        (_LARGEST.__ge__, query.min_length_mm),
-        (_LARGEST.__le__, query.max_length_mm),
-        (Finding.detected_at.__ge__, query.period.start if query.period else None),
-        (Finding.detected_at.__lt__, query.period.end if query.period else None),
-    ):
-        if bound is not None:
-            found.append(term(bound))
-    if query.reviewed is not None:
-        found.append(Finding.reviewed_at.is_not(None) if query.reviewed else Finding.reviewed_at.is_(None))
-    if query.has_ticket is not None:
-        found.append(Ticket.ticket_id.is_not(None) if query.has_ticket else Ticket.ticket_id.is_(None))
-    return [*found, _status_term(query)] if with_status else found
-
-
-def _status_term(query: FindingFilter) -> ColumnElement[bool]:
-    if query.statuses:
-        return Finding.status.in_([s.value for s in query.statuses])
-    if query.numbers:
-        return Finding.status.is_not(None)
-    return Finding.status != FindingStatus.REJECTED.value
-
-
-def _joined(select_: Any, terms: list[ColumnElement[bool]]) -> Any:
-    return (
-        select_.select_from(Finding)
-        .join(Asset, Asset.asset_id == Finding.asset_id)
-        .outerjoin(Ticket, Ticket.finding_id == Finding.finding_id)
-        .where(and_(True, *terms))
-    )
 
 
 def finding_citation(finding_id: str, number: int) -> Citation:
@@ -125,7 +61,7 @@ def _finding_row(ref: str, finding: Finding, asset_name: str, ticket: Ticket | N
 def findings(session: Session, step: str, query: FindingsQuery) -> list[Row]:
     """Return a count row (how many match, how many rejected ones were left out), then the first findings."""
     terms = conditions(query)
-    statement = _joined(select(Finding, Asset.name, Ticket), terms).order_by(*_ORDERS[query.order]).limit(query.limit)
+    statement = joined(select(Finding, Asset.name, Ticket), terms).order_by(*ORDERS[query.order]).limit(query.limit)
     rows = [
         _finding_row(f"{step}.{i}", finding, name, ticket)
         for i, (finding, name, ticket) in enumerate(session.execute(statement), 1)
@@ -133,33 +69,16 @@ def findings(session: Session, step: str, query: FindingsQuery) -> list[Row]:
     return [_total(session, step, query), *rows, *_rejected(session, step, query)]
 
 
-def _cited(select_: Any) -> Any:
-    """Add how many, how many assets, and the worst findings' ids and numbers to a grouped select."""
-    worst = func.array_agg(_ordered(Finding.finding_id)), func.array_agg(_ordered(Finding.number))
-    return select_.add_columns(
-        func.count().label("total"),
-        func.count(func.distinct(Finding.asset_id)).label("assets"),
-        func.max(Finding.severity_rank).label("worst_rank"),
-        worst[0].label("ids"),
-        worst[1].label("numbers"),
-    )
-
-
-def _ordered(column: Any) -> Any:
-    return aggregate_order_by(column, *_WORST_FIRST)
-
-
-def _counted(ref: str, label: str, found: Any, values: dict[str, Value]) -> Row:
-    total = int(found.total or 0)
-    pairs = list(zip(found.ids or [], found.numbers or [], strict=True))[:MAX_CITED]
-    cites = tuple(finding_citation(finding_id, number) for finding_id, number in pairs)
-    values = {"total": total, "assets": int(found.assets or 0), "worst_rank": found.worst_rank, **values}
-    values["worst"] = severity_label(found.worst_rank) if found.worst_rank else None
-    return Row(ref=ref, kind=RowKind.COUNT, label=label, values=values, cites=cites, cited_of=total)
+def _counted(ref: str, label: str, found: Tally, values: dict[str, Value]) -> Row:
+    cites = tuple(finding_citation(finding_id, number) for finding_id, number in found.worst)
+    worst = severity_label(found.worst_rank) if found.worst_rank else None
+    figures: dict[str, Value] = {"total": found.total, "assets": found.assets, "worst_rank": found.worst_rank}
+    values = figures | values | {"worst": worst}
+    return Row(ref=ref, kind=RowKind.COUNT, label=label, values=values, cites=cites, cited_of=found.total)
 
 
 def _total(session: Session, step: str, query: FindingFilter) -> Row:
-    found = session.execute(_joined(_cited(select()), conditions(query))).one()
+    found = tally(session, conditions(query))
     asked = session.scalars(select(Asset.name).where(Asset.asset_id.in_(query.asset_ids)).order_by(Asset.name))
     said: dict[str, Value] = {"assets_asked": " and ".join(plain(name) for name in asked) or None}
     return _counted(f"{step}.n", "all", found, filter_values(query) | said)
@@ -169,7 +88,7 @@ def _rejected(session: Session, step: str, query: FindingFilter) -> list[Row]:
     if query.statuses or query.numbers:
         return []
     terms = [*conditions(query, with_status=False), Finding.status == FindingStatus.REJECTED.value]
-    found = session.execute(_joined(_cited(select()), terms)).one()
+    found = tally(session, terms)
     return [_counted(f"{step}.r", "rejected", found, {"status": "rejected"})] if found.total else []
 
 
@@ -213,10 +132,7 @@ def count_findings(session: Session, step: str, query: CountQuery, zone: ZoneInf
     column = _GROUP_COLUMNS[query.group_by]
     by_key = query.group_by is GroupBy.SEVERITY
     order = (column.desc(),) if by_key else (func.count().desc(), func.max(Finding.severity_rank).desc(), column)
-    statement = _joined(_cited(select(column.label("key"))), conditions(query)).group_by(column)
-    if query.group_by is GroupBy.ASSET:
-        statement = statement.group_by(Asset.asset_id)
-    found = session.execute(statement.order_by(*order).limit(query.limit)).all()
+    found = tallies(session, conditions(query), column, order, query.limit)
     return [*total, *(_group_row(f"{step}.{i}", query, r.key, r) for i, r in enumerate(found, 1))]
 
 
@@ -234,7 +150,7 @@ def _group_label(group: GroupBy | None, key: Any) -> str:
     return f"severity {key} ({severity_label(key)})" if group is GroupBy.SEVERITY else plain(key)
 
 
-def _group_row(ref: str, query: CountQuery, key: Any, found: Any) -> Row:
+def _group_row(ref: str, query: CountQuery, key: Any, found: Tally) -> Row:
     said = _group_label(query.group_by, key)
     extra: dict[str, Value] = {"group": said, **filter_values(query)}
     if query.group_by is GroupBy.KIND:
@@ -245,9 +161,8 @@ def _group_row(ref: str, query: CountQuery, key: Any, found: Any) -> Row:
 def _by_calendar(session: Session, step: str, query: CountQuery, zone: ZoneInfo) -> list[Row]:
     unit = query.group_by or GroupBy.DAY
     local = func.timezone(str(zone), Finding.detected_at)
-    bucket = func.date_trunc(literal_column(f"'{unit.value}'"), local)
-    statement = _joined(_cited(select(bucket.label("key"))), conditions(query)).group_by(literal_column("1"))
-    found = {r.key.date(): r for r in session.execute(statement.order_by(literal_column("1")))}
+    bucket = cast(func.date_trunc(literal_column(f"'{unit.value}'"), local), Date)
+    found = {t.key: t for t in tallies(session, conditions(query), bucket, (literal_column("1").desc(),), query.limit)}
     if not found:
         return []
     rows: list[Row] = []

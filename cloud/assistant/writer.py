@@ -92,7 +92,9 @@ class Writer:
             spread = f" on {total.values['assets']} assets" if int(str(total.values["assets"])) > 1 else ""
             worst = f"{spread}; the worst is of severity {total.values['worst_rank']} ({total.values['worst']})."
             return [_of(lead + worst, total), *_left_out(rows)]
-        sentences = [_of(f"{lead}.", total)]
+        listed = sum(int(str(row.values["total"])) for row in groups)
+        rest = "; the groups that are listed are the first of more" if listed < count else ""
+        sentences = [_of(f"{lead}{rest}.", total)]
         for row in groups:
             held = int(str(row.values["total"]))
             if held == 0:

@@ -1,0 +1,128 @@
+"""Which findings a filter means, how many there are, and which of them to cite."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, and_, func, or_, select, tuple_
+from sqlalchemy.orm import Session
+
+from cloud.assistant.parameters import FindingFilter, Order
+from cloud.tables import Asset, Finding, Ticket
+from contracts.vocabulary import FindingStatus
+
+MAX_CITED = 12
+"""Findings a counted row names; how many stand behind it is told beside them."""
+_LARGEST = func.greatest(Finding.length_mm, Finding.width_mm)
+WORST_FIRST = (Finding.severity_rank.desc(), _LARGEST.desc(), Finding.number)
+ORDERS = {
+    Order.SEVERITY: WORST_FIRST,
+    Order.SIZE: (_LARGEST.desc(), Finding.number),
+    Order.NEWEST: (Finding.detected_at.desc(), Finding.number.desc()),
+    Order.OLDEST: (Finding.detected_at, Finding.number),
+    Order.CONFIDENCE: (Finding.confidence.desc(), Finding.number),
+}
+
+
+def conditions(query: FindingFilter, *, with_status: bool = True) -> list[ColumnElement[bool]]:
+    """Return the WHERE terms of a filter over ``findings`` left-joined with ``tickets``."""
+    found: list[ColumnElement[bool]] = []
+    for column, wanted in (
+        (Finding.number, query.numbers),
+        (Finding.asset_id, query.asset_ids),
+        (Finding.flight_id, query.flight_ids),
+        (Finding.kind, query.kinds),
+        (Finding.blade, query.blades),
+        (Finding.side, query.sides),
+    ):
+        if wanted:
+            found.append(column.in_([str(w) if not isinstance(w, int) else w for w in wanted]))
+    if query.without_kinds:
+        found.append(Finding.kind.not_in([k.value for k in query.without_kinds]))
+    for term, bound in (
+        (Finding.severity_rank.__ge__, query.min_rank),
+        (Finding.severity_rank.__le__, query.max_rank),
+        (Finding.distance_to_root_m.__ge__, query.min_distance_m),
+        (Finding.distance_to_root_m.__le__, query.max_distance_m),
+        (_LARGEST.__ge__, query.min_length_mm),
+        (_LARGEST.__le__, query.max_length_mm),
+        (Finding.detected_at.__ge__, query.period.start if query.period else None),
+        (Finding.detected_at.__lt__, query.period.end if query.period else None),
+    ):
+        if bound is not None:
+            found.append(term(bound))
+    if query.reviewed is not None:
+        found.append(Finding.reviewed_at.is_not(None) if query.reviewed else Finding.reviewed_at.is_(None))
+    if query.has_ticket is not None:
+        found.append(Ticket.ticket_id.is_not(None) if query.has_ticket else Ticket.ticket_id.is_(None))
+    return [*found, _status_term(query)] if with_status else found
+
+
+def _status_term(query: FindingFilter) -> ColumnElement[bool]:
+    if query.statuses:
+        return Finding.status.in_([s.value for s in query.statuses])
+    if query.numbers:
+        return Finding.status.is_not(None)
+    return Finding.status != FindingStatus.REJECTED.value
+
+
+def joined(select_: Any, terms: list[ColumnElement[bool]]) -> Any:
+    return (
+        select_.select_from(Finding)
+        .join(Asset, Asset.asset_id == Finding.asset_id)
+        .outerjoin(Ticket, Ticket.finding_id == Finding.finding_id)
+        .where(and_(True, *terms))
+    )
+
+
+class Tally(NamedTuple):
+    """A group of findings: how many, on how many assets, the worst rank, and the worst few as (id, number)."""
+
+    key: Any
+    total: int
+    assets: int
+    worst_rank: int | None
+    worst: tuple[tuple[str, int], ...]
+
+
+def tally(session: Session, terms: list[ColumnElement[bool]]) -> Tally:
+    """Return the one group of all findings that match."""
+    counted = session.execute(joined(select(*_FIGURES), terms)).one()
+    worst = session.execute(
+        joined(select(Finding.finding_id, Finding.number), terms).order_by(*WORST_FIRST).limit(MAX_CITED)
+    )
+    return Tally(None, counted.total, counted.assets, counted.worst_rank, tuple((i, n) for i, n in worst))
+
+
+def tallies(
+    session: Session, terms: list[ColumnElement[bool]], column: Any, order: Iterable[Any], limit: int
+) -> list[Tally]:
+    """Return the groups of findings by ``column``."""
+    statement = joined(select(column.label("key"), *_FIGURES), terms).group_by(column).order_by(*order)
+    groups = session.execute(statement.limit(limit)).all()
+    worst = _worst(session, terms, column, groups)
+    return [Tally(g.key, g.total, g.assets, g.worst_rank, tuple(worst.get(g.key, ()))) for g in groups]
+
+
+def _worst(session: Session, terms: list[ColumnElement[bool]], column: Any, groups: Any) -> dict[Any, Any]:
+    """Return the worst findings per group; of a big group only its worst rank is sorted."""
+    small = [g.key for g in groups if g.total <= MAX_CITED and g.key is not None]
+    big = [(g.key, g.worst_rank) for g in groups if g.total > MAX_CITED and g.key is not None]
+    wanted = or_(column.in_(small), tuple_(column, Finding.severity_rank).in_(big), column.is_(None))
+    place = func.row_number().over(partition_by=column, order_by=WORST_FIRST)
+    ranked = joined(
+        select(column.label("key"), Finding.finding_id, Finding.number, place.label("place")), [*terms, wanted]
+    ).subquery()
+    rows = select(ranked).where(ranked.c.place <= MAX_CITED).order_by(ranked.c.place)
+    found: dict[Any, list[tuple[str, int]]] = {}
+    for key, finding_id, number, _ in session.execute(rows):
+        found.setdefault(key, []).append((finding_id, number))
+    return found
+
+
+_FIGURES = (
+    func.count().label("total"),
+    func.count(func.distinct(Finding.asset_id)).label("assets"),
+    func.max(Finding.severity_rank).label("worst_rank"),
+)
