@@ -144,7 +144,7 @@ def _write(session: Session, inspection: _Inspection, group: _Group) -> None:
         finding.status = FindingStatus.OPEN.value
         outcome.new_findings.append(finding.finding_id)
     _describe(finding, group.detections, inspection.model)
-    finding.link_group = linking.link_group(session, finding, flight)
+    _link(session, finding, flight)
     if finding.severity_source != "manual":
         _grade(finding, group.detections, inspection.policy, inspection.geometry)
     session.add(finding)
@@ -195,6 +195,14 @@ def _absorb(session: Session, kept: Finding, lost: Finding) -> None:
     session.flush()
     notify(session, "finding", lost.finding_id)
     log("finding_merged", finding_id=lost.finding_id, into=kept.finding_id)
+
+
+def _link(session: Session, finding: Finding, flight: Flight) -> None:
+    """Keep a finding, and the ticket it may have, in the group of its defect."""
+    group = linking.link_group(session, finding, flight)
+    if finding.link_group and finding.link_group != group:
+        session.execute(update(Ticket).where(Ticket.finding_id == finding.finding_id).values(link_group=group))
+    finding.link_group = group
 
 
 def lock_ticketing(session: Session, finding_id: str) -> None:

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from cloud import consume, grading, inspections, merging, tickets
 from cloud.api.media import CellOut
-from cloud.api.tickets import RunOut, TicketOut
+from cloud.api.tickets import RunOut, TicketOut, shown
 from cloud.idempotency import Key, once
 from cloud.paging import Page, decode_cursor, page_of
 from cloud.problems import RESPONSES
@@ -183,7 +183,7 @@ def get_finding(finding_id: str, session: UnitOfWork, _: Reader) -> FindingDetai
     return FindingDetail(
         **FindingOut.model_validate(finding).model_dump(),
         evidence=[EvidenceOut.model_validate(row) for row in _evidence(session, finding_id)],
-        ticket=TicketOut.model_validate(ticket) if ticket else None,
+        ticket=shown(ticket, finding_id) if ticket else None,
         summary=SummaryOut.model_validate(summary) if summary else None,
         runs=[RunOut.model_validate(run) for run in runs],
         seen=_seen(session, finding),

@@ -20,12 +20,14 @@ router = APIRouter(prefix="/v1", tags=["tickets"], responses=RESPONSES)
 
 
 class TicketOut(BaseModel):
-    """A maintenance notification."""
+    """A maintenance notification of a physical defect, as it concerns one finding of it.
 
-    model_config = ConfigDict(from_attributes=True)
+    ``opened_for`` is the finding it was opened for: an earlier one where the defect had its ticket already.
+    """
 
     ticket_id: str
     finding_id: str
+    opened_for: str
     link_group: str
     system: str
     number: str | None
@@ -35,6 +37,18 @@ class TicketOut(BaseModel):
     url: str
     created_at: datetime
     opened_at: datetime | None
+
+
+def shown(ticket: Ticket, finding_id: str) -> TicketOut:
+    """Return a ticket as it concerns a finding."""
+    names = ("ticket_id", "link_group", "system", "number", "phase", "priority", "text", "url")
+    return TicketOut(
+        finding_id=finding_id,
+        opened_for=ticket.finding_id,
+        created_at=ticket.created_at,
+        opened_at=ticket.opened_at,
+        **{name: getattr(ticket, name) for name in names},
+    )
 
 
 class RunOut(BaseModel):
@@ -75,17 +89,19 @@ def list_tickets(
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[TicketOut]:
-    """List tickets, newest first."""
-    query = select(Ticket).join(Finding, Finding.finding_id == Ticket.finding_id)
-    if flight_id is not None:
-        query = query.where(Finding.flight_id == flight_id)
+    """List tickets, newest first; those of a flight include tickets its defects had already."""
+    query = select(Ticket, Finding.finding_id).order_by(Ticket.ticket_id.desc(), Finding.finding_id.desc())
+    if flight_id is None:
+        query = query.join(Finding, Finding.finding_id == Ticket.finding_id)
+    else:
+        query = query.join(Finding, Finding.link_group == Ticket.link_group).where(Finding.flight_id == flight_id)
     if asset_id is not None:
         query = query.where(Finding.asset_id == asset_id)
-    after = decode_cursor(cursor, 1)
+    after = decode_cursor(cursor, 2)
     if after:
-        query = query.where(Ticket.ticket_id < after[0])
-    rows = session.scalars(query.order_by(Ticket.ticket_id.desc()).limit(limit + 1)).all()
-    return page_of(rows, limit, TicketOut.model_validate, lambda row: (row.ticket_id,))
+        query = query.where(tuple_(Ticket.ticket_id, Finding.finding_id) < (after[0], after[1]))
+    rows = session.execute(query.limit(limit + 1)).all()
+    return page_of(rows, limit, lambda row: shown(row[0], row[1]), lambda row: (row[0].ticket_id, row[1]))
 
 
 @router.get("/workflow-runs")

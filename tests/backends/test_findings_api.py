@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,8 +13,9 @@ import pytest
 
 from cloud import dead_letters, executions
 from cloud.services import Services
-from cloud.tables import Finding
+from cloud.tables import Asset, Drone, Finding
 from contracts.resources import MEDIA_EVENTS_QUEUE
+from contracts.turbine import TurbineGeometry
 from contracts.vocabulary import DefectKind, Role
 from tests import platform
 from tests.clean_database import empty
@@ -79,6 +81,14 @@ def shown(services: Services) -> Shown:
         shown.flight, shown.segment = flight.flight_id, segment.segment_id
         shown.crack, shown.burn = crack.finding_id, burn.finding_id
     return shown
+
+
+def wait_for(holds: Callable[[], bool]) -> None:
+    """Wait for what happens after the answer has been sent."""
+    end = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.01)
 
 
 def ids(answer: httpx.Response) -> list[str]:
@@ -156,7 +166,7 @@ def test_only_reviewers_review_and_a_key_makes_it_once(server: Server, shown: Sh
     assert (first.json()["severity_rank"], first.json()["severity_source"]) == (5, "manual")
     flows = server.services.workflows
     assert isinstance(flows, MemoryWorkflows)
-    assert list(flows.inputs) == [shown.burn]
+    wait_for(lambda: list(flows.inputs) == [shown.burn])
 
 
 @pytest.mark.parametrize(
@@ -185,6 +195,25 @@ def test_media_tickets_and_runs_are_listed(viewer: httpx.Client, shown: Shown) -
     assert viewer.get("/v1/tickets", params={"asset_id": "t-02"}).json()["data"] == []
     (run,) = viewer.get("/v1/workflow-runs", params={"state": "failed", "finding_id": shown.crack}).json()["data"]
     assert run["error"] == "ticket: SapRejected"
+
+
+def test_a_later_flight_shows_the_ticket_its_defect_has_already(
+    viewer: httpx.Client, services: Services, shown: Shown
+) -> None:
+    with services.database.session() as session:
+        world = World(session, NOW, seed=77)
+        earlier = session.get_one(Finding, shown.crack)
+        asset = session.get_one(Asset, "t-01")
+        world.geometries["t-01"] = TurbineGeometry.model_validate(asset.geometry)
+        flight = world.flight(asset, session.get_one(Drone, "merlin-1"), NOW + timedelta(days=1))
+        later = world.finding(flight, DefectKind.CRACK, rank=4)
+        later.link_group = earlier.link_group
+        ids_ = flight.flight_id, later.finding_id
+    (ticket,) = viewer.get("/v1/tickets", params={"flight_id": ids_[0]}).json()["data"]
+    assert (ticket["finding_id"], ticket["opened_for"], ticket["number"]) == (ids_[1], shown.crack, "10000001")
+    detail = viewer.get(f"/v1/findings/{ids_[1]}").json()
+    assert detail["ticket"] == ticket
+    assert detail["same_defect"] == [shown.crack]
 
 
 def test_runs_come_in_pages(viewer: httpx.Client, services: Services, shown: Shown) -> None:
@@ -238,6 +267,7 @@ def test_a_failed_run_is_resumed_once(server: Server, shown: Shown, viewer: http
         assert (resumed.status_code, resumed.json()["execution_name"]) == (202, f"{shown.crack}-2")
         assert operator.post(path).status_code == 409
         assert operator.post("/v1/workflow-runs/none/resume").status_code == 404
+    wait_for(lambda: viewer.get("/v1/workflow-runs", params={"state": "running"}).json()["data"] != [])
     (started,) = viewer.get("/v1/workflow-runs", params={"state": "running"}).json()["data"]
     assert started["execution_name"] == f"{shown.crack}-2"
 
