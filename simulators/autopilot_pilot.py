@@ -84,7 +84,7 @@ class Pilot:
         """Turn the camera towards a direction in the earth frame; a NaN leaves that axis as it is."""
         gimbal = self.state.craft.gimbal
         if math.isfinite(pitch_deg):
-            gimbal.pitch_goal_deg = max(-90.0, min(45.0, pitch_deg))
+            gimbal.pitch_goal_deg = max(-90.0, min(90.0, pitch_deg))
         if math.isfinite(yaw_deg):
             gimbal.yaw_goal_deg = yaw_deg % 360.0
 

@@ -18,11 +18,11 @@ REST = Enu(0.0, 0.0, 0.0)
 class Limits(NamedTuple):
     """What the airframe and its position controller can do."""
 
-    accel_mps2: float = 3.0
-    brake_mps2: float = 2.0
+    accel_mps2: float = 4.0
+    brake_mps2: float = 3.0
     """Deceleration planned for a stop; below ``accel_mps2`` so that a reserve is left to correct with."""
-    climb_mps: float = 3.0
-    descent_mps: float = 3.0
+    climb_mps: float = 5.0
+    descent_mps: float = 5.0
     position_gain_per_s: float = 1.5
     velocity_lag_s: float = 0.1
     lean_lag_s: float = 0.2

@@ -76,7 +76,6 @@ class MqttLink:
                 retry_jitter_mode=mqtt5.ExponentialBackoffJitterMode.FULL,
                 min_reconnect_delay_ms=1_000,
                 max_reconnect_delay_ms=60_000,
-                min_connected_time_to_reset_reconnect_delay_ms=30_000,
                 ping_timeout_ms=_PING_TIMEOUT_MS,
                 connack_timeout_ms=10_000,
                 ack_timeout_sec=30,

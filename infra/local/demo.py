@@ -177,7 +177,12 @@ def _dispatch(api: Api, drone: SimulatedDrone, options: Options, progress: Progr
             "asset_id": drone.asset_id,
             "pattern": "blades",
             "home": drone.home,
-            "params": {"blades": list(options.blades), "speed_mps": 5.0, "transit_speed_mps": 10.0},
+            "params": {
+                "blades": list(options.blades),
+                "speed_mps": 5.0,
+                "transit_speed_mps": 10.0,
+                "max_camera_pitch_deg": 90,
+            },
         },
     )
     for check in plan["checks"]:
