@@ -15,10 +15,10 @@ from contracts.errors import InvalidInput, PlatformError, TooLarge
 from contracts.ids import mint, parse_segment_id, segment_id
 from contracts.media import flight_media_key, manifest_key, parse_key, video_key
 from contracts.routes import Route
-from contracts.telemetry import Watermark
+from contracts.telemetry import Stream, Watermark
 from contracts.topics import ACKS, MAX_PAYLOAD_BYTES, TOPICS, WATERMARKS, decode, parse_topic
 
-WATERMARK = Watermark(drone_id="kite-01", boot_id="boot-1", stream="telemetry", seq=7)  # type: ignore[arg-type]
+WATERMARK = Watermark(drone_id="kite-01", boot_id="boot-1", stream=Stream.TELEMETRY, seq=7)
 ROUTE: dict[str, Any] = {
     "plan_id": "plan-1",
     "version": 1,
@@ -89,7 +89,7 @@ def test_the_limit_is_the_brokers() -> None:
         (("waypoints",), [], "waypoints"),
         (("fence", "radius_m"), -1.0, "radius_m"),
     ],
-    ids=lambda v: str(v),
+    ids=str,
 )
 def test_a_route_with_an_impossible_number_is_refused(path: tuple[Any, ...], value: Any, field: str) -> None:
     broken = json.loads(json.dumps(ROUTE))
