@@ -1,5 +1,7 @@
 """The program ``kestrel-vision``: one verb per function; each imports what it needs, so detection needs no torch."""
 
+# ruff: noqa: PLC0415 - imports wait for their verb
+
 from __future__ import annotations
 
 import json

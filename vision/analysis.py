@@ -241,7 +241,5 @@ def detection_name(segment: str, model_sha256: str, kind: DefectKind, place: Sur
 
 def norm_box(xyxy: tuple[float, float, float, float], width: int, height: int) -> BoxNorm:
     """Return a pixel box as fractions of the picture, clipped to it."""
-    x0, y0, x1, y1 = (
-        min(1.0, max(0.0, v / s)) for v, s in zip(xyxy, (width, height, width, height), strict=True)
-    )
+    x0, y0, x1, y1 = (min(1.0, max(0.0, v / s)) for v, s in zip(xyxy, (width, height, width, height), strict=True))
     return BoxNorm(x0=x0, y0=y0, x1=x1, y1=y1)

@@ -48,9 +48,7 @@ class Boxes:
         """Build from anything array-like; ``cut`` defaults to False everywhere."""
         scores = np.asarray(confidence, np.float32).reshape(-1)
         flags = np.zeros(len(scores), np.bool_) if cut is None else np.asarray(cut, np.bool_)
-        return cls(
-            np.asarray(xyxy, np.float32).reshape(-1, 4), scores, np.asarray(kind, np.int64).reshape(-1), flags
-        )
+        return cls(np.asarray(xyxy, np.float32).reshape(-1, 4), scores, np.asarray(kind, np.int64).reshape(-1), flags)
 
     @classmethod
     def none(cls) -> Boxes:

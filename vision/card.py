@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pydantic import Field
+
 from contracts.ids import Sha256
 from vision.boxes import KINDS
 from vision.detector import Card
@@ -16,10 +18,8 @@ Record = dict[str, Any]
 """JSON of another program: a training run, a data set's source, a measurement."""
 
 LIMITS = (
-    "Trained from scratch on rendered blades and a few hundred cuttings of real photos: figures on rendered frames"
-    " say nothing of field performance.",
-    "Real validation photos are few, of one class each, and labelled loosely; read those figures as orders of"
-    " magnitude, not as a promise.",
+    "Trained from scratch, mostly on rendered blades: figures on rendered frames say nothing of field performance.",
+    "Real test photos are few, of one class each, and loosely labelled: orders of magnitude, not promises.",
     "Knows blades. Power lines, towers and pipelines are not among what it was shown.",
     "Works at the scale it was trained on: about 1 to 4 mm per pixel; smaller than about 12 pixels is missed.",
     "Confidence is not severity: severity is graded by policy from measured size and place.",
@@ -33,7 +33,7 @@ class FullCard(Card):
     input: str = "frames: (batch, height, width, 3) uint8 BGR, sides multiples of 32"
     output: str = "(batch, 4 + kinds, anchors): centre x, centre y, width, height in pixels, one score per kind"
     checkpoint_sha256: Sha256 | None = None
-    training: Record = {}
+    training: Record = Field(default_factory=dict)
     data: tuple[Record, ...] = ()
     metrics: tuple[Record, ...] = ()
     limits: tuple[str, ...] = LIMITS
@@ -42,9 +42,7 @@ class FullCard(Card):
 
 def plain_card(weights: Path, threshold: float, accept: float) -> Card:
     """Return what the pipeline needs to run a weights file."""
-    return Card(
-        name=weights.stem, sha256=sha256_of(weights), kinds=KINDS, threshold=threshold, accept=accept
-    )
+    return Card(name=weights.stem, sha256=sha256_of(weights), kinds=KINDS, threshold=threshold, accept=accept)
 
 
 def sha256_of(path: Path) -> str:
@@ -70,13 +68,13 @@ def card_text(card: FullCard) -> str:
         f"SHA-256 `{card.sha256}`. Licence: {card.licence}.",
         "",
         "Finds " + ", ".join(f"`{kind.value}`" for kind in card.kinds) + " on wind-turbine blades in drone video.",
-        f"Input: {card.input}. Boxes below {card.threshold} are dropped; a defect needs a mean confidence of"
-        f" {card.accept} over the key frames that could have shown it.",
+        f"Input: {card.input}. Boxes below {card.threshold} are dropped;",
+        f"a defect needs a mean confidence of {card.accept} over the key frames that could have shown it.",
         "",
         "## How it was made",
         "",
-        f"Started from {card.training.get('started_from', 'random weights')}, seed {card.training.get('seed')},"
-        f" {card.training.get('epochs')} epochs. Every choice, as `vision/training.yaml` had it:",
+        f"Started from {card.training.get('started_from', 'random weights')}, seed {card.training.get('seed')},",
+        f"{card.training.get('epochs')} epochs. Every choice, as `vision/training.yaml` had it:",
         "",
         "```json",
         json.dumps(card.training.get("spec", {}), indent=2),

@@ -83,9 +83,7 @@ def detect_placed(
     return Found(report, _marks_of(result.detections, manifest))
 
 
-def _marks_of(
-    detections: tuple[Detection, ...], manifest: SegmentManifest
-) -> dict[int, list[tuple[Box, str]]]:
+def _marks_of(detections: tuple[Detection, ...], manifest: SegmentManifest) -> dict[int, list[tuple[Box, str]]]:
     marks: dict[int, list[tuple[Box, str]]] = {}
     width, height = manifest.camera.width_px, manifest.camera.height_px
     for found in detections:

@@ -1,5 +1,7 @@
 """Turns a checkpoint into the shipped ONNX file: uint8 BGR frames in, raw boxes out (needs the ``train`` extra)."""
 
+# ruff: noqa: PLC0415 - onnx belongs to the training extra
+
 from __future__ import annotations
 
 import shutil

@@ -156,7 +156,7 @@ def placed_in_frame(boxes: Boxes, tile: Tile, width: int, height: int) -> Boxes:
 
 
 def _coarse(finder: BoxFinder, image: Image, mask: Mask | None) -> Boxes:
-    """Return boxes of the asset's bounding rectangle at a quarter of the scale, those too long for a strip's overlap only."""
+    """Return boxes found at a quarter of the scale round the asset, those too long for a strip's overlap only."""
     height, width = image.shape[:2]
     (top, bottom), (left, right) = _extent(mask, 1, height), _extent(mask, 0, width)
     part = image[top:bottom, left:right]

@@ -159,7 +159,5 @@ def _hull(parts: Sequence[Placed]) -> Estimate:
     place = widest.place.model_copy(update={"distance_to_root_m": (low + high) / 2})
     size_sigma_mm = max(widest.size_sigma_mm, 0.25 * 1000 * (high - low))
     sigma_m = math.hypot(widest.sigma_m, size_sigma_mm / 2000)
-    hull = widest._replace(
-        place=place, length_mm=1000 * (high - low), size_sigma_mm=size_sigma_mm, sigma_m=sigma_m
-    )
+    hull = widest._replace(place=place, length_mm=1000 * (high - low), size_sigma_mm=size_sigma_mm, sigma_m=sigma_m)
     return Estimate(hull, sigma_m)

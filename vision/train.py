@@ -108,7 +108,14 @@ def _record(spec: TrainingSpec, run: Run, assembled: Assembled) -> dict[str, Any
         "epochs": run.epochs,
         "hours": run.hours,
         "started_from": run.start_from.name if run.start_from else "random weights",
+        "before": _before(run.start_from),
     }
+
+
+def _before(start_from: Path | None) -> dict[str, Any] | None:
+    """Return the record of the run a checkpoint comes from."""
+    record = start_from.with_name("run.json") if start_from else None
+    return dict(json.loads(record.read_text())) if record and record.exists() else None
 
 
 def _arguments(spec: TrainingSpec, run: Run) -> dict[str, Any]:
@@ -133,7 +140,7 @@ def _arguments(spec: TrainingSpec, run: Run) -> dict[str, Any]:
         **spec.augment,
         "amp": False,
         "plots": False,
-        "workers": 0,
+        "workers": 1,
         "cache": "ram",
         "patience": 0,
         "deterministic": False,
@@ -147,7 +154,7 @@ def _arguments(spec: TrainingSpec, run: Run) -> dict[str, Any]:
 
 def _settle(trainer: Any, threads: int, *, half: bool) -> None:
     """Hold the thread count (ultralytics raises it), and compute forward passes in bfloat16; losses stay float32."""
-    import torch
+    import torch  # noqa: PLC0415 - belongs to the training extra
 
     torch.set_num_threads(threads)
     plain = trainer.model.predict

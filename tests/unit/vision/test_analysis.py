@@ -92,9 +92,7 @@ def test_progress_counts_key_frames(segment: tuple[Path, SegmentManifest]) -> No
     assert len({of for _, of in seen}) == 1
 
 
-def test_a_torn_video_gives_what_is_whole_and_says_so(
-    segment: tuple[Path, SegmentManifest], tmp_path: Path
-) -> None:
+def test_a_torn_video_gives_what_is_whole_and_says_so(segment: tuple[Path, SegmentManifest], tmp_path: Path) -> None:
     path, manifest = segment
     torn = tmp_path / "torn.mp4"
     torn.write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10])

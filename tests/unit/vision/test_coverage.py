@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from contracts.optics import CameraIntrinsics
+from contracts.geo import Enu
+from contracts.optics import CameraIntrinsics, project
 from contracts.vocabulary import Blade, BladeSide
 from tests.vision_views import SMALL, TURBINE, looking, pass_along, place_at, square_on
 from vision.coverage import Coverage
@@ -70,9 +71,6 @@ def test_what_stands_behind_the_tower_or_a_blade_is_hidden() -> None:
 
 
 def test_the_grid_projects_like_the_contract() -> None:
-    from contracts.geo import Enu
-    from contracts.optics import project
-
     pose = square_on(TURBINE, place_at(metres=12.0))
     eye = SURFACE.eye(pose)
     points = SURFACE.points[::97]

@@ -12,7 +12,7 @@ from contracts.vocabulary import DefectKind
 from tests.vision_views import CARD
 from vision.boxes import KINDS
 from vision.detector import SHIPPED, Detector, decode, load_card, open_detector
-from vision.runtimes import Frames, Raw
+from vision.runtimes import Frames, OnnxRuntime, OpenVino, Raw
 
 
 class FakeRuntime:
@@ -110,8 +110,6 @@ def test_the_shipped_model_takes_any_shape(engine: str) -> None:
 def test_engines_agree_on_the_shipped_model() -> None:
     pytest.importorskip("openvino")
     noise = np.random.default_rng(3).integers(0, 255, (1, 320, 320, 3), np.uint8)
-    from vision.runtimes import OnnxRuntime, OpenVino
-
     first, second = OnnxRuntime(SHIPPED, 1).infer(noise), OpenVino(SHIPPED, 1, half=False).infer(noise)
     np.testing.assert_allclose(first[:, 4:], second[:, 4:], atol=1e-3)
 

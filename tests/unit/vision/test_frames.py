@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import cv2
@@ -62,7 +63,7 @@ def test_neighbouring_key_frames_share_footprint_and_nothing_is_missed() -> None
     prints = footprints(surface, manifest_of(b"v", poses), len(poses))
     chosen = choose(prints)
     assert len(chosen) < len(poses) / 3
-    for before, after in zip(chosen, chosen[1:], strict=False):
+    for before, after in itertools.pairwise(chosen):
         shared = len(np.intersect1d(prints[before], prints[after]))
         assert shared >= 0.3 * max(len(prints[before]), len(prints[after]))
     everything = np.unique(np.concatenate(prints))
@@ -76,7 +77,7 @@ def flight(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("frames") / "flight.mp4"
     frames = [painted(p, SMALL, []) for p in pass_along(BladeSide.PS, 6.0, 16.0, 30)]
     for i in (11, 12):
-        frames[i] = cv2.GaussianBlur(frames[i], (0, 0), 6)
+        frames[i] = np.asarray(cv2.GaussianBlur(frames[i], (0, 0), 6), np.uint8)
     for i in (20, 21, 22):
         frames[i][:] = 255
     encode(path, frames, group=10)

@@ -125,7 +125,9 @@ def test_a_box_over_the_edge_is_placed_on_the_blade_and_one_beside_it_is_not() -
 
 
 def test_diagonal_views_take_both_axes_to_be_equal() -> None:
-    turned = 500 * np.array([[math.cos(math.pi / 4), -math.sin(math.pi / 4)], [math.sin(math.pi / 4), math.cos(math.pi / 4)]])
+    turned = 500 * np.array(
+        [[math.cos(math.pi / 4), -math.sin(math.pi / 4)], [math.sin(math.pi / 4), math.cos(math.pi / 4)]]
+    )
     along, across = ellipse_axes(turned, 100.0, 100.0)
     assert along == pytest.approx(across)
     assert along == pytest.approx(0.2, rel=0.01)

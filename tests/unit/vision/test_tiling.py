@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+
 import cv2
 import numpy as np
 import pytest
@@ -32,7 +34,7 @@ def test_tiles_cover_the_frame_and_overlap(width: int, height: int) -> None:
     assert covered.all()
     for spans in ({(t.x0, t.x1) for t in layout}, {(t.y0, t.y1) for t in layout}):
         ordered = sorted(spans)
-        for before, after in zip(ordered, ordered[1:], strict=False):
+        for before, after in itertools.pairwise(ordered):
             assert before[1] - after[0] >= OVERLAP_PX - 1
 
 

@@ -11,7 +11,7 @@ from vision.georef import Placed
 from vision.tracks import Look, Track, estimate, group_by_place
 
 
-def look(  # noqa: PLR0917 - one argument per column of the tables below
+def look(
     metres: float,
     share: float = 0.5,
     *,

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 from contracts.errors import InvalidInput
+from vision.export import export
+from vision.runtimes import OnnxRuntime
 from vision.train import Run, read_spec, train
 
 pytestmark = [
@@ -47,9 +49,6 @@ def test_train_and_export_without_a_network(rendered: Path, tmp_path: Path, monk
     spec = read_spec().model_copy(update={"tile_px": 64, "batch": 8, "bfloat16": False})
     weights = train(spec, Run((rendered,), None, tmp_path / "run", epochs=1, seed=0, threads=1))
     assert json.loads((weights / "run.json").read_text())["images"] == {"synth/train": 16, "synth/val": 4}
-
-    from vision.export import export
-    from vision.runtimes import OnnxRuntime
 
     out = export(weights / "best.pt", tmp_path / "model.onnx")
     raw = OnnxRuntime(out, 1).infer(np.zeros((2, 64, 96, 3), np.uint8))

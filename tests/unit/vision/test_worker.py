@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,20 @@ from contracts.findings import DetectionBatch
 from contracts.media import SegmentManifest
 from contracts.turbine import TurbineGeometry
 from contracts.vocabulary import BladeSide
-from tests.vision_views import CARD, SMALL, TURBINE, RedFinder, corners_of, encode, manifest_of, painted, pass_along, place_at
+from tests.vision_views import (
+    CARD,
+    SMALL,
+    TURBINE,
+    RedFinder,
+    corners_of,
+    encode,
+    manifest_of,
+    painted,
+    pass_along,
+    place_at,
+)
+from vision.boxes import Boxes
+from vision.detector import Image
 from vision.worker import Fetched, Job, Worker, run
 
 
@@ -224,7 +238,7 @@ def test_the_loop_ends_when_told_and_finishes_the_job_in_hand(
     jobs = FakeJobs(job(recorded), job(recorded))
 
     class StopsDuringTheFirst(RedFinder):
-        def find(self, images):  # type: ignore[no-untyped-def]
+        def find(self, images: Sequence[Image]) -> list[Boxes]:
             stop.set()
             return super().find(images)
 
@@ -241,7 +255,7 @@ def test_the_loop_outlives_a_broken_step(
     class BreaksOnce(RedFinder):
         broken = True
 
-        def find(self, images):  # type: ignore[no-untyped-def]
+        def find(self, images: Sequence[Image]) -> list[Boxes]:
             if BreaksOnce.broken:
                 BreaksOnce.broken = False
                 raise RuntimeError("a bug")
