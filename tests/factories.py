@@ -12,6 +12,8 @@ from typing import Any, TypeVar
 
 from sqlalchemy.orm import Session
 
+from cloud import planner
+from cloud.pattern import BladesParams, PlanInputs
 from cloud.services import ObjectInfo
 from cloud.tables import (
     Asset,
@@ -35,14 +37,15 @@ from contracts import media as keys
 from contracts.errors import NotFound
 from contracts.geo import Enu, GeoPoint, LocalFrame
 from contracts.ids import segment_id
-from contracts.routes import Fence, Route, Strip, Waypoint, WaypointAction
+from contracts.optics import CameraIntrinsics
+from contracts.routes import Route
 from contracts.turbine import SurfacePlace, TurbineGeometry
 from contracts.vocabulary import Blade, BladeSide, DefectKind
 from tests.drawings import draw_frame, jpeg
 
 T = TypeVar("T")
 HOME = GeoPoint(lat_deg=54.78, lon_deg=8.86, alt_m=42.0)
-CAMERA = {"width_px": 3840, "height_px": 2160, "focal_px": 6000.0}
+CAMERA: dict[str, Any] = {"width_px": 3840, "height_px": 2160, "focal_px": 6000.0}
 
 
 class MemoryObjects:
@@ -105,39 +108,12 @@ def geometry(east_m: float, north_m: float, yaw_deg: float = 240.0) -> TurbineGe
 
 
 def route_around(plan_id: str, asset_id: str, turbine: TurbineGeometry) -> Route:
-    """Return a route that passes each side of each blade once."""
-    frame, home = LocalFrame(HOME), HOME
-    foot = frame.to_enu(turbine.foot)
-    points: list[Waypoint] = []
-    for blade in Blade:
-        for side in BladeSide:
-            facet = turbine.facet(blade, side)
-            for share in (0.05, 0.95) if len(points) % 4 == 0 else (0.95, 0.05):
-                at = facet.at(share, 0.5).plus(facet.normal, 9.0).plus(foot)
-                camera_yaw = math.degrees(math.atan2(-facet.normal.east, -facet.normal.north))
-                pitch = math.degrees(math.asin(max(-1.0, min(1.0, -facet.normal.up))))
-                points.append(
-                    Waypoint(
-                        seq=len(points),
-                        point=frame.to_geo(at),
-                        speed_mps=2.0,
-                        camera_yaw_deg=camera_yaw,
-                        camera_pitch_deg=pitch,
-                        action=WaypointAction.NONE,
-                        strip=Strip(blade=blade, side=side),
-                    )
-                )
-    fence = Fence(centre=home, radius_m=900.0, max_alt_rel_m=120.0)
-    return Route(
-        plan_id=plan_id,
-        version=1,
-        asset_id=asset_id,
-        pattern="blades",
-        home=home,
-        standoff_m=9.0,
-        fence=fence,
-        waypoints=tuple(points),
+    """Return the planner's route round a turbine."""
+    blades = BladesParams(fence_radius_m=2000)
+    inputs = PlanInputs(
+        asset_id=asset_id, geometry=turbine, home=HOME, camera=CameraIntrinsics(**CAMERA), blades=blades
     )
+    return planner.plan(inputs, plan_id, 1).route
 
 
 @dataclass

@@ -79,7 +79,7 @@ def seed_live(session: Session, now: datetime, *, share: float = 0.62) -> World:
     world.segment(old, 0, old.started_at or now)
     world.coverage(old, {("A", "TE"): range(20, 25)})
     flight = world.flight(assets[1], drone, now - timedelta(seconds=214), state="flying")
-    flight.waypoint = 15
+    flight.waypoint = 19
     world.fly(flight, share=share, gap=(0.30, 0.355))
     _commands(world, flight)
     segments = _segments(world, flight)

@@ -97,19 +97,15 @@ def build(session: Session, flight: Flight, route: Route | None) -> FlightView:
 
 
 def _passes(flight: Flight, route: Route | None) -> tuple[int, int]:
-    """Return how many blade sides were passed, and how many the route has."""
+    """Return how many blade sides were passed (their last waypoint was reached), and how many the route has."""
     if route is None:
         return 0, 0
-    strips: list[tuple[str, str]] = []
-    done = 0
-    finished = flight.state in {FlightState.LANDED, FlightState.COMPLETE}
+    ends: dict[tuple[str, str], int] = {}
     for waypoint in route.waypoints:
-        strip = (waypoint.strip.blade.value, waypoint.strip.side.value) if waypoint.strip else None
-        if strip and strip not in strips:
-            strips.append(strip)
-        if strip and (flight.waypoint or -1) > waypoint.seq:
-            done = strips.index(strip) + 1
-    return (len(strips) if finished else done), len(strips)
+        if waypoint.strip:
+            ends[waypoint.strip.blade.value, waypoint.strip.side.value] = waypoint.seq
+    reached = -1 if flight.waypoint is None else flight.waypoint
+    return sum(1 for seq in ends.values() if seq <= reached), len(ends)
 
 
 def _buttons(flight: Flight) -> tuple[Button, ...]:

@@ -6,7 +6,7 @@ import math
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import and_, func, or_, select
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
@@ -53,6 +53,7 @@ def build(session: Session, routes: Routes, flight_id: str | None) -> dict[str, 
         "assets": _assets(session, site),
         "drones": _drones(session, site),
         "flight": flight.flight_id if flight else None,
+        "drone": flight.drone_id if flight else None,
         "asset": asset.asset_id if asset else None,
         "route": _route(route) if route else None,
         "trail": trail(session, flight) if flight else [],
@@ -133,13 +134,17 @@ def trail(session: Session, flight: Flight) -> list[list[float]]:
 
 
 def recent(session: Session, flight: Flight) -> list[dict[str, Any]]:
-    """Return one sample per second of the last two minutes of a flight."""
-    newest = session.scalar(select(func.max(Telemetry.captured_at)).where(Telemetry.flight_id == flight.flight_id))
+    """Return one sample per second of the drone's last two minutes, or of the flight's when it has flown another."""
+    latest = select(Telemetry.flight_id).where(Telemetry.drone_id == flight.drone_id)
+    last_flight = session.scalar(latest.order_by(Telemetry.captured_at.desc()).limit(1))
+    own: Any = Telemetry.flight_id == flight.flight_id
+    if last_flight in (None, flight.flight_id):
+        own = and_(Telemetry.drone_id == flight.drone_id, or_(own, Telemetry.flight_id.is_(None)))
+    newest = session.scalar(select(func.max(Telemetry.captured_at)).where(own))
     if newest is None:
         return []
     second = func.date_trunc("second", Telemetry.captured_at)
-    since = newest - timedelta(seconds=STRIP_S)
-    terms = (Telemetry.flight_id == flight.flight_id, Telemetry.captured_at > since)
+    terms = (own, Telemetry.captured_at > newest - timedelta(seconds=STRIP_S))
     rows = select(Telemetry).where(*terms).order_by(second, Telemetry.captured_at.desc()).ext(distinct_on(second))
     return [sample(row) for row in session.scalars(rows)]
 

@@ -13,12 +13,13 @@ from sqlalchemy.orm import Session
 from cloud.assistant.words import kind_label, severity_label, side_label
 from cloud.tables import CommandRow, Finding, Flight, Media, Telemetry
 from contracts.routes import Route
-from contracts.vocabulary import CommandState, FindingStatus, FlightState, MediaState
+from contracts.vocabulary import AircraftState, CommandState, FindingStatus, FlightState, MediaState
 
 GAP_S = 3.0
 """Telemetry that is silent for longer is a gap."""
 _TICKS_S = (5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400)
 _MAX_TICKS = 8
+_ON_ROUTE = frozenset({AircraftState.ON_ROUTE, AircraftState.PAUSED})
 _MAX_SAMPLES = 40_000
 
 
@@ -180,22 +181,35 @@ def _gaps(axis: _Axis, samples: list[_Sample], until: datetime | None) -> tuple[
 
 
 def _passes(axis: _Axis, samples: list[_Sample], route: Route | None) -> tuple[Span, ...]:
-    """Return the blade sides in the order they were flown, by the waypoint that was flown to."""
-    if route is None:
-        return ()
-    strips = {w.seq: (w.strip.blade.value, w.strip.side.value) for w in route.waypoints if w.strip}
+    """Return the blade sides in the order they were flown: legs whose both ends look at the same side."""
+    legs = {} if route is None else _legs(route)
     found: list[Span] = []
     run: list[_Sample] = []
     for sample in [*samples, None]:
-        strip = strips.get(sample.waypoint) if sample and sample.waypoint is not None else None
-        last = strips.get(run[-1].waypoint) if run and run[-1].waypoint is not None else None
-        if run and last and strip != last:
-            title = f"Blade {last[0]}, {side_label(last[1])}"
-            found.append(axis.span(run[0].at, run[-1].at, "pass", title, f"{last[0]} {last[1]}"))
+        strip = _strip(legs, sample)
+        if run and strip != _strip(legs, run[-1]):
+            blade, side = _strip(legs, run[-1]) or ("", "")
+            title = f"Blade {blade}, {side_label(side)}"
+            found.append(axis.span(run[0].at, run[-1].at, "pass", title, f"{blade} {side}"))
             run = []
         if sample is not None and strip is not None:
             run.append(sample)
     return tuple(found)
+
+
+def _legs(route: Route) -> dict[int, tuple[str, str]]:
+    """Return the side looked at on the leg towards a waypoint."""
+    return {
+        after.seq: (after.strip.blade.value, after.strip.side.value)
+        for before, after in pairwise(route.waypoints)
+        if after.strip and before.strip == after.strip
+    }
+
+
+def _strip(legs: dict[int, tuple[str, str]], sample: _Sample | None) -> tuple[str, str] | None:
+    if sample is None or sample.waypoint is None or sample.state not in _ON_ROUTE:
+        return None
+    return legs.get(sample.waypoint)
 
 
 def _segment(axis: _Axis, media: Media) -> Span:

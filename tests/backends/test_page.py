@@ -263,7 +263,7 @@ def test_text_from_the_database_is_escaped(admin: httpx.Client, services: Servic
 
 def test_the_map_holds_route_trail_and_rotor(admin: httpx.Client) -> None:
     data = admin.get("/map.json").json()
-    assert len(data["route"]["waypoints"]) == 24
+    assert len(data["route"]["waypoints"]) == 33
     assert len(data["trail"]) > 100
     assert len(data["rotor"]["blades"]) == 3
     assert [a["name"] for a in data["assets"]][:3] == ["T-01", "T-02", "T-03"]

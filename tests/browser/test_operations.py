@@ -110,7 +110,7 @@ def test_the_ask_box_streams_a_cited_answer(page: Page) -> None:
         expect(sentence.locator(".chip").first).to_be_visible()
     answer.locator("summary").click()
     expect(answer.locator(".step").first).to_contain_text("E1")
-    answer.locator("li").nth(1).locator(".chip").click()
+    answer.locator("ol.sentences li").nth(1).locator(".chip").click()
     expect(page.get_by_role("dialog").get_by_role("heading")).to_contain_text(["F-2 Crack"])
     page.keyboard.press("Escape")
     page.locator("#ask").fill("Is it safe?")
@@ -189,7 +189,7 @@ def test_axe_finds_nothing(opened: Callable[..., Page], dark: bool) -> None:
     assert violations(page) == []
     page.locator("#ask").fill(QUESTION)
     page.keyboard.press("Enter")
-    expect(page.get_by_role("region", name="Answer").locator("li")).to_have_count(6)
+    expect(page.get_by_role("region", name="Answer").locator("ol.sentences li")).to_have_count(6)
     assert violations(page) == []
     page.get_by_role("button", name="Close answer").click()
     page.locator(".finding > a").first.click()

@@ -2,7 +2,7 @@
 // <drone-map src>: site, turbines, route, trail and drones on a metric grid. No tile, no glyph, no other host.
 
 import { Map as GlMap, Marker } from "./vendor/maplibre-gl/maplibre-gl.mjs";
-import { ago, ageSeconds, isStale, latest, unbroken } from "./live.js";
+import { ago, ageSeconds, isShown, isStale, latest, unbroken } from "./live.js";
 
 const METRES_PER_DEGREE = 111_319.5;
 const dark = matchMedia("(prefers-color-scheme: dark)");
@@ -212,7 +212,7 @@ class DroneMap extends HTMLElement {
     if (!this.#data?.site) return;
     this.#place(sample);
     if (sample.flight_id === this.#data.flight && this.#ready) this.#drawTrail();
-    if (this.#follow && sample.flight_id === this.#data.flight) this.#map.easeTo({ center: [sample.lon_deg, sample.lat_deg], duration: 400 });
+    if (this.#follow && isShown(sample)) this.#map.easeTo({ center: [sample.lon_deg, sample.lat_deg], duration: 400 });
     this.#table();
   };
 

@@ -24,6 +24,12 @@ function connection(state, text) {
   if (words) words.textContent = text;
 }
 
+/** Whether a sample belongs to what the page shows: the flight, or its drone before and after it. @param {any} sample */
+export function isShown(sample) {
+  const data = /** @type {any} */ (window).kestrelMap;
+  return Boolean(data) && sample.drone_id === data.drone && (sample.flight_id === null || sample.flight_id === data.flight);
+}
+
 /** Take a sample as the newest of its drone. @param {any} sample */
 export function take(sample) {
   const known = latest.get(sample.drone_id);
@@ -115,8 +121,7 @@ function age() {
   const banner = document.getElementById("link-lost");
   if (!data || !banner) return;
   const flying = document.querySelector("#flight .pill.state-flying, #flight .pill.state-paused, #flight .pill.state-returning");
-  const own = [...latest.values()].filter((s) => s.flight_id === data.flight);
-  const newest = own.sort((a, b) => (a.at < b.at ? 1 : -1))[0];
+  const newest = latest.get(data.drone);
   const lost = Boolean(flying && newest && isStale(newest));
   const text = lost ? `No telemetry from the drone for ${ago(ageSeconds(newest)).replace(" ago", "")}. It goes on by its own rules; commands are kept until the link is back or they expire.` : "";
   if (banner.hidden === lost) banner.hidden = !lost;

@@ -1,7 +1,7 @@
 // @ts-check
 // <rotor-view>: the turbine seen from upwind, true to scale, with route, trail, aircraft and findings.
 
-import { isStale, latest, unbroken } from "./live.js";
+import { isShown, isStale, latest, unbroken } from "./live.js";
 
 const NS = "http://www.w3.org/2000/svg";
 const METRES_PER_DEGREE = 111_319.5;
@@ -47,18 +47,18 @@ class RotorView extends HTMLElement {
     }
     this.#trail = event.detail.trail;
     this.#draw();
-    const own = [...latest.values()].find((s) => s.flight_id === event.detail.flight);
-    if (own) this.#move(own);
+    const own = latest.get(event.detail.drone);
+    if (own && isShown(own)) this.#move(own);
   };
 
   #onSample = (/** @type {any} */ event) => {
-    if (!this.#data || event.detail.flight_id !== document.body.dataset.flight) return;
+    if (!this.#data || !isShown(event.detail)) return;
     this.#move(event.detail);
   };
 
   #onAge = () => {
-    const own = [...latest.values()].find((s) => s.flight_id === document.body.dataset.flight);
-    this.#aircraft?.classList.toggle("stale", isStale(own));
+    const drone = /** @type {any} */ (window).kestrelMap?.drone;
+    this.#aircraft?.classList.toggle("stale", isStale(latest.get(drone)));
   };
 
   /** Metres to the right of the tower as one faces the rotor, metres above its foot. @returns {[number, number]} */

@@ -1,7 +1,7 @@
 // @ts-check
 // <telemetry-strip>: the numbers of the flight shown, with two minutes behind each; one time cursor for all.
 
-import { ago, ageSeconds, isStale } from "./live.js";
+import { ago, ageSeconds, isShown, isStale } from "./live.js";
 
 const KEEP_S = 120;
 const FIX = ["none", "none", "2D", "3D", "DGPS", "RTK float", "RTK fixed"];
@@ -42,7 +42,7 @@ class TelemetryStrip extends HTMLElement {
 
   #onSample = (/** @type {any} */ event) => {
     const sample = event.detail;
-    if (sample.flight_id !== document.body.dataset.flight) return;
+    if (!isShown(sample)) return;
     this.#samples.push(sample);
     const oldest = Date.parse(sample.at) - KEEP_S * 1000;
     while (this.#samples.length && Date.parse(this.#samples[0].at) < oldest) this.#samples.shift();
