@@ -119,6 +119,7 @@ def on_drone_event(session: Session, drone_id: str, event: DroneEvent) -> None:
         case DroneEventKind.STATE_CHANGED:
             _on_state(session, row, event)
         case DroneEventKind.WAYPOINT_REACHED:
+            _start(session, row, event)  # its flight_started may still be on the way
             _on_waypoint(session, row, event)
         case DroneEventKind.FLIGHT_ENDED:
             _land(session, row, event)
@@ -127,7 +128,7 @@ def on_drone_event(session: Session, drone_id: str, event: DroneEvent) -> None:
 
 
 def _start(session: Session, row: Flight, event: DroneEvent) -> None:
-    row.started_at = row.started_at or event.at
+    row.started_at = min(row.started_at, event.at) if row.started_at else event.at
     if row.state == FlightState.APPROVED.value:
         _move(session, row, FlightState.FLYING)
 

@@ -60,6 +60,10 @@ class Bucket:
         self._levels[1] -= size
 
 
+_Key = tuple[Stream, str]
+"""Stream and boot."""
+
+
 class _Lane(NamedTuple):
     """Records of one stream and boot in (after, until]; ``until`` None is open ended."""
 
@@ -83,7 +87,10 @@ class Publisher:
         self._in_flight = 0
         self._generation = 0
         self._sent: dict[_Lane, int] = {}
-        self._live_at = self._refreshed_at = self._progress_at = time.monotonic()
+        self._waiting_since: dict[_Key, float] = {}
+        """When the oldest unconfirmed record was sent, or the watermark last moved."""
+        self._marks: dict[_Key, int] = {}
+        self._live_at = self._refreshed_at = time.monotonic()
         self._stall_s = _STALL_S
 
     def step(self) -> bool | None:
@@ -100,19 +107,26 @@ class Publisher:
         return self._send_next()
 
     def committed(self, stream: Stream, boot_id: str, seq: int) -> None:
-        """Take note of a watermark: the outbox forgets, the stall clock restarts."""
+        """Take note of a watermark: the outbox forgets; the stall clock of its records restarts if it has moved.
+
+        The cloud repeats a watermark that a gap holds back with every commit: only a moved one is progress.
+        """
         self._outbox.acknowledge(stream, boot_id, seq)
-        self._progress_at = time.monotonic()
-        self._stall_s = _STALL_S
+        key = (stream, boot_id)
+        if seq > self._marks.get(key, 0):
+            self._marks[key] = seq
+            self._stall_s = _STALL_S
+            if self._waiting_since.pop(key, None) is not None and seq < self._last_sent(key):
+                self._waiting_since[key] = time.monotonic()
 
     def _greet(self, generation: int) -> None:
         self._generation = generation
         self._link.publish(STATUS.of(self._drone_id), self._announce(), qos=STATUS.qos, retain=STATUS.retain)
-        self._progress_at = time.monotonic()
         self._plan()
 
     def _plan(self) -> None:
         """Start every undelivered record over: live telemetry first in its stream, the rest as backlog."""
+        self._waiting_since.clear()
         lanes: dict[_Lane, int] = {}
         for stream in (Stream.ACKS, Stream.EVENTS):
             for extent in self._outbox.extents(stream):
@@ -133,19 +147,17 @@ class Publisher:
     def _refresh(self) -> None:
         """Send again what the cloud has not committed in time, less and less often while it stays silent."""
         self._refreshed_at = now = time.monotonic()
-        if now - self._progress_at < self._stall_s:
-            return
-        self._progress_at = now
-        if any(self._unconfirmed(stream) for stream in Stream):
+        stalled = [key for key, since in tuple(self._waiting_since.items()) if now - since >= self._stall_s]
+        if any(self._holds(*key) for key in stalled):
             self._stall_s = min(_MAX_STALL_S, 2 * self._stall_s)
             logbook.note("resending", next_in_s=self._stall_s)
             self._plan()
 
-    def _unconfirmed(self, stream: Stream) -> bool:
-        firsts = {extent.boot_id: extent.first_seq for extent in self._outbox.extents(stream)}
-        return any(
-            lane.stream is stream and sent >= firsts.get(lane.boot_id, sent + 1) for lane, sent in self._sent.items()
-        )
+    def _holds(self, stream: Stream, boot_id: str) -> bool:
+        return any(extent.boot_id == boot_id for extent in self._outbox.extents(stream))
+
+    def _last_sent(self, key: _Key) -> int:
+        return max((sent for lane, sent in tuple(self._sent.items()) if (lane.stream, lane.boot_id) == key), default=0)
 
     def _send_next(self) -> bool | None:
         for lane in tuple(self._sent):
@@ -182,6 +194,7 @@ class Publisher:
             self._in_flight += 1
         self._bucket.spend(len(payload))
         self._sent[lane] = records[-1].seq
+        self._waiting_since.setdefault((lane.stream, lane.boot_id), time.monotonic())
         sent = self._link.publish(topic.of(self._drone_id), payload, qos=topic.qos, retain=topic.retain)
         sent.add_done_callback(self._landed)
 

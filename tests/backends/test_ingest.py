@@ -310,6 +310,17 @@ def test_events_take_a_flight_from_the_ground_to_complete(bench: Bench) -> None:
     assert done.landed_at is not None
 
 
+def test_a_waypoint_shows_a_flight_flying_before_its_start_has_arrived(bench: Bench) -> None:
+    flight_id, _ = begun(bench)
+    first, later = NOW.replace(second=1), NOW.replace(second=9)
+    reached = event(2, DroneEventKind.WAYPOINT_REACHED, at=later, flight_id=flight_id, waypoint=0)
+    bench.take(events(reached), topic=EVENTS.of("kite-01"))
+    assert _flight(bench, flight_id).state == "flying"
+    started = event(1, DroneEventKind.FLIGHT_STARTED, at=first, flight_id=flight_id)
+    bench.take(events(started), topic=EVENTS.of("kite-01"))
+    assert _flight(bench, flight_id).started_at == first
+
+
 def test_the_will_of_an_earlier_boot_does_not_hide_the_drone(bench: Bench) -> None:
     def status(boot_id: str, *, online: bool) -> bytes:
         return batch_of(

@@ -6,6 +6,7 @@ import json
 import subprocess
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
@@ -17,6 +18,7 @@ from tests.journeys.conftest import KESTREL, Flown
 pytestmark = [pytest.mark.journey, pytest.mark.timeout(700)]
 
 DRONE = "kite-01"
+_LINES_BETWEEN = 2
 VICTIMS = (
     f"edge-{DRONE}",
     "vision",
@@ -36,12 +38,24 @@ VICTIMS = (
 )
 
 
-def _when(stream: IO[str], words: str, happened: threading.Event, said: list[str]) -> None:
-    for line in stream:
-        said.append(line)
-        if words in line:
-            happened.set()
-    happened.set()
+class Told:
+    """What the demo says as it goes; its lines are the clock of the killing."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self.lines: list[str] = []
+        self._news = threading.Condition()
+        threading.Thread(target=self._listen, args=(stream,), daemon=True).start()
+
+    def _listen(self, stream: IO[str]) -> None:
+        for line in stream:
+            with self._news:
+                self.lines.append(line)
+                self._news.notify_all()
+
+    def until(self, holds: Callable[[list[str]], bool], timeout_s: float) -> None:
+        """Wait until the lines so far satisfy ``holds``."""
+        with self._news:
+            assert self._news.wait_for(lambda: holds(self.lines), timeout_s), "".join(self.lines)
 
 
 def _back(stack: Stack, name: str, old: int) -> bool:
@@ -49,9 +63,12 @@ def _back(stack: Stack, name: str, old: int) -> bool:
     return pid is not None and pid != old
 
 
-def _kill_in_turn(stack: Stack, demo: subprocess.Popen[str]) -> list[str]:
-    killed = []
+def _kill_in_turn(stack: Stack, demo: subprocess.Popen[str], told: Told) -> list[str]:
+    """Kill a process at every few lines of progress, so that the kills fall all over the flight and the analysis."""
+    killed: list[str] = []
     for name in VICTIMS:
+        heard = len(told.lines)
+        told.until(lambda lines, heard=heard: len(lines) >= heard + _LINES_BETWEEN or demo.poll() is not None, 120)  # type: ignore[misc]
         if demo.poll() is not None:
             break
         old = stack.kill(name)
@@ -67,14 +84,13 @@ def test_killing_each_process_changes_nothing(flown: Flown, tmp_path: Path) -> N
     state_dir = tmp_path / "state"
     command = [str(KESTREL), "demo", "--json", "--blades", "A", "--state-dir", str(state_dir)]
     stack = Stack(state_dir)
-    flying, said = threading.Event(), list[str]()
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as demo:
         assert demo.stderr is not None
         assert demo.stdout is not None
-        threading.Thread(target=_when, args=(demo.stderr, "begin_flight: executing", flying, said), daemon=True).start()
+        told = Told(demo.stderr)
         try:
-            assert flying.wait(timeout=180), "".join(said)
-            killed = _kill_in_turn(stack, demo)
+            told.until(lambda lines: any("begin_flight: executing" in line for line in lines), 180)
+            killed = _kill_in_turn(stack, demo, told)
             report = json.loads(demo.stdout.read())
         finally:
             demo.kill()

@@ -163,6 +163,53 @@ def test_silence_of_the_cloud_makes_it_send_again_ever_more_slowly(bench: Bench,
     assert bench.wire.seqs("events") == [1, 2, 3] * (len(repeats) + 1)
 
 
+@pytest.mark.parametrize(
+    ("stream", "boot"),
+    [(Stream.EVENTS, "boot-a"), (Stream.TELEMETRY, "boot-a"), (Stream.ACKS, "boot-a")],
+    ids=["its own watermark, held by a gap", "another stream's", "a stream with nothing waiting"],
+)
+def test_a_watermark_that_does_not_move_its_records_does_not_put_off_sending_again(
+    bench: Bench, watch: Watch, stream: Stream, boot: str
+) -> None:
+    bench.put(Stream.EVENTS, 3)
+    bench.run()
+    bench.wire.sent.clear()
+    for _ in range(30):
+        watch.now += 0.5
+        bench.publisher.committed(stream, boot, 0)
+        bench.run()
+    assert bench.wire.seqs("events")[:3] == [1, 2, 3]
+
+
+def test_records_of_a_dead_boot_are_sent_again_while_the_live_one_is_confirmed(tmp_path: Path, watch: Watch) -> None:
+    first = Bench(tmp_path, "boot-a")
+    first.put(Stream.EVENTS, 2)
+    first.outbox.close()
+    second = Bench(tmp_path, "boot-b")
+    second.run()
+    second.wire.sent.clear()
+    for seq in range(1, 31):
+        second.put(Stream.EVENTS, 1)
+        watch.now += 0.5
+        second.run()
+        second.publisher.committed(Stream.EVENTS, "boot-b", seq)
+    again = [json.loads(p) for _, p in second.wire.sent if json.loads(p).get("boot_id") == "boot-a"]
+    assert [e["seq"] for body in again for e in body["events"]][:2] == [1, 2]
+    second.outbox.close()
+
+
+def test_what_was_sent_a_moment_ago_is_not_sent_again_after_a_long_quiet(bench: Bench, watch: Watch) -> None:
+    bench.put(Stream.EVENTS, 1)
+    bench.run()
+    bench.publisher.committed(Stream.EVENTS, "boot-a", 1)
+    watch.now += 300
+    bench.put(Stream.EVENTS, 1)
+    bench.run()
+    watch.now += 2
+    bench.run()
+    assert bench.wire.seqs("events") == [1, 2]
+
+
 def test_after_an_outage_live_telemetry_comes_before_the_backlog(bench: Bench, watch: Watch) -> None:
     bench.put(Stream.TELEMETRY, 300)
     watch.now += 1
