@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import math
+import posixpath
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache
@@ -19,6 +21,7 @@ from cloud.assistant.words import kind_label, severity_label, side_label
 from contracts.errors import PlatformError
 
 STATIC_DIR = Path(__file__).parent / "static"
+_ZIPPABLE = frozenset({".js", ".mjs", ".css", ".svg"})
 _files = StaticFiles(directory=STATIC_DIR)
 
 
@@ -31,9 +34,18 @@ def version() -> str:
     return digest.hexdigest()[:12]
 
 
+@cache
+def _zipped(path: str) -> bytes:
+    return gzip.compress((STATIC_DIR / path).read_bytes(), 9)
+
+
 async def static_response(request: Request, path: str) -> Response:
     """Return a static file; its address holds the version, so it may be kept for a year."""
     response = await _files.get_response(path, request.scope)
+    path = posixpath.normpath(path)  # one entry per file in the cache, however it is spelt
+    if Path(path).suffix in _ZIPPABLE and "gzip" in request.headers.get("accept-encoding", ""):
+        response = Response(_zipped(path), media_type=response.media_type, headers={"Content-Encoding": "gzip"})
+        response.headers["Vary"] = "Accept-Encoding"
     response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
     return response
 

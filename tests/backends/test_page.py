@@ -274,7 +274,10 @@ def test_the_map_holds_route_trail_and_rotor(admin: httpx.Client) -> None:
 def test_static_files_are_kept_for_good_and_do_not_leave_their_folder(admin: httpx.Client) -> None:
     path = re.search(r"/static/[^\"]+app\.css", admin.get("/").text)
     assert path is not None
-    assert "immutable" in admin.get(path[0]).headers["cache-control"]
+    sent = admin.get(path[0])
+    assert "immutable" in sent.headers["cache-control"]
+    assert sent.headers["content-encoding"] == "gzip"
+    assert sent.text == admin.get(path[0], headers={"Accept-Encoding": "identity"}).text
     assert admin.get("/static/x/../../rendering.py").status_code == 404
     assert admin.get("/static/x/..%2f..%2frendering.py").status_code == 404
 
