@@ -176,7 +176,7 @@ def test_inputs_survive_json_to_the_same_route() -> None:
     ("params", "name", "verdict"),
     [
         ({}, "battery", "pass"),
-        ({"speed_mps": 8.0}, "motion_blur", "warn"),
+        ({"speed_mps": 8.0, "shutter_s": 0.001}, "motion_blur", "warn"),
         ({"shutter_s": 0.01}, "motion_blur", "block"),
         ({"standoff_m": 20.0}, "ground_resolution", "block"),
         ({"wind_mps": 9.0}, "wind", "warn"),
