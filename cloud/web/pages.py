@@ -12,7 +12,7 @@ from cloud.requests import Svc, UnitOfWork
 from cloud.security import Reader, authenticate, csrf_token
 from cloud.web import mapping, overview, pictures
 from cloud.web.rendering import page, static_response
-from contracts.errors import NotAuthenticated
+from contracts.errors import NotAuthenticated, PlatformError
 from contracts.vocabulary import Role
 
 router = APIRouter(include_in_schema=False)
@@ -31,9 +31,12 @@ def operations(
     request: Request, principal: Reader, services: Svc, session: UnitOfWork, shown: Annotated[Shown, Query()]
 ) -> HTMLResponse:
     """Return the operations page of the flight asked for, else of the one in the air, else of the last."""
-    view = overview.build(
-        session, services.routes, flight_id=shown.flight, asset_id=shown.asset, finding_id=shown.finding
-    )
+    try:
+        view = overview.build(
+            session, services.routes, flight_id=shown.flight, asset_id=shown.asset, finding_id=shown.finding
+        )
+    except PlatformError as error:
+        return page("error.html", {"error": error}, error.http_status)
     context = {
         "me": principal,
         "csrf": csrf_token(request),

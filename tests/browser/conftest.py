@@ -95,8 +95,10 @@ def opened(browser: Browser, server: Server) -> Iterator[Open]:
 
 
 def _refused(message: ConsoleMessage) -> bool:
-    """Return whether Chromium only tells of a sign-in that was refused, as a test meant it to be."""
-    return urlsplit(message.location["url"]).path == "/login" and "401" in message.text
+    """Return whether Chromium only tells of a status that a test meant to get."""
+    meant = {"": "404", "login": "401", "fragments": "503"}
+    part = urlsplit(message.location["url"]).path.split("/")[1]
+    return part in meant and f"status of {meant[part]}" in message.text
 
 
 def _foreign(url: str, home: str) -> bool:

@@ -206,6 +206,13 @@ def violations(page: Page) -> list[str]:
     return [f"{v['id']}: {n['target']} {n['failureSummary']}" for v in found["violations"] for n in v["nodes"]]
 
 
+def test_an_address_that_leads_nowhere_says_so(opened: Callable[..., Page]) -> None:
+    page = opened("/?flight=flt-nothing")
+    expect(page.get_by_role("heading", name="Not found")).to_be_visible()
+    page.get_by_role("link", name="To the current flight").click()
+    expect(page.locator("#flight h1")).to_have_text("T-02")
+
+
 def test_a_phone_shows_everything_without_sideways_scrolling(opened: Callable[..., Page]) -> None:
     page = opened(width=390, height=844)
     expect(page.locator("#flight")).to_be_visible()
@@ -226,3 +233,31 @@ def test_losing_the_listener_brings_the_page_up_to_date_again(page: Page, servic
         row = session.scalars(select(Finding).where(Finding.number == 2)).one()
         row.status, row.reviewed_by, row.reviewed_at = "confirmed", "ben", utc_now()
     expect(page.locator(".finding").first.locator(".status")).to_have_text("Confirmed", timeout=15_000)
+
+
+def test_a_failing_fragment_leaves_the_section_as_it_was(page: Page, services: Services) -> None:
+    expect(page.locator("#connection")).to_have_text("Live")
+    page.route("**/fragments/**", lambda route: route.fulfill(status=503, body="{}", content_type="application/json"))
+    with page.expect_response("**/fragments/findings*"), services.database.session() as session:
+        notify(session, "finding", "fnd-x")
+    expect(page.locator("#findings .finding")).to_have_count(7)
+    page.unroute("**/fragments/**")
+    with services.database.session() as session:
+        session.scalars(select(Finding).where(Finding.number == 8)).one().status = "rejected"
+        notify(session, "finding", "fnd-x")
+    expect(page.locator("#findings .finding")).to_have_count(6)
+
+
+def test_the_page_goes_on_to_the_next_flight(opened: Callable[..., Page], services: Services) -> None:
+    with services.database.session() as session:
+        flight = session.scalars(select(Flight).where(Flight.state == "flying")).one()
+        flight.state, flight.landed_at = "complete", utc_now()
+    page = opened("/")
+    expect(page.locator("#flight .pill")).to_have_text("Complete")
+    expect(page.locator("#connection")).to_have_text("Live")
+    with services.database.session() as session:
+        following = session.scalars(select(Flight).where(Flight.asset_id == "t-01")).one()
+        following.state, following.landed_at = "flying", None
+        notify(session, "flight", following.flight_id)
+    expect(page.locator("#flight h1")).to_have_text("T-01", timeout=10_000)
+    expect(page.locator("#flight .pill")).to_have_text("Flying")

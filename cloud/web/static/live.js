@@ -4,6 +4,7 @@
 const KINDS = ["telemetry", "flight", "command", "media", "finding", "ticket", "drone", "resync"];
 const STALE_MS = 5000;
 const TICK_MS = 4000;
+const RETRY_MS = 3000;
 
 /** The newest sample per drone. @type {Map<string, any>} */
 export const latest = new Map();
@@ -47,27 +48,43 @@ export function take(sample) {
 
 export function openStream() {
   const stream = new EventSource("/live");
-  stream.onopen = () => connection("open", "Live");
-  stream.onerror = () => {
-    connection("lost", stream.readyState === EventSource.CLOSED ? "Signed out" : "Reconnecting");
-    if (stream.readyState === EventSource.CLOSED) setTimeout(() => location.reload(), 3000);
+  stream.onopen = () => {
+    connection("open", "Live");
+    // What changed between rendering and now, or while the stream was down, is fetched once.
+    if (wasOpen) fetchMap();
+    wasOpen = true;
+    send("resync", {});
   };
-  for (const kind of KINDS) {
-    stream.addEventListener(kind, (event) => {
-      const data = JSON.parse(event.data);
-      if (kind === "telemetry") return take(data);
-      if (kind === "resync") {
-        if (wasOpen) fetchMap();
-        if (!wasOpen) {
-          wasOpen = true;
-          return;
-        }
-      }
-      send(kind, data);
-    });
-  }
+  stream.onerror = () => {
+    connection("lost", "Reconnecting");
+    if (stream.readyState === EventSource.CLOSED) setTimeout(reopen, RETRY_MS);
+  };
+  for (const kind of KINDS) stream.addEventListener(kind, (event) => receive(kind, JSON.parse(event.data)));
   addEventListener("pagehide", () => stream.close());
-  setInterval(age, 1000);
+}
+
+/** A refused stream is not retried by the browser: find out why, then open it again. */
+async function reopen() {
+  const answer = await fetch("/map.json", { headers: { Accept: "application/json" } }).catch(() => null);
+  if (answer?.status === 401) location.assign("/login");
+  else if (answer?.ok) openStream();
+  else setTimeout(reopen, RETRY_MS);
+}
+
+/** @param {string} kind @param {any} data */
+function receive(kind, data) {
+  if (kind === "telemetry") return take(data);
+  if (kind === "resync" || kind === "drone") fetchMap();
+  if (kind === "flight" && data.id !== document.body.dataset.flight && !location.search) followNewFlight();
+  if (kind !== "drone") send(kind, data);
+}
+
+/** A page that shows "the current flight" goes on to the next one when that takes over. */
+async function followNewFlight() {
+  const sheet = /** @type {HTMLDialogElement | null} */ (document.getElementById("sheet-dialog"));
+  const answer = await fetch("/map.json", { headers: { Accept: "application/json" } });
+  const busy = sheet?.open || document.querySelector("chat-log:not([hidden])");
+  if (answer.ok && (await answer.json()).flight !== document.body.dataset.flight && !busy) location.reload();
 }
 
 /** Fetch what the map draws and hand it to whoever draws. */
@@ -129,3 +146,5 @@ function age() {
   banner.setAttribute("aria-live", "off");
   if (lost) banner.textContent = text;
 }
+
+setInterval(age, 1000);
