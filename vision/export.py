@@ -13,8 +13,11 @@ import numpy as np
 
 from contracts.errors import InvalidInput
 from vision.offline import load_ultralytics
+from vision.runtimes import OnnxRuntime
 
 _OPSET = 17
+_MOST_APART_PX = 0.5
+_MOST_APART_SCORE = 0.01
 _SMALL = 256
 """Tensors of fewer numbers are kept as they are."""
 
@@ -26,7 +29,7 @@ def export(checkpoint: Path, out: Path) -> Path:
     convolution, so that no time is spent on them at run time.
 
     Raises:
-        InvalidInput: No checkpoint there, or its first layer is not a convolution.
+        InvalidInput: No checkpoint there, its first layer is not a convolution, or the file does not answer alike.
 
     """
     if not checkpoint.exists():
@@ -34,10 +37,33 @@ def export(checkpoint: Path, out: Path) -> Path:
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "model.pt"
         shutil.copyfile(checkpoint, copy)
-        model = load_ultralytics().YOLO(str(copy))
-        plain = model.export(format="onnx", dynamic=True, simplify=True, opset=_OPSET, device="cpu", verbose=False)
+        ultralytics = load_ultralytics()
+        plain = ultralytics.YOLO(str(copy)).export(
+            format="onnx", dynamic=True, simplify=True, opset=_OPSET, device="cpu", verbose=False
+        )
         fold_preparation(Path(plain), out)
+        _compare(ultralytics.YOLO(str(copy)).model, out)
     return out
+
+
+def _compare(network: Any, exported: Path) -> None:
+    """Refuse an exported file that does not answer as its checkpoint does: silent breakage has been seen."""
+    import torch
+
+    coarse = np.random.default_rng(0).integers(0, 255, (2, 12, 16, 3), np.uint8)
+    frames = np.ascontiguousarray(coarse.repeat(16, axis=1).repeat(16, axis=2))
+    rgb = np.ascontiguousarray(frames[..., ::-1].transpose(0, 3, 1, 2))
+    with torch.no_grad():
+        answer = network.eval().float()(torch.from_numpy(rgb).float() / 255.0)
+    wanted = (answer[0] if isinstance(answer, (list, tuple)) else answer).numpy()
+    apart = np.abs(OnnxRuntime(exported, 1).infer(frames) - wanted)
+    if apart[:, :4].max() > _MOST_APART_PX or apart[:, 4:].max() > _MOST_APART_SCORE:
+        exported.unlink()
+        raise InvalidInput(
+            f"The exported model differs from its checkpoint: boxes by {apart[:, :4].max():.2f} px, scores by"
+            f" {apart[:, 4:].max():.4f}.",
+            hint="Export with other versions of torch and onnx.",
+        )
 
 
 def fold_preparation(plain: Path, out: Path) -> None:
