@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Annotated
 
@@ -121,7 +121,7 @@ def export_verb(
     """Turn a checkpoint into the ONNX file the worker runs."""
     from vision.export import export
 
-    with _spoken(as_json=as_json):
+    with _spoken(as_json=as_json), redirect_stdout(sys.stderr):  # ultralytics talks on stdout
         export(checkpoint, out)
     typer.echo(json.dumps({"model": str(out), "bytes": out.stat().st_size}) if as_json else str(out))
 
@@ -212,7 +212,7 @@ def train_verb(
     chosen = read_spec(spec or DEFAULT_SPEC)
     changed = {k: v for k, v in {"network": model, "tile_px": imgsz}.items() if v is not None}
     run = Run(tuple(data), real, out, epochs, seed, start_from, threads, hours, resume)
-    with _spoken(as_json=as_json):
+    with _spoken(as_json=as_json), redirect_stdout(sys.stderr):  # ultralytics talks on stdout
         weights = train(chosen.model_copy(update=changed), run)
     typer.echo(json.dumps({"weights": str(weights / "best.pt")}) if as_json else f"{weights / 'best.pt'}")
 

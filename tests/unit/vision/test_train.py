@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import socket
 from pathlib import Path
@@ -16,6 +17,7 @@ from vision.runtimes import OnnxRuntime
 from vision.train import Run, read_spec, train
 
 pytestmark = [
+    pytest.mark.skipif(importlib.util.find_spec("ultralytics") is None, reason="the training extra is not installed"),
     pytest.mark.torch,
     pytest.mark.filterwarnings("ignore"),  # torch and ultralytics warn about themselves
 ]
@@ -39,8 +41,6 @@ def rendered(tmp_path: Path) -> Path:
 
 
 def test_train_and_export_without_a_network(rendered: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("ultralytics", exc_type=ImportError)
-
     def refuse(*_: object) -> None:
         raise AssertionError("training opened a connection")
 
