@@ -47,7 +47,7 @@ def seed_history(session: Session, now: datetime, *, seed: int = 7) -> World:
                 confidence=round(rng.uniform(0.4, 0.99), 3),
             )
             if rank >= 4 and j % 4 != 3:
-                world.ticket(finding, number=f"1000{world.counter:04d}" if j % 4 else None, waited_s=5 + j)
+                world.ticket(finding, number=f"00001000{world.counter:04d}" if j % 4 else None, waited_s=5 + j)
             if j == 0:
                 world.evidence(finding, segment)
     assert never.asset_id == "wtg-66"
@@ -75,7 +75,7 @@ def seed_live(session: Session, now: datetime, *, share: float = 0.62) -> World:
         reviewed_by="analyst",
         status="confirmed",
     )
-    world.ticket(old_finding, number="10000007", waited_s=9)
+    world.ticket(old_finding, number="000010000007", waited_s=9)
     world.segment(old, 0, old.started_at or now)
     world.coverage(old, {("A", "TE"): range(20, 25)})
     flight = world.flight(assets[1], drone, now - timedelta(seconds=214), state="flying")
@@ -119,8 +119,8 @@ def _segments(world: World, flight: Flight) -> list[Media]:
 def _seen_defects(world: World, flight: Flight, segments: list[Media]) -> None:
     start = flight.started_at or world.now
     planted: tuple[tuple[Any, ...], ...] = (
-        (DefectKind.CRACK, "B", "LE", 14.2, 5, 742, 9, 61, "10000012", 8.4),
-        (DefectKind.LIGHTNING_BURN, "A", "SS", 22.6, 4, 212, 160, 33, "10000013", 7.9),
+        (DefectKind.CRACK, "B", "LE", 14.2, 5, 742, 9, 61, "000010000012", 8.4),
+        (DefectKind.LIGHTNING_BURN, "A", "SS", 22.6, 4, 212, 160, 33, "000010000013", 7.9),
         (DefectKind.LEADING_EDGE_EROSION, "A", "LE", 18.9, 4, 905, 70, 41, None, 0.0),
         (DefectKind.DELAMINATION, "B", "PS", 9.1, 3, 150, 95, 77, None, 0.0),
         (DefectKind.MISSING_COATING, "A", "PS", 6.3, 3, 330, 120, 22, None, 0.0),

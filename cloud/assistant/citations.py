@@ -73,7 +73,7 @@ def _add(facts: _Facts, value: object, zone: ZoneInfo) -> None:
         facts.words.add(text.lower())
         if text.isdigit():
             facts.numbers.append(float(text))
-        elif len(text) > 1:
+        if len(text) > 1:
             facts.texts.append(text)
 
 

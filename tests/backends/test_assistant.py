@@ -257,7 +257,7 @@ def test_tickets_are_counted_and_named(session: Session) -> None:
     found = ask(session, "What is the status of the tickets?")
     assert_sound(found)
     assert leading(found) == len(expected)
-    named = [m[1] if (m := re.search(r"ticket (\d{8})", s.text)) else None for s in found.sentences[1:]]
+    named = [m[1] if (m := re.search(r"ticket (\d{12})", s.text)) else None for s in found.sentences[1:]]
     assert named == [number for (number,) in expected[:10]]
 
 

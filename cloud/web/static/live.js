@@ -51,9 +51,9 @@ export function openStream() {
   stream.onopen = () => {
     connection("open", "Live");
     // What changed between rendering and now, or while the stream was down, is fetched once.
-    if (wasOpen) fetchMap();
+    if (wasOpen) receive("resync", {});
+    else send("resync", {});
     wasOpen = true;
-    send("resync", {});
   };
   stream.onerror = () => {
     connection("lost", "Reconnecting");
@@ -75,12 +75,13 @@ async function reopen() {
 function receive(kind, data) {
   if (kind === "telemetry") return take(data);
   if (kind === "resync" || kind === "drone") fetchMap();
-  if (kind === "flight" && data.id !== document.body.dataset.flight && !location.search) followNewFlight();
+  if (kind === "resync" || (kind === "flight" && data.id !== document.body.dataset.flight)) followNewFlight();
   if (kind !== "drone") send(kind, data);
 }
 
 /** A page that shows "the current flight" goes on to the next one when that takes over. */
 async function followNewFlight() {
+  if (location.search) return;
   const sheet = /** @type {HTMLDialogElement | null} */ (document.getElementById("sheet-dialog"));
   const answer = await fetch("/map.json", { headers: { Accept: "application/json" } });
   const busy = sheet?.open || document.querySelector("chat-log:not([hidden])");

@@ -5,16 +5,21 @@ import { ago, ageSeconds, isShown, isStale } from "./live.js";
 
 const KEEP_S = 120;
 const FIX = ["none", "none", "2D", "3D", "DGPS", "RTK float", "RTK fixed"];
-/** @type {{ id: string, label: string, unit: string, digits: number, spark?: boolean, value: (s: any) => number | string | null, extra?: (s: any) => string, low?: (s: any) => boolean }[]} */
+/** @type {{ id: string, label: string, unit: string, digits: number, spark?: number, value: (s: any) => number | string | null, extra?: (s: any) => string, low?: (s: any) => boolean }[]} */
 const CELLS = [
-  { id: "altitude", label: "Above take-off", unit: "m", digits: 1, spark: true, value: (s) => s.alt_rel_m },
-  { id: "speed", label: "Speed", unit: "m/s", digits: 1, spark: true, value: (s) => s.speed_mps },
-  { id: "battery", label: "Battery", unit: "%", digits: 0, spark: true, value: (s) => s.battery_percent, extra: (s) => `${s.battery_v.toFixed(1)} V`, low: (s) => s.battery_percent < 30 },
-  { id: "link", label: "Link", unit: "%", digits: 0, spark: true, value: (s) => s.link_percent, low: (s) => s.link_percent !== null && s.link_percent < 40 },
+  { id: "altitude", label: "Above take-off", unit: "m", digits: 1, spark: 4, value: (s) => s.alt_rel_m },
+  { id: "speed", label: "Speed", unit: "m/s", digits: 1, spark: 1.5, value: (s) => s.speed_mps },
+  { id: "battery", label: "Battery", unit: "%", digits: 0, spark: 6, value: (s) => s.battery_percent, extra: (s) => `${s.battery_v.toFixed(1)} V`, low: (s) => s.battery_percent < 30 },
+  { id: "link", label: "Link", unit: "%", digits: 0, spark: 20, value: (s) => s.link_percent, low: (s) => s.link_percent !== null && s.link_percent < 40 },
   { id: "gps", label: "Position", unit: "", digits: 0, value: (s) => FIX[s.gps_fix] ?? "?", extra: (s) => `${s.satellites} sats`, low: (s) => s.gps_fix < 3 },
-  { id: "wind", label: "Wind", unit: "m/s", digits: 1, spark: true, value: (s) => s.wind_mps, extra: (s) => (s.wind_from_deg === null ? "" : `${Math.round(s.wind_from_deg)}°`), low: (s) => s.wind_mps !== null && s.wind_mps > 10 },
+  { id: "wind", label: "Wind", unit: "m/s", digits: 1, spark: 4, value: (s) => s.wind_mps, extra: (s) => (s.wind_from_deg === null ? "" : `${Math.round(s.wind_from_deg)}°`), low: (s) => s.wind_mps !== null && s.wind_mps > 10 },
   { id: "state", label: "Aircraft", unit: "", digits: 0, value: (s) => s.state.replaceAll("_", " ") },
 ];
+
+/** A number without a minus before zero. @param {number} value @param {number} digits */
+function fixed(value, digits) {
+  return value.toFixed(digits).replace(/^-(0(\.0+)?)$/, "$1");
+}
 
 class TelemetryStrip extends HTMLElement {
   /** @type {any[]} */ #samples = [];
@@ -102,7 +107,7 @@ class TelemetryStrip extends HTMLElement {
       const shown = box?.querySelector(".value");
       if (!box || !shown) continue;
       const value = cell.value(sample);
-      const text = value === null ? "–" : typeof value === "number" ? value.toFixed(cell.digits) : value.charAt(0).toUpperCase() + value.slice(1);
+      const text = value === null ? "–" : typeof value === "number" ? fixed(value, cell.digits) : value.charAt(0).toUpperCase() + value.slice(1);
       shown.textContent = text + " ";
       const small = document.createElement("small");
       small.textContent = [value === null ? "" : cell.unit, cell.extra?.(sample)].filter(Boolean).join(" · ");
@@ -117,8 +122,9 @@ class TelemetryStrip extends HTMLElement {
     if (points.length < 2) return "";
     const [t0, t1] = [Number(points[0][0]), Number(points[points.length - 1][0])];
     const values = points.map((p) => Number(p[1]));
-    const low = Math.min(...values);
-    const span = Math.max(...values) - low || 1;
+    // Noise of an aircraft at rest stays flat: the range has a least width.
+    const span = Math.max(Math.max(...values) - Math.min(...values), cell.spark ?? 1);
+    const low = (Math.min(...values) + Math.max(...values) - span) / 2;
     let before = 0;
     return points
       .map(([t, v]) => {

@@ -28,7 +28,7 @@ FINDING = Row(
         "distance_to_root_m": 14.23,
         "length_mm": 320.4,
         "detected_at": datetime(2026, 11, 20, 16, 41, tzinfo=UTC),
-        "ticket": "10000012",
+        "ticket": "000010000012",
         "priority": "2",
     },
     cites=(Citation(kind=RowKind.FINDING, id="fnd-1", label="F-142", number=142),),
@@ -38,7 +38,7 @@ ROWS = {row.ref: row for row in (FINDING, EMPTY)}
 
 TRUE = [
     "F-142: crack, severity 4 (serious), on T-03, blade B, leading edge, 14.2 m from the root.",
-    "It is 320 mm long; ticket 10000012, priority 2.",
+    "It is 320 mm long; ticket 000010000012, priority 2.",
     "Seen 20 Nov 2026 17:41.",
     "Seen on 20 Nov 2026.",
     "A crack on T-03.",
@@ -52,7 +52,7 @@ FALSE = [
     ("F-142 is of critical severity.", "critical"),
     ("F-142 is on the trailing edge.", "trailing edge"),
     ("Seen 21 Nov 2026 17:41.", "21"),
-    ("Ticket 10000013 was opened.", "10000013"),
+    ("Ticket 000010000013 was opened.", "000010000013"),
     ("There are 7 of them.", "7"),
     ("F-142 was seen on T-04.", "04"),
 ]
