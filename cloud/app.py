@@ -74,7 +74,9 @@ def build_services(settings: Settings) -> Services:
         routes=DynamoRoutes(),
         queues=SqsQueues(),
         workflows=StepFunctions(),
-        sap=SapOData(settings.sap_url, settings.sap_user, settings.sap_password.get_secret_value()),
+        sap=SapOData(
+            settings.sap_url, settings.sap_user, settings.sap_password.get_secret_value(), page=settings.sap_page
+        ),
         notifier=SnsTopic(),
         language_model=BedrockConverse(settings.bedrock_model_id) if settings.bedrock_model_id else None,
         signer=Signer.from_file(signing, settings.command_key_id) if signing else None,

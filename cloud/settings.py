@@ -33,6 +33,9 @@ class Settings(BaseSettings):
     jwks_url: str = Field(default="", description="key set of an external issuer; replaces the built-in one")
     session_key_file: Path | None = Field(default=None, description="32+ random bytes that sign browser sessions")
     sap_url: str = Field(default="", description="root of the SAP OData service")
+    sap_page: str = Field(
+        default="", description="a notification's page for people, with {number}; default: the entity"
+    )
     sap_user: str = Field(default="", description="technical user in SAP")
     sap_password: SecretStr = Field(default=SecretStr(""), description="its password")
     bedrock_model_id: str = Field(default="", description="Bedrock model for the assistant; empty uses templates")

@@ -135,7 +135,7 @@ def drafted(finding: Finding, asset: Asset) -> NotificationDraft:
     return NotificationDraft(
         reference=finding.finding_id,
         kind=_MALFUNCTION,
-        text=cut_at_word(said, TEXT_MAX),
+        text=cut_at_word(_title(finding), TEXT_MAX),
         long_text=_long_text(finding, said)[:LONG_TEXT_MAX],
         priority=_PRIORITIES[finding.severity_rank],
         functional_location=asset.functional_location,
@@ -160,6 +160,13 @@ def cut_at_word(text: str, limit: int) -> str:
     head = text[: limit + 1]
     cut = head.rfind(" ")
     return (head[:cut] if cut > 0 else text[:limit]).rstrip(" ,;")
+
+
+def _title(finding: Finding) -> str:
+    """Return kind, length and place, short enough that no unit is cut off at 40 characters."""
+    kind = finding.kind.replace("_", " ").capitalize()
+    place = where(finding).removeprefix("blade ")
+    return f"{kind} {finding.length_mm:.0f} mm {place}"
 
 
 def _sentence(finding: Finding, asset: Asset) -> str:

@@ -26,10 +26,12 @@ class SapOData:
         user: str,
         password: str,
         *,
+        page: str = "",
         timeout_s: float = 10.0,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         self._root = root_url.rstrip("/")
+        self._page = page or f"{self._root}{_SET}('{{number}}')"
         self._user = user[:12]
         self._http = httpx.Client(
             base_url=self._root,
@@ -85,7 +87,7 @@ class SapOData:
         return NotificationState(
             number=number,
             phase=str(row.get("NotifProcessingPhaseDesc") or row.get("NotifProcessingPhase") or ""),
-            url=f"{self._root}{_SET}('{number}')",
+            url=self._page.replace("{number}", number),
         )
 
 

@@ -144,6 +144,7 @@ def _cloud(layout: Layout, instance: Instance) -> dict[str, str]:
         "CLOUD_ISSUER_KEY_FILE": str(keys.issuer_key_file),
         "CLOUD_SESSION_KEY_FILE": str(keys.session_key_file),
         "CLOUD_SAP_URL": f"http://127.0.0.1:{ports['sap']}",
+        "CLOUD_SAP_PAGE": f"http://127.0.0.1:{ports['sap']}/sap/ui/notification/{{number}}",
         "CLOUD_SAP_USER": SAP_USER,
         "CLOUD_SAP_PASSWORD": instance.sap_password,
     } | _mqtt("CLOUD", instance, keys.identity(topics.PLATFORM_IDENTITY))

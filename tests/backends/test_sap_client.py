@@ -187,3 +187,14 @@ def test_every_answer_has_its_error(answer: Callable[[], httpx.Response], error:
     with pytest.raises(error, match=says):
         client.find("fnd-1")
     client.close()
+
+
+def test_people_are_sent_to_the_page_the_customer_names() -> None:
+    def handle(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, json={"d": {"results": [{"MaintenanceNotification": "000010000001"}]}})
+
+    page = "https://launchpad.example/#notification-{number}"
+    client = SapOData("http://sap", USER, PASSWORD, page=page, transport=httpx.MockTransport(handle))
+    found = client.find("fnd-1")
+    assert found is not None
+    assert found.url == "https://launchpad.example/#notification-000010000001"

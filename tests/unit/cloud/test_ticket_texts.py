@@ -52,7 +52,7 @@ def test_a_cut_text_is_a_prefix_within_the_limit(text: str, limit: int) -> None:
 
 def test_a_draft_says_it_all_within_saps_limits() -> None:
     draft = drafted(finding(severity_reason="r" * 2000), asset())
-    assert draft.text == "Leading edge erosion 1012 mm, blade A LE"
+    assert draft.text == "Leading edge erosion 1012 mm A LE 17.4 m"
     assert draft.long_text.startswith(
         "Leading edge erosion 1012 mm, blade A LE 17.4 m, Turbine 1.\nKestrel finding F-142"
     )
