@@ -48,9 +48,7 @@ def add_site(session: Session, by: str, **values: Any) -> Site:
     return row
 
 
-def add_asset(
-    session: Session, by: str, kind: AssetKind, geometry: TurbineGeometry | None, **values: Any
-) -> Asset:
+def add_asset(session: Session, by: str, kind: AssetKind, geometry: TurbineGeometry | None, **values: Any) -> Asset:
     """Create an asset.
 
     Raises:

@@ -95,9 +95,7 @@ class _Pen:
         own_m = max(CLEARANCE_M, OWN_BLADE_SHARE * self._params.standoff_m)
         self._wide = self._space.with_limits(blades=own_m)
         self._lane = Lane(self._params.standoff_m, self._params.start_at_m, self._params.max_camera_pitch_deg)
-        self._places = passages.places(
-            self._geometry, self._params.standoff_m, self._params.start_at_m, self._space
-        )
+        self._places = passages.places(self._geometry, self._params.standoff_m, self._params.start_at_m, self._space)
         self._flown = Flown([], [], [], [])
         self._here = self._home.plus(UP, TAKE_OFF_UP_M)
         self._passes: list[Pass] = []

@@ -55,9 +55,7 @@ def once(  # noqa: PLR0913, PLR0917 - what every endpoint has at hand, in one li
     if known is None:
         answer = _json(make())
         session.add(
-            IdempotencyKey(
-                principal=principal.username, key=key, request_hash=request_hash, status=status, body=answer
-            )
+            IdempotencyKey(principal=principal.username, key=key, request_hash=request_hash, status=status, body=answer)
         )
         return JSONResponse(answer, status)
     if known.request_hash != request_hash:

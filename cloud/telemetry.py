@@ -61,9 +61,7 @@ def count_of_flight(session: Session, flight_id: str) -> int:
     return session.scalar(query) or 0
 
 
-def _thinned(
-    session: Session, where: tuple[ColumnElement[bool], ...], max_points: int
-) -> list[SampleRow]:
+def _thinned(session: Session, where: tuple[ColumnElement[bool], ...], max_points: int) -> list[SampleRow]:
     total = session.scalar(select(func.count()).select_from(Telemetry).where(*where)) or 0
     step = max(1, -(-total // max_points))
     if step == 1:

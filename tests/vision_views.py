@@ -23,7 +23,7 @@ from vision.detector import Card, Image
 
 FOOT = GeoPoint(lat_deg=56.7, lon_deg=8.2, alt_m=45.0)
 TURBINE = TurbineGeometry(foot=FOOT)
-SMALL = CameraIntrinsics(width_px=960, height_px=544, focal_px=1280.0)
+SMALL = CameraIntrinsics(width_px=960, height_px=544, focal_px=2600.0)
 START_US = 1_790_000_000_000_000
 CARD = Card(name="red-patches", sha256="0" * 64, kinds=KINDS, threshold=0.1, accept=0.3)
 
@@ -52,7 +52,9 @@ def pixel_of(
     return pixel
 
 
-def place_at(side: BladeSide = BladeSide.PS, metres: float = 12.0, share: float = 0.5, blade: Blade = Blade.A) -> SurfacePlace:
+def place_at(
+    side: BladeSide = BladeSide.PS, metres: float = 12.0, share: float = 0.5, blade: Blade = Blade.A
+) -> SurfacePlace:
     """Return a place by its share of the side's width."""
     offset = share * TURBINE.side_width_m(side, metres)
     return SurfacePlace(blade=blade, side=side, distance_to_root_m=metres, offset_m=offset)
@@ -61,9 +63,7 @@ def place_at(side: BladeSide = BladeSide.PS, metres: float = 12.0, share: float 
 def corners_of(place: SurfacePlace, length_m: float, width_m: float) -> list[SurfacePlace]:
     """Return the corners of a patch on a side, in order round it."""
     return [
-        place.model_copy(
-            update={"distance_to_root_m": place.distance_to_root_m + a, "offset_m": place.offset_m + b}
-        )
+        place.model_copy(update={"distance_to_root_m": place.distance_to_root_m + a, "offset_m": place.offset_m + b})
         for a, b in (
             (-length_m / 2, -width_m / 2),
             (length_m / 2, -width_m / 2),
@@ -84,7 +84,7 @@ def painted(pose: Pose, camera: CameraIntrinsics, patches: Sequence[Sequence[Sur
                 continue
             _fill(image, pose, camera, [facet.at(s, o) for s, o in ((0, 0), (1, 0), (1, 1), (0, 1))], (170, 170, 170))
     grain = np.random.default_rng(0).integers(-9, 9, image.shape, np.int16)
-    image = np.clip(image + grain, 0, 255).astype(np.uint8)
+    image = np.asarray(np.clip(image + grain, 0, 255), np.uint8)
     for patch in patches:
         normal = TURBINE.facet(patch[0].blade, patch[0].side).normal
         if eye.minus(TURBINE.surface_point(patch[0])).dot(normal) > 0:
@@ -144,7 +144,9 @@ def encode(path: Path, frames: Sequence[NDArray[np.uint8]], fps: int = 12, group
     return path.read_bytes()
 
 
-def manifest_of(video: bytes, poses: Sequence[Pose], camera: CameraIntrinsics = SMALL, fps: int = 12) -> SegmentManifest:
+def manifest_of(
+    video: bytes, poses: Sequence[Pose], camera: CameraIntrinsics = SMALL, fps: int = 12
+) -> SegmentManifest:
     """Return the manifest of a video with one pose per frame."""
     times = [START_US + round(i * 1e6 / fps) for i in range(len(poses))]
     return SegmentManifest(

@@ -67,13 +67,15 @@ class AssetOut(BaseModel):
 
 
 @router.post("/sites", status_code=201, response_model=SiteOut)
-def add_site(
-    body: SiteIn, request: Request, session: UnitOfWork, principal: Operator, key: Key = None
-) -> JSONResponse:
+def add_site(body: SiteIn, request: Request, session: UnitOfWork, principal: Operator, key: Key = None) -> JSONResponse:
     """Create a site."""
     by = principal.username
     return once(
-        session, request, principal, key, body,
+        session,
+        request,
+        principal,
+        key,
+        body,
         lambda: SiteOut.model_validate(assets.add_site(session, by, **body.model_dump())),
     )
 
@@ -94,7 +96,11 @@ def add_asset(
     """Create an asset on a site."""
     values = body.model_dump(exclude={"geometry", "kind"})
     return once(
-        session, request, principal, key, body,
+        session,
+        request,
+        principal,
+        key,
+        body,
         lambda: AssetOut.model_validate(
             assets.add_asset(session, principal.username, body.kind, body.geometry, **values)
         ),

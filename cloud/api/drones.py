@@ -73,7 +73,11 @@ def add_drone(
     """Register a drone."""
     values = body.model_dump(exclude={"camera"})
     return once(
-        session, request, principal, key, body,
+        session,
+        request,
+        principal,
+        key,
+        body,
         lambda: of_row(assets.add_drone(session, principal.username, body.camera, **values)),
     )
 

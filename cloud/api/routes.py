@@ -53,7 +53,11 @@ def add_plan(
 ) -> JSONResponse:
     """Plan a route. Checks with the verdict ``block`` forbid its approval and say why."""
     return once(
-        session, request, principal, key, body,
+        session,
+        request,
+        principal,
+        key,
+        body,
         lambda: PlanOut.model_validate(plans.create(session, services.routes, body, principal.username)),
     )
 

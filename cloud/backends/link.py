@@ -155,9 +155,7 @@ class MqttLink:
 
     def _on_connect(self, _data: Any) -> None:
         self._failed_once = False
-        subscriptions = [
-            mqtt5.Subscription(topic_filter=topic, qos=mqtt5.QoS.AT_LEAST_ONCE) for topic in self._filters
-        ]
+        subscriptions = [mqtt5.Subscription(topic_filter=topic, qos=mqtt5.QoS.AT_LEAST_ONCE) for topic in self._filters]
         packet = mqtt5.SubscribePacket(subscriptions=subscriptions)
         self._client.subscribe(packet).add_done_callback(self._on_subscribed)
 
