@@ -72,9 +72,7 @@ def test_what_the_row_does_not_say_is_removed_with_the_reason(text: str, word: s
     assert word in checked.reason
 
 
-@pytest.mark.parametrize(
-    "refs", [(), ("E1.n",), ("E9.9",)], ids=["none", "an empty row", "an unknown row"]
-)
+@pytest.mark.parametrize("refs", [(), ("E1.n",), ("E9.9",)], ids=["none", "an empty row", "an unknown row"])
 def test_a_sentence_without_evidence_is_removed(refs: tuple[str, ...]) -> None:
     assert isinstance(check(Sentence(text="All is well.", refs=refs), ROWS, ZONE), Removed)
 

@@ -57,7 +57,9 @@ def test_meaning(words: str, start: str | None, end: str | None) -> None:
     assert (period.start, period.end) == (local(start), local(end))
 
 
-@pytest.mark.parametrize("words", ["03/04/2026", "on 31 February 2026", "2026-13-40", "next week", "last 9999 years", "soon", ""])
+@pytest.mark.parametrize(
+    "words", ["03/04/2026", "on 31 February 2026", "2026-13-40", "next week", "last 9999 years", "soon", ""]
+)
 def test_what_is_no_known_period_is_left_unread(words: str) -> None:
     reading = Reading(f"defects {words}")
     before = reading.text
