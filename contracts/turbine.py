@@ -179,7 +179,5 @@ class TurbineGeometry(Frozen):
         offset_share = point.minus(first).dot(across) / across.dot(across) if across.norm() > 0 else 0.0
         if not (0.0 <= share <= 1.0 and 0.0 <= offset_share <= 1.0):
             return None
-        place = SurfacePlace(
-            blade=blade, side=side, distance_to_root_m=along, offset_m=offset_share * across.norm()
-        )
+        place = SurfacePlace(blade=blade, side=side, distance_to_root_m=along, offset_m=offset_share * across.norm())
         return SurfaceHit(place, point, distance, math.degrees(math.acos(min(1.0, facing))))
