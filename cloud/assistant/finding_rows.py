@@ -10,6 +10,7 @@ from sqlalchemy import Date, cast, func, literal_column, select
 from sqlalchemy.orm import Session
 
 from cloud.assistant.evidence import Citation, Row, RowKind, Value, plain
+from cloud.assistant.fleet_rows import asked_names, flight_label
 from cloud.assistant.parameters import (
     CALENDAR,
     CountQuery,
@@ -79,8 +80,10 @@ def _counted(ref: str, label: str, found: Tally, values: dict[str, Value]) -> Ro
 
 def _total(session: Session, step: str, query: FindingFilter) -> Row:
     found = tally(session, conditions(query))
-    asked = session.scalars(select(Asset.name).where(Asset.asset_id.in_(query.asset_ids)).order_by(Asset.name))
-    said: dict[str, Value] = {"assets_asked": " and ".join(plain(name) for name in asked) or None}
+    flown = query.flight_ids
+    said = asked_names(session, query.asset_ids) | {
+        "flights_asked": flight_label(flown[0]) if len(flown) == 1 else f"{len(flown)} flights" if flown else None
+    }
     return _counted(f"{step}.n", "all", found, filter_values(query) | said)
 
 
@@ -95,8 +98,11 @@ def _rejected(session: Session, step: str, query: FindingFilter) -> list[Row]:
 def filter_values(query: FindingFilter) -> dict[str, Value]:
     """Return the filter itself as facts, so that a sentence may repeat it."""
     return {
-        "kinds": tuple(kind_label(k) for k in (query.kinds or query.without_kinds)),
-        "excluded": bool(query.without_kinds and not query.kinds),
+        "kinds": tuple(kind_label(k) for k in query.kinds),
+        "without_kinds": tuple(kind_label(k) for k in query.without_kinds),
+        "statuses": tuple(s.value for s in query.statuses),
+        "reviewed": query.reviewed,
+        "has_ticket": query.has_ticket,
         "blades": tuple(query.blades),
         "sides": tuple(side_label(s) for s in query.sides),
         "min_rank": query.min_rank,

@@ -49,6 +49,12 @@ def drone_citation(drone: Drone) -> Citation:
     return Citation(kind=RowKind.DRONE, id=drone.drone_id, label=plain(drone.name), href="/")
 
 
+def asked_names(session: Session, asset_ids: tuple[str, ...]) -> dict[str, Value]:
+    """Return the names of the assets asked for as a fact of the count."""
+    names = session.scalars(select(Asset.name).where(Asset.asset_id.in_(asset_ids)).order_by(Asset.name))
+    return {"assets_asked": " and ".join(plain(name) for name in names) or None}
+
+
 def _within(statement: Any, column: Any, period: Period | None) -> Any:
     if period and period.start:
         statement = statement.where(column >= period.start)
@@ -92,7 +98,8 @@ def flights(session: Session, step: str, query: FlightsQuery) -> list[Row]:
         values = _flight_values(session, flight) | {"asset": plain(asset.name), "drone": plain(drone.name)}
         rows.append(Row(ref=ref, kind=RowKind.FLIGHT, label=cites[0].label, values=values, cites=cites))
     says = query.period.says if query.period else None
-    return [_total(step, _how_many(session, statement), rows, {"period": says, "states": query.states}), *rows]
+    said = asked_names(session, query.asset_ids)
+    return [_total(step, _how_many(session, statement), rows, {"period": says, "states": query.states} | said), *rows]
 
 
 def _flight_values(session: Session, flight: Flight) -> dict[str, Value]:
@@ -201,7 +208,16 @@ def tickets(session: Session, step: str, query: TicketsQuery) -> list[Row]:
         ref = f"{step}.{len(rows) + 1}"
         rows.append(_ticket_row(ref, ticket, finding, asset))
     says = query.period.says if query.period else None
-    return [_total(step, _how_many(session, statement), rows, {"period": says, "open": query.open}), *rows]
+    said = asked_names(session, query.asset_ids)
+    return [
+        _total(
+            step,
+            _how_many(session, statement),
+            rows,
+            {"period": says, "open": query.open, "has_number": query.has_number} | said,
+        ),
+        *rows,
+    ]
 
 
 def _ticket_row(ref: str, ticket: Ticket, finding: Finding, asset: Asset) -> Row:

@@ -26,7 +26,7 @@ _ORDERS = (
         Order.SEVERITY,
         r"most (?:critical|severe|serious|urgent|important|dangerous)|worst|highest (?:severity|priority)",
     ),
-    (Order.SIZE, r"largest|biggest|longest|widest"),
+    (Order.SIZE, r"largest|biggest|longest|widest|(?:sorted |ordered |ranked )?by (?:size|length)"),
     (Order.NEWEST, r"newest|latest|most recent|recent|last"),
     (Order.OLDEST, r"oldest|earliest|first"),
     (Order.CONFIDENCE, r"most (?:certain|confident)|highest confidence"),
@@ -195,8 +195,8 @@ def order(reading: Reading) -> dict[str, Any]:
         if match:
             counted = match["before"] or match["after"]
             return {"order": value, "limit": number(counted) if counted else (1 if _singular(reading) else 5)}
-    if match := reading.take(rf"top (?P<n>{NUMBER})", "the most severe first"):
-        return {"order": Order.SEVERITY, "limit": number(match["n"])}
+    if match := reading.take(rf"top(?: (?P<n>{NUMBER}))?", "the most severe first"):
+        return {"order": Order.SEVERITY, "limit": number(match["n"]) if match["n"] else 5}
     return {}
 
 

@@ -29,7 +29,8 @@ NOT_SEEN = (
     r"(?:not|never|didn't|wasn't|weren't|haven't|hasn't|failed? to)"
     r"(?: (?:we|you|it|yet|been|the drones?|get|fully|ever))*"
     r" (?:seen?|inspect(?:ed)?|cover(?:ed)?|imaged?|photographed|look(?:ed)? at|visible|film(?:ed)?)"
-    r"|un(?:seen|inspected|covered)|miss(?:ed)?|blind spots?|gaps?|coverage|how (?:much|many metres)(?: of)?"
+    r"|un(?:seen|inspected|covered)|miss(?:ed)?|blind spots?|gaps?|coverage"
+    r"|(?:how (?:much|many metres)|percentage)(?: of)?"
 )
 _ONLY_FINDINGS_HAVE = frozenset(
     {"kinds", "without_kinds", "min_rank", "statuses", "reviewed", "has_ticket", "min_length_mm", "max_length_mm",
@@ -42,7 +43,13 @@ _DRONE_DETAILS = r"battery(?: levels?| charge| state)?|altitude|charge|state|doi
 def choose(reading: Reading, found: dict[str, Any]) -> Subject | None:
     """Take the noun a question is about; conditions that only findings have make it one about findings."""
     if reading.take(NOT_SEEN, "what was not seen"):
-        _pass_over(reading, FLIGHT_NOUNS, ASSET_NOUNS, r"parts?|areas?|sections?|stretch(?:es)?|metres?")
+        _pass_over(
+            reading,
+            FLIGHT_NOUNS,
+            ASSET_NOUNS,
+            r"parts?|areas?|sections?|stretch(?:es)?|metres?",
+            r"inspected|covered|imaged|looked at",
+        )
         return None if found.get("count") else Subject.COVERAGE
     if reading.take(TICKET_NOUNS, "tickets"):
         return _of_tickets(reading, found)
@@ -79,7 +86,9 @@ def _of_tickets(reading: Reading, found: dict[str, Any]) -> Subject:
     if not (_ONLY_FINDINGS_HAVE | {"blades", "sides"}).isdisjoint(found):
         found.setdefault("has_ticket", True)
         return _findings_or_count(found)
-    if reading.take(r"waiting|pending|without (?:a )?number", "without a number"):
+    if reading.take(
+        r"(?:waiting|pending)(?: for (?:a|their|its) (?:ticket )?numbers?)?|without (?:a )?number", "without a number"
+    ):
         found["has_number"] = False
     return Subject.TICKETS
 
@@ -91,6 +100,8 @@ def _thing(reading: Reading, found: dict[str, Any]) -> Subject | None:
     flights = reading.take(FLIGHT_NOUNS, "flights")
     if flights or "last_flights" in found or "flight_ids" in found:
         states = tuple(s.value for s in FlightState if reading.take(s.value, f"state {s.value}"))
+        if states == (FlightState.LANDED.value,):
+            states += (FlightState.COMPLETE.value,)  # a complete flight has landed, and more
         found |= {"states": states} if states else {}
         _pass_over(reading, DRONE_NOUNS, ASSET_NOUNS)
         return Subject.FLIGHTS

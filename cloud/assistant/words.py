@@ -62,7 +62,7 @@ ASSET_NOUNS = r"(?:wind )?(?:turbines?|assets?|towers?|wtgs?|machines?)"
 DRONE_NOUNS = r"drones?|aircraft|uavs?"
 STOP_WORDS = frozenset(
     """
-    a an the is are was were be been being do does did have has had having there here it its this these those that
+    a an the is are was were be been being do does did have has had having got there here it its this these those that
     of on in at to for from by with and or as our my your their us me we you i they he she please kindly can could
     would will what which who whom where when show list give tell find get see display report name about any some
     all each every single one ones currently now ever found detect detected discover discovered spot identified

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from cloud.assistant.evidence import Row, RowKind, Sentence, day, moment
 from cloud.assistant.executor import StepRows
+from cloud.assistant.phrases import capital, noun, number, place, plural, when, words
 from cloud.assistant.planner import Plan
 from cloud.assistant.subjects import Subject
 
@@ -45,7 +46,7 @@ class Writer:
         if plan.subject is Subject.FINDING:
             return [s for row in items for s in (_of(self._finding(row), row), *self._why(row))]
         count = int(str(total.values["total"]))
-        lead = f"{count} {_noun(total, count)} {'was' if count == 1 else 'were'} detected{_place(total)}{_when(total)}"
+        lead = f"{count} {noun(total, count)} {'was' if count == 1 else 'were'} detected{place(total)}{when(total)}"
         rest = "" if len(items) >= count else "; the first of them are listed"
         if len(items) < count and _ordered_by_severity(plan):
             rest = "; the first by severity are listed"
@@ -54,17 +55,17 @@ class Writer:
 
     def _finding(self, row: Row) -> str:
         v = row.values
-        place = [f"on {v['asset']}"]
+        where = [f"on {v['asset']}"]
         if v["blade"]:
-            place.append(f"blade {v['blade']}")
+            where.append(f"blade {v['blade']}")
         if v["side"]:
-            place.append(str(v["side"]))
+            where.append(str(v["side"]))
         if v["distance_to_root_m"] is not None:
-            place.append(f"{_n(v['distance_to_root_m'], 1)} m from the root")
-        size = f"{_n(v['length_mm'])} × {_n(v['width_mm'])} mm (± {_n(v['size_sigma_mm'])} mm)"
+            where.append(f"{number(v['distance_to_root_m'], 1)} m from the root")
+        size = f"{number(v['length_mm'])} × {number(v['width_mm'])} mm (± {number(v['size_sigma_mm'])} mm)"
         parts = [
-            f"{v['number']}: {v['kind']}, severity {v['severity_rank']} ({v['severity']}), {', '.join(place)}",
-            f"{size}, seen {self._moment(v['detected_at'])} with {_n(v['confidence_percent'])} % confidence",
+            f"{v['number']}: {v['kind']}, severity {v['severity_rank']} ({v['severity']}), {', '.join(where)}",
+            f"{size}, seen {self._moment(v['detected_at'])} with {number(v['confidence_percent'])} % confidence",
         ]
         if v["ticket"]:
             parts.append(f"ticket {v['ticket']}")
@@ -87,13 +88,15 @@ class Writer:
         total = rows[0]
         groups = [row for row in rows if "group" in row.values]
         count = int(str(total.values["total"]))
-        lead = f"{count} {_noun(total, count)} {'was' if count == 1 else 'were'} detected{_place(total)}{_when(total)}"
+        lead = f"{count} {noun(total, count)} {'was' if count == 1 else 'were'} detected{place(total)}{when(total)}"
         if not groups:
             spread = f" on {total.values['assets']} assets" if int(str(total.values["assets"])) > 1 else ""
             worst = f"{spread}; the worst is of severity {total.values['worst_rank']} ({total.values['worst']})."
             return [_of(lead + worst, total), *_left_out(rows)]
         listed = sum(int(str(row.values["total"])) for row in groups)
-        rest = "; the groups that are listed are the first of more" if listed < count else ""
+        rest = ""
+        if listed < count:
+            rest = "; the first group is listed" if len(groups) == 1 else "; the first groups are listed"
         sentences = [_of(f"{lead}{rest}.", total)]
         for row in groups:
             held = int(str(row.values["total"]))
@@ -101,7 +104,7 @@ class Writer:
                 continue
             worst = f", the worst of severity {row.values['worst_rank']} ({row.values['worst']})"
             what = "finding" if held == 1 else "findings"
-            sentences.append(_of(f"{_capital(str(row.values['group']))}: {held} {what}{worst}.", row))
+            sentences.append(_of(f"{capital(str(row.values['group']))}: {held} {what}{worst}.", row))
         return [*sentences, *_left_out(rows)]
 
     def _coverage(self, rows: tuple[Row, ...]) -> list[Sentence]:
@@ -109,7 +112,7 @@ class Writer:
         for row in rows:
             v = row.values
             if row.kind is RowKind.ASSET:
-                sentences.append(_of(f"No flight looked at {v['asset']}{_when(row)}, so nothing of it was seen.", row))
+                sentences.append(_of(f"No flight looked at {v['asset']}{when(row)}, so nothing of it was seen.", row))
             elif "ranges" in v:
                 text = f"Not seen on {v['asset']}, blade {v['blade']}, {v['side']}: {v['ranges']} from the root"
                 sentences.append(_of(f"{text} ({v['unseen_m']} of {v['length_m']} m).", row))
@@ -121,22 +124,25 @@ class Writer:
         v = row.values
         flights = int(str(v["flights"]))
         by = f"on {flights} flights" if flights > 1 else f"on the flight of {self._moment(v['flight_at'])}"
-        rule = f"a metre counts as seen when {_n(v['rule_percent'])} % of it was"
+        rule = f"a metre counts as seen when {number(v['rule_percent'])} % of it was"
         whole = f"{v['seen_m']} of {v['whole_m']} m of blade sides"
         missing = "nothing was missed" if v["unseen_m"] == 0 else f"{v['unseen_m']} m were not"
-        return f"{v['asset']}: {whole} ({_n(v['seen_percent'], 1)} %) were seen {by}{_when(row)}, {missing} ({rule})."
+        name = ", ".join([str(v["asset"]), *(f"blade {b}" for b in words(v, "blades")), *words(v, "asked_sides")])
+        return f"{name}: {whole} ({number(v['seen_percent'], 1)} %) were seen {by}{when(row)}, {missing} ({rule})."
 
     def _flights(self, rows: tuple[Row, ...]) -> list[Sentence]:
         total = rows[0]
         count = int(str(total.values["total"]))
-        sentences = [_of(f"{count} {'flight matches' if count == 1 else 'flights match'}{_when(total)}.", total)]
+        states = " or ".join(words(total.values, "states"))
+        lead = f"{count} {states}{' ' if states else ''}{plural('flight', count)}{place(total)}{when(total)}"
+        sentences = [_of(f"{lead}.", total)]
         for row in rows[1:]:
             v = row.values
             expected = f" of {v['expected_segments']}" if v["expected_segments"] is not None else ""
             landed = f", landed {self._moment(v['landed_at'])}" if v["landed_at"] else ""
             text = f"{v['asset']} by {v['drone']}, {self._moment(v['at'])}{landed}: {v['state']}"
-            media = f"{v['analysed']}{expected} video {_s('segment', v['analysed'])} analysed"
-            media += f", {v['findings']} {_s('finding', v['findings'])}"
+            media = f"{v['analysed']}{expected} video {plural('segment', v['analysed'])} analysed"
+            media += f", {v['findings']} {plural('finding', v['findings'])}"
             sentences.append(_of(f"{text}; {media}.", row))
         return sentences
 
@@ -144,8 +150,9 @@ class Writer:
         total = rows[0]
         count = int(str(total.values["total"]))
         kind = "open " if total.values["open"] else "completed " if total.values["open"] is False else ""
-        exist = "ticket exists" if count == 1 else "tickets exist"
-        sentences = [_of(f"{count} {kind}{exist}{_when(total)}.", total)]
+        waiting = " waiting for a number" if total.values["has_number"] is False else ""
+        lead = f"{count} {kind}{plural('ticket', count)}{waiting}{place(total)}{when(total)}"
+        sentences = [_of(f"{lead}.", total)]
         for row in rows[1:]:
             v = row.values
             about = f"for {v['finding']} ({v['kind']}, {v['asset']})"
@@ -156,7 +163,7 @@ class Writer:
             priority = f", priority {v['priority']}" if v["priority"] else ""
             took = ""
             if v["frame_to_ticket_s"] is not None:
-                took = f"; opened {self._moment(v['opened_at'])}, {_n(v['frame_to_ticket_s'], 1)} s after the frame"
+                took = f"; opened {self._moment(v['opened_at'])}, {number(v['frame_to_ticket_s'], 1)} s after the frame"
             sentences.append(_of(f"{v['system']} ticket {v['ticket']} {about}{phase}{priority}{took}.", row))
         return sentences
 
@@ -167,7 +174,7 @@ class Writer:
         for row in rows[1:]:
             v = row.values
             last = f"last flown {self._moment(v['last_flight_at'])}" if v["last_flight_at"] else "not flown yet"
-            held = f"{v['findings']} {_s('finding', v['findings'])}"
+            held = f"{v['findings']} {plural('finding', v['findings'])}"
             worst = f", the worst of severity {v['worst_rank']} ({v['worst']})" if v["worst"] else ""
             sentences.append(_of(f"{v['asset']}, {v['kind']}, {v['functional_location']}: {last}; {held}{worst}.", row))
         return sentences
@@ -176,13 +183,14 @@ class Writer:
         total = rows[0]
         count = int(str(total.values["total"]))
         state = f"{total.values['online']} drone" if total.values["online"] else "drone"
-        sentences = [_of(f"{count} {state}{'' if count == 1 else 's'}.", total)]
+        named = len(rows) == 2 and not total.values["online"]
+        sentences = [] if named else [_of(f"{count} {state}{'' if count == 1 else 's'}.", total)]
         for row in rows[1:]:
             v = row.values
             text = f"{v['drone']} is {v['online']}"
             if v["captured_at"]:
-                text += f"; {v['state']}, {_n(v['alt_rel_m'])} m above take-off, battery {_n(v['battery_percent'])} %"
-                text += f" at {self._moment(v['captured_at'])}"
+                text += f"; {v['state']}, {number(v['alt_rel_m'])} m above take-off"
+                text += f", battery {number(v['battery_percent'])} % at {self._moment(v['captured_at'])}"
             sentences.append(_of(f"{text}.", row))
         return sentences
 
@@ -200,16 +208,16 @@ class Writer:
         if not basis:
             return []
         total = [row for row in main.rows if row.ref.endswith(".n")] if main else []
+        states = " or ".join(words(total[0].values, "states")) if total else ""
         what = {
-            Subject.TICKETS: "ticket exists",
-            Subject.FLIGHTS: "flight was made",
+            Subject.TICKETS: "such ticket exists",
+            Subject.FLIGHTS: "flight" + (f" is {states}" if states else " was made"),
             Subject.DRONES: "drone matches",
             Subject.ASSETS: "asset matches",
-        }.get(plan.subject, f"{_noun(total[0], 1) if total else 'finding'} was detected")
-        place = _place(total[0]) if total else ""
-        when = _when(total[0]) if total else ""
+        }.get(plan.subject, f"{noun(total[0], 1) if total else 'finding'} was detected")
+        around = place(total[0]) + when(total[0]) if total else ""
         refs = [*total, *basis[:10]]
-        sentences = [Sentence(text=f"No {what}{place}{when}.", refs=tuple(row.ref for row in refs))]
+        sentences = [Sentence(text=f"No {what}{around}.", refs=tuple(row.ref for row in refs))]
         if plan.subject in {Subject.FINDINGS, Subject.COUNT}:
             sentences += self._looked(flights, by_tool.get("coverage"), basis)
             sentences += _left_out(main.rows) if main else []
@@ -248,46 +256,3 @@ def _left_out(rows: tuple[Row, ...]) -> list[Sentence]:
             are = "is" if row.values["total"] == 1 else "are"
             found.append(_of(f"{row.values['total']} more, which a person rejected, {are} left out.", row))
     return found
-
-
-def _noun(total: Row, count: int) -> str:
-    """Return what was counted: "finding", "crack findings of severity 4 to 5"."""
-    v = total.values
-    kinds = v.get("kinds")
-    named = " and ".join(kinds) + " " if isinstance(kinds, tuple) and kinds and not v.get("excluded") else ""
-    other = f" other than {' and '.join(kinds)}" if isinstance(kinds, tuple) and kinds and v.get("excluded") else ""
-    low, high = v.get("min_rank"), v.get("max_rank")
-    grade = ""
-    if low is not None or high is not None:
-        low, high = low or 1, high or 5
-        grade = f" of severity {low}" if low == high else f" of severity {low} to {high}"
-    return f"{named}finding{'' if count == 1 else 's'}{other}{grade}"
-
-
-def _place(total: Row) -> str:
-    v = total.values
-    parts = []
-    if v.get("assets_asked"):
-        parts.append(f" on {v['assets_asked']}")
-    blades, sides = v.get("blades"), v.get("sides")
-    if isinstance(blades, tuple) and blades:
-        parts.append(f" on blade {' and '.join(blades)}")
-    if isinstance(sides, tuple) and sides:
-        parts.append(f" at the {' and '.join(sides)}")
-    return "".join(parts)
-
-
-def _when(row: Row) -> str:
-    return f" {row.values['period']}" if row.values.get("period") else ""
-
-
-def _n(value: Any, decimals: int = 0) -> str:
-    return f"{float(value):.{decimals}f}"
-
-
-def _s(noun: str, count: Any) -> str:
-    return noun if count == 1 else f"{noun}s"
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]

@@ -240,6 +240,30 @@ def test_an_asset_that_was_never_flown_is_not_called_sound(session: Session) -> 
     assert [c.id for c in found.citations] == ["t-05"]
 
 
+SAID = [
+    ("confirmed cracks on T-05", "No confirmed crack finding was detected on T-05."),
+    ("unreviewed findings without a ticket on T-05", "No unreviewed finding without a ticket was detected on T-05."),
+    ("cracks longer than 50 cm on T-05 beyond 10 m", "No crack finding of 500 mm or more was detected on T-05 10 m or"),
+    (
+        "findings other than cracks on T-05 within 5 m of the root",
+        "No finding other than crack was detected on T-05 wi",
+    ),
+    ("severity 4 findings on blade C of T-05", "No finding of severity 4 was detected on T-05 on blade C."),
+    ("tickets on T-05", "No such ticket exists on T-05."),
+    ("flights of T-05", "No flight was made on T-05."),
+    ("which flights are paused", "No flight is paused."),
+    ("what was missed on blade B of T-01", "T-01, blade B: 93 of 100 m"),
+    ("which flights landed today", "1 landed or complete flight from"),
+]
+
+
+@pytest.mark.parametrize(("question", "beginning"), SAID, ids=[row[0] for row in SAID])
+def test_a_sentence_says_every_condition_it_was_counted_under(session: Session, question: str, beginning: str) -> None:
+    found = ask(session, question)
+    assert_sound(found)
+    assert found.sentences[0].text.startswith(beginning)
+
+
 def test_absence_cites_the_flights_that_looked_and_what_they_saw(session: Session) -> None:
     session.execute(text("UPDATE findings SET status = 'rejected' WHERE asset_id = 't-04' AND kind = 'corrosion'"))
     found = ask(session, "corrosion on T-04")
