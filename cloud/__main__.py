@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, TypeVar
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import typer
 import uvicorn
@@ -16,13 +18,16 @@ from sqlalchemy.exc import OperationalError
 from cloud import consume as consuming
 from cloud import loop, people, schema
 from cloud.app import build_link, build_services, create_app
+from cloud.assistant.conversation import Answer, answer
 from cloud.db import Database
 from cloud.dispatch import Dispatch
 from cloud.ingest import Ingest
 from cloud.logbook import log, start_logging
 from cloud.reconcile import Reconciler
+from cloud.security import Principal
 from cloud.settings import Settings
 from cloud.tables import User
+from cloud.users import roles_of
 from contracts.errors import InvalidInput, NotFound, PlatformError, Unavailable
 from contracts.vocabulary import Role
 
@@ -168,6 +173,39 @@ def token(
 
     text = _guarded(act)
     sys.stdout.write((json.dumps({"access_token": text}) if as_json else text) + "\n")
+
+
+@app.command()
+def ask(
+    question: str,
+    *,
+    user: Annotated[str, typer.Option(help="Whose rights the question is asked with.")],
+    zone: Annotated[str, typer.Option(help="Time zone for words like yesterday.")] = "UTC",
+    as_json: Json = False,
+) -> None:
+    """Ask the assistant; each sentence is printed with what it cites."""
+
+    def act() -> Answer:
+        with _database().session() as session:
+            principal = Principal(user, roles_of(session, user), "token")
+            return answer(session, principal, question, datetime.now(UTC), _zone(zone))
+
+    said = _guarded(act)
+    if as_json:
+        sys.stdout.write(said.model_dump_json() + "\n")
+        return
+    for sentence in said.sentences:
+        labels = " ".join(f"[{cite.label}]" for cite in sentence.citations)
+        sys.stdout.write(f"{sentence.text} {labels}\n")
+    if not said.answered:
+        sys.stdout.write("\n- ".join((said.reason, *said.questions)) + "\n")
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        raise InvalidInput(f"No time zone {name!r}.", hint="A name such as Europe/Berlin.", field="zone") from error
 
 
 @app.command()

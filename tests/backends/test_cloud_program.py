@@ -69,6 +69,23 @@ def test_seed_and_token(env: dict[str, str], tmp_path: Path) -> None:
     assert "kestrel-cloud seed" in missing.stderr
 
 
+def test_ask_answers_with_the_users_rights_or_says_what_it_did_not_understand(
+    env: dict[str, str], tmp_path: Path
+) -> None:
+    file = tmp_path / "people.json"
+    file.write_text(json.dumps([{"username": "ann", "password": "s3cret-enough", "roles": ["viewer"]}]))
+    run(env, "seed", "--file", str(file))
+    found = json.loads(
+        run(env, "ask", "How many critical findings were detected today?", "--user=ann", "--json").stdout
+    )
+    assert (found["answered"], found["not_understood"]) == (False, []), "nothing was flown, so nothing can be cited"
+    assert found["reason"]
+    refused = run(env, "ask", "Will it rain on the moon?", "--user", "ann").stdout
+    assert "moon" in refused
+    assert run(env, "ask", "How many findings?", "--user", "ann", "--zone", "Mars/Base").returncode == 1
+    assert run(env, "ask", "How many findings?", "--user", "nobody").returncode == 1
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
