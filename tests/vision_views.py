@@ -18,8 +18,8 @@ from contracts.media import FrameTime, PoseSample, SegmentManifest
 from contracts.optics import CameraIntrinsics, project
 from contracts.turbine import SurfacePlace, TurbineGeometry
 from contracts.vocabulary import Blade, BladeSide, DefectKind
-from vision.boxes import KINDS, Boxes
-from vision.detector import Card, Image
+from vision.boxes import KINDS, Boxes, Image
+from vision.detector import Card
 
 FOOT = GeoPoint(lat_deg=56.7, lon_deg=8.2, alt_m=45.0)
 TURBINE = TurbineGeometry(foot=FOOT)
@@ -115,6 +115,9 @@ class RedFinder:
     def find(self, images: Sequence[Image]) -> list[Boxes]:
         self.images += len(images)
         return [self._boxes(image) for image in images]
+
+    def confirm(self, image: Image, boxes: Boxes) -> Boxes:
+        return boxes
 
     def _boxes(self, image: Image) -> Boxes:
         blue, green, red = (image[..., i].astype(np.int16) for i in range(3))

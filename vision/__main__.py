@@ -165,9 +165,8 @@ def card_verb(
 ) -> None:
     """Measure a weights file and write its card: <name>.json and README.md beside it."""
     from vision.card import FullCard, card_text, plain_card, sha256_of, source_of
-    from vision.detector import Detector
+    from vision.detector import open_detector
     from vision.evaluate import evaluate
-    from vision.runtimes import open_runtime
 
     uses = [
         *((root, "val", "rendered, held out") for root in rendered or []),
@@ -176,7 +175,8 @@ def card_verb(
     ]
     with _spoken(as_json=as_json):
         plain = plain_card(weights, threshold, accept)
-        finder = Detector(open_runtime(weights, threads), plain)
+        weights.with_suffix(".json").write_text(plain.model_dump_json())
+        finder = open_detector(weights, threads=threads)
         metrics = [evaluate(finder, root, split, accept) | {"use": use} for root, split, use in uses]
     card = FullCard(
         **plain.model_dump(),
@@ -215,6 +215,31 @@ def train_verb(
     with _spoken(as_json=as_json), redirect_stdout(sys.stderr):  # ultralytics talks on stdout
         weights = train(chosen.model_copy(update=changed), run)
     typer.echo(json.dumps({"weights": str(weights / "best.pt")}) if as_json else f"{weights / 'best.pt'}")
+
+
+@app.command("second-look")
+def second_look_verb(
+    weights: Annotated[Path, typer.Argument(help="The detector (ONNX); the second look is written beside it.")],
+    data: Annotated[list[Path], typer.Option(help="Labelled tiles in YOLO layout.")],
+    epochs: Annotated[int, typer.Option(min=1)] = 14,
+    seed: Annotated[int, typer.Option()] = 0,
+    threads: Threads = 2,
+    as_json: Json = False,
+) -> None:
+    """Train the second look on labelled boxes and on what the detector wrongly points at."""
+    from vision.card import plain_card
+    from vision.detector import Detector, verifier_file
+    from vision.runtimes import open_runtime
+    from vision.train_verifier import WEAKEST, agreement, export_verifier, mine, train_verifier
+
+    with _spoken(as_json=as_json), redirect_stdout(sys.stderr):
+        finder = Detector(open_runtime(weights, threads), plain_card(weights, WEAKEST, 0.5))
+        net = train_verifier(mine(finder, data, "train", seed), epochs, seed, threads)
+        matrix = agreement(net, mine(finder, data, "val", seed))
+        out = export_verifier(net, verifier_file(weights))
+    right = float(matrix.trace() / max(matrix.sum(), 1))
+    told = {"model": str(out), "right": round(right, 4), "confusion": matrix.tolist()}
+    typer.echo(json.dumps(told) if as_json else f"{out}: {right:.1%} of validation cut-outs judged right")
 
 
 if __name__ == "__main__":

@@ -16,9 +16,9 @@ from contracts.geo import BoxNorm
 from contracts.media import SegmentManifest, crop_key, frame_key
 from contracts.turbine import SurfacePlace, TurbineGeometry
 from contracts.vocabulary import DefectKind
-from vision.boxes import KINDS, Boxes
+from vision.boxes import KINDS, Boxes, Image
 from vision.coverage import Coverage
-from vision.detector import BoxFinder, Image
+from vision.detector import BoxFinder
 from vision.frames import KeyFrame, KeyFrames, Timeline, choose, footprints, prefer_key_frames
 from vision.georef import CE90_PER_SIGMA, Accuracy, Georeferencer
 from vision.motion import touches_border

@@ -13,6 +13,8 @@ from contracts.vocabulary import DefectKind
 
 KINDS = tuple(DefectKind)
 Floats = NDArray[np.float32]
+Image = NDArray[np.uint8]
+"""(height, width, 3), BGR."""
 
 
 @dataclass(frozen=True, eq=False)

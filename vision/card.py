@@ -12,7 +12,7 @@ from pydantic import Field
 
 from contracts.ids import Sha256
 from vision.boxes import KINDS
-from vision.detector import Card
+from vision.detector import Card, verifier_file
 
 Record = dict[str, Any]
 """JSON of another program: a training run, a data set's source, a measurement."""
@@ -41,8 +41,16 @@ class FullCard(Card):
 
 
 def plain_card(weights: Path, threshold: float, accept: float) -> Card:
-    """Return what the pipeline needs to run a weights file."""
-    return Card(name=weights.stem, sha256=sha256_of(weights), kinds=KINDS, threshold=threshold, accept=accept)
+    """Return what the pipeline needs to run a weights file, and its second look where one lies beside it."""
+    second = verifier_file(weights)
+    return Card(
+        name=weights.stem,
+        sha256=sha256_of(weights),
+        verifier_sha256=sha256_of(second) if second.exists() else None,
+        kinds=KINDS,
+        threshold=threshold,
+        accept=accept,
+    )
 
 
 def sha256_of(path: Path) -> str:
@@ -65,10 +73,11 @@ def card_text(card: FullCard) -> str:
     lines = [
         f"# Model card: {card.name}",
         "",
-        f"SHA-256 `{card.sha256}`. Licence: {card.licence}.",
+        f"SHA-256 `{card.sha256}`, second look `{card.verifier_sha256}`. Licence: {card.licence}.",
         "",
         "Finds " + ", ".join(f"`{kind.value}`" for kind in card.kinds) + " on wind-turbine blades in drone video.",
-        f"Input: {card.input}. Boxes below {card.threshold} are dropped;",
+        "A detector points at places; a small classifier (the second look) then judges each cut-out by itself, and",
+        f"its verdict multiplies the confidence. Input: {card.input}. Boxes below {card.threshold} are dropped;",
         f"a defect needs a mean confidence of {card.accept} over the key frames that could have shown it.",
         "",
         "## How it was made",

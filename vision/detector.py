@@ -16,16 +16,14 @@ from contracts.errors import InvalidInput, NotFound
 from contracts.geo import Frozen
 from contracts.ids import Sha256
 from contracts.vocabulary import DefectKind
-from vision.boxes import KINDS, Boxes
+from vision.boxes import KINDS, Boxes, Image
 from vision.merge import suppress
 from vision.runtimes import Raw, Runtime, open_runtime
+from vision.verifier import Verifier
 
 STRIDE_PX = 32
 MODELS = Path(__file__).resolve().parent.parent / "models"
 SHIPPED = MODELS / "kestrel-blade-n.onnx"
-
-Image = NDArray[np.uint8]
-"""(height, width, 3), BGR."""
 
 
 class Card(Frozen):
@@ -34,6 +32,7 @@ class Card(Frozen):
     name: str = Field(min_length=1, max_length=80)
     sha256: Sha256
     kinds: tuple[DefectKind, ...] = Field(description="the detector's classes, in order")
+    verifier_sha256: Sha256 | None = Field(default=None, description="the second look's weights, where there is one")
     threshold: float = Field(gt=0, lt=1, description="boxes below this are not looked at")
     accept: float = Field(gt=0, lt=1, description="tracks below this mean confidence per look are dropped")
 
@@ -50,6 +49,10 @@ class BoxFinder(Protocol):
         """Return the boxes of each image, in its own pixels."""
         ...
 
+    def confirm(self, image: Image, boxes: Boxes) -> Boxes:
+        """Return the boxes of a whole frame with confidence and kind as a second look has them."""
+        ...
+
 
 class _Padded(NamedTuple):
     batch: NDArray[np.uint8]
@@ -57,11 +60,14 @@ class _Padded(NamedTuple):
 
 
 class Detector:
-    """One network with its card."""
+    """One network with its card, and the second look where the model has one."""
 
-    def __init__(self, runtime: Runtime, card: Card, *, batch_px: int = 4 * 640 * 640) -> None:
+    def __init__(
+        self, runtime: Runtime, card: Card, verifier: Verifier | None = None, *, batch_px: int = 4 * 640 * 640
+    ) -> None:
         self._runtime = runtime
         self._card = card
+        self._verifier = verifier
         self._batch_px = batch_px
 
     @property
@@ -84,6 +90,13 @@ class Detector:
                 height, width = images[index].shape[:2]
                 found[index] = decode(raw[row], self._card.threshold, width, height)
         return [found[i] for i in range(len(images))]
+
+    def confirm(self, image: Image, boxes: Boxes) -> Boxes:
+        """Return the boxes as the second look has them; those it takes for nothing fall below the threshold."""
+        if self._verifier is None:
+            return boxes
+        judged = self._verifier.confirm(image, boxes)
+        return judged.take(judged.confidence >= self._card.threshold)
 
 
 def decode(raw: Raw, threshold: float, width: int, height: int) -> Boxes:
@@ -137,16 +150,22 @@ def load_card(weights: Path) -> Card:
         card = Card.model_validate_json(_card_part(card_file))
     except ValidationError as error:
         raise InvalidInput(f"{card_file} is not a model card: {error.errors()[0]['msg']}.", field="model") from error
-    actual = hashlib.sha256(weights.read_bytes()).hexdigest()
-    if actual != card.sha256:
-        raise InvalidInput(
-            f"{weights} has sha256 {actual[:12]}, its card says {card.sha256[:12]}.",
-            hint="Run `kestrel-vision card` for these weights, or restore the file.",
-            field="model",
-        )
+    _check_hash(weights, card.sha256)
     if card.kinds != KINDS[: len(card.kinds)]:
         raise InvalidInput(f"{card_file}: the kinds differ from the vocabulary's order.", field="model")
     return card
+
+
+def _check_hash(file: Path, expected: str) -> None:
+    if not file.exists():
+        raise NotFound(f"No detector at {file}.", hint="Train one, or name another with --model.", field="model")
+    actual = hashlib.sha256(file.read_bytes()).hexdigest()
+    if actual != expected:
+        raise InvalidInput(
+            f"{file} has sha256 {actual[:12]}, its card says {expected[:12]}.",
+            hint="Run `kestrel-vision card` for these weights, or restore the file.",
+            field="model",
+        )
 
 
 def _card_part(card_file: Path) -> str:
@@ -163,4 +182,14 @@ def open_detector(weights: Path, *, threads: int = 2, engine: str = "auto") -> D
 
     """
     card = load_card(weights)
-    return Detector(open_runtime(weights, threads, engine), card)
+    verifier = None
+    if card.verifier_sha256:
+        second = verifier_file(weights)
+        _check_hash(second, card.verifier_sha256)
+        verifier = Verifier(open_runtime(second, threads, engine))
+    return Detector(open_runtime(weights, threads, engine), card, verifier)
+
+
+def verifier_file(weights: Path) -> Path:
+    """Return where the second look's weights lie: beside the detector's."""
+    return weights.with_name(f"{weights.stem}-second.onnx")

@@ -6,8 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vision.boxes import KINDS, Boxes
-from vision.detector import Image
+from vision.boxes import KINDS, Boxes, Image
 from vision.merge import iou
 from vision.tracks import Look, Track
 

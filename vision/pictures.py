@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from contracts.errors import InvalidInput
-from vision.detector import Image
+from vision.boxes import Image
 
 FRAME_WIDTH_PX = 1920
 _QUALITY = 85

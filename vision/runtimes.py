@@ -39,11 +39,12 @@ class OnnxRuntime:
         wanted = ("CUDAExecutionProvider", "CPUExecutionProvider")
         providers = [p for p in wanted if p in ort.get_available_providers()]
         self._session: Any = ort.InferenceSession(str(model), options, providers=providers)
+        self._input = self._session.get_inputs()[0].name
         self.name = "onnxruntime/" + self._session.get_providers()[0].removesuffix("ExecutionProvider").lower()
 
     def infer(self, frames: Frames) -> Raw:
         """Return the raw output for a batch."""
-        return np.asarray(self._session.run(None, {"frames": frames})[0], np.float32)
+        return np.asarray(self._session.run(None, {self._input: frames})[0], np.float32)
 
 
 class OpenVino:

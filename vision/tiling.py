@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from contracts.geo import Pose
 from contracts.optics import CameraIntrinsics
-from vision.boxes import Boxes
-from vision.detector import BoxFinder, Image
+from vision.boxes import Boxes, Image
+from vision.detector import BoxFinder
 from vision.merge import merge
 from vision.surface import Surface, project_points
 
@@ -144,7 +144,7 @@ def find_in_frame(finder: BoxFinder, image: Image, mask: Mask | None = None) -> 
     parts = [placed_in_frame(boxes, tile, width, height) for boxes, tile in zip(found, layout, strict=True)]
     if max(width, height) > TILE_PX:
         parts.append(_coarse(finder, image, mask))
-    return merge(Boxes.joined(parts))
+    return finder.confirm(image, merge(Boxes.joined(parts)))
 
 
 def placed_in_frame(boxes: Boxes, tile: Tile, width: int, height: int) -> Boxes:

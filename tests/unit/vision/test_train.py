@@ -12,9 +12,11 @@ import numpy as np
 import pytest
 
 from contracts.errors import InvalidInput
+from tests.vision_views import RedFinder
 from vision.export import export
 from vision.runtimes import OnnxRuntime
 from vision.train import Run, read_spec, train
+from vision.train_verifier import NOTHING, agreement, export_verifier, mine, train_verifier
 
 pytestmark = [
     pytest.mark.skipif(importlib.util.find_spec("ultralytics") is None, reason="the training extra is not installed"),
@@ -54,6 +56,16 @@ def test_train_and_export_without_a_network(rendered: Path, tmp_path: Path, monk
     raw = OnnxRuntime(out, 1).infer(np.zeros((2, 64, 96, 3), np.uint8))
     assert raw.shape[:2] == (2, 11)
     assert np.isfinite(raw).all()
+
+
+def test_the_second_look_is_trained_and_exported(rendered: Path, tmp_path: Path) -> None:
+    spots = mine(RedFinder(), [rendered], "train", 0)
+    assert sum(s.kind == 0 for s in spots.spots) == 16
+    net = train_verifier(spots, epochs=2, seed=0, threads=1)
+    assert agreement(net, spots).sum() == len(spots.spots)
+    judged = OnnxRuntime(export_verifier(net, tmp_path / "second.onnx"), 1).infer(np.zeros((3, 96, 96, 3), np.uint8))
+    assert judged.shape == (3, NOTHING + 1)
+    np.testing.assert_allclose(judged.sum(axis=1), 1.0, atol=1e-5)
 
 
 def test_a_missing_checkpoint_is_named(rendered: Path, tmp_path: Path) -> None:

@@ -25,8 +25,7 @@ from tests.vision_views import (
     pass_along,
     place_at,
 )
-from vision.boxes import Boxes
-from vision.detector import Image
+from vision.boxes import Boxes, Image
 from vision.worker import Fetched, Job, Worker, run
 
 

@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from contracts.errors import InvalidInput, NotFound
+from tests.vision_views import CARD
+from vision.boxes import KINDS, Boxes
+from vision.detector import Detector, open_detector, verifier_file
+from vision.runtimes import Frames, Raw
+from vision.verifier import CROP_PX, Verifier, cutout
+
+
+class Judge:
+    """Answers the same for every cut-out and keeps what it was shown."""
+
+    name = "judge"
+
+    def __init__(self, *scores: float) -> None:
+        self.scores = scores
+        self.shown: list[Frames] = []
+
+    def infer(self, frames: Frames) -> Raw:
+        self.shown.append(frames)
+        return np.tile(np.array(self.scores, np.float32), (len(frames), 1))
+
+
+def scores(kind: int, share: float) -> tuple[float, ...]:
+    """Return probabilities: ``share`` for a kind, the rest for nothing."""
+    made = [0.0] * (len(KINDS) + 1)
+    made[kind], made[-1] = share, 1.0 - share
+    return tuple(made)
+
+
+IMAGE = np.zeros((300, 400, 3), np.uint8)
+BOXES = Boxes.of([[10, 10, 60, 40], [200, 100, 390, 290]], [0.8, 0.5], [0, 1])
+
+
+@pytest.mark.parametrize(
+    ("share", "kinds", "confidence"),
+    [
+        pytest.param(1.0, [4, 4], [0.8, 0.5], id="surely a defect of another kind"),
+        pytest.param(0.4, [0, 1], [0.32, 0.2], id="doubtful: the detector's kind stays"),
+        pytest.param(0.0, [0, 1], [0.0, 0.0], id="surely nothing"),
+    ],
+)
+def test_the_second_look_weighs_and_names(share: float, kinds: list[int], confidence: list[float]) -> None:
+    judged = Verifier(Judge(*scores(4, share))).confirm(IMAGE, BOXES)
+    assert judged.kind.tolist() == kinds
+    np.testing.assert_allclose(judged.confidence, confidence, atol=1e-6)
+    np.testing.assert_array_equal(judged.xyxy, BOXES.xyxy)
+
+
+def test_no_boxes_no_look() -> None:
+    judge = Judge(*scores(0, 1.0))
+    assert len(Verifier(judge).confirm(IMAGE, Boxes.none())) == 0
+    assert judge.shown == []
+
+
+def test_what_falls_below_the_threshold_is_gone() -> None:
+    detector = Detector(Judge(), CARD, Verifier(Judge(*scores(0, 0.15))))
+    assert detector.confirm(IMAGE, BOXES).confidence.tolist() == [pytest.approx(0.12)]
+    assert len(Detector(Judge(), CARD).confirm(IMAGE, BOXES)) == 2
+
+
+@pytest.mark.parametrize("size", [20, 60, 120, 400])
+def test_a_cutout_holds_its_box_in_the_middle(size: int) -> None:
+    image = np.zeros((1000, 1000, 3), np.uint8)
+    box = np.array([500 - size / 2, 480 - size / 2, 500 + size / 2, 480 + size / 2])
+    image[int(box[1]) : int(box[3]), int(box[0]) : int(box[2])] = 255
+    made = cutout(image, box)
+    assert made.shape == (CROP_PX, CROP_PX, 3)
+    rows, columns = np.nonzero(made[..., 0] > 127)
+    expected = CROP_PX * size / max(48, 1.5 * size)
+    assert np.ptp(rows) + 1 == pytest.approx(expected, abs=2.5)
+    assert rows.mean() == pytest.approx(CROP_PX / 2, abs=1.5)
+    assert columns.mean() == pytest.approx(CROP_PX / 2, abs=1.5)
+
+
+def test_a_cutout_over_the_border_is_grey_outside() -> None:
+    made = cutout(np.full((200, 200, 3), 255, np.uint8), np.array([-20.0, 60.0, 40.0, 120.0]))
+    assert made[CROP_PX // 2, 2].tolist() == [114, 114, 114]
+    assert made[CROP_PX // 2, CROP_PX // 2].tolist() == [255, 255, 255]
+
+
+@pytest.mark.parametrize(("content", "error"), [(None, NotFound), (b"other bytes", InvalidInput)])
+def test_a_second_look_other_than_the_cards_is_refused(
+    tmp_path: Path, content: bytes | None, error: type[Exception]
+) -> None:
+    weights = tmp_path / "model.onnx"
+    weights.write_bytes(b"weights")
+    card = CARD.model_dump(mode="json") | {"sha256": hashlib.sha256(b"weights").hexdigest()}
+    weights.with_suffix(".json").write_text(json.dumps(card | {"verifier_sha256": "2" * 64}))
+    if content is not None:
+        verifier_file(weights).write_bytes(content)
+    with pytest.raises(error, match="model-second"):
+        open_detector(weights)

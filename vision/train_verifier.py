@@ -1,0 +1,180 @@
+"""Trains the second look on cut-outs of labelled tiles and of what the detector wrongly points at (``train`` extra)."""
+
+# ruff: noqa: PLC0415 - torch belongs to the training extra
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from vision.boxes import KINDS, Image
+from vision.datasets import read_yolo
+from vision.detector import BoxFinder
+from vision.merge import iou
+from vision.verifier import CONTEXT, CROP_PX, cutout
+
+NOTHING = len(KINDS)
+WEAKEST = 0.03
+"""Confidence from which on the detector's wrong boxes are learnt from."""
+_WRONG_IOU = 0.1
+_RANDOM_PER_TILE = 0.3
+_BATCH = 64
+
+
+class Spot(NamedTuple):
+    """A box in a tile and what it is: a kind's index, or ``NOTHING``."""
+
+    tile: int
+    box: NDArray[np.float64]
+    kind: int
+
+
+class Spots(NamedTuple):
+    """Tiles and the spots in them."""
+
+    tiles: list[Image]
+    spots: list[Spot]
+
+
+def mine(finder: BoxFinder, roots: Sequence[Path], split: str, seed: int) -> Spots:
+    """Gather every labelled box, whatever else the detector points at, and a few random places."""
+    rng = np.random.default_rng(seed)
+    tiles: list[Image] = []
+    spots: list[Spot] = []
+    for sample in (s for root in roots for s in read_yolo(root, split)):
+        tile = np.asarray(cv2.imread(str(sample.image), cv2.IMREAD_COLOR), np.uint8)
+        height, width = tile.shape[:2]
+        scale = np.array([width, height, width, height])
+        rows = sample.rows
+        truth = np.hstack([rows[:, 1:3] - rows[:, 3:5] / 2, rows[:, 1:3] + rows[:, 3:5] / 2]) * scale
+        number = len(tiles)
+        tiles.append(tile)
+        spots += [Spot(number, box, int(row[0])) for box, row in zip(truth, rows, strict=True)]
+        others = [np.asarray(box, np.float64) for box in finder.find([tile])[0].xyxy]
+        if rng.random() < _RANDOM_PER_TILE:
+            corner, size = rng.uniform(0, 0.8, 2) * (width, height), rng.uniform(20, 140, 2)
+            others.append(np.concatenate([corner, corner + size]))
+        shared = [iou(np.asarray(b, np.float32), np.asarray(truth, np.float32)) for b in others]
+        spots += [
+            Spot(number, box, NOTHING)
+            for box, overlap in zip(others, shared, strict=True)
+            if not len(overlap) or overlap.max() < _WRONG_IOU
+        ]
+    return Spots(tiles, spots)
+
+
+def varied(tile: Image, box: NDArray[np.float64], rng: np.random.Generator) -> Image:
+    """Return a cut-out of a box, jittered, turned, mirrored, lit differently."""
+    size = box[2:] - box[:2]
+    shift = np.tile(rng.uniform(-0.15, 0.15, 2) * size, 2)
+    crop = cutout(tile, box + shift, CONTEXT * float(rng.uniform(0.75, 1.3)))
+    crop = np.rot90(crop, int(rng.integers(4)))
+    crop = crop[:, ::-1] if rng.random() < 0.5 else crop
+    lit = crop.astype(np.float32) * rng.uniform(0.7, 1.3) + rng.uniform(-25, 25) + rng.normal(0, 3, 3)
+    return np.asarray(np.clip(lit, 0, 255), np.uint8)
+
+
+def network() -> Any:
+    """Return the untrained classifier: uint8 cut-outs in, logits out."""
+    from torch import nn
+
+    def stage(before: int, after: int) -> list[Any]:
+        made: list[Any] = []
+        for number, (inner, stride) in enumerate(((before, 2), (after, 1))):
+            made += [nn.Conv2d(inner, after, 3, stride, 1, bias=False), nn.BatchNorm2d(after), nn.ReLU()]
+            del number
+        return made
+
+    layers = [*stage(3, 24), *stage(24, 48), *stage(48, 96), *stage(96, 128)]
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(0.2), nn.Linear(128, NOTHING + 1))
+
+
+def train_verifier(spots: Spots, epochs: int, seed: int, threads: int) -> Any:
+    """Return a trained classifier; kinds and nothing weigh alike, however often they come."""
+    import torch
+
+    torch.manual_seed(seed)
+    torch.set_num_threads(threads)
+    rng = np.random.default_rng(seed)
+    net = network().train()
+    kinds = np.array([s.kind for s in spots.spots])
+    counts = np.bincount(kinds, minlength=NOTHING + 1)
+    weight = torch.tensor(np.where(counts > 0, (len(kinds) / np.maximum(counts, 1)) ** 0.5, 0.0), dtype=torch.float32)
+    steps = epochs * -(-len(kinds) // _BATCH)
+    optimizer = torch.optim.AdamW(net.parameters(), 2e-3, weight_decay=1e-2)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=steps)
+    loss_of = torch.nn.CrossEntropyLoss(weight=weight / weight.mean(), label_smoothing=0.05)
+    for epoch in range(epochs):
+        total = 0.0
+        for crops, wanted in _batches(spots, rng):
+            loss = loss_of(net(_tensor(crops)), torch.from_numpy(wanted))
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+            total += float(loss.detach()) * len(wanted)
+        print(f"second look: epoch {epoch + 1}/{epochs}, loss {total / len(kinds):.3f}", flush=True)  # noqa: T201
+    return net.eval()
+
+
+def _batches(spots: Spots, rng: np.random.Generator) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.int64]]]:
+    order = rng.permutation(len(spots.spots))
+    for start in range(0, len(order), _BATCH):
+        part = [spots.spots[i] for i in order[start : start + _BATCH]]
+        if len(part) > 1:
+            crops = np.stack([varied(spots.tiles[s.tile], s.box, rng) for s in part])
+            yield crops, np.array([s.kind for s in part], np.int64)
+
+
+def _tensor(crops: NDArray[np.uint8]) -> Any:
+    import torch
+
+    return torch.from_numpy(np.ascontiguousarray(crops.transpose(0, 3, 1, 2))).float() / 127.5 - 1.0
+
+
+def agreement(net: Any, spots: Spots) -> NDArray[np.int64]:
+    """Return the confusion matrix (kinds + 1, kinds + 1) on unvaried cut-outs: truth in rows."""
+    import torch
+
+    matrix = np.zeros((NOTHING + 1, NOTHING + 1), np.int64)
+    for start in range(0, len(spots.spots), _BATCH):
+        part = spots.spots[start : start + _BATCH]
+        crops = np.stack([cutout(spots.tiles[s.tile], s.box) for s in part])
+        with torch.no_grad():
+            said = net(_tensor(crops)).argmax(1).numpy()
+        for spot, kind in zip(part, said, strict=True):
+            matrix[spot.kind, kind] += 1
+    return matrix
+
+
+def export_verifier(net: Any, out: Path) -> Path:
+    """Write the classifier as ONNX: input ``crops`` (n, 96, 96, 3) uint8 BGR, output probabilities (n, kinds + 1)."""
+    import torch
+
+    class Whole(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = net
+
+        def forward(self, crops: Any) -> Any:
+            return self.net(crops.permute(0, 3, 1, 2).float() / 127.5 - 1.0).softmax(1)
+
+    example = torch.zeros((2, CROP_PX, CROP_PX, 3), dtype=torch.uint8)
+    axes = {"crops": {0: "n"}, "kinds": {0: "n"}}
+    out.parent.mkdir(parents=True, exist_ok=True)
+    torch.onnx.export(
+        Whole().eval(),
+        (example,),
+        str(out),
+        input_names=["crops"],
+        output_names=["kinds"],
+        dynamic_axes=axes,
+        opset_version=17,
+        dynamo=False,
+    )
+    return out
