@@ -1,7 +1,8 @@
 """Which detections show one physical defect, and what they say of it together. Pure; the order never matters.
 
-Two detections belong together when they are of alike kinds and their extents overlap on the same side of the same
-blade, within what position and size errors allow. A defect is a connected group of such pairs.
+Two detections belong together when their extents overlap on the same side of the same blade: within what position
+and size errors allow where their kinds are alike, in good part where they are not (one spot, two opinions). A defect is
+a connected group of such pairs.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from contracts.vocabulary import DefectKind
 
 BASE_TOLERANCE_M = 0.3
 """Gap between two extents that may still be one defect, before position errors are added."""
+SAME_SPOT = 0.5
+"""Share of the smaller extent that two unlike kinds must have in common, along and across, to be one defect."""
 DEFAULT_CE90_M = 1.0
 """For a detection that does not say how well it is placed."""
 WEAK_INCIDENCE_DEG = 70.0
@@ -75,14 +78,22 @@ def across(detection: Detection) -> Extent:
 
 def same_defect(one: Detection, other: Detection) -> bool:
     """Return whether two detections show one physical defect. Symmetric."""
-    if not alike(one.kind, other.kind):
-        return False
+    are_alike = alike(one.kind, other.kind)
     if one.place is None or other.place is None:
-        return _near(one, other)
+        return are_alike and _near(one, other)
     if (one.place.blade, one.place.side) != (other.place.blade, other.place.side):
         return False
+    if not are_alike:
+        return _shared(along(one), along(other)) >= SAME_SPOT and _shared(across(one), across(other)) >= SAME_SPOT
     tolerance_m = _tolerance_m(one, other)
     return _gap_m(along(one), along(other)) <= tolerance_m and _gap_m(across(one), across(other)) <= tolerance_m
+
+
+def _shared(one: Extent, other: Extent) -> float:
+    """Return the overlap as a share of the smaller extent."""
+    overlap_m = min(one.last_m, other.last_m) - max(one.first_m, other.first_m)
+    smaller_m = min(one.last_m - one.first_m, other.last_m - other.first_m)
+    return overlap_m / smaller_m if smaller_m > 0 else 0.0
 
 
 def is_weak(detection: Detection) -> bool:

@@ -17,6 +17,8 @@ from vision.georef import Placed
 _TOLERANCE_M = 0.15
 """Looks whose extents come this close (and within their errors) are of one defect."""
 _SIGMAS = 2.0
+_EROSION_REACH_M = 0.15
+"""How far from the leading edge erosion may begin on the pressure and suction sides."""
 _OPPOSITE = ({BladeSide.PS, BladeSide.SS}, {BladeSide.LE, BladeSide.TE})
 
 
@@ -77,8 +79,10 @@ class Estimate(NamedTuple):
 
 
 def group_by_place(looks: Sequence[Look]) -> list[Track]:
-    """Group placed looks of any kind that lie on one another, most confident first; each track is one defect."""
-    left = sorted((x for x in looks if x.placed), key=lambda x: (-x.confidence, x.frame, x.xyxy))
+    """Group plausible placed looks of any kind that lie on one another, most confident first; a track is one defect."""
+    left = sorted(
+        (x for x in looks if x.placed and _plausible(x.kind, x.placed)), key=lambda x: (-x.confidence, x.frame, x.xyxy)
+    )
     tracks: list[Track] = []
     for look in left:
         near = [t for t in tracks if any(_same_defect(look, other) for other in t.looks)]
@@ -90,6 +94,15 @@ def group_by_place(looks: Sequence[Look]) -> list[Track]:
             near[0].looks += other.looks
             tracks.remove(other)
     return tracks
+
+
+def _plausible(kind: DefectKind, placed: Placed) -> bool:
+    """Return whether a kind can occur where it is seen: rain and sand erode the leading edge and nothing else."""
+    if kind is not DefectKind.LEADING_EDGE_EROSION or placed.place.side is BladeSide.LE:
+        return True
+    return placed.place.side is not BladeSide.TE and (
+        placed.place.offset_m - placed.width_mm / 2000 <= _EROSION_REACH_M
+    )
 
 
 def _same_defect(one: Look, other: Look) -> bool:

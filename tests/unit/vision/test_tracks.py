@@ -53,6 +53,23 @@ def test_grouping_does_not_depend_on_order(looks: list[Look]) -> None:
     assert groups == [[0, 1, 2], [3]]
 
 
+@pytest.mark.parametrize(
+    ("side", "share", "believed"),
+    [
+        (BladeSide.LE, 0.5, True),
+        (BladeSide.PS, 0.05, True),
+        (BladeSide.PS, 0.6, False),
+        (BladeSide.SS, 0.6, False),
+        (BladeSide.TE, 0.5, False),
+    ],
+)
+def test_leading_edge_erosion_is_believed_only_at_the_leading_edge(
+    side: BladeSide, share: float, believed: bool
+) -> None:
+    seen = look(10.0, share, side=side, kind=DefectKind.LEADING_EDGE_EROSION)
+    assert bool(group_by_place([seen])) is believed
+
+
 def test_kind_by_summed_confidence() -> None:
     kinds = [(DefectKind.CRACK, 0.9), (DefectKind.CORROSION, 0.5), (DefectKind.CORROSION, 0.6)]
     track = Track([look(10.0, kind=k, confidence=c) for k, c in kinds])
