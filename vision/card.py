@@ -18,7 +18,8 @@ Record = dict[str, Any]
 """JSON of another program: a training run, a data set's source, a measurement."""
 
 LIMITS = (
-    "Trained from scratch, mostly on rendered blades: figures on rendered frames say nothing of field performance.",
+    "Made for the simulated world: trained from scratch, mostly on rendered blades. Figures on rendered frames say"
+    + " nothing of the field, and the table shows it: on real blade photos it finds next to nothing yet.",
     "Real test photos are few, of one class each, and loosely labelled: orders of magnitude, not promises.",
     "Knows blades. Power lines, towers and pipelines are not among what it was shown.",
     "Works at the scale it was trained on: about 1 to 4 mm per pixel; smaller than about 12 pixels is missed.",
