@@ -18,8 +18,8 @@ Record = dict[str, Any]
 """JSON of another program: a training run, a data set's source, a measurement."""
 
 LIMITS = (
-    "Made for the simulated world: trained from scratch, mostly on rendered blades. Figures on rendered frames say"
-    + " nothing of the field, and the table shows it: on real blade photos it finds next to nothing yet.",
+    "Trained from scratch, mostly on rendered blades: figures on rendered frames say nothing of field performance.",
+    "On real blade photos it finds next to nothing yet, as the table shows. It is made for the simulated world.",
     "Real test photos are few, of one class each, and loosely labelled: orders of magnitude, not promises.",
     "Knows blades. Power lines, towers and pipelines are not among what it was shown.",
     "Works at the scale it was trained on: about 1 to 4 mm per pixel; smaller than about 12 pixels is missed.",
@@ -70,7 +70,6 @@ def source_of(root: Path) -> dict[str, object]:
 
 def card_text(card: FullCard) -> str:
     """Return the card as Markdown."""
-    images = ", ".join(f"{name} {count}" for name, count in card.training.get("images", {}).items())
     lines = [
         f"# Model card: {card.name}",
         "",
@@ -83,8 +82,9 @@ def card_text(card: FullCard) -> str:
         "",
         "## How it was made",
         "",
-        f"Started from {card.training.get('started_from', 'random weights')}, seed {card.training.get('seed')},",
-        f"{card.training.get('epochs')} epochs. Every choice, as `vision/training.yaml` had it:",
+        *(_run_line(number, run) for number, run in enumerate(_runs(card.training), start=1)),
+        "",
+        "Every choice of the last run, as `vision/training.yaml` had it:",
         "",
         "```json",
         json.dumps(card.training.get("spec", {}), indent=2),
@@ -96,8 +96,6 @@ def card_text(card: FullCard) -> str:
         "|---|---|---|---|",
         *(_data_row(d) for d in card.data),
         "",
-        f"Images by origin and split: {images or 'not recorded'}.",
-        "",
         *_quality(card.metrics),
         "## Limits",
         "",
@@ -105,6 +103,19 @@ def card_text(card: FullCard) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _runs(last: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the training runs a model stands on, the first one first."""
+    before = last.get("before")
+    return [*(_runs(before) if before else []), last]
+
+
+def _run_line(number: int, run: Mapping[str, Any]) -> str:
+    images = ", ".join(f"{name} {count}" for name, count in run.get("images", {}).items())
+    begun = "random weights" if run.get("started_from", "random weights") == "random weights" else "the run before"
+    note = f" ({run['note']})" if run.get("note") else ""
+    return f"{number}. {run.get('epochs')} epochs from {begun}, seed {run.get('seed')}{note}. Images: {images}."
 
 
 def _data_row(data: Record) -> str:
