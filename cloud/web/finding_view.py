@@ -120,7 +120,7 @@ def sheet(session: Session, finding_id: str) -> Sheet:
     evidence = session.scalars(
         select(EvidenceRow)
         .where(EvidenceRow.finding_id == finding_id)
-        .order_by(EvidenceRow.confidence.desc(), EvidenceRow.evidence_id)
+        .order_by((EvidenceRow.frame_key == "").asc(), EvidenceRow.confidence.desc(), EvidenceRow.evidence_id)
         .limit(20)
     ).all()
     segments = session.scalars(select(Media).where(Media.segment_id.in_({e.segment_id for e in evidence})))

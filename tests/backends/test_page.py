@@ -16,7 +16,7 @@ from sqlalchemy import select, text
 
 from cloud import users
 from cloud.services import Services
-from cloud.tables import CommandRow, Finding
+from cloud.tables import CommandRow, EvidenceRow, Finding
 from contracts.vocabulary import Role
 from tests import platform
 from tests.platform import Server
@@ -172,6 +172,21 @@ def test_the_sheet_holds_evidence_reason_and_summary(admin: httpx.Client, servic
     stored = admin.get(str(picture["href"]))
     assert stored.headers["content-type"] == "image/jpeg"
     assert stored.content[:2] == b"\xff\xd8"
+
+
+def test_the_sheet_shows_a_stored_frame_when_the_surest_was_not_kept(admin: httpx.Client, services: Services) -> None:
+    finding_id = finding(services, 2)
+    with services.database.session() as session:
+        rows = session.scalars(select(EvidenceRow).where(EvidenceRow.finding_id == finding_id)).all()
+        surest = max(rows, key=lambda row: (row.confidence, row.evidence_id))
+        evidence_id, kept = surest.evidence_id, surest.frame_key
+        surest.confidence, surest.frame_key = 1.0, ""
+    sheet = soup(admin.get(f"/fragments/findings/{finding_id}"))
+    with services.database.session() as session:
+        session.get_one(EvidenceRow, evidence_id).frame_key = kept
+    shown = sheet.select_one("svg.frame image")
+    assert shown is not None
+    assert evidence_id not in str(shown["href"])
 
 
 @pytest.mark.parametrize(
