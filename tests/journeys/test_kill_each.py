@@ -8,8 +8,9 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
+import httpx
 import pytest
 
 from infra.local.stack import Stack
@@ -92,13 +93,32 @@ def test_killing_each_process_changes_nothing(flown: Flown, tmp_path: Path) -> N
             told.until(lambda lines: any("begin_flight: executing" in line for line in lines), 180)
             killed = _kill_in_turn(stack, demo, told)
             report = json.loads(demo.stdout.read())
+            in_sap = _in_sap(stack)
         finally:
             demo.kill()
             stack.down()
     assert set(VICTIMS) <= set(killed)
-    undisturbed = {r["defect_id"]: r["found_kind"] for r in flown.report["planted"] if r["place"].startswith("A ")}
-    assert {r["defect_id"]: r["found_kind"] for r in report["planted"]} == undisturbed
-    tickets = [t["finding_id"] for t in report["tickets"]]
-    assert len(tickets) == len(set(tickets))
-    wanted = {r["defect_id"] for r in flown.report["planted"] if r["place"].startswith("A ") and r["ticket"]}
-    assert {r["defect_id"] for r in report["planted"] if r["ticket"]} == wanted
+    undisturbed = {r["defect_id"]: r for r in flown.report["planted"] if r["place"].startswith("A ")}
+    disturbed = {r["defect_id"]: r for r in report["planted"]}
+    assert {d for d, r in disturbed.items() if r["found"]} == {d for d, r in undisturbed.items() if r["found"]}
+    # A size measured near a limit of the policy may be graded either way; what both runs grade critical has a ticket.
+    critical = [d for d, r in undisturbed.items() if r["ticket"] and _is_critical(disturbed[d])]
+    assert critical
+    assert all(disturbed[d]["ticket"] for d in critical)
+    assert sorted(in_sap) == sorted(t["finding_id"] for t in report["tickets"]), "one notification for each, none twice"
+
+
+def _is_critical(row: dict[str, Any]) -> bool:
+    return row["severity"] is not None and int(row["severity"].split()[1]) >= 4
+
+
+def _in_sap(stack: Stack) -> list[str]:
+    """Return the finding id of every notification that SAP itself holds."""
+    env = stack.env("cloud")
+    answer = httpx.get(
+        f"{env['CLOUD_SAP_URL']}/sap/opu/odata/sap/API_MAINTNOTIFICATION/MaintenanceNotification",
+        params={"$format": "json", "$top": "200"},
+        auth=(env["CLOUD_SAP_USER"], env["CLOUD_SAP_PASSWORD"]),
+    )
+    answer.raise_for_status()
+    return [row["MaintNotifExtReferenceNumber"] for row in answer.json()["d"]["results"]]
