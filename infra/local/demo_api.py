@@ -72,7 +72,13 @@ class Api:
                 record = json.loads(line)
                 if record["type"] == "sentence":
                     said = record["data"]
-                    sentences.append({"text": said["text"], "citations": _cited(said["citations"])})
+                    sentences.append(
+                        {
+                            "text": said["text"],
+                            "citations": [cited["id"] for cited in said["citations"]],
+                            "labels": [cited["label"] for cited in said["citations"]],
+                        }
+                    )
         return {"question": question, "sentences": sentences}
 
     def _call(self, method: str, path: str, **request: Any) -> Any:
@@ -84,10 +90,6 @@ class Api:
         except httpx.TransportError as error:
             raise Unavailable(f"{method} {path}: the API does not answer ({error}).") from error
         return _checked(answer)
-
-
-def _cited(citations: list[dict[str, Any]]) -> list[str]:
-    return [citation["id"] for citation in citations]
 
 
 def _checked(answer: httpx.Response) -> Any:

@@ -133,11 +133,11 @@ def show(report: Report, console: Console) -> None:
     for row in report.planted:
         missed = row["found"] is None
         table.add_row(
-            row["kind"],
+            _words(row["kind"]),
             row["place"],
             f"{row['length_mm']:.0f}",
             "[red]missed[/]" if missed else f"[green]{row['found']}[/]",
-            row["found_kind"] or "",
+            "the same" if row["found_kind"] == row["kind"] else _words(row["found_kind"] or ""),
             "" if missed else str(row["error_mm"]),
             row["severity"] or "",
             row["ticket"] or "",
@@ -145,14 +145,18 @@ def show(report: Report, console: Console) -> None:
     console.print(table)
     for row in report.planted:
         if row["summary"]:
-            console.print(f"[bold]{row['found']}[/] {row['summary']}", highlight=False)
+            console.print(f"- {row['summary']}", highlight=False)
     _show_figures(report, console)
     console.print(f"\n[bold]{report.answer.question}[/]", highlight=False)
     for sentence in report.answer.sentences:
-        cited = " ".join(f"[{c}]" for c in sentence["citations"])
+        cited = " ".join(f"[{label}]" for label in sentence["labels"])
         console.print(f"  {sentence['text']} {cited}", highlight=False, markup=False)
     for problem in report.problems:
         console.print(f"[red]Not good enough:[/] {problem}", highlight=False)
+
+
+def _words(kind: str) -> str:
+    return kind.replace("_", " ")
 
 
 def _show_figures(report: Report, console: Console) -> None:
