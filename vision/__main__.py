@@ -107,6 +107,7 @@ def _told(report: dict[str, object]) -> str:
         place = item.get("place") or {}
         where = f" at {place['blade']} {place['side']} {place['distance_to_root_m']:.2f} m" if place else ""
         when = f" {item['first_s']}-{item['last_s']} s" if "first_s" in item else ""
+        when += "" if item.get("sure", True) else " (unsure: to be reviewed)"
         lines.append(f"  {item['kind']} {item['confidence']:.2f}{where}{when}")
     lines.append(f"pictures: {', '.join(map(str, report['pictures'])) or 'none'}")  # type: ignore[call-overload]
     return "\n".join(lines)

@@ -24,7 +24,7 @@ from vision.tracks import Track
 from vision.video import Video
 
 _LONE = 0.6
-"""A defect seen once in video without poses must be at least this sure."""
+"""A defect seen once in video without poses must be at least this confident; below it, one is for review only."""
 _PICTURES = 3
 
 
@@ -113,6 +113,7 @@ def _plain(track: Track, video: Video) -> dict[str, object]:
     return {
         "kind": track.kind.value,
         "confidence": round(track.confidence, 4),
+        "sure": track.confidence >= _LONE,
         "first_s": round(video.index[looks[0].frame].pts_ms / 1000, 3),
         "last_s": round(video.index[looks[-1].frame].pts_ms / 1000, 3),
         "evidence": [
