@@ -112,7 +112,7 @@ def looks(flight_id: str) -> list[DetectionBatch]:
             1,
             shown(1, "crack-1", root_m=10.2),
             shown(1, "crack-2", root_m=10.1, confidence=0.4),
-            shown(1, "burn", root_m=10.3, kind=DefectKind.LIGHTNING_BURN, length_mm=350.0),
+            shown(1, "burn", root_m=12.4, kind=DefectKind.LIGHTNING_BURN, length_mm=350.0),
         ),
         seen_in(flight_id, 2, shown(2, "piece", root_m=15.9, **erosion), shown(2, "far", root_m=20.0)),
     ]

@@ -53,7 +53,7 @@ def test_a_clear_line_is_clear_everywhere(start: Enu, end: Enu) -> None:
     way = end.minus(start)
     samples = [SPACE.slack_m(start.plus(way, n / 400)) for n in range(401)]
     if SPACE.is_clear(start, end):
-        assert min(samples) > 0.0
+        assert min(samples) >= -1e-6, "a line that just touches the limit keeps it"
     else:
         assert min(samples) < 0.5, "refused only where it comes close"
 
