@@ -25,6 +25,8 @@ from vision.video import Video
 
 _LONE = 0.6
 """A defect seen once in video without poses must be at least this confident; below it, one is for review only."""
+_SEEN_AGAIN = 0.5
+"""The same for one seen in several frames: without poses nothing says where the asset ends and the fields begin."""
 _PICTURES = 3
 
 
@@ -65,7 +67,7 @@ def detect_plain(finder: BoxFinder, path: Path, progress: Progress | None = None
 
 def is_sure(track: Track, accept: float) -> bool:
     """Tell whether a track without place is a finding: seen twice, or once without doubt."""
-    return track.confidence >= (accept if len(track.frames) > 1 else _LONE)
+    return track.confidence >= (max(accept, _SEEN_AGAIN) if len(track.frames) > 1 else _LONE)
 
 
 def detect_placed(
