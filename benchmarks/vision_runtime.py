@@ -11,6 +11,7 @@ import json
 import statistics
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -38,11 +39,11 @@ def tile_ms(runtime: Runtime, frames: Frames) -> float:
     return 1000 * (time.perf_counter() - started) / len(frames)
 
 
-def measure(model: Path, threads: int, rounds: int) -> list[dict[str, object]]:
+def measure(model: Path, threads: int, rounds: int) -> list[dict[str, Any]]:
     """Interleave the engines, so that other load on the machine meets all of them alike."""
     rng = np.random.default_rng(0)
     running = engines(model, threads)
-    rows: list[dict[str, object]] = []
+    rows: list[dict[str, Any]] = []
     for batch in (1, 4):
         frames = rng.integers(0, 255, (batch, TILE_PX, TILE_PX, 3), np.uint8)
         times: dict[str, list[float]] = {name: [] for name in running}
