@@ -22,7 +22,7 @@ from contracts.ids import segment_id
 from contracts.media import FrameTime, PoseSample, SegmentManifest, manifest_key, video_key
 from contracts.optics import CameraIntrinsics
 from contracts.resources import BUCKET
-from contracts.topics import EVENTS, STATUS, TELEMETRY
+from contracts.topics import COMMANDS, EVENTS, STATUS, TELEMETRY
 from edge.backends import link
 from infra.local.demo_api import Api, ApiRefused
 from infra.local.stack import Stack
@@ -73,7 +73,7 @@ def test_a_corrupt_video_fails_with_its_reason_and_a_dead_letter(flown: Flown, a
         rows = admin.all("/v1/media", flight_id=flight_id)
         return next((m for m in rows if m["segment_id"] == manifest.segment_id and m["state"] == "failed"), None)
 
-    assert "decode" in until(failed)["reason"]
+    assert "cannot be read as video" in until(failed)["reason"]
 
 
 def test_a_drone_nobody_registered_is_heard_by_no_one(flown: Flown, admin: Api) -> None:
@@ -178,9 +178,8 @@ def _s3(stack: Stack) -> Any:
 
 def _link(stack: Stack, drone_id: str, credentials: link.Credentials) -> link.MqttLink:
     url = f"mqtts://127.0.0.1:{stack.ports['mosquitto']}"
-    return link.MqttLink(
-        url, drone_id, credentials, link.Post(link.Will(STATUS.of(drone_id), b"{}"), (), "kestrel/v1/none")
-    )
+    inbox = COMMANDS.of(drone_id)
+    return link.MqttLink(url, drone_id, credentials, link.Post(link.Will(STATUS.of(drone_id), b"{}"), (inbox,), inbox))
 
 
 def _connect(stack: Stack, drone_id: str) -> link.MqttLink:
