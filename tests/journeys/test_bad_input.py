@@ -8,6 +8,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
@@ -63,11 +64,10 @@ def test_a_corrupt_video_fails_with_its_reason_and_a_dead_letter(flown: Flown, a
     flight_id = admin.all("/v1/flights")[0]["flight_id"]
     noise = bytes(range(256)) * 400
     manifest = _manifest(flight_id, 99_000, noise)
-    s3 = _s3(flown.stack)
-    s3.put_object(Bucket=BUCKET, Key=video_key("kite-01", flight_id, 99_000), Body=noise)
-    s3.put_object(
-        Bucket=BUCKET, Key=manifest_key("kite-01", flight_id, 99_000), Body=manifest.model_dump_json().encode()
-    )
+    with closing(_s3(flown.stack)) as s3:
+        s3.put_object(Bucket=BUCKET, Key=video_key("kite-01", flight_id, 99_000), Body=noise)
+        key, body = manifest_key("kite-01", flight_id, 99_000), manifest.model_dump_json().encode()
+        s3.put_object(Bucket=BUCKET, Key=key, Body=body)
 
     def failed() -> dict[str, Any] | None:
         rows = admin.all("/v1/media", flight_id=flight_id)
@@ -143,7 +143,8 @@ def _refused(flown: Flown, path: str, token: str) -> dict[str, Any]:
     with pytest.raises(urllib.error.HTTPError) as refused:
         urllib.request.urlopen(request)
     assert refused.value.code == 401
-    problem: dict[str, Any] = json.loads(refused.value.read())
+    with refused.value as answer:
+        problem: dict[str, Any] = json.loads(answer.read())
     return problem
 
 

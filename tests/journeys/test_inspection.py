@@ -55,7 +55,8 @@ def test_without_a_valid_token_nothing_is_told(flown: Flown, token: str) -> None
     with pytest.raises(urllib.error.HTTPError) as refused:
         urllib.request.urlopen(request)
     assert refused.value.code == 401
-    assert json.loads(refused.value.read())["code"] == "not_authenticated"
+    with refused.value as answer:
+        assert json.loads(answer.read())["code"] == "not_authenticated"
 
 
 def _get(flown: Flown, path: str) -> Any:
