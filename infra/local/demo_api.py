@@ -25,6 +25,10 @@ class Api:
         self._sign_in = {"grant_type": "password", "username": username, "password": password}
         self._renew()
 
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
     def _renew(self) -> None:
         answer = self._http.post("/oidc/token", data=self._sign_in)
         self._http.headers["Authorization"] = f"Bearer {_checked(answer)['access_token']}"

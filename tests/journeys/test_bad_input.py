@@ -46,9 +46,11 @@ def until(find: Callable[[], T | None], patience_s: float = 60.0) -> T:
 
 
 @pytest.fixture(scope="module")
-def admin(flown: Flown) -> Api:
+def admin(flown: Flown) -> Iterator[Api]:
     users = json.loads(Path(flown.stack.layout.state_dir, "users.json").read_text())
-    return Api(flown.stack.api_url, "admin", next(u["password"] for u in users if u["username"] == "admin"))
+    password = next(u["password"] for u in users if u["username"] == "admin")
+    with closing(Api(flown.stack.api_url, "admin", password)) as api:
+        yield api
 
 
 @pytest.fixture(autouse=True)
