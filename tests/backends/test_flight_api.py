@@ -252,9 +252,7 @@ def test_numbers_of_a_drone_grow_by_one_whoever_asks(services: Services, operato
     assert numbers == list(range(1, 13))
 
 
-def test_the_drone_verifies_what_the_cloud_signs(
-    services: Services, operator: httpx.Client, tmp_path: Path
-) -> None:
+def test_the_drone_verifies_what_the_cloud_signs(services: Services, operator: httpx.Client, tmp_path: Path) -> None:
     key = Ed25519PrivateKey.generate()
     signer = Signer(key, "k7")
     operator.post(f"/v1/flights/{flight(operator)}/commands", json={"kind": "land"})
