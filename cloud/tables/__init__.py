@@ -1,0 +1,43 @@
+"""The whole schema. Truth lives here and in S3; queues and emulators may forget.
+
+One declarative class per table, a module per subject; Alembic migrates. Times are UTC. JSON columns hold contract
+models as they were sent.
+"""
+
+from __future__ import annotations
+
+from cloud.tables.arrivals import DeadLetter, DroneEventRow, Media, Telemetry, WatermarkRow
+from cloud.tables.base import Base
+from cloud.tables.findings import Coverage, DetectionRow, EvidenceRow, Finding
+from cloud.tables.flights import CommandRow, Flight, Outgoing, Plan
+from cloud.tables.people import Audit, User
+from cloud.tables.places import Asset, Drone, Site
+from cloud.tables.requests import IdempotencyKey
+from cloud.tables.work import Notification, Summary, Ticket, WorkflowRun
+
+__all__ = [
+    "Asset",
+    "Audit",
+    "Base",
+    "CommandRow",
+    "Coverage",
+    "DeadLetter",
+    "DetectionRow",
+    "Drone",
+    "DroneEventRow",
+    "EvidenceRow",
+    "Finding",
+    "Flight",
+    "IdempotencyKey",
+    "Media",
+    "Notification",
+    "Outgoing",
+    "Plan",
+    "Site",
+    "Summary",
+    "Telemetry",
+    "Ticket",
+    "User",
+    "WatermarkRow",
+    "WorkflowRun",
+]

@@ -1,0 +1,83 @@
+"""Plans, flights and the commands that fly them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, ForeignKey, UniqueConstraint, func
+from sqlalchemy.orm import Mapped, mapped_column
+
+from cloud.tables.base import Base
+
+
+class Plan(Base):
+    """Inputs of a route: the planner makes the same bytes from the same row. The route itself is in DynamoDB."""
+
+    __tablename__ = "plans"
+    plan_id: Mapped[str] = mapped_column(primary_key=True)
+    version: Mapped[int] = mapped_column(primary_key=True)
+    asset_id: Mapped[str] = mapped_column(ForeignKey("assets.asset_id"))
+    pattern: Mapped[str]
+    params: Mapped[dict[str, Any]]
+    content_hash: Mapped[str]
+    checks: Mapped[list[Any]]
+    estimates: Mapped[dict[str, Any]]
+    created_by: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class Flight(Base):
+    """One flight of one plan version by one drone; also the inspection it makes."""
+
+    __tablename__ = "flights"
+    flight_id: Mapped[str] = mapped_column(primary_key=True)
+    asset_id: Mapped[str] = mapped_column(ForeignKey("assets.asset_id"))
+    drone_id: Mapped[str] = mapped_column(ForeignKey("drones.drone_id"))
+    plan_id: Mapped[str]
+    plan_version: Mapped[int]
+    route_hash: Mapped[str]
+    state: Mapped[str] = mapped_column(index=True)
+    created_by: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now(), index=True)
+    approved_by: Mapped[str | None]
+    approved_at: Mapped[datetime | None]
+    started_at: Mapped[datetime | None]
+    landed_at: Mapped[datetime | None]
+    completed_at: Mapped[datetime | None]
+    waypoint: Mapped[int | None]
+    expected_segments: Mapped[int | None]
+
+
+class CommandRow(Base):
+    """A command and what became of it. ``state`` accepted means: not yet sent (this table is the outbox)."""
+
+    __tablename__ = "commands"
+    command_id: Mapped[str] = mapped_column(primary_key=True)
+    drone_id: Mapped[str] = mapped_column(ForeignKey("drones.drone_id"))
+    flight_id: Mapped[str | None] = mapped_column(index=True)
+    kind: Mapped[str]
+    seq: Mapped[int] = mapped_column(BigInteger)
+    params: Mapped[dict[str, Any]]
+    issuer: Mapped[str]
+    state: Mapped[str] = mapped_column(index=True)
+    code: Mapped[str] = mapped_column(default="")
+    detail: Mapped[str] = mapped_column(default="")
+    hint: Mapped[str] = mapped_column(default="")
+    issued_at: Mapped[datetime]
+    not_after: Mapped[datetime]
+    sent_at: Mapped[datetime | None]
+    acked_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+    __table_args__ = (UniqueConstraint("drone_id", "seq"),)
+
+
+class Outgoing(Base):
+    """A message for a drone that the ingest process sends and then deletes (SegmentVerified)."""
+
+    __tablename__ = "outgoing"
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=True)
+    drone_id: Mapped[str]
+    topic: Mapped[str]
+    payload: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())

@@ -1,0 +1,51 @@
+"""Sites, assets and the aircraft that serve them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, ForeignKey
+from sqlalchemy.orm import Mapped, mapped_column
+
+from cloud.tables.base import Base
+
+
+class Site(Base):
+    """A wind farm, a line, a field."""
+
+    __tablename__ = "sites"
+    site_id: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    home_lat_deg: Mapped[float]
+    home_lon_deg: Mapped[float]
+    home_alt_m: Mapped[float]
+
+
+class Asset(Base):
+    """What is inspected. ``geometry`` is a contracts.turbine.TurbineGeometry for wind turbines."""
+
+    __tablename__ = "assets"
+    asset_id: Mapped[str] = mapped_column(primary_key=True)
+    site_id: Mapped[str] = mapped_column(ForeignKey("sites.site_id"))
+    kind: Mapped[str]
+    name: Mapped[str]
+    functional_location: Mapped[str]
+    external_id: Mapped[str | None]
+    geometry: Mapped[dict[str, Any]]
+
+
+class Drone(Base):
+    """An aircraft: identity, camera, presence, last command number."""
+
+    __tablename__ = "drones"
+    drone_id: Mapped[str] = mapped_column(primary_key=True)
+    site_id: Mapped[str] = mapped_column(ForeignKey("sites.site_id"))
+    name: Mapped[str]
+    model: Mapped[str] = mapped_column(default="")
+    camera: Mapped[dict[str, Any]]
+    online: Mapped[bool] = mapped_column(default=False)
+    boot_id: Mapped[str | None]
+    agent_version: Mapped[str] = mapped_column(default="")
+    last_seen_at: Mapped[datetime | None]
+    command_seq: Mapped[int] = mapped_column(BigInteger, default=0)
