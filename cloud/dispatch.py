@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from cloud import plans
 from cloud.db import Database, notify
 from cloud.ingest import Link
 from cloud.logbook import log
+from cloud.planning import plans
 from cloud.services import Routes
 from cloud.signing import Signer
 from cloud.tables import CommandRow, Flight, Outgoing

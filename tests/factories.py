@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 
 from sqlalchemy.orm import Session
 
-from cloud import planner
-from cloud.pattern import BladesParams, PlanInputs
+from cloud.planning import planner
+from cloud.planning.pattern import BladesParams, PlanInputs
 from cloud.services import ObjectInfo
 from cloud.tables import (
     Asset,

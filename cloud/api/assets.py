@@ -9,9 +9,9 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import select
 
-from cloud import assets
 from cloud.idempotency import Key, once
 from cloud.paging import Cursor, Limit, Page, decode_cursor, page_of
+from cloud.planning import assets
 from cloud.problems import RESPONSES
 from cloud.requests import UnitOfWork
 from cloud.security import Operator, Reader

@@ -10,9 +10,10 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from sqlalchemy import select
 
-from cloud import assets, fleet
+from cloud import fleet
 from cloud.idempotency import Key, once
 from cloud.paging import Cursor, Limit, Page, decode_cursor, page_of
+from cloud.planning import assets
 from cloud.problems import RESPONSES
 from cloud.requests import UnitOfWork
 from cloud.security import Operator, Reader

@@ -10,8 +10,8 @@ from sqlalchemy import and_, func, or_, select
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
-from cloud import plans
 from cloud.logbook import log
+from cloud.planning import plans
 from cloud.services import Routes
 from cloud.tables import Asset, Drone, Finding, Flight, Site, Telemetry
 from cloud.web import flight_view

@@ -8,11 +8,11 @@ import urllib.request
 import boto3
 import pytest
 
-from cloud import planner
 from cloud.backends.objects import S3Objects
 from cloud.backends.queues import SqsQueues
 from cloud.backends.routes import DynamoRoutes
-from cloud.pattern import PlanInputs
+from cloud.planning import planner
+from cloud.planning.pattern import PlanInputs
 from contracts.errors import NotFound, Unavailable
 from contracts.resources import BUCKET, ROUTES_TABLE, VISION_JOBS_QUEUE
 from contracts.routes import Route

@@ -13,9 +13,10 @@ from pydantic import BaseModel
 from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
-from cloud import fleet, flights, plans
+from cloud import fleet, flights
 from cloud.ingest import Ingest
-from cloud.pattern import BladesParams, PlanRequest
+from cloud.planning import plans
+from cloud.planning.pattern import BladesParams, PlanRequest
 from cloud.services import Services
 from cloud.tables import CommandRow, DeadLetter, Drone, DroneEventRow, Flight, Telemetry
 from contracts.commands import AckBatch, AckState, CommandAck

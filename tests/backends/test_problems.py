@@ -102,7 +102,7 @@ def test_the_unexpected_is_logged_and_not_told(
     def explode(*_: object) -> None:
         raise RuntimeError("secret details")
 
-    monkeypatch.setattr("cloud.assets.asset", explode)
+    monkeypatch.setattr("cloud.planning.assets.asset", explode)
     with caplog.at_level(logging.ERROR, "kestrel"):
         body = problem(admin.get("/v1/assets/wt-01"), 500, "internal_error")
     assert "secret" not in json.dumps(body)

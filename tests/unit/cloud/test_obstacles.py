@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cloud.drawing import space_of
-from cloud.estimates import landing_s, leg_s
-from cloud.obstacles import Cone, cones_of
-from cloud.passages import shortest
-from cloud.pattern import PlanInputs
+from cloud.planning.drawing import space_of
+from cloud.planning.estimates import landing_s, leg_s
+from cloud.planning.obstacles import Cone, cones_of
+from cloud.planning.passages import shortest
+from cloud.planning.pattern import PlanInputs
 from contracts.geo import UP, Enu, GeoPoint
 from contracts.turbine import TurbineGeometry
 from contracts.vocabulary import Blade, BladeSide

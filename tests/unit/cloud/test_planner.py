@@ -10,11 +10,11 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from cloud import planner
-from cloud.checks import Check, path_samples
-from cloud.drawing import CLEARANCE_M, TAKE_OFF_UP_M, draw
-from cloud.obstacles import cones_of
-from cloud.pattern import BladesParams, PlanInputs
+from cloud.planning import planner
+from cloud.planning.checks import Check, path_samples
+from cloud.planning.drawing import CLEARANCE_M, TAKE_OFF_UP_M, draw
+from cloud.planning.obstacles import cones_of
+from cloud.planning.pattern import BladesParams, PlanInputs
 from contracts.errors import InvalidInput
 from contracts.geo import UP, Enu, GeoPoint, Pose
 from contracts.optics import camera_axes

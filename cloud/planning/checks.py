@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
-from cloud.estimates import Estimates
-from cloud.obstacles import Space
+from cloud.planning.estimates import Estimates
+from cloud.planning.obstacles import Space
 from contracts.geo import Enu, Frozen, GeoPoint, LocalFrame
 from contracts.routes import Route, Strip, WaypointAction
 from contracts.topics import MAX_PAYLOAD_BYTES

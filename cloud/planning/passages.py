@@ -6,7 +6,7 @@ import heapq
 import math
 from collections.abc import Sequence
 
-from cloud.obstacles import Space
+from cloud.planning.obstacles import Space
 from contracts.geo import UP, Enu
 from contracts.turbine import TurbineGeometry
 from contracts.vocabulary import Blade

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from cloud import passages, passes
-from cloud.obstacles import FENCE_MARGIN_M, FLOOR_M, Space, cones_of
-from cloud.passes import Lane, Pass
-from cloud.pattern import ORDER, PlanInputs
+from cloud.planning import passages, passes
+from cloud.planning.obstacles import FENCE_MARGIN_M, FLOOR_M, Space, cones_of
+from cloud.planning.passes import Lane, Pass
+from cloud.planning.pattern import ORDER, PlanInputs
 from contracts.errors import InvalidInput
 from contracts.geo import UP, Enu
 from contracts.routes import Strip, WaypointAction

@@ -5,9 +5,10 @@ from __future__ import annotations
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from cloud import assets, audit, planner
+from cloud import audit
 from cloud.logbook import log
-from cloud.pattern import DEFAULT_CAMERA, PlanInputs, PlanRequest
+from cloud.planning import assets, planner
+from cloud.planning.pattern import DEFAULT_CAMERA, PlanInputs, PlanRequest
 from cloud.services import Routes
 from cloud.tables import Plan
 from contracts.errors import Conflict, NotFound, Unavailable

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from cloud.obstacles import Space
+from cloud.planning.obstacles import Space
 from contracts.geo import Enu
 from contracts.routes import Strip
 from contracts.turbine import TurbineGeometry

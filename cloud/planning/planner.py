@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from cloud import checks, estimates
-from cloud.checks import Check
-from cloud.drawing import TAKE_OFF_UP_M, Draft, draw, space_of
-from cloud.estimates import Estimates
-from cloud.pattern import PlanInputs
+from cloud.planning import checks, estimates
+from cloud.planning.checks import Check
+from cloud.planning.drawing import TAKE_OFF_UP_M, Draft, draw, space_of
+from cloud.planning.estimates import Estimates
+from cloud.planning.pattern import PlanInputs
 from contracts.geo import UP, Enu, GeoPoint
 from contracts.routes import Fence, Route, Waypoint, WaypointAction
 
