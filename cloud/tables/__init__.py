@@ -7,7 +7,7 @@ models as they were sent.
 from __future__ import annotations
 
 from cloud.tables.arrivals import DeadLetter, DroneEventRow, Media, Telemetry, WatermarkRow
-from cloud.tables.base import Base
+from cloud.tables.columns import Base
 from cloud.tables.findings import Coverage, DetectionRow, EvidenceRow, Finding
 from cloud.tables.flights import CommandRow, Flight, Outgoing, Plan
 from cloud.tables.people import Audit, User
