@@ -31,6 +31,22 @@ def scene(
 
 
 @app.command()
+def history(
+    out: Annotated[Path, typer.Option(help="JSON file to write: inspections, and the truth behind them.")],
+    seed: Annotated[int, typer.Option(min=0, help="Same seed, same history.")] = 1,
+    turbines: Annotated[int, typer.Option(min=1, max=500)] = 20,
+    inspections: Annotated[int, typer.Option(min=1, max=60, help="Of each turbine.")] = 5,
+    years: Annotated[float, typer.Option(min=0.01, max=30, help="From the first inspection to the last.")] = 3.0,
+    json: Json = False,
+) -> None:
+    """Write years of inspections of a wind farm, as findings and coverage without pictures."""
+    from simulators import history as made
+
+    plan = made.HistoryPlan(seed=seed, turbines=turbines, inspections=inspections, years=years)
+    made.history_verb(out, plan, as_json=json)
+
+
+@app.command()
 def dataset(
     out: Annotated[Path, typer.Option(help="Folder of the YOLO data set to write.")],
     images: Annotated[int, typer.Option(min=1, help="Tiles to write.")] = 1800,
