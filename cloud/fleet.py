@@ -52,6 +52,9 @@ RULES: dict[CommandKind, Rule] = {
     CommandKind.RESUME: Rule(frozenset({FlightState.PAUSED}), "Only a paused flight can resume."),
     CommandKind.RETURN_HOME: Rule(_STOPPABLE, "Only an approved flight that has not landed can return."),
     CommandKind.LAND: Rule(_STOPPABLE, "Only an approved flight that has not landed can land."),
+    CommandKind.HOLD: Rule(_IN_THE_AIR, "Only a drone in the air can hold."),
+    CommandKind.ADJUST_ROUTE: Rule(frozenset(), "A changed route is planned and sent for a flight under way."),
+    CommandKind.SET_LIMITS: Rule(frozenset(), "A drone's limits are changed with two approvers, not by a flight."),
 }
 
 

@@ -98,6 +98,12 @@ class CommandKind(StrEnum):
     RESUME = "resume"
     RETURN_HOME = "return_home"
     LAND = "land"
+    HOLD = "hold"
+    """Stop where you are, whatever you are doing; unlike pause it needs no mission."""
+    ADJUST_ROUTE = "adjust_route"
+    """Fly a changed route from a stated waypoint on, in flight: a closer second look at a finding."""
+    SET_LIMITS = "set_limits"
+    """Change what the drone's owner allows; lowering a margin needs two approvers."""
 
 
 class CommandState(StrEnum):

@@ -89,8 +89,10 @@ class Pilot:
                 self._check_flight(command, aircraft)
             case CommandKind.RESUME:
                 self._check_resume(aircraft)
-            case CommandKind.PAUSE | CommandKind.RETURN_HOME | CommandKind.LAND:
+            case CommandKind.PAUSE | CommandKind.RETURN_HOME | CommandKind.LAND | CommandKind.HOLD:
                 return
+            case CommandKind.ADJUST_ROUTE | CommandKind.SET_LIMITS:
+                raise NotReady(f"This agent does not know {command.kind} yet.", hint="Update the agent.")
 
     def fly(self, command: Command, stop: threading.Event) -> Outcome:
         """Carry a command out; ``stop`` makes it give up.
@@ -106,6 +108,8 @@ class Pilot:
                 return self._begin(command, stop)
             case CommandKind.PAUSE:
                 self._pause(stop)
+            case CommandKind.HOLD:
+                self._leave("BRAKE", stop)
             case CommandKind.RESUME:
                 self._resume(stop)
             case CommandKind.RETURN_HOME:

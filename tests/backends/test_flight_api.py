@@ -154,9 +154,9 @@ def test_a_plan_gets_versions(operator: httpx.Client) -> None:
 LEGAL = {
     FlightState.PLANNED: set(),
     FlightState.APPROVED: {"take_off", "begin_flight", "return_home", "land"},
-    FlightState.FLYING: {"pause", "return_home", "land"},
-    FlightState.PAUSED: {"resume", "return_home", "land"},
-    FlightState.RETURNING: {"return_home", "land"},
+    FlightState.FLYING: {"pause", "hold", "return_home", "land"},
+    FlightState.PAUSED: {"resume", "hold", "return_home", "land"},
+    FlightState.RETURNING: {"hold", "return_home", "land"},
     FlightState.LANDED: set(),
     FlightState.COMPLETE: set(),
     FlightState.ABORTED: set(),

@@ -10,13 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from contracts.commands import Command
+from contracts.commands import MAX_LIFE_S, Command
 from contracts.errors import InvalidInput, PlatformError, TooLarge
 from contracts.ids import mint, parse_segment_id, segment_id
 from contracts.media import flight_media_key, manifest_key, parse_key, video_key
-from contracts.routes import Route
+from contracts.routes import Route, Zone
 from contracts.telemetry import Stream, Watermark
 from contracts.topics import ACKS, MAX_PAYLOAD_BYTES, TOPICS, WATERMARKS, decode, parse_topic
+from contracts.vocabulary import CommandKind
 
 WATERMARK = Watermark(drone_id="kite-01", boot_id="boot-1", stream=Stream.TELEMETRY, seq=7)
 ROUTE: dict[str, Any] = {
@@ -121,6 +122,77 @@ def test_begin_flight_without_its_route_is_refused() -> None:
                 "issuer": "operator",
             }
         )
+
+
+BEGUN_HASH = "a" * 64
+
+
+def _order(kind: str, **fields: Any) -> Command:
+    whole = {"command_id": "cmd-1", "drone_id": "kite-01", "kind": kind, "seq": 1, "issuer": "olga", "flight_id": "f-1"}
+    times = {"issued_at": "2026-01-01T00:00:00Z", "not_after": "2026-01-01T00:00:10Z"}
+    return Command.model_validate({**whole, **times, **fields})
+
+
+CHANGED = {"route": ROUTE, "route_hash": BEGUN_HASH, "preconditions": {"route_hash": BEGUN_HASH}}
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "words"),
+    [
+        ("adjust_route", {**CHANGED, "route": None}, "adjust_route needs"),
+        ("adjust_route", {**CHANGED, "preconditions": {}}, "preconditions.route_hash"),
+        ("adjust_route", {**CHANGED, "resume_at": 600}, "behind the last waypoint"),
+        ("set_limits", {}, "set_limits needs limits"),
+        ("set_limits", {"limits": {}}, "changes nothing"),
+        ("set_limits", {"limits": {"battery_reserve_percent": 4}}, "battery_reserve_percent"),
+        ("hold", {"nonce": "short"}, "nonce"),
+    ],
+    ids=str,
+)
+def test_a_command_without_what_it_needs_is_refused(kind: str, fields: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValidationError, match=words):
+        _order(kind, **fields)
+
+
+def test_every_kind_of_command_has_a_longest_life() -> None:
+    assert set(MAX_LIFE_S) == set(CommandKind)
+    assert _order("adjust_route", **CHANGED).resume_at == 0
+
+
+def test_a_second_look_is_put_in_and_the_rest_keeps_its_order() -> None:
+    route = Route.model_validate(ROUTE)
+    look = (route.waypoints[0].model_copy(update={"speed_mps": 1.0}),)
+    changed = route.with_detour(0, look)
+    assert [w.seq for w in changed.waypoints] == list(range(len(route.waypoints) + 1))
+    assert changed.waypoints[1].speed_mps == 1.0
+    assert [w.point for w in changed.waypoints[2:]] == [w.point for w in route.waypoints[1:]]
+    assert changed.version == route.version + 1
+    assert Route.model_validate_json(changed.model_dump_json()).content_hash() == changed.content_hash()
+
+
+def test_routes_of_before_the_zones_keep_their_bytes() -> None:
+    text = Route.model_validate(ROUTE).model_dump_json()
+    assert not any(word in text for word in ("zones", "orbit", "solids", "min_alt_rel_m"))
+
+
+@pytest.mark.parametrize(
+    "zone",
+    [
+        {"kind": "keep_out"},
+        {"kind": "keep_out", "corners": [{"lat_deg": 0, "lon_deg": 0}] * 2},
+        {"kind": "stay_in", "centre": {"lat_deg": 0, "lon_deg": 0}},
+        {
+            "kind": "stay_in",
+            "corners": [{"lat_deg": 0, "lon_deg": 0}] * 3,
+            "centre": {"lat_deg": 0, "lon_deg": 0},
+            "radius_m": 9,
+        },
+    ],
+    ids=["nothing", "two corners", "no radius", "both"],
+)
+def test_a_zone_has_exactly_one_shape(zone: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match="three or more corners"):
+        Zone.model_validate(zone)
 
 
 @given(st.integers(0, 99_999))
