@@ -52,12 +52,17 @@ def dataset(
     images: Annotated[int, typer.Option(min=1, help="Tiles to write.")] = 1800,
     seed: Annotated[int, typer.Option(help="Same seed, same tiles.")] = 7,
     tile: Annotated[int, typer.Option(min=64, max=1280, help="Tile width and height in pixels.")] = 320,
+    background: Annotated[float, typer.Option(min=0, max=1, help="Share of tiles without a defect.")] = 0.25,
+    marks: Annotated[
+        str, typer.Option(help="Tiles without a defect show only these: serial,sticker,bolts,streak ...")
+    ] = "",
     json: Json = False,
 ) -> None:
     """Write labelled training tiles of rendered blades."""
     from simulators import dataset as made
 
-    made.dataset_verb(out, images, seed, tile, as_json=json)
+    named = tuple(name.strip() for name in marks.split(",") if name.strip())
+    made.dataset_verb(out, images, seed, tile, made.Background(background, named), as_json=json)
 
 
 @app.command()

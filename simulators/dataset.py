@@ -6,7 +6,9 @@ import json
 import random
 import sys
 import time
+from collections.abc import Collection
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import typer
@@ -14,22 +16,31 @@ import yaml
 
 from contracts.errors import InvalidInput
 from contracts.vocabulary import DefectKind
+from simulators.decals import DECAL_NAMES
 from simulators.tiles import CLASS_OF, Label, TileMaker, contact_sheet
 
 TILES_PER_SCENE = 60
-_BACKGROUND_SHARE = 0.25
 _VAL_EVERY = 7
 _SHEET_TILES = 40
 
 
-def write_dataset(out: Path, images: int, seed: int, tile_px: int) -> dict[str, object]:
+class Background(NamedTuple):
+    """The tiles that show no defect: their share of the set, and which marks they show (none named: anything)."""
+
+    share: float = 0.25
+    marks: tuple[str, ...] = ()
+
+
+def write_dataset(
+    out: Path, images: int, seed: int, tile_px: int, background: Background = Background()
+) -> dict[str, object]:
     """Write ``images`` tiles and their labels under ``out``; return what was written.
 
     Raises:
-        InvalidInput: ``out`` already holds a data set, or the tile width is odd.
+        InvalidInput: ``out`` already holds a data set, the tile width is odd, or no mark has such a name.
 
     """
-    _check(out, tile_px)
+    _check(out, tile_px, background.marks)
     began = time.monotonic()
     counts: dict[str, int] = dict.fromkeys((k.value for k in DefectKind), 0)
     totals = {"train": 0, "val": 0, "background": 0}
@@ -40,9 +51,9 @@ def write_dataset(out: Path, images: int, seed: int, tile_px: int) -> dict[str, 
         for index in bar:
             scene = index // TILES_PER_SCENE
             if maker is None or index % TILES_PER_SCENE == 0:
-                maker = TileMaker(seed * 100_000 + scene, tile_px)
+                maker = TileMaker(seed * 100_000 + scene, tile_px, background.marks)
             split = "val" if scene % _VAL_EVERY == _VAL_EVERY - 1 else "train"
-            made = maker.make(background=rng.random() < _BACKGROUND_SHARE)
+            made = maker.make(background=rng.random() < background.share)
             _write(out, split, f"s{scene:04d}_{index:06d}", made.image, made.labels, tile_px)
             totals[split] += 1
             totals["background"] += not made.labels
@@ -64,11 +75,14 @@ def write_dataset(out: Path, images: int, seed: int, tile_px: int) -> dict[str, 
     }
 
 
-def _check(out: Path, tile_px: int) -> None:
+def _check(out: Path, tile_px: int, marks: Collection[str]) -> None:
     if (out / "data.yaml").exists():
         raise InvalidInput(f"{out} already holds a data set.", hint="Name an empty folder.", field="out")
     if tile_px % 2:
         raise InvalidInput(f"A tile of {tile_px} px is odd.", hint="Use an even width.", field="tile")
+    if unknown := set(marks) - DECAL_NAMES:
+        hint = f"Choose from {', '.join(sorted(DECAL_NAMES))}."
+        raise InvalidInput(f"No mark is called {', '.join(sorted(unknown))}.", hint=hint, field="marks")
 
 
 def _write(out: Path, split: str, name: str, image: object, labels: list[Label], tile_px: int) -> None:
@@ -87,10 +101,10 @@ def yolo_line(label: Label, tile_px: int) -> str:
     return f"{CLASS_OF[label.kind]} {x:.6f} {y:.6f} {w:.6f} {h:.6f}"
 
 
-def dataset_verb(out: Path, images: int, seed: int, tile_px: int, *, as_json: bool) -> None:
+def dataset_verb(out: Path, images: int, seed: int, tile_px: int, background: Background, *, as_json: bool) -> None:
     """Write a data set and say what is in it."""
     try:
-        said = write_dataset(out, images, seed, tile_px)
+        said = write_dataset(out, images, seed, tile_px, background)
     except InvalidInput as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from error

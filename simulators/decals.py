@@ -214,3 +214,6 @@ _DRAWN: dict[str, Callable[[tuple[int, int], Rng, float], Patch]] = {
     "sticker": _sticker,
     "panel": _panel,
 }
+
+DECAL_NAMES = frozenset(_DRAWN)
+"""Every kind of decal there is."""

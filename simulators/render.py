@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
+from collections.abc import Collection
 from typing import NamedTuple
 
 import cv2
@@ -15,6 +16,7 @@ from contracts.turbine import SurfacePlace, TurbineGeometry
 from contracts.vocabulary import Blade, BladeSide
 from simulators import structure
 from simulators.backdrop import Backdrop
+from simulators.decals import DECAL_NAMES
 from simulators.defects import PlantedDefect
 from simulators.light import Light
 from simulators.noise import Image, rng_of
@@ -69,9 +71,9 @@ class Renderer:
         self._noise = (noise * 0.75 + noise.mean(axis=2, keepdims=True) * 0.9).astype(np.float32)
         self._scaled_noise: dict[float, tuple[Image, Image]] = {}
 
-    def decal_places(self) -> list[SurfacePlace]:
-        """Return where things that are no defects sit on the blades."""
-        return self._textures.decal_places()
+    def decal_places(self, names: Collection[str] = DECAL_NAMES) -> list[SurfacePlace]:
+        """Return where things that are no defects sit on the blades, those of some names or all."""
+        return self._textures.decal_places(names)
 
     def frame(
         self, pose: Pose, camera: CameraIntrinsics | None = None, shot: Shot = _PLAIN, window: Window | None = None

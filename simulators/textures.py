@@ -6,6 +6,7 @@ A chunk is an image with columns along the blade (root to tip) and rows across t
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Collection
 from typing import NamedTuple
 
 import cv2
@@ -74,12 +75,12 @@ class BladeTextures:
         """Return the height of a chunk in pixels at level 0 (the side's width at its rootward end)."""
         return max(2, int(np.ceil(self._geometry.side_width_m(side, index * CHUNK_M) * PX_PER_M)))
 
-    def decal_places(self) -> list[SurfacePlace]:
-        """Return the centres of all things on the blades that are not defects."""
+    def decal_places(self, names: Collection[str]) -> list[SurfacePlace]:
+        """Return the centres of things on the blades that are not defects, by the names of ``decals``."""
         places = []
         for blade in Blade:
             for side in BladeSide:
-                for decal in self._side_decals(blade, side):
+                for decal in (d for d in self._side_decals(blade, side) if d.name in names):
                     distance, offset = decal.distance_m + decal.length_m / 2, decal.offset_m + decal.width_m / 2
                     places.append(SurfacePlace(blade=blade, side=side, distance_to_root_m=distance, offset_m=offset))
         return places

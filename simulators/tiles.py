@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Collection
 from typing import NamedTuple
 
 import cv2
@@ -13,6 +14,7 @@ from contracts.geo import UP, Enu, Pose
 from contracts.turbine import SurfacePlace, TurbineGeometry
 from contracts.vocabulary import Blade, BladeSide, DefectKind
 from simulators.aging import aged
+from simulators.decals import DECAL_NAMES
 from simulators.defects import PAINTED_KINDS
 from simulators.dense import dense_defects, dense_scene, random_weather
 from simulators.noise import Image
@@ -44,9 +46,9 @@ class Tile(NamedTuple):
 
 
 class TileMaker:
-    """Cuts tiles from one random scene."""
+    """Cuts tiles from one random scene; tiles without a defect from anywhere, or only round marks of some names."""
 
-    def __init__(self, seed: int, tile_px: int) -> None:
+    def __init__(self, seed: int, tile_px: int, marks: Collection[str] = ()) -> None:
         self._rng = random.Random(f"tiles/{seed}")
         self._scene = dense_scene(seed)
         defects = dense_defects(self._scene)
@@ -56,7 +58,8 @@ class TileMaker:
         self._truth = Truth(self._geometry, defects)
         self._by_kind = {k: [d for d in defects if d.kind is k] for k in PAINTED_KINDS}
         self._lights = [(random_weather(self._rng), self._rng.uniform(0.78, 1.25)) for _ in range(_LIGHTS)]
-        self._decals = self._renderer.decal_places()
+        self._marks_only = bool(marks)
+        self.marks = self._renderer.decal_places(marks or DECAL_NAMES)
         self._tile_px = tile_px
 
     def make(self, *, background: bool) -> Tile:
@@ -91,9 +94,9 @@ class TileMaker:
     def _somewhere(self) -> tuple[Enu, Enu]:
         """Return a place on a blade, the tower or the nacelle, and the direction it is looked at from."""
         rng, geometry = self._rng, self._geometry
-        draw = rng.random()
+        draw = 0.0 if self._marks_only else rng.random()
         if draw < 0.45:
-            place = rng.choice(self._decals)
+            place = rng.choice(self.marks)
             return geometry.surface_point(place), self._normal(place)
         if draw < 0.75:
             side = rng.choice(list(BladeSide))

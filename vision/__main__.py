@@ -80,9 +80,13 @@ def detect_verb(
     engine: Engine = "auto",
     as_json: Json = False,
 ) -> None:
-    """Find defects in one video; with a manifest and a geometry, place them on the asset."""
+    """Find defects in one video; with a manifest and a geometry, place them on the asset.
+
+    Writes findings.json, annotated frames, and for video without poses outline.svg, which holds no pixel of it.
+    """
     from vision import detect
     from vision.detector import SHIPPED, open_detector
+    from vision.outline import outline_svg
 
     with _spoken(as_json=as_json):
         if (manifest is None) != (geometry is None):
@@ -96,6 +100,9 @@ def detect_verb(
         pictures = detect.draw(video, found.marks, out)
     report = found.report | {"engine": finder.engine, "pictures": [str(p) for p in pictures]}
     out.mkdir(parents=True, exist_ok=True)
+    if not manifest:
+        report |= {"outline": str(out / "outline.svg")}
+        (out / "outline.svg").write_text(outline_svg(report))
     (out / "findings.json").write_text(json.dumps(report, indent=2))
     typer.echo(json.dumps(report) if as_json else _told(report))
 

@@ -13,7 +13,7 @@ from contracts.errors import InvalidInput
 from contracts.vocabulary import DefectKind
 from simulators import dataset
 from simulators.__main__ import app
-from simulators.tiles import Label
+from simulators.tiles import Label, TileMaker
 
 
 def hashes(root: Path) -> dict[str, str]:
@@ -62,6 +62,25 @@ def test_existing_data_set_and_odd_tile_are_refused(tmp_path: Path) -> None:
         dataset.write_dataset(tmp_path, 1, 1, 320)
     with pytest.raises(InvalidInput, match="odd"):
         dataset.write_dataset(tmp_path / "new", 1, 1, 321)
+
+
+def test_tiles_without_a_defect_can_be_all_there_is_round_named_marks(tmp_path: Path) -> None:
+    said = dataset.write_dataset(tmp_path / "d", 3, 5, 128, dataset.Background(share=1.0, marks=("serial", "sticker")))
+    assert said["background"] == 3
+    assert set(said["labels"].values()) == {0}  # type: ignore[attr-defined]
+
+
+def test_named_marks_are_where_the_camera_looks() -> None:
+    maker = TileMaker(500_000, 128, ("serial",))
+    serials = {(p.blade, p.side, p.distance_to_root_m) for p in maker.marks}
+    assert serials
+    assert len(serials) < len(TileMaker(500_000, 128).marks)
+
+
+def test_a_mark_nobody_draws_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="No mark is called moss") as refused:
+        dataset.write_dataset(tmp_path / "d", 1, 1, 128, dataset.Background(marks=("moss", "serial")))
+    assert refused.value.field == "marks"
 
 
 def test_verb_prints_json_and_exits_2_on_bad_input(tmp_path: Path) -> None:
