@@ -16,13 +16,14 @@ from rich.console import Console
 from rich.table import Table
 
 from contracts.errors import NotFound, PlatformError
-from infra.local import resources, supervisor
+from infra.local import plan_verbs, resources, supervisor
 from infra.local.layout import DEFAULT_STATE_DIR
 from infra.local.log import report
 from infra.local.processes import Status
 from infra.local.stack import Stack
 
 app = typer.Typer(help="The whole platform on this machine.", no_args_is_help=True, pretty_exceptions_enable=False)
+app.add_typer(plan_verbs.app, name="plan")
 StateDir = Annotated[Path, typer.Option("--state-dir", envvar="KESTREL_STATE_DIR", help="Where the instance lives.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _STATUSES = TypeAdapter(list[Status])

@@ -12,6 +12,7 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 NOT_ON_A_DRONE = {
+    "interchange": "foreign plans are read in the cloud and on the operator's machine",
     "cloud": "another part",
     "vision": "another part",
     "workflows": "another part",

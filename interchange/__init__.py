@@ -1,0 +1,1 @@
+"""Flight plans of other programs, in and out: parsers and writers round one mission, each with its loss report."""

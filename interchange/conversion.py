@@ -1,0 +1,69 @@
+"""From one format to another, with the report of what was lost on the way."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import NamedTuple
+
+from pydantic import Field
+
+from contracts.geo import Frozen
+from interchange import formats
+from interchange.altitudes import Site
+from interchange.formats import Format
+from interchange.losses import Ledger, Loss, Severity
+from interchange.mission import Mission
+
+
+class LossReport(Frozen):
+    """What a conversion lost, while reading and while writing; nothing else was."""
+
+    source: Format
+    target: Format
+    items: int = Field(description="of the mission")
+    counts: dict[Severity, int]
+    losses: tuple[Loss, ...]
+
+
+class Converted(NamedTuple):
+    """The new file and what it lacks."""
+
+    content: bytes
+    mission: Mission
+    report: LossReport
+
+
+def read(content: bytes, source: Format) -> tuple[Mission, tuple[Loss, ...]]:
+    """Return the mission of a file, and what of the file it does not hold.
+
+    Raises:
+        InvalidInput: The file breaks its format's rules; line or field is named.
+        TooLarge: It is over a limit.
+
+    """
+    ledger = Ledger()
+    mission = formats.CODECS[source].read(content, ledger)
+    return mission, tuple(ledger.losses)
+
+
+def write(mission: Mission, target: Format, site: Site | None = None) -> tuple[bytes, tuple[Loss, ...]]:
+    """Return the file of a mission, and what of the mission it does not hold.
+
+    Raises:
+        InvalidInput: The target cannot say an altitude with what is known; item and number are named.
+
+    """
+    ledger = Ledger()
+    content = formats.CODECS[target].write(mission, ledger, site or Site())
+    return content, tuple(ledger.losses)
+
+
+def convert(content: bytes, source: Format, target: Format, site: Site | None = None) -> Converted:
+    """Read, write, and report. Raises what `read` and `write` raise."""
+    mission, on_reading = read(content, source)
+    written, on_writing = write(mission, target, site)
+    losses = (*on_reading, *on_writing)
+    counted = Counter(loss.severity for loss in losses)
+    counts = {severity: counted[severity] for severity in Severity}
+    report = LossReport(source=source, target=target, items=len(mission.items), counts=counts, losses=losses)
+    return Converted(written, mission, report)
