@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from cloud.assistant import conversation
 from cloud.assistant.conversation import Event
-from cloud.assistant.reading import MAX_QUESTION_CHARS
+from cloud.assistant.grammar.reading import MAX_QUESTION_CHARS
 from cloud.db import Database
 from cloud.logbook import log
 from cloud.requests import Svc

@@ -11,13 +11,13 @@ from zoneinfo import ZoneInfo
 from pydantic import Field
 from sqlalchemy.orm import Session
 
-from cloud.assistant import names, tools
-from cloud.assistant.citations import Removed, check, unique
-from cloud.assistant.evidence import Citation, Row, Sentence
+from cloud.assistant.evidence import Citation, Period, Row, Sentence
 from cloud.assistant.executor import StepRows, execute
-from cloud.assistant.periods import Period
-from cloud.assistant.planner import Plan, Refusal, plan
-from cloud.assistant.tools import Asker
+from cloud.assistant.grammar import names
+from cloud.assistant.grammar.planner import plan
+from cloud.assistant.grounding.citations import Removed, check, unique
+from cloud.assistant.plans import Plan, Refusal
+from cloud.assistant.tools.declarations import Asker, begin
 from cloud.assistant.writer import Writer
 from cloud.security import Principal
 from contracts.geo import Frozen
@@ -65,7 +65,7 @@ def stream(session: Session, principal: Principal, question: str, now: datetime,
     """
     began = time.perf_counter()
     asker = Asker(session, principal, now, zone)
-    tools.begin(asker)
+    begin(asker)
     known = names.load(session)
     planned = plan(question, known, now, zone)
     said = 0

@@ -7,11 +7,21 @@ from enum import StrEnum
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
 from contracts.geo import Frozen
 
 Value = str | int | float | bool | datetime | None | tuple[str, ...]
+
+
+class Period(Frozen):
+    """From ``start`` up to but not including ``end``; None is open. ``says`` is how an answer names it."""
+
+    start: AwareDatetime | None
+    end: AwareDatetime | None
+    asked: str
+    says: str
+    zone: str
 
 
 class RowKind(StrEnum):

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from cloud.assistant.evidence import Row, RowKind
-from cloud.assistant.planner import Plan
-from cloud.assistant.steps import LAST_FLIGHTS, Step
-from cloud.assistant.tools import Asker, run
+from cloud.assistant.grammar.steps import LAST_FLIGHTS
+from cloud.assistant.plans import Plan, Step
+from cloud.assistant.tools.declarations import Asker, run
 from contracts.geo import Frozen
 
 

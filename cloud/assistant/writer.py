@@ -9,8 +9,7 @@ from zoneinfo import ZoneInfo
 from cloud.assistant.evidence import Row, RowKind, Sentence, day, moment
 from cloud.assistant.executor import StepRows
 from cloud.assistant.phrases import capital, noun, number, place, plural, when, words
-from cloud.assistant.planner import Plan
-from cloud.assistant.subjects import Subject
+from cloud.assistant.plans import Plan, Subject
 
 
 class Writer:

@@ -8,8 +8,8 @@ from typing import NamedTuple
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from cloud.assistant.coverage_rows import gaps
-from cloud.assistant.parameters import CoverageQuery
+from cloud.assistant.tools.coverage_rows import gaps
+from cloud.assistant.tools.parameters import CoverageQuery
 from cloud.assistant.words import kind_label, severity_label, side_label
 from cloud.tables import Asset, Coverage, Finding, Flight
 from contracts.turbine import TurbineGeometry

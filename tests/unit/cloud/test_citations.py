@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloud.assistant.citations import Removed, check
 from cloud.assistant.evidence import Citation, Row, RowKind, Sentence
+from cloud.assistant.grounding.citations import Removed, check
 
 ZONE = ZoneInfo("Europe/Berlin")
 FINDING = Row(

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloud.assistant.periods import read_period
-from cloud.assistant.reading import Reading
+from cloud.assistant.grammar.periods import read_period
+from cloud.assistant.grammar.reading import Reading
 
 BERLIN = ZoneInfo("Europe/Berlin")
 NOW = datetime(2026, 11, 20, 16, 40, tzinfo=UTC)

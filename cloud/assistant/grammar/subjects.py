@@ -2,27 +2,13 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Any
 
-from cloud.assistant.parameters import GroupBy, Order
-from cloud.assistant.reading import Reading
+from cloud.assistant.grammar.reading import Reading
+from cloud.assistant.plans import Subject
+from cloud.assistant.tools.parameters import GroupBy, Order
 from cloud.assistant.words import ASSET_NOUNS, DEFECT_NOUNS, DRONE_NOUNS, FLIGHT_NOUNS, TICKET_NOUNS
 from contracts.vocabulary import FindingStatus, FlightState
-
-
-class Subject(StrEnum):
-    """What a question is about."""
-
-    FINDINGS = "findings"
-    FINDING = "finding"
-    COUNT = "count"
-    COVERAGE = "coverage"
-    TICKETS = "tickets"
-    FLIGHTS = "flights"
-    ASSETS = "assets"
-    DRONES = "drones"
-
 
 OF_FINDINGS = frozenset({Subject.FINDINGS, Subject.FINDING, Subject.COUNT})
 NOT_SEEN = (

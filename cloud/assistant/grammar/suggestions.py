@@ -6,7 +6,7 @@ import difflib
 import re
 
 from cloud.assistant.evidence import plain
-from cloud.assistant.names import Names
+from cloud.assistant.grammar.names import Names
 
 _QUESTIONS = (
     "What were the most critical defects detected last week?",

@@ -11,38 +11,16 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from pydantic import Field
-
-from cloud.assistant import names, slots, subjects
-from cloud.assistant.names import Names
-from cloud.assistant.parameters import CountQuery, FindingsQuery, Order
-from cloud.assistant.periods import Period, read_period
-from cloud.assistant.reading import MAX_QUESTION_CHARS, Reading, Understood
-from cloud.assistant.steps import Step, finding_steps, other_steps
-from cloud.assistant.subjects import OF_FINDINGS, Subject
-from cloud.assistant.suggestions import nearest
+from cloud.assistant.grammar import names, slots, subjects
+from cloud.assistant.grammar.names import Names
+from cloud.assistant.grammar.periods import read_period
+from cloud.assistant.grammar.reading import MAX_QUESTION_CHARS, Reading
+from cloud.assistant.grammar.steps import finding_steps, other_steps
+from cloud.assistant.grammar.subjects import OF_FINDINGS
+from cloud.assistant.grammar.suggestions import nearest
+from cloud.assistant.plans import Plan, Refusal, Subject
+from cloud.assistant.tools.parameters import CountQuery, FindingsQuery, Order
 from cloud.assistant.words import ACTIONS, DEFECT_NOUNS, FLIGHT_NOUNS, STOP_WORDS
-from contracts.geo import Frozen
-
-
-class Plan(Frozen):
-    """What will be looked up, and how the question was understood."""
-
-    question: str
-    subject: Subject
-    steps: tuple[Step, ...]
-    period: Period | None
-    understood: tuple[Understood, ...]
-
-
-class Refusal(Frozen):
-    """Why there is no answer, and what could be asked instead."""
-
-    question: str
-    reason: str
-    not_understood: tuple[str, ...] = ()
-    questions: tuple[str, ...] = Field(default=(), description="the nearest questions that can be answered")
-
 
 _VISITED = r"(?:when (?:was|were|is|has|have) )?(?:been )?last (?:been )?(?:inspected|flown|visited|seen)"
 _ONLY_READ = "I only read; I cannot change anything or act."

@@ -4,23 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import Field
-
-from cloud.assistant.parameters import MAX_ROWS, CountQuery, CoverageQuery, FindingsQuery, FlightsQuery, TicketsQuery
-from contracts.geo import Frozen
+from cloud.assistant.plans import Step
+from cloud.assistant.tools.parameters import (
+    MAX_ROWS,
+    CountQuery,
+    CoverageQuery,
+    FindingsQuery,
+    FlightsQuery,
+    TicketsQuery,
+)
 
 LAST_FLIGHTS = "#E1"
 """In ``flight_ids``: the flights that step E1 found."""
-
-
-class Step(Frozen):
-    """One tool call. ``only_if_none`` names a step: this one runs when that one found nothing."""
-
-    id: str
-    tool: str
-    title: str
-    parameters: dict[str, Any]
-    only_if_none: str | None = Field(default=None)
 
 
 def finding_steps(subject: str, found: dict[str, Any]) -> tuple[Step, ...]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from cloud.assistant.parameters import GroupBy, Order
-from cloud.assistant.reading import Reading
+from cloud.assistant.grammar.reading import Reading
+from cloud.assistant.tools.parameters import GroupBy, Order
 from cloud.assistant.words import (
     ASSET_NOUNS,
     DEFECT_NOUNS,

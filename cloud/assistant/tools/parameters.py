@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from cloud.assistant.periods import Period
+from cloud.assistant.evidence import Period
 from contracts.geo import Finite, Frozen
 from contracts.vocabulary import Blade, BladeSide, DefectKind, FindingStatus
 

@@ -5,19 +5,10 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from pydantic import Field
-
-from contracts.geo import Frozen
+from cloud.assistant.plans import Understood
 
 MAX_QUESTION_CHARS = 500
 _TAKEN = "\x00"
-
-
-class Understood(Frozen):
-    """Words of the question and what they were taken to mean."""
-
-    words: str
-    means: str = Field(max_length=200)
 
 
 class Reading:

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from cloud.assistant.evidence import plain
-from cloud.assistant.reading import Reading
+from cloud.assistant.grammar.reading import Reading
 from cloud.assistant.words import ASSET_NOUNS, STOP_WORDS
 from cloud.tables import Asset, Drone
 

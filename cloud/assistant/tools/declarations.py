@@ -14,9 +14,9 @@ from pydantic import BaseModel
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from cloud.assistant import coverage_rows, finding_rows, fleet_rows
 from cloud.assistant.evidence import Row
-from cloud.assistant.parameters import (
+from cloud.assistant.tools import coverage_rows, finding_rows, fleet_rows
+from cloud.assistant.tools.parameters import (
     AssetsQuery,
     CountQuery,
     CoverageQuery,

@@ -10,12 +10,9 @@ import re
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from pydantic import AwareDatetime
-
-from cloud.assistant.evidence import moment
-from cloud.assistant.reading import Reading
+from cloud.assistant.evidence import Period, moment
+from cloud.assistant.grammar.reading import Reading
 from cloud.assistant.words import NUMBER_WORDS
-from contracts.geo import Frozen
 
 _MONTHS = [
     "january", "february", "march", "april", "may", "june",
@@ -30,16 +27,6 @@ _WEEKDAY = "|".join(_WEEKDAYS)
 _NUMBER = r"(?P<n>\d{1,4}|" + "|".join(NUMBER_WORDS) + r"|a couple of|a few)"
 _MAX_COUNT = 999
 _UNIT_DAYS = {"day": 1, "week": 7, "fortnight": 14, "month": 30, "quarter": 91, "year": 365}
-
-
-class Period(Frozen):
-    """From ``start`` up to but not including ``end``; None is open. ``says`` is how an answer names it."""
-
-    start: AwareDatetime | None
-    end: AwareDatetime | None
-    asked: str
-    says: str
-    zone: str
 
 
 def _date_pattern(prefix: str) -> str:

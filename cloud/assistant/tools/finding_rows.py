@@ -10,15 +10,15 @@ from sqlalchemy import Date, cast, func, literal_column, select
 from sqlalchemy.orm import Session
 
 from cloud.assistant.evidence import Citation, Row, RowKind, Value, plain
-from cloud.assistant.fleet_rows import asked_names, flight_label
-from cloud.assistant.parameters import (
+from cloud.assistant.tools.fleet_rows import asked_names, flight_label
+from cloud.assistant.tools.parameters import (
     CALENDAR,
     CountQuery,
     FindingFilter,
     FindingsQuery,
     GroupBy,
 )
-from cloud.assistant.selection import ORDERS, Tally, conditions, joined, tallies, tally
+from cloud.assistant.tools.selection import ORDERS, Tally, conditions, joined, tallies, tally
 from cloud.assistant.words import kind_label, severity_label, side_label
 from cloud.tables import Asset, Finding, Ticket
 from contracts.vocabulary import FindingStatus

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, and_, func, or_, select, tuple_
 from sqlalchemy.orm import Session
 
-from cloud.assistant.parameters import FindingFilter, Order
+from cloud.assistant.tools.parameters import FindingFilter, Order
 from cloud.tables import Asset, Finding, Ticket
 from contracts.vocabulary import FindingStatus
 

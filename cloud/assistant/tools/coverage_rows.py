@@ -9,8 +9,8 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from cloud.assistant.evidence import Row, RowKind, Value, plain
-from cloud.assistant.fleet_rows import asset_citation, flight_citation, flight_time
-from cloud.assistant.parameters import CoverageQuery
+from cloud.assistant.tools.fleet_rows import asset_citation, flight_citation, flight_time
+from cloud.assistant.tools.parameters import CoverageQuery
 from cloud.assistant.words import side_label
 from cloud.tables import Asset, Coverage, Flight
 from contracts.vocabulary import AssetKind, Blade, BladeSide

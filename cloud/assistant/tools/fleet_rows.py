@@ -8,14 +8,13 @@ from typing import Any
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
-from cloud.assistant.evidence import Citation, Row, RowKind, Value, plain
-from cloud.assistant.parameters import (
+from cloud.assistant.evidence import Citation, Period, Row, RowKind, Value, plain
+from cloud.assistant.tools.parameters import (
     AssetsQuery,
     DronesQuery,
     FlightsQuery,
     TicketsQuery,
 )
-from cloud.assistant.periods import Period
 from cloud.assistant.words import kind_label, severity_label
 from cloud.tables import Asset, Drone, Finding, Flight, Media, Telemetry, Ticket
 from contracts.vocabulary import FindingStatus, MediaState
