@@ -27,7 +27,7 @@ from cloud.reconcile import Reconciler
 from cloud.security import Principal
 from cloud.settings import Settings
 from cloud.tables import User
-from cloud.users import roles_of
+from cloud.users import rights_of
 from contracts.errors import InvalidInput, NotFound, PlatformError, Unavailable
 from contracts.vocabulary import Role
 
@@ -169,7 +169,12 @@ def token(
             row = session.get(User, user)
             if row is None or row.disabled:
                 raise NotFound(f"No active user {user!r}.", hint="Run `kestrel-cloud seed`.")
-            return services.issuer.mint(user, frozenset(Role(role) for role in row.roles), lifetime_s=lifetime_s)
+            return services.issuer.mint(
+                user,
+                frozenset(Role(role) for role in row.roles),
+                lifetime_s=lifetime_s,
+                sites=None if row.sites is None else frozenset(row.sites),
+            )
 
     text = _guarded(act)
     sys.stdout.write((json.dumps({"access_token": text}) if as_json else text) + "\n")
@@ -187,7 +192,8 @@ def ask(
 
     def act() -> Answer:
         with _database().session() as session:
-            principal = Principal(user, roles_of(session, user), "token")
+            rights = rights_of(session, user)
+            principal = Principal(user, rights.roles, "token", rights.sites)
             return answer(session, principal, question, datetime.now(UTC), _zone(zone))
 
     said = _guarded(act)

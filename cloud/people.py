@@ -21,6 +21,7 @@ class Person(Frozen):
     display_name: str = Field(default="", max_length=120)
     password: str = Field(default="", max_length=400)
     roles: tuple[Role, ...] = Field(min_length=1)
+    sites: tuple[str, ...] | None = Field(default=None, description="the only sites this person may see; None: all")
 
 
 _PEOPLE = TypeAdapter(tuple[Person, ...])
@@ -50,5 +51,6 @@ def seed(session: Session, people: tuple[Person, ...]) -> dict[str, str]:
     """Create or update people; return their passwords."""
     passwords = {person.username: person.password or secrets.token_urlsafe(12) for person in people}
     for person in people:
-        users.put_user(session, person.username, passwords[person.username], person.roles, person.display_name)
+        password = passwords[person.username]
+        users.put_user(session, person.username, password, person.roles, person.display_name, person.sites)
     return passwords

@@ -26,6 +26,8 @@ class Principal:
     username: str
     roles: frozenset[Role]
     via: Literal["token", "session"]
+    sites: frozenset[str] | None = None
+    """Site ids the assistant may read for this asker; None is all."""
 
     def may(self, *roles: Role) -> bool:
         """Return whether one of ``roles`` is held; an admin holds all."""
@@ -43,7 +45,7 @@ def authenticate(request: Request) -> Principal:
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
         claims = services(request).verifier.verify(token.strip())
-        return Principal(claims.subject, claims.roles, "token")
+        return Principal(claims.subject, claims.roles, "token", claims.sites)
     return _from_session(request)
 
 
@@ -58,7 +60,8 @@ def _from_session(request: Request) -> Principal:
         if not hmac.compare_digest(sent.encode(), sessions.csrf(built.session_key, browser).encode()):
             raise Forbidden(f"The {CSRF_HEADER} header is missing or wrong.", hint="Reload the page and try again.")
     with built.database.session() as session:
-        return Principal(browser.username, users.roles_of(session, browser.username), "session")
+        rights = users.rights_of(session, browser.username)
+        return Principal(browser.username, rights.roles, "session", rights.sites)
 
 
 def csrf_token(request: Request) -> str:

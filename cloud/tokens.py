@@ -25,6 +25,8 @@ class Claims(NamedTuple):
 
     subject: str
     roles: frozenset[Role]
+    sites: frozenset[str] | None = None
+    """Claim ``sites``: ids of the only sites the subject may see; without the claim all."""
 
 
 class Keys(Protocol):
@@ -59,10 +61,17 @@ class Issuer:
             raise InvalidInput(f"{path} is neither an EC nor an RSA private key.", field="issuer_key_file")
         return cls(key, issuer, audience)
 
-    def mint(self, subject: str, roles: frozenset[Role], *, lifetime_s: int = LIFETIME_S) -> str:
-        """Return a signed access token."""
+    def mint(
+        self,
+        subject: str,
+        roles: frozenset[Role],
+        *,
+        lifetime_s: int = LIFETIME_S,
+        sites: frozenset[str] | None = None,
+    ) -> str:
+        """Return a signed access token; ``sites`` limits it to these."""
         now_s = int(time.time())
-        claims = {
+        claims: dict[str, Any] = {
             "iss": self.issuer,
             "aud": self.audience,
             "sub": subject,
@@ -70,6 +79,8 @@ class Issuer:
             "exp": now_s + lifetime_s,
             "roles": sorted(role.value for role in roles),
         }
+        if sites is not None:
+            claims["sites"] = sorted(sites)
         return jwt.encode(claims, self._key, algorithm=self._algorithm, headers={"kid": self.key_id})
 
     def get_signing_key_from_jwt(self, token: str) -> Any:
@@ -113,12 +124,21 @@ class Verifier:
             raise NotAuthenticated("The access token has expired.", hint="Ask for a new one.") from error
         except (jwt.PyJWTError, KeyError) as error:
             raise NotAuthenticated(f"The access token is not valid: {error}.", hint="Ask for a new one.") from error
-        return Claims(str(claims["sub"]), _known_roles(claims.get("roles", claims.get("cognito:groups", []))))
+        roles = _known_roles(claims.get("roles", claims.get("cognito:groups", [])))
+        return Claims(str(claims["sub"]), roles, _sites(claims.get("sites", claims.get("custom:sites"))))
 
 
 def _known_roles(values: object) -> frozenset[Role]:
     known = {role.value for role in Role}
     return frozenset(Role(v) for v in values if v in known) if isinstance(values, list) else frozenset()
+
+
+def _sites(value: object) -> frozenset[str] | None:
+    """Return the sites of a claim: a list, or a text with blanks between (Cognito); another shape is no site."""
+    if value is None:
+        return None
+    parts = value.split() if isinstance(value, str) else value
+    return frozenset(str(part) for part in parts) if isinstance(parts, list) else frozenset()
 
 
 def external_keys(jwks_url: str) -> jwt.PyJWKClient:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
@@ -61,13 +62,21 @@ class LoginBackoff:
         return min(_MAX_WAIT_S, 2.0 ** min(count - _FREE_FAILURES, 20))
 
 
-def put_user(session: Session, username: str, password: str, roles: Iterable[Role], display_name: str = "") -> None:
-    """Create a user, or set an existing one's password and roles."""
+def put_user(
+    session: Session,
+    username: str,
+    password: str,
+    roles: Iterable[Role],
+    display_name: str = "",
+    sites: Iterable[str] | None = None,
+) -> None:
+    """Create a user, or set an existing one's password, roles and sites (None: all)."""
     values = {
         "display_name": display_name or username.capitalize(),
         "password_hash": hash_password(password),
         "roles": sorted(role.value for role in roles),
         "disabled": False,
+        "sites": None if sites is None else sorted(sites),
     }
     statement = insert(User).values(username=username, **values)
     session.execute(statement.on_conflict_do_update(index_elements=[User.username], set_=values))
@@ -102,6 +111,25 @@ def roles_of(session: Session, username: str) -> frozenset[Role]:
     if user is None:
         raise NotAuthenticated(f"The user {username} is not active any more.", hint="Ask an administrator.")
     return _roles(user)
+
+
+class Rights(NamedTuple):
+    """What a user may do, and the only sites they may see (None: all)."""
+
+    roles: frozenset[Role]
+    sites: frozenset[str] | None
+
+
+def rights_of(session: Session, username: str) -> Rights:
+    """Return a signed-in user's present rights.
+
+    Raises:
+        NotAuthenticated: The user is gone or disabled since signing in.
+
+    """
+    roles = roles_of(session, username)
+    sites = session.scalar(select(User.sites).where(User.username == username))
+    return Rights(roles, None if sites is None else frozenset(str(site) for site in sites))
 
 
 def _roles(user: User) -> frozenset[Role]:

@@ -86,7 +86,8 @@ def token(  # noqa: PLR0913, PLR0917 - the fields of the OAuth form
         hint = "Use password or client_credentials."
         raise InvalidInput(f"The grant type {grant_type!r} is not known.", hint=hint, field="grant_type")
     roles = users.sign_in(session, services.backoff, username, password)
-    return Token(access_token=issuer.mint(username, roles), scope=" ".join(sorted(roles)))
+    access = issuer.mint(username, roles, sites=users.rights_of(session, username).sites)
+    return Token(access_token=access, scope=" ".join(sorted(roles)))
 
 
 def _basic(header: str) -> tuple[str, str] | None:

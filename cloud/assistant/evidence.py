@@ -35,6 +35,11 @@ class RowKind(StrEnum):
     COVERAGE = "coverage"
     COUNT = "count"
     PERIOD = "period"
+    SITE = "site"
+    TELEMETRY = "telemetry"
+    POLICY = "policy"
+    FRAME = "frame"
+    FIGURE = "figure"
 
 
 class Citation(Frozen):
@@ -56,6 +61,7 @@ class Row(Frozen):
     values: dict[str, Value]
     cites: tuple[Citation, ...]
     cited_of: int | None = Field(default=None, description="objects behind the row, where more than ``cites``")
+    figure: dict[str, Any] | None = Field(default=None, description="a chart (Vega-Lite) or a map (GeoJSON)")
 
 
 class Sentence(Frozen):

@@ -7,6 +7,7 @@ models as they were sent.
 from __future__ import annotations
 
 from cloud.tables.arrivals import DeadLetter, DroneEventRow, Media, Telemetry, WatermarkRow
+from cloud.tables.assistant import Proposal, Transcript
 from cloud.tables.columns import Base
 from cloud.tables.findings import Coverage, DetectionRow, EvidenceRow, Finding
 from cloud.tables.flights import CommandRow, Flight, Outgoing, Plan
@@ -33,10 +34,12 @@ __all__ = [
     "Notification",
     "Outgoing",
     "Plan",
+    "Proposal",
     "Site",
     "Summary",
     "Telemetry",
     "Ticket",
+    "Transcript",
     "User",
     "WatermarkRow",
     "WorkflowRun",

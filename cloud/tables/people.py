@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import BigInteger, func
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from cloud.tables.columns import Base
@@ -20,6 +21,8 @@ class User(Base):
     password_hash: Mapped[str]
     roles: Mapped[list[Any]]
     disabled: Mapped[bool] = mapped_column(default=False)
+    sites: Mapped[list[Any] | None] = mapped_column(JSONB(none_as_null=True))
+    """Ids of the only sites this user may see; null is all."""
 
 
 class Audit(Base):

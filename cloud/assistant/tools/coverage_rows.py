@@ -42,6 +42,8 @@ def gaps(seen: set[int], length_cells: int) -> list[Gap]:
 def coverage(session: Session, step: str, query: CoverageQuery) -> list[Row]:
     """Return per asset one summary row and one row per blade side with gaps; an asset not flown is a row too."""
     wanted = select(Asset).where(Asset.kind == AssetKind.WIND_TURBINE.value).order_by(Asset.name).limit(MAX_ASSETS)
+    if query.site_ids:
+        wanted = wanted.where(Asset.site_id.in_(query.site_ids))
     if query.asset_ids:
         wanted = wanted.where(Asset.asset_id.in_(query.asset_ids))
     flights = _flights(session, query)

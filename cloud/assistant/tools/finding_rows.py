@@ -18,7 +18,7 @@ from cloud.assistant.tools.parameters import (
     FindingsQuery,
     GroupBy,
 )
-from cloud.assistant.tools.selection import ORDERS, Tally, conditions, joined, tallies, tally
+from cloud.assistant.tools.selection import GROUP_COLUMNS, ORDERS, Tally, conditions, joined, tallies, tally
 from cloud.assistant.words import kind_label, severity_label, side_label
 from cloud.tables import Asset, Finding, Ticket
 from contracts.vocabulary import FindingStatus
@@ -52,6 +52,8 @@ def _finding_row(ref: str, finding: Finding, asset_name: str, ticket: Ticket | N
         "action": plain(finding.action, 200) or None,
         "detected_at": finding.detected_at,
         "due_at": finding.due_at,
+        "lat_deg": finding.lat_deg,
+        "lon_deg": finding.lon_deg,
         "ticket": plain(ticket.number) if ticket and ticket.number else None,
         "ticket_wanted": ticket is not None,
     }
@@ -80,11 +82,14 @@ def _counted(ref: str, label: str, found: Tally, values: dict[str, Value]) -> Ro
 
 def _total(session: Session, step: str, query: FindingFilter) -> Row:
     found = tally(session, conditions(query))
+    return _counted(f"{step}.n", "all", found, filter_values(query) | asked_values(session, query))
+
+
+def asked_values(session: Session, query: FindingFilter) -> dict[str, Value]:
+    """Return the names of the sites, assets and flights that were asked for."""
     flown = query.flight_ids
-    said = asked_names(session, query.asset_ids) | {
-        "flights_asked": flight_label(flown[0]) if len(flown) == 1 else f"{len(flown)} flights" if flown else None
-    }
-    return _counted(f"{step}.n", "all", found, filter_values(query) | said)
+    flights = flight_label(flown[0]) if len(flown) == 1 else f"{len(flown)} flights" if flown else None
+    return asked_names(session, query.asset_ids, query.site_ids) | {"flights_asked": flights}
 
 
 def _rejected(session: Session, step: str, query: FindingFilter) -> list[Row]:
@@ -116,18 +121,6 @@ def filter_values(query: FindingFilter) -> dict[str, Value]:
     }
 
 
-_GROUP_COLUMNS: dict[GroupBy, Any] = {
-    GroupBy.ASSET: Asset.name,
-    GroupBy.BLADE: Finding.blade,
-    GroupBy.SIDE: Finding.side,
-    GroupBy.COMPONENT: Finding.blade + " " + Finding.side,
-    GroupBy.KIND: Finding.kind,
-    GroupBy.SEVERITY: Finding.severity_rank,
-    GroupBy.STATUS: Finding.status,
-    GroupBy.FLIGHT: Finding.flight_id,
-}
-
-
 def count_findings(session: Session, step: str, query: CountQuery, zone: ZoneInfo) -> list[Row]:
     """Return the whole count first, then one row per group; empty calendar groups in between are rows of 0."""
     total = [_total(session, step, query), *_rejected(session, step, query)]
@@ -135,16 +128,18 @@ def count_findings(session: Session, step: str, query: CountQuery, zone: ZoneInf
         return total
     if query.group_by in CALENDAR:
         return [*total, *_by_calendar(session, step, query, zone)]
-    column = _GROUP_COLUMNS[query.group_by]
+    column = GROUP_COLUMNS[query.group_by]
     by_key = query.group_by is GroupBy.SEVERITY
     order = (column.desc(),) if by_key else (func.count().desc(), func.max(Finding.severity_rank).desc(), column)
     found = tallies(session, conditions(query), column, order, query.limit)
     return [*total, *(_group_row(f"{step}.{i}", query, r.key, r) for i, r in enumerate(found, 1))]
 
 
-def _group_label(group: GroupBy | None, key: Any) -> str:
+def group_label(group: GroupBy | None, key: Any) -> str:
     if key is None:
         return "no known place"
+    if group in CALENDAR:
+        return f"{key.day} {key:%b %Y}"
     if group is GroupBy.KIND:
         return kind_label(key)
     if group is GroupBy.SIDE:
@@ -157,18 +152,23 @@ def _group_label(group: GroupBy | None, key: Any) -> str:
 
 
 def _group_row(ref: str, query: CountQuery, key: Any, found: Tally) -> Row:
-    said = _group_label(query.group_by, key)
+    said = group_label(query.group_by, key)
     extra: dict[str, Value] = {"group": said, **filter_values(query)}
     if query.group_by is GroupBy.KIND:
         extra["kind"] = said
     return _counted(ref, said, found, extra)
 
 
+def bucket(unit: GroupBy, zone: ZoneInfo) -> Any:
+    """Return the first day of each finding's day, week or month, in the asker's zone."""
+    local = func.timezone(str(zone), Finding.detected_at)
+    return cast(func.date_trunc(literal_column(f"'{unit.value}'"), local), Date)
+
+
 def _by_calendar(session: Session, step: str, query: CountQuery, zone: ZoneInfo) -> list[Row]:
     unit = query.group_by or GroupBy.DAY
-    local = func.timezone(str(zone), Finding.detected_at)
-    bucket = cast(func.date_trunc(literal_column(f"'{unit.value}'"), local), Date)
-    found = {t.key: t for t in tallies(session, conditions(query), bucket, (literal_column("1").desc(),), query.limit)}
+    days = bucket(unit, zone)
+    found = {t.key: t for t in tallies(session, conditions(query), days, (literal_column("1").desc(),), query.limit)}
     if not found:
         return []
     rows: list[Row] = []

@@ -13,14 +13,12 @@ from cloud.assistant.tools.parameters import (
     AssetsQuery,
     DronesQuery,
     FlightsQuery,
-    TicketsQuery,
+    FramesQuery,
+    SitesQuery,
 )
-from cloud.assistant.words import kind_label, severity_label
-from cloud.tables import Asset, Drone, Finding, Flight, Media, Telemetry, Ticket
+from cloud.assistant.words import severity_label
+from cloud.tables import Asset, Drone, EvidenceRow, Finding, Flight, Media, Site, Telemetry
 from contracts.vocabulary import FindingStatus, MediaState
-
-CLOSED_PHASES = ("Completed", "Deletion Flag")
-"""Processing phases of SAP notifications that need no more work."""
 
 
 def flight_time() -> ColumnElement[datetime]:
@@ -48,13 +46,18 @@ def drone_citation(drone: Drone) -> Citation:
     return Citation(kind=RowKind.DRONE, id=drone.drone_id, label=plain(drone.name), href="/")
 
 
-def asked_names(session: Session, asset_ids: tuple[str, ...]) -> dict[str, Value]:
-    """Return the names of the assets asked for as a fact of the count."""
-    names = session.scalars(select(Asset.name).where(Asset.asset_id.in_(asset_ids)).order_by(Asset.name))
-    return {"assets_asked": " and ".join(plain(name) for name in names) or None}
+def asked_names(session: Session, asset_ids: tuple[str, ...], site_ids: tuple[str, ...] = ()) -> dict[str, Value]:
+    """Return the names of the assets and sites asked for as facts of the count."""
+    assets = session.scalars(select(Asset.name).where(Asset.asset_id.in_(asset_ids)).order_by(Asset.name))
+    sites = session.scalars(select(Site.name).where(Site.site_id.in_(site_ids)).order_by(Site.name))
+    return {
+        "assets_asked": " and ".join(plain(name) for name in assets) or None,
+        "sites_asked": " and ".join(plain(name) for name in sites) or None,
+    }
 
 
-def _within(statement: Any, column: Any, period: Period | None) -> Any:
+def within(statement: Any, column: Any, period: Period | None) -> Any:
+    """Return the statement with the period as a condition on a time column."""
     if period and period.start:
         statement = statement.where(column >= period.start)
     if period and period.end:
@@ -62,11 +65,12 @@ def _within(statement: Any, column: Any, period: Period | None) -> Any:
     return statement
 
 
-def _how_many(session: Session, statement: Any) -> int:
+def how_many(session: Session, statement: Any) -> int:
+    """Return how many rows a statement has without its limit."""
     return session.scalar(select(func.count()).select_from(statement.order_by(None).subquery())) or 0
 
 
-def _total(step: str, total: int, rows: list[Row], values: dict[str, Value]) -> Row:
+def total_row(step: str, total: int, rows: list[Row], values: dict[str, Value]) -> Row:
     """Return the row that says how many there are; it cites the listed ones."""
     cites = tuple(cite for row in rows for cite in row.cites[:1])
     values = {"total": total, **values}
@@ -75,7 +79,7 @@ def _total(step: str, total: int, rows: list[Row], values: dict[str, Value]) -> 
 
 def flights(session: Session, step: str, query: FlightsQuery) -> list[Row]:
     """Return how many flights match, then the newest."""
-    statement = _within(
+    statement = within(
         select(Flight, Asset, Drone)
         .join(Asset, Asset.asset_id == Flight.asset_id)
         .join(Drone, Drone.drone_id == Flight.drone_id),
@@ -83,6 +87,7 @@ def flights(session: Session, step: str, query: FlightsQuery) -> list[Row]:
         query.period,
     ).order_by(flight_time().desc(), Flight.flight_id.desc())
     for column, wanted in (
+        (Asset.site_id, query.site_ids),
         (Flight.asset_id, query.asset_ids),
         (Flight.drone_id, query.drone_ids),
         (Flight.flight_id, query.flight_ids),
@@ -97,8 +102,8 @@ def flights(session: Session, step: str, query: FlightsQuery) -> list[Row]:
         values = _flight_values(session, flight) | {"asset": plain(asset.name), "drone": plain(drone.name)}
         rows.append(Row(ref=ref, kind=RowKind.FLIGHT, label=cites[0].label, values=values, cites=cites))
     says = query.period.says if query.period else None
-    said = asked_names(session, query.asset_ids)
-    return [_total(step, _how_many(session, statement), rows, {"period": says, "states": query.states} | said), *rows]
+    said = asked_names(session, query.asset_ids, query.site_ids)
+    return [total_row(step, how_many(session, statement), rows, {"period": says, "states": query.states} | said), *rows]
 
 
 def _flight_values(session: Session, flight: Flight) -> dict[str, Value]:
@@ -118,11 +123,74 @@ def _flight_values(session: Session, flight: Flight) -> dict[str, Value]:
     }
 
 
+def sites(session: Session, step: str, query: SitesQuery) -> list[Row]:
+    """Return how many sites there are, then each with its assets, findings and last flight."""
+    statement = select(Site).order_by(Site.name, Site.site_id)
+    if query.site_ids:
+        statement = statement.where(Site.site_id.in_(query.site_ids))
+    rows: list[Row] = []
+    for site in session.scalars(statement.limit(query.limit)):
+        own = select(Asset.asset_id).where(Asset.site_id == site.site_id)
+        live = select(func.count(), func.max(Finding.severity_rank)).where(
+            Finding.asset_id.in_(own), Finding.status != FindingStatus.REJECTED.value
+        )
+        found = session.execute(live).one()
+        last = session.execute(
+            select(Flight.flight_id, Flight.started_at)
+            .where(Flight.asset_id.in_(own), Flight.started_at.is_not(None))
+            .order_by(Flight.started_at.desc())
+            .limit(1)
+        ).first()
+        values: dict[str, Value] = {
+            "site": plain(site.name),
+            "assets": how_many(session, own),
+            "findings": found[0],
+            "worst": severity_label(found[1]) if found[1] else None,
+            "worst_rank": found[1],
+            "last_flight_at": last.started_at if last else None,
+            "lat_deg": site.home_lat_deg,
+            "lon_deg": site.home_lon_deg,
+        }
+        site_cite = Citation(kind=RowKind.SITE, id=site.site_id, label=plain(site.name), href="/")
+        cites = (site_cite, *([flight_citation(last.flight_id)] if last else []))
+        rows.append(Row(ref=f"{step}.{len(rows) + 1}", kind=RowKind.SITE, label=plain(site.name), values=values,
+                        cites=cites))  # fmt: skip
+    return [total_row(step, how_many(session, statement), rows, {}), *rows]
+
+
+def frames(session: Session, step: str, query: FramesQuery) -> list[Row]:
+    """Return the frames of findings, the sharpest look first."""
+    statement = (
+        select(EvidenceRow, Finding.number)
+        .join(Finding, Finding.finding_id == EvidenceRow.finding_id)
+        .where(Finding.number.in_(query.numbers))
+        .order_by(Finding.number, EvidenceRow.confidence.desc(), EvidenceRow.evidence_id)
+    )
+    rows: list[Row] = []
+    for frame, number in session.execute(statement.limit(query.limit)):
+        cite = Citation(kind=RowKind.FINDING, id=frame.finding_id, label=f"F-{number}",
+                        href=f"/?finding={frame.finding_id}", number=number)  # fmt: skip
+        values: dict[str, Value] = {
+            "finding": f"F-{number}",
+            "segment": plain(frame.segment_id),
+            "frame": frame.frame,
+            "captured_at": frame.captured_at,
+            "gsd_mm_px": frame.gsd_mm_px,
+            "incidence_deg": frame.incidence_deg,
+            "confidence_percent": 100 * frame.confidence,
+        }
+        rows.append(Row(ref=f"{step}.{len(rows) + 1}", kind=RowKind.FRAME, label=f"F-{number}, frame {frame.frame}",
+                        values=values, cites=(cite,)))  # fmt: skip
+    return [total_row(step, how_many(session, statement), rows, {}), *rows]
+
+
 def assets(session: Session, step: str, query: AssetsQuery) -> list[Row]:
     """Return how many assets there are, then each with its last flight and open findings."""
     statement = select(Asset).order_by(Asset.name, Asset.asset_id)
     if query.asset_ids:
         statement = statement.where(Asset.asset_id.in_(query.asset_ids))
+    if query.site_ids:
+        statement = statement.where(Asset.site_id.in_(query.site_ids))
     rows: list[Row] = []
     for asset in session.scalars(statement.limit(query.limit)):
         last = session.scalars(
@@ -134,9 +202,12 @@ def assets(session: Session, step: str, query: AssetsQuery) -> list[Row]:
                 Finding.asset_id == asset.asset_id, Finding.status != FindingStatus.REJECTED.value
             )
         ).one()
+        foot = asset.geometry.get("foot") or {}
         values: dict[str, Value] = {
             "asset": plain(asset.name),
             "kind": asset.kind.replace("_", " "),
+            "lat_deg": foot.get("lat_deg"),
+            "lon_deg": foot.get("lon_deg"),
             "functional_location": plain(asset.functional_location),
             "last_flight_at": last.started_at if last else None,
             "findings": found[0],
@@ -146,7 +217,7 @@ def assets(session: Session, step: str, query: AssetsQuery) -> list[Row]:
         cites = (asset_citation(asset), *([flight_citation(last.flight_id)] if last else []))
         rows.append(Row(ref=f"{step}.{len(rows) + 1}", kind=RowKind.ASSET, label=plain(asset.name), values=values,
                         cites=cites))  # fmt: skip
-    return [_total(step, _how_many(session, statement), rows, {}), *rows]
+    return [total_row(step, how_many(session, statement), rows, {}), *rows]
 
 
 def drones(session: Session, step: str, query: DronesQuery) -> list[Row]:
@@ -154,6 +225,8 @@ def drones(session: Session, step: str, query: DronesQuery) -> list[Row]:
     statement = select(Drone).order_by(Drone.name, Drone.drone_id)
     if query.drone_ids:
         statement = statement.where(Drone.drone_id.in_(query.drone_ids))
+    if query.site_ids:
+        statement = statement.where(Drone.site_id.in_(query.site_ids))
     if query.online is not None:
         statement = statement.where(Drone.online.is_(query.online))
     rows: list[Row] = []
@@ -177,66 +250,4 @@ def drones(session: Session, step: str, query: DronesQuery) -> list[Row]:
         rows.append(Row(ref=ref, kind=RowKind.DRONE, label=plain(drone.name), values=values,
                         cites=(drone_citation(drone),)))  # fmt: skip
     online = None if query.online is None else ("online" if query.online else "offline")
-    return [_total(step, _how_many(session, statement), rows, {"online": online}), *rows]
-
-
-def tickets(session: Session, step: str, query: TicketsQuery) -> list[Row]:
-    """Return how many tickets match, then the newest, each with its finding."""
-    statement = _within(
-        select(Ticket, Finding, Asset)
-        .join(Finding, Finding.finding_id == Ticket.finding_id)
-        .join(Asset, Asset.asset_id == Finding.asset_id),
-        Ticket.created_at,
-        query.period,
-    ).order_by(Ticket.created_at.desc(), Finding.number.desc())
-    for column, wanted in (
-        (Finding.asset_id, query.asset_ids),
-        (Finding.number, query.finding_numbers),
-        (Ticket.number, query.ticket_numbers),
-    ):
-        if wanted:
-            statement = statement.where(column.in_(wanted))
-    if query.open is not None:
-        statement = statement.where(
-            Ticket.phase.not_in(CLOSED_PHASES) if query.open else Ticket.phase.in_(CLOSED_PHASES)
-        )
-    if query.has_number is not None:
-        statement = statement.where(Ticket.number.is_not(None) if query.has_number else Ticket.number.is_(None))
-    rows: list[Row] = []
-    for ticket, finding, asset in session.execute(statement.limit(query.limit)):
-        ref = f"{step}.{len(rows) + 1}"
-        rows.append(_ticket_row(ref, ticket, finding, asset))
-    says = query.period.says if query.period else None
-    said = asked_names(session, query.asset_ids)
-    return [
-        _total(
-            step,
-            _how_many(session, statement),
-            rows,
-            {"period": says, "open": query.open, "has_number": query.has_number} | said,
-        ),
-        *rows,
-    ]
-
-
-def _ticket_row(ref: str, ticket: Ticket, finding: Finding, asset: Asset) -> Row:
-    waited = (ticket.opened_at - finding.detected_at).total_seconds() if ticket.opened_at else None
-    values: dict[str, Value] = {
-        "ticket": plain(ticket.number) or None,
-        "system": plain(ticket.system),
-        "phase": plain(ticket.phase) or None,
-        "priority": plain(ticket.priority) or None,
-        "finding": f"F-{finding.number}",
-        "kind": kind_label(finding.kind),
-        "severity": severity_label(finding.severity_rank),
-        "asset": plain(asset.name),
-        "opened_at": ticket.opened_at,
-        "frame_to_ticket_s": waited,
-    }
-    finding_cite = Citation(kind=RowKind.FINDING, id=finding.finding_id, label=f"F-{finding.number}",
-                            href=f"/?finding={finding.finding_id}", number=finding.number)  # fmt: skip
-    cites: tuple[Citation, ...] = (finding_cite,)
-    if ticket.number:
-        cites = (finding_cite, Citation(kind=RowKind.TICKET, id=ticket.ticket_id, label=plain(ticket.number),
-                                        href=f"/?finding={finding.finding_id}"))  # fmt: skip
-    return Row(ref=ref, kind=RowKind.TICKET, label=plain(ticket.number) or "no number yet", values=values, cites=cites)
+    return [total_row(step, how_many(session, statement), rows, {"online": online}), *rows]

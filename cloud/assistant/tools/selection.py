@@ -8,20 +8,32 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, and_, func, or_, select, tuple_
 from sqlalchemy.orm import Session
 
-from cloud.assistant.tools.parameters import FindingFilter, Order
-from cloud.tables import Asset, Finding, Ticket
+from cloud.assistant.tools.parameters import FindingFilter, GroupBy, Order
+from cloud.tables import Asset, Finding, Site, Ticket
 from contracts.vocabulary import FindingStatus
 
 MAX_CITED = 12
 """Findings a counted row names; how many stand behind it is told beside them."""
-_LARGEST = func.greatest(Finding.length_mm, Finding.width_mm)
-WORST_FIRST = (Finding.severity_rank.desc(), _LARGEST.desc(), Finding.number)
+LARGEST = func.greatest(Finding.length_mm, Finding.width_mm)
+WORST_FIRST = (Finding.severity_rank.desc(), LARGEST.desc(), Finding.number)
 ORDERS = {
     Order.SEVERITY: WORST_FIRST,
-    Order.SIZE: (_LARGEST.desc(), Finding.number),
+    Order.SIZE: (LARGEST.desc(), Finding.number),
     Order.NEWEST: (Finding.detected_at.desc(), Finding.number.desc()),
     Order.OLDEST: (Finding.detected_at, Finding.number),
     Order.CONFIDENCE: (Finding.confidence.desc(), Finding.number),
+}
+
+GROUP_COLUMNS: dict[GroupBy, Any] = {
+    GroupBy.SITE: Site.name,
+    GroupBy.ASSET: Asset.name,
+    GroupBy.BLADE: Finding.blade,
+    GroupBy.SIDE: Finding.side,
+    GroupBy.COMPONENT: Finding.blade + " " + Finding.side,
+    GroupBy.KIND: Finding.kind,
+    GroupBy.SEVERITY: Finding.severity_rank,
+    GroupBy.STATUS: Finding.status,
+    GroupBy.FLIGHT: Finding.flight_id,
 }
 
 
@@ -30,6 +42,7 @@ def conditions(query: FindingFilter, *, with_status: bool = True) -> list[Column
     found: list[ColumnElement[bool]] = []
     for column, wanted in (
         (Finding.number, query.numbers),
+        (Asset.site_id, query.site_ids),
         (Finding.asset_id, query.asset_ids),
         (Finding.flight_id, query.flight_ids),
         (Finding.kind, query.kinds),
@@ -45,8 +58,8 @@ def conditions(query: FindingFilter, *, with_status: bool = True) -> list[Column
         (Finding.severity_rank.__le__, query.max_rank),
         (Finding.distance_to_root_m.__ge__, query.min_distance_m),
         (Finding.distance_to_root_m.__le__, query.max_distance_m),
-        (_LARGEST.__ge__, query.min_length_mm),
-        (_LARGEST.__le__, query.max_length_mm),
+        (LARGEST.__ge__, query.min_length_mm),
+        (LARGEST.__le__, query.max_length_mm),
         (Finding.detected_at.__ge__, query.period.start if query.period else None),
         (Finding.detected_at.__lt__, query.period.end if query.period else None),
     ):
@@ -71,6 +84,7 @@ def joined(select_: Any, terms: list[ColumnElement[bool]]) -> Any:
     return (
         select_.select_from(Finding)
         .join(Asset, Asset.asset_id == Finding.asset_id)
+        .join(Site, Site.site_id == Asset.site_id)
         .outerjoin(Ticket, Ticket.finding_id == Finding.finding_id)
         .where(and_(True, *terms))
     )
