@@ -116,7 +116,7 @@ TOOLS = {
              ("policy", "severity_rank", "severity", "action", "due_days", "kind", "from_mm"),
              lambda a, step, q: policy_rows.policy_rows(step, q, a.policy)),
         Tool("aggregate", "A statistic over the rows of an earlier step, by one of its columns.",
-             parameters.AggregateQuery, ("group", "count", "sum_…", "mean_…", "median_…", "min_…", "max_…", "of"),
+             parameters.AggregateQuery, ("group", "of", "count (or sum_…, mean_…, median_…, min_…, max_…)"),
              lambda a, step, q: references.aggregate(step, q, a.found)),
         Tool("rank", "The rows of an earlier step in the order of one of its columns.", parameters.RankQuery,
              ("as in the source",), lambda a, step, q: references.rank(step, q, a.found)),

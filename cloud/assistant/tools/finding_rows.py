@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -140,15 +141,14 @@ def group_label(group: GroupBy | None, key: Any) -> str:
         return "no known place"
     if group in CALENDAR:
         return f"{key.day} {key:%b %Y}"
-    if group is GroupBy.KIND:
-        return kind_label(key)
-    if group is GroupBy.SIDE:
-        return side_label(key)
-    if group is GroupBy.BLADE:
-        return f"blade {key}"
-    if group is GroupBy.COMPONENT:
-        return f"blade {key[:1]}, {side_label(key[2:])}"
-    return f"severity {key} ({severity_label(key)})" if group is GroupBy.SEVERITY else plain(key)
+    said: dict[GroupBy | None, Callable[[Any], str]] = {
+        GroupBy.KIND: kind_label,
+        GroupBy.SIDE: side_label,
+        GroupBy.BLADE: lambda blade: f"blade {blade}",
+        GroupBy.COMPONENT: lambda place: f"blade {place[:1]}, {side_label(place[2:])}",
+        GroupBy.SEVERITY: lambda rank: f"severity {rank} ({severity_label(rank)})",
+    }
+    return said.get(group, plain)(key)
 
 
 def _group_row(ref: str, query: CountQuery, key: Any, found: Tally) -> Row:

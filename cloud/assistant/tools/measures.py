@@ -37,12 +37,13 @@ def _statistic(query: MeasureQuery) -> Any:
     column = _COLUMNS[query.measure]
     if query.statistic is Statistic.MEDIAN:
         return func.percentile_cont(0.5).within_group(column)
-    return {
+    made: dict[Statistic, Any] = {
         Statistic.MEAN: func.avg,
         Statistic.MIN: func.min,
         Statistic.MAX: func.max,
         Statistic.SUM: func.sum,
-    }[query.statistic](column)
+    }
+    return made[query.statistic](column)
 
 
 def measure_findings(session: Session, step: str, query: MeasureQuery, zone: ZoneInfo) -> list[Row]:

@@ -11,7 +11,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jwt import PyJWK
 
-from cloud.tokens import Issuer, Verifier
+from cloud.tokens import Claims, Issuer, Verifier
 from contracts.errors import NotAuthenticated, Unavailable
 from contracts.vocabulary import Role
 
@@ -42,7 +42,7 @@ def forged(key: Any = None, algorithm: str = "ES256", kid: str | None = None, **
 def test_a_minted_token_verifies(kind: str) -> None:
     made = issuer(kind)
     claims = Verifier(made, ISSUER, AUDIENCE).verify(made.mint("ann", frozenset({Role.ANALYST, Role.VIEWER})))
-    assert claims == ("ann", frozenset({Role.ANALYST, Role.VIEWER}))
+    assert claims == Claims("ann", frozenset({Role.ANALYST, Role.VIEWER}), None)
 
 
 def test_the_published_key_set_verifies_too() -> None:
@@ -100,3 +100,12 @@ def test_an_issuer_that_does_not_answer_is_unavailable() -> None:
 
     with pytest.raises(Unavailable):
         Verifier(Away(), ISSUER, AUDIENCE).verify(forged())
+
+
+@pytest.mark.parametrize(
+    ("claim", "seen"),
+    [(["north", "south"], {"north", "south"}), ("north south", {"north", "south"}), ([], set()), (7, set())],
+)
+def test_a_claim_of_sites_limits_and_one_of_another_shape_shows_none(claim: object, seen: set[str]) -> None:
+    claims = Verifier(issuer(), ISSUER, AUDIENCE).verify(forged(sites=claim))
+    assert claims.sites == frozenset(seen)
