@@ -40,7 +40,7 @@ class SegmentManifest(Frozen):
     codec: str = Field(max_length=16)
     started_at: AwareDatetime
     frames: tuple[FrameTime, ...] = Field(min_length=1)
-    poses: tuple[PoseSample, ...] = Field(min_length=2)
+    poses: tuple[PoseSample, ...] = Field(description="two or more about the segment; none: where it was is unknown")
     camera: CameraIntrinsics
     pose_sigma_m: float = Field(default=0.03, ge=0, description="1-sigma position error per axis")
     attitude_sigma_deg: float = Field(default=0.1, ge=0, description="1-sigma camera angle error per axis")
@@ -51,6 +51,8 @@ class SegmentManifest(Frozen):
         times = [p.t_us for p in self.poses]
         if times != sorted(times):
             raise ValueError("poses must be in time order")
+        if len(times) == 1:
+            raise ValueError("one pose places nothing: give two or more, or none")
         if self.segment_id != segment_id(self.flight_id, self.index):
             raise ValueError("segment_id must be <flight_id>.<index>")
         return self

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
+from contracts.captures import CAPTURE_PREFIX
 from contracts.errors import Forbidden, PlatformError
 from contracts.events import DroneEvent, DroneEventKind, SegmentVerified
 from contracts.ids import mint
@@ -24,6 +25,8 @@ from edge.backends.camera import camera_at
 from edge.backends.container import Mp4File
 from edge.backends.link import Credentials, MqttLink, Post, Will
 from edge.backends.objects import S3Objects
+from edge.captures.courier import Courier
+from edge.captures.shelf import CaptureShelf
 from edge.check import Probe, private_key, running_state, wait_for
 from edge.clock import utc_now
 from edge.commands import CommandDesk
@@ -91,6 +94,7 @@ class Agent:
         self._uploader = Uploader(
             settings.drone_id, self._flights, self._uploads, S3Objects(settings.bucket), self.announce, self.stop
         )
+        self._courier = Courier(CaptureShelf(settings.captures_dir), self._uploader)
         self._sampler = Sampler(self._autopilot.look, self._monitor.situation, self._outbox.append)
         self._online_at = time.monotonic()
 
@@ -133,6 +137,7 @@ class Agent:
             Loop("publisher", self._publisher.step, 0.02),
             Loop("recorder", self._recorder.step, 0.5),
             Loop("uploader", self._uploader.step, 0.5, max_backoff_s=30.0),
+            Loop("captures", self._courier.step, 5.0, max_backoff_s=60.0),
             Loop("status", self._write_status, 1.0),
         ]
 
@@ -157,7 +162,8 @@ class Agent:
         if isinstance(content, Watermark):
             self._publisher.committed(content.stream, content.boot_id, content.seq)
         elif isinstance(content, SegmentVerified):
-            self._uploader.verify(content)
+            part = self._courier if content.segment_id.startswith(CAPTURE_PREFIX) else self._uploader
+            part.verify(content)
 
     def _drain(self) -> None:
         """Send what is still waiting, for a moment."""

@@ -63,3 +63,8 @@ class Settings(BaseSettings):
     def recordings_dir(self) -> Path:
         """Return where video waits for the cloud."""
         return self.state_dir / "recordings"
+
+    @property
+    def captures_dir(self) -> Path:
+        """Return where imported captures wait for the cloud."""
+        return self.state_dir / "captures"

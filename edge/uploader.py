@@ -187,7 +187,7 @@ class Uploader:
         if not self._journal.done(key):
             if sha256_of(path) != manifest.sha256:
                 raise CorruptMedia(f"{path} no longer has its recorded hash.", hint="Check the disk.")
-            if not self._upload_video(key, path, manifest.sha256):
+            if not self.send_file(key, path, manifest.sha256):
                 return None
         body = manifest_path.read_bytes()
         name = manifest_key(self._drone_id, flight.flight_id, index)
@@ -198,8 +198,21 @@ class Uploader:
         self._announce(DroneEventKind.SEGMENT_UPLOADED, {"flight_id": flight.flight_id, "segment_id": segment})
         return True
 
-    def _upload_video(self, key: str, path: Path, sha256: str) -> bool:
-        """Store the video; False when the agent stops meanwhile."""
+    def done(self, key: str) -> bool:
+        """Tell whether an object is stored."""
+        return self._journal.done(key)
+
+    def forget(self, key: str) -> None:
+        """Store it again."""
+        self._journal.forget(key)
+
+    def send_record(self, key: str, body: bytes) -> None:
+        """Store a small object."""
+        self._store.put(key, body, _checksum(body))
+        self._journal.finished(key, hashlib.sha256(body).hexdigest())
+
+    def send_file(self, key: str, path: Path, sha256: str) -> bool:
+        """Store a file, resuming what was begun; False when the agent stops meanwhile."""
         if path.stat().st_size < PART_BYTES:
             body = path.read_bytes()
             self._store.put(key, body, _checksum(body))

@@ -13,7 +13,7 @@ from contracts.errors import Forbidden, InvalidInput, PlatformError, Unavailable
 from edge.uploader import Part, UploadGone
 
 _Result = TypeVar("_Result")
-_TYPES = {"mp4": "video/mp4", "json": "application/json"}
+_TYPES = {"mp4": "video/mp4", "json": "application/json", "jpg": "image/jpeg"}
 _REFUSED = (401, 403)
 
 

@@ -1,0 +1,91 @@
+"""Video files by PyAV, read only: what they hold, their frames, and the telemetry some cameras put inside them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import av
+
+from contracts.errors import CorruptMedia
+from edge.captures.video import Film
+from edge.recorder import Frame
+
+
+class Mp4Films:
+    """MP4 and MOV files on a memory card."""
+
+    def probe(self, path: Path) -> Film:
+        """Say what a file holds.
+
+        Raises:
+            CorruptMedia: No video can be read from it.
+
+        """
+        try:
+            with av.open(str(path), mode="r") as opened:
+                stream = opened.streams.video[0]
+                seconds = float(opened.duration or 0) / 1e6
+                created = _created(opened.metadata.get("creation_time"))
+                return Film(stream.width, stream.height, stream.codec_context.name, seconds, created)
+        except (av.FFmpegError, IndexError) as error:
+            raise CorruptMedia(f"no video can be read: {error}") from error
+
+    def frames(self, path: Path) -> Iterator[Frame]:
+        """Yield encoded frames in the file's order; ``t_us`` counts from the first shown frame.
+
+        Raises:
+            CorruptMedia: The file breaks off.
+
+        """
+        try:
+            with av.open(str(path), mode="r") as opened:
+                first: int | None = None
+                for packet in opened.demux(opened.streams.video[0]):
+                    if packet.size == 0 or packet.pts is None:
+                        continue
+                    first = packet.pts if first is None else first
+                    yield Frame(round((packet.pts - first) * packet.time_base * 1_000_000), packet.is_keyframe, packet)
+        except av.FFmpegError as error:
+            raise CorruptMedia(f"the video breaks off: {error}") from error
+
+    def subtitles(self, path: Path) -> str:
+        """Return a text track as the subtitle file it would be; empty when the video has none."""
+        blocks: list[str] = []
+        try:
+            with av.open(str(path), mode="r") as opened:
+                track = next((s for s in opened.streams.subtitles if s.codec_context.name == "mov_text"), None)
+                for packet in opened.demux(track) if track is not None else ():
+                    if packet.size > 2 and packet.pts is not None:
+                        blocks.append(_block(len(blocks) + 1, packet))
+        except av.FFmpegError as error:
+            raise CorruptMedia(f"its text track cannot be read: {error}") from error
+        return "\n\n".join(blocks)
+
+
+def _block(count: int, packet: Any) -> str:
+    """Return a subtitle block of a timed text sample: two bytes of length, then the text."""
+    raw = bytes(packet)
+    text = raw[2 : 2 + int.from_bytes(raw[:2], "big")].decode("utf-8", errors="replace")
+    start_ms = round(float(packet.pts * packet.time_base) * 1000)
+    end_ms = start_ms + round(float((packet.duration or 0) * packet.time_base) * 1000)
+    body = "\n".join(line for line in text.splitlines() if line.strip() and not line.strip().isdecimal())
+    return f"{count}\n{_clock(start_ms)} --> {_clock(end_ms)}\n{body}"
+
+
+def _clock(t_ms: int) -> str:
+    seconds, millis = divmod(max(0, t_ms), 1000)
+    return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d},{millis:03d}"
+
+
+def _created(text: str | None) -> datetime | None:
+    """Return the container's creation time; cameras that have no clock write the epoch of 1904 or 1970."""
+    if not text:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment.astimezone(UTC) if moment.tzinfo is not None and moment.year > 2000 else None

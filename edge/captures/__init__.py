@@ -1,0 +1,1 @@
+"""Captures made without this agent: a camera's memory card into manifests."""
