@@ -18,6 +18,7 @@ from sqlalchemy.exc import OperationalError
 from cloud import consume as consuming
 from cloud import loop, people, schema
 from cloud.app import build_link, build_services, create_app
+from cloud.app import openapi as document
 from cloud.assistant.conversation import Answer, answer
 from cloud.db import Database
 from cloud.dispatch import Dispatch
@@ -217,8 +218,7 @@ def _zone(name: str) -> ZoneInfo:
 @app.command()
 def openapi() -> None:
     """Print the API's OpenAPI document."""
-    document = _guarded(lambda: create_app(_settings())).openapi()
-    sys.stdout.write(json.dumps(document, indent=2) + "\n")
+    sys.stdout.write(json.dumps(document(), indent=2) + "\n")
 
 
 def _database() -> Database:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import secrets
+from typing import Any
 
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 
 from cloud import problems
 from cloud.api import (
@@ -13,10 +15,12 @@ from cloud.api import (
     auth,
     commands,
     dead_letters,
+    document,
     drones,
     findings,
     flights,
     health,
+    keys,
     media,
     routes,
     telemetry,
@@ -30,8 +34,10 @@ from cloud.backends.queues import SqsQueues
 from cloud.backends.routes import DynamoRoutes
 from cloud.backends.sap import SapOData
 from cloud.backends.workflows import StepFunctions
+from cloud.conditions import Conditional
 from cloud.db import Database
 from cloud.middleware import BodyLimit, Envelope
+from cloud.rates import Rates
 from cloud.services import Services
 from cloud.settings import Settings
 from cloud.signing import Signer
@@ -54,6 +60,7 @@ ROUTERS = (
     tickets.router,
     assistant.router,
     dead_letters.router,
+    keys.router,
     pages.router,
     fragments.router,
     live.router,
@@ -83,6 +90,7 @@ def build_services(settings: Settings) -> Services:
         issuer=issuer,
         verifier=Verifier(keys, settings.issuer, settings.audience),
         session_key=settings.session_key_file.read_bytes() if settings.session_key_file else secrets.token_bytes(32),
+        rates=Rates(settings.rate_limit_per_minute),
     )
 
 
@@ -110,11 +118,28 @@ def build_link(settings: Settings) -> MqttLink:
 
 def create_app(settings: Settings, services: Services | None = None) -> FastAPI:
     """Return the HTTP application. Tests pass their own services."""
-    app = FastAPI(title="Kestrel", version="0.1.0", docs_url=None, redoc_url=None, openapi_url="/v1/openapi.json")
+    app = _routed()
     app.state.services = services or build_services(settings)
     problems.install(app)
-    for router in ROUTERS:
-        app.include_router(router)
+    app.add_middleware(Conditional)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
     app.add_middleware(Envelope)
     return app
+
+
+def openapi() -> dict[str, Any]:
+    """Return the OpenAPI document; needs neither settings nor services."""
+    return _routed().openapi()
+
+
+def _routed() -> FastAPI:
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url="/v1/openapi.json", generate_unique_id_function=_name_of)
+    for router in ROUTERS:
+        app.include_router(router)
+    document.install(app)
+    return app
+
+
+def _name_of(route: APIRoute) -> str:
+    """Return an operation's id: the endpoint's name, which a client's method is called by too."""
+    return route.name

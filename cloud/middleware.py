@@ -56,12 +56,7 @@ class Envelope:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                headers = MutableHeaders(scope=message)
-                headers["x-request-id"] = request_id
-                for name, value in SECURITY_HEADERS.items():
-                    headers.setdefault(name, value)
-                if scope["path"].startswith(("/v1/", "/oidc/token", "/login")):
-                    headers.setdefault("cache-control", "no-store")
+                _dress(MutableHeaders(scope=message), scope)
             await send(message)
 
         try:
@@ -70,6 +65,16 @@ class Envelope:
             if started:
                 raise
             await of_unexpected(Request(scope), error)(scope, receive, send_with_headers)
+
+
+def _dress(headers: MutableHeaders, scope: Scope) -> None:
+    headers["x-request-id"] = scope["state"]["request_id"]
+    if (allowance := scope["state"].get("allowance")) is not None:
+        allowance.show(headers)
+    for name, value in SECURITY_HEADERS.items():
+        headers.setdefault(name, value)
+    if scope["path"].startswith(("/v1/", "/oidc/token", "/login")):
+        headers.setdefault("cache-control", "no-store")
 
 
 class BodyLimit:

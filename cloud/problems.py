@@ -12,11 +12,17 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from cloud.logbook import log_failure
-from contracts.errors import NotAuthenticated, PlatformError
+from contracts.errors import NotAuthenticated, PlatformError, TooManyRequests, UnsupportedMediaType
 
 MEDIA_TYPE = "application/problem+json"
 _FIRST_ERRORS = 5
-_STATUS_CODES = {404: "not_found", 405: "method_not_allowed", 413: "too_large", 415: "unsupported_media_type"}
+_STATUS_CODES = {
+    400: "malformed",
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "too_large",
+    415: "unsupported_media_type",
+}
 
 
 class FieldProblem(BaseModel):
@@ -42,22 +48,24 @@ class Problem(BaseModel):
 
 
 RESPONSES: dict[int | str, dict[str, Any]] = {
-    status: {"description": text, "content": {MEDIA_TYPE: {"schema": Problem.model_json_schema()}}}
-    for status, text in {
-        401: "No valid token or session",
-        403: "The role does not allow it",
-        404: "No such thing",
-        409: "Its state forbids it",
-        413: "The body is too large",
-        422: "A field breaks a rule; `field` names it",
-    }.items()
+    422: {"description": "A field breaks a rule; `field` names it", "content": {MEDIA_TYPE: {}}}
 }
-"""For ``APIRouter(responses=...)``: the documented problems of every endpoint."""
+"""For ``APIRouter(responses=...)``. What else an operation may answer follows from its shape, in the document."""
+
+
+def may_answer(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return ``responses=...`` for problems that an operation's shape does not tell (an SAP refusal, a range)."""
+    return {status: {"description": "", "content": {MEDIA_TYPE: {}}} for status in statuses}
+
+
+def type_of(code: str) -> str:
+    """Return the problem type of an error code."""
+    return f"https://kestrel.invalid/problems/{code.replace('_', '-')}"
 
 
 def _response(request: Request, status: int, code: str, detail: str, **more: Any) -> JSONResponse:
     problem = Problem(
-        type=f"https://kestrel.invalid/problems/{code.replace('_', '-')}",
+        type=type_of(code),
         title=code.replace("_", " ").capitalize(),
         status=status,
         detail=detail,
@@ -78,7 +86,7 @@ def of_platform_error(request: Request, error: PlatformError) -> Response:
     """Answer with the error's own status; a page without a session goes to the sign-in page."""
     if isinstance(error, NotAuthenticated) and _is_page(request):
         return RedirectResponse(f"/login?next={quote(request.url.path)}", status_code=303)
-    return _response(
+    response = _response(
         request,
         error.http_status,
         error.code,
@@ -87,10 +95,17 @@ def of_platform_error(request: Request, error: PlatformError) -> Response:
         field=error.field,
         retryable=error.retryable,
     )
+    if isinstance(error, TooManyRequests):
+        response.headers["Retry-After"] = str(error.retry_after_s)
+    return response
 
 
 def of_validation(request: Request, error: RequestValidationError) -> Response:
-    """Answer 422, naming the first few fields at fault."""
+    """Answer 422, naming the first few fields at fault; 415 where the body was not even sent as JSON."""
+    given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if given and not given.endswith("json") and any(item["loc"] == ("body",) for item in error.errors()):
+        refused = UnsupportedMediaType(f"A body of type {given[:80]} is not taken here.", hint="Send application/json.")
+        return of_platform_error(request, refused)
     problems = [
         FieldProblem(field=_field_name(item["loc"]), message=str(item["msg"]))
         for item in error.errors()[:_FIRST_ERRORS]

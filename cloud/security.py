@@ -1,4 +1,4 @@
-"""Who is asking and what they may do: bearer tokens for programs, signed cookies for browsers."""
+"""Who is asking and what they may do: bearer tokens and API keys for programs, signed cookies for browsers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from fastapi import Depends, Request
 
-from cloud import sessions, users
+from cloud import keys, rates, scopes, sessions, users
 from cloud.requests import services
 from contracts.errors import Forbidden, NotAuthenticated
 from contracts.vocabulary import Role
@@ -25,7 +25,7 @@ class Principal:
 
     username: str
     roles: frozenset[Role]
-    via: Literal["token", "session"]
+    via: Literal["token", "session", "key"]
     sites: frozenset[str] | None = None
     """Site ids the assistant may read for this asker; None is all."""
 
@@ -35,18 +35,45 @@ class Principal:
 
 
 def authenticate(request: Request) -> Principal:
-    """Return who asks.
+    """Return who asks, having taken the request from what they may ask.
 
     Raises:
         NotAuthenticated: No token and no session, or one that is forged, expired or for another audience.
-        Forbidden: A session's unsafe request without its CSRF token.
+        Forbidden: A session's unsafe request without its CSRF token, or beyond an API key's scopes.
+        TooManyRequests: They have used up what they may ask.
 
     """
+    try:
+        principal = _identified(request)
+    except NotAuthenticated:
+        limit(request, f"address {request.client.host if request.client else ''}")
+        raise
+    limit(request, principal.username)
+    return principal
+
+
+def limit(request: Request, asker: str) -> None:
+    """Take one request from the asker's bucket and note what is left; TooManyRequests when it is empty."""
+    request.state.allowance = services(request).rates.take(asker)
+    rates.check(request.state.allowance, request.method, request.url.path)
+
+
+def _identified(request: Request) -> Principal:
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
+        if token.strip().startswith(keys.PREFIX):
+            return _from_key(request, token.strip())
         claims = services(request).verifier.verify(token.strip())
         return Principal(claims.subject, claims.roles, "token", claims.sites)
     return _from_session(request)
+
+
+def _from_key(request: Request, text: str) -> Principal:
+    with services(request).database.session() as session:
+        row = keys.verify(session, text)
+        granted, name = [str(scope) for scope in row.scopes], f"key:{row.key_id}"
+    scopes.check(granted, request.method, request.url.path)
+    return Principal(name, scopes.roles_of(granted), "key")
 
 
 def _from_session(request: Request) -> Principal:

@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol
 from cloud.db import Database
 from cloud.executions import Workflows
 from cloud.notifications import Notifier
+from cloud.rates import DEFAULT_PER_MINUTE, Rates
 from cloud.settings import Settings
 from cloud.signing import Signer
 from cloud.summaries import LanguageModel
@@ -107,3 +108,4 @@ class Services:
     verifier: Verifier
     session_key: bytes
     backoff: LoginBackoff = field(default_factory=LoginBackoff)
+    rates: Rates = field(default_factory=lambda: Rates(DEFAULT_PER_MINUTE))

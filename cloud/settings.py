@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from cloud.rates import DEFAULT_PER_MINUTE
 from contracts import resources
 
 
@@ -42,3 +43,4 @@ class Settings(BaseSettings):
     reconcile_every_s: float = Field(default=20.0, gt=0, description="pause between reconciliations")
     policy_file: Path | None = Field(default=None, description="severity policy; default is the shipped one")
     max_body_bytes: int = Field(default=262_144, gt=0, description="largest request body accepted")
+    rate_limit_per_minute: int = Field(default=DEFAULT_PER_MINUTE, gt=0, description="requests of one asker")

@@ -71,6 +71,32 @@ class TooLarge(PlatformError):
     http_status = 413
 
 
+class PreconditionFailed(PlatformError):
+    """The thing has changed since the asker read it."""
+
+    code = "precondition_failed"
+    http_status = 412
+
+
+class UnsupportedMediaType(PlatformError):
+    """The input comes in a format that is not taken here."""
+
+    code = "unsupported_media_type"
+    http_status = 415
+
+
+class TooManyRequests(PlatformError):
+    """The asker has used up what one may ask in a while; waiting helps."""
+
+    code = "too_many_requests"
+    retryable = True
+    http_status = 429
+
+    def __init__(self, message: str, *, hint: str = "", field: str | None = None, retry_after_s: int = 1) -> None:
+        super().__init__(message, hint=hint, field=field)
+        self.retry_after_s = retry_after_s
+
+
 class Unavailable(PlatformError):
     """A dependency did not answer; the same call may succeed later."""
 

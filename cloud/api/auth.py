@@ -14,12 +14,12 @@ from pydantic import BaseModel, Field
 from cloud import audit, sessions, users
 from cloud.problems import RESPONSES
 from cloud.requests import Svc, UnitOfWork
-from cloud.security import SESSION_COOKIE, Reader
+from cloud.security import SESSION_COOKIE, Reader, limit
 from cloud.services import Services
 from cloud.tokens import LIFETIME_S, Issuer
 from contracts.errors import Forbidden, InvalidInput, NotAuthenticated, NotFound
 
-router = APIRouter(tags=["sign-in"], responses={401: RESPONSES[401], 422: RESPONSES[422]})
+router = APIRouter(tags=["sign-in"], responses=RESPONSES)
 
 
 class Token(BaseModel):
@@ -78,6 +78,7 @@ def token(  # noqa: PLR0913, PLR0917 - the fields of the OAuth form
     client_secret: Annotated[str, Form(max_length=400)] = "",
 ) -> Token:
     """Exchange a name and a password (or a client id and secret, also by HTTP Basic) for an access token."""
+    limit(request, f"address {request.client.host if request.client else ''}")
     issuer = _issuer(services)
     if grant_type == "client_credentials":
         basic = _basic(request.headers.get("authorization", ""))

@@ -11,12 +11,14 @@ from cloud.tables.assistant import Proposal, Transcript
 from cloud.tables.columns import Base
 from cloud.tables.findings import Coverage, DetectionRow, EvidenceRow, Finding
 from cloud.tables.flights import CommandRow, Flight, Outgoing, Plan
+from cloud.tables.keys import ApiKey
 from cloud.tables.people import Audit, User
 from cloud.tables.places import Asset, Drone, Site
 from cloud.tables.requests import IdempotencyKey
 from cloud.tables.work import Notification, Summary, Ticket, WorkflowRun
 
 __all__ = [
+    "ApiKey",
     "Asset",
     "Audit",
     "Base",

@@ -18,7 +18,7 @@ from tests.platform import Server
 from tests.services import DatabaseServer
 
 PASSWORD = "correct horse battery"
-WRITERS = {
+WRITERS: dict[tuple[str, str], set[Role]] = {
     ("POST", "/v1/sites"): {Role.OPERATOR},
     ("POST", "/v1/assets"): {Role.OPERATOR},
     ("POST", "/v1/drones"): {Role.OPERATOR},
@@ -31,6 +31,8 @@ WRITERS = {
     ("POST", "/v1/findings/fnd-0/reviews"): {Role.ANALYST, Role.REVIEWER},
     ("POST", "/v1/workflow-runs/run-0/resume"): {Role.OPERATOR},
     ("POST", "/v1/dead-letters/0/replay"): {Role.OPERATOR},
+    ("POST", "/v1/keys"): set(),
+    ("DELETE", "/v1/keys/key-0"): set(),
 }
 OPEN = {"/healthz", "/readyz", "/oidc/.well-known/openid-configuration", "/oidc/jwks", "/oidc/token"}
 
@@ -97,7 +99,7 @@ def test_every_route_needs_a_proof_of_who_asks(server: Server, anyone: httpx.Cli
 
 def test_every_write_is_in_the_table(server: Server) -> None:
     """A write that is documented and not listed above would be untested."""
-    shapes = {re.sub(r"/(flt-0|kite-01|fnd-0|run-0|0)(?=/)", "/{id}", path) for _, path in WRITERS}
+    shapes = {re.sub(r"/(flt-0|kite-01|fnd-0|run-0|key-0|0)(?=/|$)", "/{id}", path) for _, path in WRITERS}
     asking = {"/v1/assistant/ask"}  # writes nothing
     for method, path in documented(server):
         if method != "GET" and path not in OPEN | asking:

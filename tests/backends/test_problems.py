@@ -135,7 +135,8 @@ def test_readiness_wants_this_version_of_the_schema(
 def test_the_document_shows_problems_and_examples(admin: httpx.Client) -> None:
     document = admin.get("/v1/openapi.json").json()
     post = document["paths"]["/v1/plans"]["post"]
-    assert "application/problem+json" in post["responses"]["422"]["content"]
+    named = post["responses"]["422"]["$ref"].rpartition("/")[2]
+    assert "application/problem+json" in document["components"]["responses"][named]["content"]
     schema = document["components"]["schemas"]["FlightIn"]
     assert schema["properties"]["drone_id"]["examples"]
 
