@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import func
 from sqlalchemy.orm import Mapped, mapped_column
 
-from cloud.tables.base import Base
+from cloud.tables.columns import Base
 
 
 class ApiKey(Base):
