@@ -26,6 +26,7 @@ from cloud.api import (
     telemetry,
     tickets,
 )
+from cloud.backends.keys import KmsSigner
 from cloud.backends.language_model import BedrockConverse
 from cloud.backends.link import Credentials, MqttLink
 from cloud.backends.notify import SnsTopic
@@ -45,6 +46,7 @@ from cloud.tokens import Issuer, Verifier, external_keys
 from cloud.web import fragments, live, pages
 from contracts.errors import InvalidInput
 from contracts.topics import PLATFORM_IDENTITY
+from evidence.signatures import BundleSigner, LocalSigner
 
 ROUTERS = (
     auth.router,
@@ -91,7 +93,15 @@ def build_services(settings: Settings) -> Services:
         verifier=Verifier(keys, settings.issuer, settings.audience),
         session_key=settings.session_key_file.read_bytes() if settings.session_key_file else secrets.token_bytes(32),
         rates=Rates(settings.rate_limit_per_minute),
+        evidence_signer=_evidence_signer(settings),
     )
+
+
+def _evidence_signer(settings: Settings) -> BundleSigner | None:
+    if settings.evidence_kms_key_id:
+        return KmsSigner(settings.evidence_kms_key_id)
+    key_file = settings.evidence_signing_key_file
+    return LocalSigner.from_file(key_file) if key_file else None
 
 
 def build_link(settings: Settings) -> MqttLink:

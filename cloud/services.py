@@ -17,6 +17,7 @@ from cloud.tickets import Sap
 from cloud.tokens import Issuer, Verifier
 from cloud.users import LoginBackoff
 from contracts.routes import Route
+from evidence.signatures import BundleSigner
 
 
 class ObjectInfo(NamedTuple):
@@ -107,5 +108,6 @@ class Services:
     issuer: Issuer | None
     verifier: Verifier
     session_key: bytes
+    evidence_signer: BundleSigner | None = None
     backoff: LoginBackoff = field(default_factory=LoginBackoff)
     rates: Rates = field(default_factory=lambda: Rates(DEFAULT_PER_MINUTE))

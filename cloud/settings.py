@@ -25,6 +25,8 @@ class Settings(BaseSettings):
     shared_group: str = Field(default="", description="shared subscription group when several ingest processes run")
     command_signing_key_file: Path | None = Field(default=None, description="Ed25519 private key, PEM")
     command_key_id: str = Field(default="k1", description="name under which drones know the public key")
+    evidence_signing_key_file: Path | None = Field(default=None, description="Ed25519 private key of evidence, PEM")
+    evidence_kms_key_id: str = Field(default="", description="KMS key (ECC_NIST_P256) that signs evidence instead")
     bucket: str = Field(default=resources.BUCKET, description="S3 bucket of all media")
     host: str = Field(default="127.0.0.1", description="address the API listens on")
     port: int = Field(default=8000, description="port the API listens on")

@@ -11,7 +11,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
-from cloud import consume, grading, inspections, merging, tickets
+from cloud import bundles, consume, grading, inspections, merging, tickets
 from cloud.api.media import CellOut
 from cloud.api.tickets import RunOut, TicketOut, shown
 from cloud.idempotency import Key, once
@@ -189,6 +189,14 @@ def get_finding(finding_id: str, session: UnitOfWork, _: Reader) -> FindingDetai
         seen=_seen(session, finding),
         same_defect=_same_defect(session, finding),
     )
+
+
+@router.get("/{finding_id}/bundle", response_class=Response, responses={200: {"content": {"application/zip": {}}}})
+def get_bundle(finding_id: str, session: UnitOfWork, services: Svc, principal: Reader) -> Response:
+    """Return the signed evidence of a finding, from raw video to ticket; `kestrel verify` checks it offline."""
+    body = bundles.finding_bundle(session, services, finding_id, principal.username)
+    headers = {"Content-Disposition": f'attachment; filename="{finding_id}.zip"', "Cache-Control": "private, no-store"}
+    return Response(body, media_type="application/zip", headers=headers)
 
 
 @router.get("/{finding_id}/{part}", response_class=Response, responses={200: {"content": {"image/jpeg": {}}}})

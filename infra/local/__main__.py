@@ -21,9 +21,11 @@ from infra.local.layout import DEFAULT_STATE_DIR
 from infra.local.log import report
 from infra.local.processes import Status
 from infra.local.stack import Stack
+from infra.local.verify_verb import verify_verb
 
 app = typer.Typer(help="The whole platform on this machine.", no_args_is_help=True, pretty_exceptions_enable=False)
 app.add_typer(plan_verbs.app, name="plan")
+app.command("verify")(verify_verb)
 StateDir = Annotated[Path, typer.Option("--state-dir", envvar="KESTREL_STATE_DIR", help="Where the instance lives.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _STATUSES = TypeAdapter(list[Status])

@@ -62,6 +62,16 @@ class Keys(NamedTuple):
         return self.folder / "command-keys"
 
     @property
+    def evidence_signing_key_file(self) -> Path:
+        """Return the Ed25519 key that signs evidence bundles."""
+        return self.folder / "evidence-signing.key"
+
+    @property
+    def evidence_public_key_file(self) -> Path:
+        """Return its public half: what `kestrel verify` trusts on this machine."""
+        return self.folder / "evidence-signing.pem"
+
+    @property
     def issuer_key_file(self) -> Path:
         """Return the EC key that signs the built-in issuer's tokens."""
         return self.folder / "issuer.key"
@@ -85,11 +95,8 @@ def create(keys: Keys) -> None:
         _create_authority(keys)
     _issue(keys, "broker", server=True)
     _issue(keys, PLATFORM_IDENTITY, server=False)
-    public = keys.command_keys_dir / f"{COMMAND_KEY_ID}.pem"
-    if not (keys.command_signing_key_file.exists() and public.exists()):
-        signing = ed25519.Ed25519PrivateKey.generate()
-        write_private(keys.command_signing_key_file, _private_pem(signing))
-        write_private(public, _public_pem(signing))
+    _signing_pair(keys.command_signing_key_file, keys.command_keys_dir / f"{COMMAND_KEY_ID}.pem")
+    _signing_pair(keys.evidence_signing_key_file, keys.evidence_public_key_file)
     if not keys.issuer_key_file.exists():
         write_private(keys.issuer_key_file, _private_pem(ec.generate_private_key(ec.SECP256R1())))
     if not keys.session_key_file.exists():
@@ -117,6 +124,13 @@ def issue_drone(keys: Keys, drone_id: str) -> Identity:
 def valid_until(cert_file: Path) -> datetime:
     """Return the end of a certificate's life."""
     return x509.load_pem_x509_certificate(cert_file.read_bytes()).not_valid_after_utc
+
+
+def _signing_pair(private: Path, public: Path) -> None:
+    if not (private.exists() and public.exists()):
+        key = ed25519.Ed25519PrivateKey.generate()
+        write_private(private, _private_pem(key))
+        write_private(public, _public_pem(key))
 
 
 def _create_authority(keys: Keys) -> None:

@@ -136,6 +136,7 @@ def _cloud(layout: Layout, instance: Instance) -> dict[str, str]:
         "CLOUD_DATABASE_URL": database_of(layout, instance).url(),
         "CLOUD_COMMAND_SIGNING_KEY_FILE": str(keys.command_signing_key_file),
         "CLOUD_COMMAND_KEY_ID": COMMAND_KEY_ID,
+        "CLOUD_EVIDENCE_SIGNING_KEY_FILE": str(keys.evidence_signing_key_file),
         "CLOUD_BUCKET": resources.BUCKET,
         "CLOUD_HOST": "127.0.0.1",
         "CLOUD_PORT": str(ports["api"]),

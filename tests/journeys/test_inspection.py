@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.journeys.conftest import Flown
+from tests.journeys.conftest import KESTREL, Flown
 
 pytestmark = [pytest.mark.journey, pytest.mark.timeout(700)]
 
@@ -45,6 +46,18 @@ def test_every_sentence_of_the_answer_cites_findings_that_exist(flown: Flown) ->
     assert cited & known
 
 
+def test_a_tickets_evidence_holds_up_offline_from_raw_video_to_sap_number(flown: Flown, tmp_path: Path) -> None:
+    ticket = flown.report["tickets"][0]
+    bundle = tmp_path / "evidence.zip"
+    bundle.write_bytes(_fetch(flown, f"/v1/findings/{ticket['finding_id']}/bundle"))
+    command = [str(KESTREL), "verify", str(bundle), "--json", "--state-dir", str(flown.stack.layout.state_dir)]
+    said = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert said.returncode == 0, said.stdout
+    assert json.loads(said.stdout)["links"][-1] == f"ticket {ticket['number']}"
+    bundle.write_bytes(bundle.read_bytes().replace(ticket["number"].encode(), b"0" * len(ticket["number"])))
+    assert subprocess.run(command, capture_output=True, check=False).returncode == 1
+
+
 def test_what_no_pass_covered_is_named_as_not_seen(flown: Flown) -> None:
     assert any(" 0-" in gap for gap in flown.report["not_seen"]), "passes begin 3 m from the root"
 
@@ -60,6 +73,10 @@ def test_without_a_valid_token_nothing_is_told(flown: Flown, token: str) -> None
 
 
 def _get(flown: Flown, path: str) -> Any:
+    return json.loads(_fetch(flown, path))
+
+
+def _fetch(flown: Flown, path: str) -> bytes:
     users = json.loads(Path(flown.stack.layout.state_dir, "users.json").read_text())
     password = next(u["password"] for u in users if u["username"] == "viewer")
     form = urllib.parse.urlencode({"grant_type": "password", "username": "viewer", "password": password}).encode()
@@ -67,4 +84,4 @@ def _get(flown: Flown, path: str) -> Any:
         token = json.load(answer)["access_token"]
     request = urllib.request.Request(flown.stack.api_url + path, headers={"Authorization": f"Bearer {token}"})
     with urllib.request.urlopen(request) as answer:
-        return json.load(answer)
+        return bytes(answer.read())
