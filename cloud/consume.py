@@ -9,14 +9,17 @@ from urllib.parse import unquote_plus
 
 from pydantic import BaseModel, ValidationError
 
-from cloud import dead_letters, executions, flights, grading, inspections, media
+from cloud import captures, dead_letters, executions, flights, grading, inspections, media
 from cloud.logbook import log, log_failure
 from cloud.services import Message, Services
+from cloud.tables import Flight
 from contracts import media as keys
 from contracts import resources
+from contracts.captures import CAPTURE_PREFIX, Capture, CaptureKind, capture_key, photo_key
 from contracts.errors import Conflict, CorruptMedia, InvalidInput, PlatformError, Unavailable
 from contracts.events import BatchReady
 from contracts.findings import DetectionBatch
+from contracts.first_look import FIRST_LOOK, FirstLook, crop_key, record_key
 from contracts.ids import parse_segment_id
 from contracts.media import FlightMedia, SegmentManifest
 from contracts.vocabulary import MediaState
@@ -161,13 +164,60 @@ def on_stored_object(services: Services, key: str) -> None:
             media.record_flight_media(session, record)
             flights.try_complete(session, record.flight_id)
         return
+    if key == capture_key(parts.drone_id, parts.flight_id):
+        _on_capture(services, key)
+        return
+    if parts.name.startswith(f"{FIRST_LOOK}/"):
+        _on_first_look(services, key)
+        return
     manifest = _parsed(SegmentManifest, services.objects.get(key), key)
     if keys.manifest_key(manifest.drone_id, manifest.flight_id, manifest.index) != key:
         raise InvalidInput(f"{key} holds the manifest of {manifest.segment_id}.", field="key")
     _on_segment(services, manifest)
 
 
+def _on_capture(services: Services, key: str) -> None:
+    """Record an imported capture; its photos are re-hashed first, and each that is whole is vouched for."""
+    capture = _parsed(Capture, services.objects.get(key), key)
+    if capture_key(capture.drone_id, capture.capture_id) != key:
+        raise InvalidInput(f"{key} holds the record of {capture.capture_id}.", field="key")
+    stored = [photo_key(capture.drone_id, capture.capture_id, photo.index) for photo in capture.photos]
+    hashes = [services.objects.sha256_stream(name) for name in stored]
+    with services.database.session() as session:
+        captures.record_capture(session, capture)
+        for photo, sha256 in zip(capture.photos, hashes, strict=True):
+            if sha256 == photo.sha256:
+                captures.vouch_for(session, capture, photo)
+        if capture.kind is CaptureKind.PHOTOS:
+            flights.try_complete(session, capture.capture_id)
+    if spoilt := [name for name, p, h in zip(stored, capture.photos, hashes, strict=True) if h != p.sha256]:
+        raise CorruptMedia(
+            f"{spoilt[0]} (of {len(spoilt)}) does not match its record.", hint="The drone keeps its copy."
+        )
+
+
+def _on_first_look(services: Services, key: str) -> None:
+    look = _parsed(FirstLook, services.objects.get(key), key)
+    if record_key(look.drone_id, look.flight_id, look.look_id) != key:
+        raise InvalidInput(f"{key} holds the first look {look.look_id} of {look.flight_id}.", field="key")
+    name = crop_key(look.drone_id, look.flight_id, look.look_id)
+    if services.objects.sha256_stream(name) != look.crop_sha256:
+        raise CorruptMedia(f"{name} does not match its record.", hint="The full analysis does not need it.")
+    with services.database.session() as session:
+        captures.record_first_look(session, look)
+
+
+def _ensure_capture(services: Services, manifest: SegmentManifest) -> None:
+    """Record the capture of a segment that overtook it, or whose own message was lost."""
+    if manifest.flight_id.startswith(CAPTURE_PREFIX):
+        with services.database.session() as session:
+            known = session.get(Flight, manifest.flight_id) is not None
+        if not known:
+            _on_capture(services, capture_key(manifest.drone_id, manifest.flight_id))
+
+
 def _on_segment(services: Services, manifest: SegmentManifest) -> None:
+    _ensure_capture(services, manifest)
     video = services.objects.head(keys.video_key(manifest.drone_id, manifest.flight_id, manifest.index))
     sha256 = services.objects.sha256_stream(video.key)
     with services.database.session() as session:

@@ -15,7 +15,7 @@ from sqlalchemy import func, select
 from cloud import consume, dead_letters, executions, fleet, flights, grading, media
 from cloud.logbook import log, log_failure
 from cloud.services import Services
-from cloud.tables import Finding, Flight, Media, Outgoing, Ticket, WorkflowRun
+from cloud.tables import CaptureRow, Finding, FirstLookRow, Flight, Media, Outgoing, Ticket, WorkflowRun
 from contracts import media as keys
 from contracts import resources
 from contracts.errors import NotFound, PlatformError
@@ -98,11 +98,16 @@ class Reconciler:
                     Flight.state.in_(_OPEN_FLIGHTS)
                 )
             ).all()
-            known = set(
-                session.scalars(
-                    select(Media.manifest_key).where(Media.flight_id.in_([flight_id for flight_id, *_ in open_flights]))
+            ids = [flight_id for flight_id, *_ in open_flights]
+            known = {
+                key
+                for row, column in (
+                    (Media, Media.manifest_key),
+                    (CaptureRow, CaptureRow.record_key),
+                    (FirstLookRow, FirstLookRow.record_key),
                 )
-            )
+                for key in session.scalars(select(column).where(row.flight_id.in_(ids)))
+            }
         for flight_id, drone_id, expected in open_flights:
             folder = keys.flight_media_key(drone_id, flight_id).removesuffix("flight.json")
             for item in self._services.objects.list(folder):

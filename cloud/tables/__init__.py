@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from cloud.tables.arrivals import DeadLetter, DroneEventRow, Media, Telemetry, WatermarkRow
 from cloud.tables.assistant import Proposal, Transcript
+from cloud.tables.captures import CaptureRow, FirstLookRow
 from cloud.tables.columns import Base
 from cloud.tables.findings import Coverage, DetectionRow, EvidenceRow, Finding
 from cloud.tables.flights import CommandRow, Flight, Outgoing, Plan
@@ -22,6 +23,7 @@ __all__ = [
     "Asset",
     "Audit",
     "Base",
+    "CaptureRow",
     "CommandRow",
     "Coverage",
     "DeadLetter",
@@ -30,6 +32,7 @@ __all__ = [
     "DroneEventRow",
     "EvidenceRow",
     "Finding",
+    "FirstLookRow",
     "Flight",
     "IdempotencyKey",
     "Media",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -12,6 +14,8 @@ from contracts.ids import parse_segment_id
 from contracts.media import FlightMedia, SegmentManifest, flight_media_key, manifest_key, video_key
 from edge import logbook
 from edge.captures.shelf import CaptureShelf
+
+ASK_AGAIN_S = 900.0
 
 
 class Sender(Protocol):
@@ -33,12 +37,13 @@ class Sender(Protocol):
 class Courier:
     """One object per step: a video's record before its segments, a record of photos after the photos it vouches for."""
 
-    def __init__(self, shelf: CaptureShelf, sender: Sender) -> None:
+    def __init__(self, shelf: CaptureShelf, sender: Sender, now: Callable[[], float] = time.monotonic) -> None:
         self._shelf = shelf
         self._sender = sender
         self._captures: dict[str, Capture] = {}
-        self._sent: set[str] = set()
+        self._sent: dict[str, float] = {}
         self._healthy = True
+        self._now = now
 
     def step(self) -> bool | None:
         """Send the next object; None when all is sent, False when the store would not have it."""
@@ -52,13 +57,26 @@ class Courier:
 
     def _send_next(self) -> bool | None:
         for name in sorted(path.parent.name for path in self._shelf.folder.glob(f"{CAPTURE_PREFIX}*/capture.json")):
-            if name in self._sent or name.endswith(".part"):
+            if name.endswith(".part") or not self._is_due(name):
                 continue
             if self._send_one(self._capture(name)):
                 self._healthy = True
                 return True
-            self._sent.add(name)
+            self._sent[name] = self._now()
         return None
+
+    def _is_due(self, name: str) -> bool:
+        """Tell whether a capture needs a look: not sent whole, or not vouched for long after it was.
+
+        The cloud's own message of its arrival may have been lost: its record is then stored once more.
+        """
+        if name not in self._sent:
+            return True
+        if self._now() - self._sent[name] < ASK_AGAIN_S or not any(self._shelf.path(name).glob("[0-9]*.[mj]p[4g]")):
+            return False
+        capture = self._capture(name)
+        self._sender.forget(capture_key(capture.drone_id, capture.capture_id))
+        return True
 
     def waiting(self) -> int:
         """Return how many captures are not sent whole."""
@@ -129,7 +147,7 @@ class Courier:
             logbook.warn("verified_other_bytes", segment_id=verified.segment_id, sha256=verified.sha256)
             for key in (*keys, capture_key(capture.drone_id, capture_id)):
                 self._sender.forget(key)
-            self._sent.discard(capture_id)
+            self._sent.pop(capture_id, None)
             return
         path.unlink(missing_ok=True)
 
