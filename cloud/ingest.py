@@ -24,7 +24,7 @@ from cloud.tables import Drone
 from cloud.watermarks import StreamId
 from contracts.commands import AckBatch
 from contracts.errors import InvalidInput, PlatformError, Unavailable
-from contracts.events import DroneEventKind, EventBatch
+from contracts.events import EventBatch
 from contracts.telemetry import DroneStatus, Stream, TelemetryBatch, Watermark
 from contracts.topics import WATERMARKS, decode
 
@@ -113,8 +113,8 @@ class Ingest:
                 touched.add(StreamId(parsed.drone_id, parsed.boot_id, Stream.TELEMETRY))
             elif isinstance(parsed, EventBatch):
                 reports.store_events(session, parsed)
+                touched.update(watermarks.record_lost(session, parsed))
                 touched.add(StreamId(parsed.drone_id, parsed.boot_id, Stream.EVENTS))
-                touched.update(_lost(parsed))
             elif isinstance(parsed, AckBatch):
                 reports.store_acks(session, parsed)
                 touched.add(StreamId(parsed.drone_id, parsed.boot_id, Stream.ACKS))
@@ -170,16 +170,6 @@ class Ingest:
                 return
             self._told_s[stream] = now_s
             del self._due[stream]
-
-
-def _lost(batch: EventBatch) -> set[StreamId]:
-    """Return the streams whose gaps the batch's tombstones explain."""
-    streams = {stream.value for stream in Stream}
-    return {
-        StreamId(batch.drone_id, watermarks.boot_of(event.detail) or batch.boot_id, Stream(event.code))
-        for event in batch.events
-        if event.kind is DroneEventKind.RECORDS_LOST and event.code in streams
-    }
 
 
 def _bury(session: Session, message: Received, reason: str, key: str = "") -> None:

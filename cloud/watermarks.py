@@ -1,17 +1,22 @@
-"""Up to which record each drone's stream is committed without a gap, so that the drone may forget it."""
+"""Up to which record each drone's stream is committed without a gap, and what beyond it: the drone may forget both."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from cloud.tables import WatermarkRow
-from contracts.telemetry import Stream, Watermark
+from cloud.tables import LostRow, WatermarkRow
+from contracts.events import DroneEventKind, EventBatch
+from contracts.telemetry import SeqRange, Stream, Watermark
+
+MAX_ABOVE = 32
+"""Stored ranges beyond a gap that one watermark names."""
+_LOOK_RECORDS = 20_000
+_LOOK_LOST = 200
 
 
 class StreamId(NamedTuple):
@@ -22,19 +27,41 @@ class StreamId(NamedTuple):
     stream: Stream
 
 
-_CONTIGUOUS = """
-SELECT max(seq) FROM (
-  SELECT seq, row_number() OVER (ORDER BY seq) AS place FROM {table}
-  WHERE drone_id = :drone_id AND boot_id = :boot_id {stream} AND seq > :mark
-) AS above WHERE seq = :mark + place
+class Island(NamedTuple):
+    """Stored records without a gap."""
+
+    first_seq: int
+    last_seq: int
+
+
+class Gone(NamedTuple):
+    """Records that will not come; those divisible by ``kept_every`` do, unless it is 0."""
+
+    first_seq: int
+    last_seq: int
+    kept_every: int = 0
+
+    def carries(self, mark: int) -> int:
+        """Return how far a watermark at ``mark`` may move over what is gone."""
+        if not self.first_seq <= mark + 1 <= self.last_seq:
+            return mark
+        if self.kept_every == 0:
+            return self.last_seq
+        last_before_kept = -(-(mark + 1) // self.kept_every) * self.kept_every - 1
+        return min(self.last_seq, last_before_kept)
+
+
+# Records near the mark, so that a watermark held by a gap does not read a day's telemetry again at every commit.
+_ISLANDS = """
+SELECT min(seq), max(seq) FROM (
+  SELECT seq, seq - row_number() OVER (ORDER BY seq) AS island FROM (
+    SELECT seq FROM {table}
+    WHERE drone_id = :drone_id AND boot_id = :boot_id {stream} AND seq > :mark ORDER BY seq LIMIT :look
+  ) AS near
+) AS numbered GROUP BY island ORDER BY 1
 """
-_OF_TELEMETRY = text(_CONTIGUOUS.format(table="telemetry", stream=""))
-_OF_REPORTS = text(_CONTIGUOUS.format(table="drone_events", stream="AND stream = :stream"))
-_TOMBSTONES = text(
-    "SELECT body->>'detail' FROM drone_events "
-    "WHERE drone_id = :drone_id AND kind = 'records_lost' AND body->>'code' = :stream"
-)
-_RANGE = re.compile(r"boot=(?P<boot>\S+) from=(?P<first>\d+) to=(?P<last>\d+)")
+_OF_TELEMETRY = text(_ISLANDS.format(table="telemetry", stream=""))
+_OF_REPORTS = text(_ISLANDS.format(table="drone_events", stream="AND stream = :stream"))
 
 
 def advance(session: Session, streams: Iterable[StreamId]) -> list[Watermark]:
@@ -46,35 +73,72 @@ def advance(session: Session, streams: Iterable[StreamId]) -> list[Watermark]:
     return [_advance(session, stream) for stream in sorted(set(streams))]
 
 
-def boot_of(detail: str) -> str | None:
-    """Return the boot whose records a tombstone speaks of."""
-    match = _RANGE.search(detail)
-    return match["boot"] if match else None
+def record_lost(session: Session, batch: EventBatch) -> set[StreamId]:
+    """Store the ranges of the batch's tombstones; return the streams whose gaps they explain."""
+    told = [e for e in batch.events if e.kind is DroneEventKind.RECORDS_LOST and e.lost is not None]
+    rows = [{"drone_id": batch.drone_id, "at": event.at, **event.lost.model_dump()} for event in told if event.lost]
+    if rows:
+        session.execute(insert(LostRow).values(rows).on_conflict_do_nothing())
+    return {StreamId(batch.drone_id, row["boot_id"], row["stream"]) for row in rows}
+
+
+def reach(mark: int, stored: Sequence[Island], gone: Sequence[Gone]) -> int:
+    """Return how far everything above ``mark`` is stored or gone; ``stored`` is in order."""
+    ahead = iter(stored)
+    island = next(ahead, None)
+    while True:
+        while island is not None and island.last_seq <= mark:
+            island = next(ahead, None)
+        if island is not None and island.first_seq <= mark + 1:
+            mark = island.last_seq
+            continue
+        further = max((lost.carries(mark) for lost in gone), default=mark)
+        if further <= mark:
+            return mark
+        mark = further
 
 
 def _advance(session: Session, stream: StreamId) -> Watermark:
     added = insert(WatermarkRow).values(**stream._asdict(), seq=0).on_conflict_do_nothing()
     session.execute(added)
     row = session.get_one(WatermarkRow, tuple(stream), with_for_update=True, populate_existing=True)
-    row.seq = _reach(session, stream, row.seq)
+    row.seq, above = _reached(session, stream, row.seq)
     session.flush()
-    return Watermark(drone_id=stream.drone_id, boot_id=stream.boot_id, stream=stream.stream, seq=row.seq)
+    return Watermark(
+        drone_id=stream.drone_id,
+        boot_id=stream.boot_id,
+        stream=stream.stream,
+        seq=row.seq,
+        above=tuple(SeqRange(first_seq=i.first_seq, last_seq=i.last_seq) for i in above[:MAX_ABOVE]),
+    )
 
 
-def _reach(session: Session, stream: StreamId, mark: int) -> int:
-    query = _OF_TELEMETRY if stream.stream is Stream.TELEMETRY else _OF_REPORTS
+def _reached(session: Session, stream: StreamId, mark: int) -> tuple[int, list[Island]]:
+    """Return the mark and the islands above it, once it is held by a gap or all is seen."""
     while True:
-        values = {**stream._asdict(), "stream": stream.stream.value, "mark": mark}
-        mark = session.execute(query, values).scalar() or mark
-        beyond = _lost_beyond(session, stream, mark)
-        if beyond <= mark:
-            return mark
-        mark = beyond
+        stored = _stored(session, stream, mark)
+        further = reach(mark, stored, _gone(session, stream, mark))
+        if further == mark:
+            return mark, stored
+        mark = further
 
 
-def _lost_beyond(session: Session, stream: StreamId, mark: int) -> int:
-    """Return the end of a range of lost records that begins right after ``mark``, or ``mark``."""
-    details = session.execute(_TOMBSTONES, {"drone_id": stream.drone_id, "stream": stream.stream.value}).scalars()
-    matches = (match for detail in details if (match := _RANGE.search(detail or "")))
-    ranges = [(int(m["first"]), int(m["last"])) for m in matches if m["boot"] == stream.boot_id]
-    return max((last for first, last in ranges if first <= mark + 1), default=mark)
+def _stored(session: Session, stream: StreamId, mark: int) -> list[Island]:
+    query = _OF_TELEMETRY if stream.stream is Stream.TELEMETRY else _OF_REPORTS
+    values = {**stream._asdict(), "stream": stream.stream.value, "mark": mark, "look": _LOOK_RECORDS}
+    return [Island(int(first), int(last)) for first, last in session.execute(query, values)]
+
+
+def _gone(session: Session, stream: StreamId, mark: int) -> list[Gone]:
+    rows = session.execute(
+        select(LostRow.first_seq, LostRow.last_seq, LostRow.kept_every)
+        .where(
+            LostRow.drone_id == stream.drone_id,
+            LostRow.boot_id == stream.boot_id,
+            LostRow.stream == stream.stream.value,
+            LostRow.last_seq > mark,
+        )
+        .order_by(LostRow.first_seq)
+        .limit(_LOOK_LOST)
+    )
+    return [Gone(*row) for row in rows]

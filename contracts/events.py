@@ -8,6 +8,7 @@ from pydantic import AwareDatetime, Field
 
 from contracts.geo import Frozen
 from contracts.ids import AssetId, BootId, DroneId, FindingId, FlightId, SegmentId, Sha256
+from contracts.telemetry import LostRange
 from contracts.turbine import TurbineGeometry
 from contracts.vocabulary import AircraftState
 
@@ -24,8 +25,10 @@ class DroneEventKind(StrEnum):
     SAFETY = "safety"
     AUTOPILOT_LOST = "autopilot_lost"
     AUTOPILOT_BACK = "autopilot_back"
+    DIAGNOSTIC = "diagnostic"
+    """A warning of the agent's own log; the first thing to go when the disk is full."""
     RECORDS_LOST = "records_lost"
-    """A tombstone: these records will never come."""
+    """A tombstone: the records of ``lost`` will never come."""
 
 
 class DroneEvent(Frozen):
@@ -41,6 +44,7 @@ class DroneEvent(Frozen):
     expected_segments: int | None = None
     code: str = Field(default="", max_length=64)
     detail: str = Field(default="", max_length=400)
+    lost: LostRange | None = Field(default=None, description="records_lost: which, where they had numbers")
 
 
 class EventBatch(Frozen):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Self
 
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, Field, model_validator
 
 from contracts.geo import Finite, Frozen
 from contracts.ids import BootId, DroneId, FlightId
@@ -52,7 +53,7 @@ class TelemetrySample(Frozen):
 
 
 class TelemetryBatch(Frozen):
-    """What one telemetry message carries: consecutive samples of one boot."""
+    """What one telemetry message carries: samples of one boot, in order. JSON, or packed by ``contracts.columns``."""
 
     drone_id: DroneId
     boot_id: BootId
@@ -78,13 +79,39 @@ class Stream(StrEnum):
     EVENTS = "events"
 
 
+class SeqRange(Frozen):
+    """The records ``first_seq`` to ``last_seq``, both included."""
+
+    first_seq: int = Field(ge=1)
+    last_seq: int = Field(ge=1)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.last_seq < self.first_seq:
+            raise ValueError("last_seq must not be below first_seq")
+        return self
+
+
+class LostRange(SeqRange):
+    """Records of an earlier or the present boot that will never come."""
+
+    boot_id: BootId
+    stream: Stream
+    kept_every: int = Field(default=0, ge=0, description="thinned: numbers divisible by it still come; 0: none does")
+    reason: str = Field(default="", max_length=200)
+
+
 class Watermark(Frozen):
-    """The cloud has committed every record of a stream up to ``seq``: the drone may delete them."""
+    """The cloud has committed every record of a stream up to ``seq``, and ``above``: the drone may delete them.
+
+    Committed means stored, or reported as lost by the drone itself.
+    """
 
     drone_id: DroneId
     boot_id: BootId
     stream: Stream
     seq: int = Field(ge=0)
+    above: tuple[SeqRange, ...] = Field(default=(), max_length=64, description="stored beyond a gap that is still open")
 
 
 def to_utc_us(moment: datetime) -> int:

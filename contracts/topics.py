@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from pydantic import BaseModel, ValidationError
 
+from contracts import columns
 from contracts.commands import AckBatch, SignedCommand
 from contracts.errors import InvalidInput, TooLarge
 from contracts.events import EventBatch, SegmentVerified
@@ -87,7 +88,7 @@ def decode(topic: str, payload: bytes) -> tuple[str, BaseModel]:
 
     Raises:
         TooLarge: Over ``MAX_PAYLOAD_BYTES``.
-        InvalidInput: Unknown topic, malformed JSON, a field out of range, or another drone's id inside.
+        InvalidInput: Unknown topic, malformed JSON or columns, a field out of range, or another drone's id inside.
 
     """
     drone_id, row = parse_topic(topic)
@@ -97,7 +98,10 @@ def decode(topic: str, payload: bytes) -> tuple[str, BaseModel]:
             hint="Send less per message or store the rest in S3.",
         )
     try:
-        message = row.schema.model_validate_json(payload)
+        if row is TELEMETRY and columns.is_deflated(payload):
+            message: BaseModel = TelemetryBatch.model_validate(columns.unpack(payload))
+        else:
+            message = row.schema.model_validate_json(payload)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
         field = ".".join(str(part) for part in first["loc"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import queue
 import shutil
@@ -30,7 +31,9 @@ from edge.captures.shelf import CaptureShelf
 from edge.check import Probe, private_key, running_state, wait_for
 from edge.clock import utc_now
 from edge.commands import CommandDesk
+from edge.diagnostics import LOGGER, Diagnostics
 from edge.flights import Flights
+from edge.frames import Rank
 from edge.journal import Journal
 from edge.loop import Loop
 from edge.monitor import Monitor
@@ -45,6 +48,14 @@ from edge.settings import Settings
 from edge.telemetry import Sampler
 from edge.uploader import Uploader, UploadJournal
 from edge.verification import Gate
+
+_RANKS = {
+    DroneEventKind.SAFETY: Rank.SAFETY,
+    DroneEventKind.AUTOPILOT_LOST: Rank.SAFETY,
+    DroneEventKind.AUTOPILOT_BACK: Rank.SAFETY,
+    DroneEventKind.DIAGNOSTIC: Rank.DEBUG,
+}
+"""What an event is worth when the disk is full, where it is not an ordinary event."""
 
 
 class Agent:
@@ -101,6 +112,8 @@ class Agent:
     def run(self) -> None:
         """Work until ``stop`` is set, then leave cleanly."""
         logbook.note("agent_started", drone_id=self._settings.drone_id, boot_id=self.boot_id, version=VERSION)
+        diagnostics = Diagnostics(self.announce)
+        logging.getLogger(LOGGER).addHandler(diagnostics)
         self._report_renewals()
         self._autopilot.start()
         self._link.start()
@@ -110,6 +123,7 @@ class Agent:
             thread.join(timeout=8.0)
         self._recorder.close()
         self._autopilot.stop()
+        logging.getLogger(LOGGER).removeHandler(diagnostics)
         self._drain()
         self._link.stop(Will(STATUS.of(self._settings.drone_id), self._status(online=False)))
         self._outbox.close()
@@ -125,7 +139,9 @@ class Agent:
         if "detail" in known:
             known["detail"] = str(known["detail"])[:400]
         self._outbox.append(
-            Stream.EVENTS, lambda seq: DroneEvent.model_validate({"seq": seq, "kind": kind, "at": at, **known})
+            Stream.EVENTS,
+            lambda seq: DroneEvent.model_validate({"seq": seq, "kind": kind, "at": at, **known}),
+            _RANKS.get(kind),
         )
 
     def _loops(self) -> list[Loop]:
@@ -160,7 +176,7 @@ class Agent:
 
     def _apply(self, content: BaseModel) -> None:
         if isinstance(content, Watermark):
-            self._publisher.committed(content.stream, content.boot_id, content.seq)
+            self._publisher.committed(content.stream, content.boot_id, content.seq, content.above)
         elif isinstance(content, SegmentVerified):
             part = self._courier if content.segment_id.startswith(CAPTURE_PREFIX) else self._uploader
             part.verify(content)
@@ -214,6 +230,7 @@ class Agent:
             "flight_id": flight_id,
             "waypoint": waypoint,
             "pending": pending,
+            "storage": self._outbox.trouble or "well",
             "flights": [f.model_dump(mode="json", exclude={"route"}) for f in self._flights.all()[-5:]],
         }
         write_status(self._settings.state_dir, status)

@@ -5,14 +5,35 @@ from __future__ import annotations
 import sqlite3
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 from edge import logbook
 
+PAGE_BYTES = 4096
+_LOG_BYTES = 8 * 1024 * 1024
+_SMALLEST_LOG_BYTES = 2 * 1024 * 1024
 
-def open_database(path: Path, schema: str, *, durable: bool = True, thorough: bool = False) -> sqlite3.Connection:
+
+class Budget(NamedTuple):
+    """How the bytes a database may take are split between its file and its write-ahead log."""
+
+    main_bytes: int
+    log_bytes: int
+
+    @classmethod
+    def of(cls, cap_bytes: int) -> Budget:
+        """Split a hard cap: the log gets a sixteenth, within 2 to 8 MiB."""
+        log_bytes = min(_LOG_BYTES, max(_SMALLEST_LOG_BYTES, cap_bytes // 16))
+        return cls(cap_bytes - log_bytes, log_bytes)
+
+
+def open_database(
+    path: Path, schema: str, *, durable: bool = True, thorough: bool = False, budget: Budget | None = None
+) -> sqlite3.Connection:
     """Open ``path``, creating it with ``schema``.
 
-    ``durable`` makes each commit survive a power cut; ``thorough`` also compares every row with its index.
+    ``durable`` makes each commit survive a power cut; ``thorough`` also compares every row with its index; ``budget``
+    bounds the file for good, and the log up to one commit.
 
     Raises:
         sqlite3.DatabaseError: The file is damaged.
@@ -23,7 +44,10 @@ def open_database(path: Path, schema: str, *, durable: bool = True, thorough: bo
     try:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
-        connection.execute("PRAGMA journal_size_limit=8388608")
+        connection.execute(f"PRAGMA journal_size_limit={budget.log_bytes // 2 if budget else _LOG_BYTES}")
+        if budget is not None:
+            connection.execute(f"PRAGMA max_page_count={budget.main_bytes // PAGE_BYTES}").fetchone()
+            connection.execute(f"PRAGMA wal_autocheckpoint={budget.log_bytes // 2 // PAGE_BYTES}").fetchone()
         _require_sound(connection, thorough=thorough)
         connection.executescript(schema)
     except sqlite3.DatabaseError:

@@ -2,17 +2,43 @@
 
 from __future__ import annotations
 
+import re
 import struct
 import zlib
 from collections.abc import Iterator
+from enum import IntEnum
 from typing import NamedTuple
+
+from fastcrc import crc32
 
 from contracts.telemetry import Stream
 
-_MAGIC = b"\xabKR1"
+_MAGIC = b"\xabKR2"
+_FIRST_MAGIC = b"\xabKR1"
+"""Written by agents before ranks: CRC-32 instead of CRC-32C, no rank. Still read, so that an update loses nothing."""
+_ANY_MAGIC = re.compile(rb"\xabKR[12]")
 _HEAD = struct.Struct(">4sII")
 MAX_FRAME_BYTES = 3900
 """Fits one 4 KiB database page, so that a record is never split over pages."""
+
+
+class Rank(IntEnum):
+    """What a record is worth when the disk is full; the highest number goes first."""
+
+    SAFETY = 0
+    """Command results, safety reports, tombstones: never evicted."""
+    EVENT = 1
+    TELEMETRY = 2
+    """Thinned from 10 Hz to 1 Hz before any of it is dropped."""
+    DEBUG = 3
+
+
+_USUAL_RANK = {Stream.ACKS: Rank.SAFETY, Stream.EVENTS: Rank.EVENT, Stream.TELEMETRY: Rank.TELEMETRY}
+
+
+def usual_rank(stream: Stream) -> Rank:
+    """Return the rank of a stream's records unless it is said otherwise."""
+    return _USUAL_RANK[stream]
 
 
 class Record(NamedTuple):
@@ -22,12 +48,14 @@ class Record(NamedTuple):
     boot_id: str
     seq: int
     payload: bytes
+    rank: Rank
 
 
 def pack(record: Record) -> bytes:
-    """Return the record's frame: magic, CRC-32 of the body, length, body."""
-    body = f"{record.stream}\0{record.boot_id}\0{record.seq}\0".encode() + record.payload
-    return _HEAD.pack(_MAGIC, zlib.crc32(body), len(body)) + body
+    """Return the record's frame: magic, CRC-32C of the body, length, body."""
+    head = f"{record.stream}\0{record.boot_id}\0{record.seq}\0{record.rank:d}\0"
+    body = head.encode() + record.payload
+    return _HEAD.pack(_MAGIC, crc32.iscsi(body), len(body)) + body
 
 
 def unpack(frame: bytes) -> Record | None:
@@ -36,16 +64,20 @@ def unpack(frame: bytes) -> Record | None:
         return None
     magic, crc, size = _HEAD.unpack_from(frame)
     body = frame[_HEAD.size : _HEAD.size + size]
-    if magic != _MAGIC or len(body) != size or zlib.crc32(body) != crc:
+    if len(body) != size:
         return None
-    stream, boot_id, seq, payload = body.split(b"\0", 3)
-    return Record(Stream(stream.decode()), boot_id.decode(), int(seq), payload)
+    if magic == _MAGIC and crc32.iscsi(body) == crc:
+        stream, boot_id, seq, rank, payload = body.split(b"\0", 4)
+        return Record(Stream(stream.decode()), boot_id.decode(), int(seq), payload, Rank(int(rank)))
+    if magic == _FIRST_MAGIC and zlib.crc32(body) == crc:
+        name, boot_id, seq, payload = body.split(b"\0", 3)
+        stream_of_old = Stream(name.decode())
+        return Record(stream_of_old, boot_id.decode(), int(seq), payload, usual_rank(stream_of_old))
+    return None
 
 
 def carve(raw: bytes) -> Iterator[Record]:
     """Yield every whole record found anywhere in ``raw``."""
-    at = raw.find(_MAGIC)
-    while at >= 0:
-        if (record := unpack(raw[at : at + MAX_FRAME_BYTES + _HEAD.size])) is not None:
+    for found in _ANY_MAGIC.finditer(raw):
+        if (record := unpack(raw[found.start() : found.start() + MAX_FRAME_BYTES + _HEAD.size])) is not None:
             yield record
-        at = raw.find(_MAGIC, at + 1)

@@ -1,14 +1,19 @@
-"""What goes out when: acks, then events, then live telemetry, then backlog, within the broker's limits."""
+"""What goes out when: acks, then events, then live telemetry, then backlog, within the broker's limits.
+
+Backlog gets one message in five however much else there is.
+"""
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import NamedTuple, Protocol
 
-from contracts.telemetry import Stream
+from contracts import columns
+from contracts.telemetry import SeqRange, Stream
 from contracts.topics import ACKS, EVENTS, STATUS, TELEMETRY
 from edge import logbook
 from edge.frames import Record
@@ -17,13 +22,17 @@ from edge.outbox import Outbox
 BATCH_BYTES = 5_000
 """AWS meters publishes in units of 5 KB."""
 WINDOW = 100
-_BATCH_RECORDS = 60
+_BATCH_RECORDS = {Stream.TELEMETRY: columns.MAX_RECORDS, Stream.ACKS: 100, Stream.EVENTS: 100}
+_FILL = 0.95
+"""How full a batch is planned: samples do not all deflate alike."""
+_BACKLOG_EVERY = 5
+_SMOOTHING = 0.2
 _LIVE_EVERY_S = 0.2
 _BACKLOG_FROM = 50
 _STALL_S = 10.0
 _MAX_STALL_S = 160.0
 _REFRESH_S = 1.0
-_TOPICS = {Stream.TELEMETRY: (TELEMETRY, "samples"), Stream.ACKS: (ACKS, "acks"), Stream.EVENTS: (EVENTS, "events")}
+_TOPICS = {Stream.TELEMETRY: TELEMETRY, Stream.ACKS: ACKS, Stream.EVENTS: EVENTS}
 
 
 class Link(Protocol):
@@ -92,6 +101,11 @@ class Publisher:
         self._marks: dict[_Key, int] = {}
         self._live_at = self._refreshed_at = time.monotonic()
         self._stall_s = _STALL_S
+        self._sample_bytes = 60.0
+        """What a sample took in the last full batch."""
+        self._ahead_of_backlog = 0
+        self.round_trip_s = 0.0
+        """How long the broker takes to acknowledge, smoothed."""
 
     def step(self) -> bool | None:
         """Send one batch if the link, the window and the rate allow and there is one."""
@@ -106,12 +120,12 @@ class Publisher:
             return None
         return self._send_next()
 
-    def committed(self, stream: Stream, boot_id: str, seq: int) -> None:
+    def committed(self, stream: Stream, boot_id: str, seq: int, above: tuple[SeqRange, ...] = ()) -> None:
         """Take note of a watermark: the outbox forgets; the stall clock of its records restarts if it has moved.
 
         The cloud repeats a watermark that a gap holds back with every commit: only a moved one is progress.
         """
-        self._outbox.acknowledge(stream, boot_id, seq)
+        self._outbox.acknowledge(stream, boot_id, seq, above)
         key = (stream, boot_id)
         if seq > self._marks.get(key, 0):
             self._marks[key] = seq
@@ -160,46 +174,68 @@ class Publisher:
         return max((sent for lane, sent in tuple(self._sent.items()) if (lane.stream, lane.boot_id) == key), default=0)
 
     def _send_next(self) -> bool | None:
-        for lane in tuple(self._sent):
+        for lane in self._turns():
             live = lane.stream is Stream.TELEMETRY and lane.until is None
             if live and time.monotonic() - self._live_at < _LIVE_EVERY_S:
                 continue
-            if records := self._batch(lane):
+            if records := self._waiting(lane):
                 if live:
                     self._live_at = time.monotonic()
-                self._send(lane, records)
+                self._ahead_of_backlog = 0 if lane.until is not None else self._ahead_of_backlog + 1
+                self._send(lane, *self._batch(lane, records))
                 return True
             if lane.until is not None:
                 del self._sent[lane]
         return None
 
-    def _batch(self, lane: _Lane) -> list[Record]:
-        records = self._outbox.pending(lane.stream, lane.boot_id, self._sent[lane], _BATCH_RECORDS)
-        batch: list[Record] = []
-        size = 0
-        for record in records:
-            over = lane.until is not None and record.seq > lane.until
-            broken = bool(batch) and record.seq != batch[-1].seq + 1
-            if over or broken or (batch and size + len(record.payload) > BATCH_BYTES):
-                break
-            batch.append(record)
-            size += len(record.payload) + 1
-        return batch
+    def _turns(self) -> list[_Lane]:
+        """Return the lanes in order; backlog first when it has waited for four others."""
+        lanes = list(self._sent)
+        if self._ahead_of_backlog >= _BACKLOG_EVERY - 1:
+            lanes.sort(key=lambda lane: lane.until is None)
+        return lanes
 
-    def _send(self, lane: _Lane, records: list[Record]) -> None:
-        topic, field = _TOPICS[lane.stream]
+    def _waiting(self, lane: _Lane) -> list[Record]:
+        limit = _BATCH_RECORDS[lane.stream]
+        if lane.stream is Stream.TELEMETRY:
+            limit = max(1, min(limit, int(_FILL * BATCH_BYTES / self._sample_bytes)))
+        records = self._outbox.pending(lane.stream, lane.boot_id, self._sent[lane], limit)
+        return [record for record in records if lane.until is None or record.seq <= lane.until]
+
+    def _batch(self, lane: _Lane, records: list[Record]) -> tuple[bytes, list[Record]]:
+        """Return the message that holds as many of the records as fit, and which."""
+        while True:
+            payload = self._encode(lane, records)
+            if lane.stream is Stream.TELEMETRY and len(records) > 1:
+                self._sample_bytes = len(payload) / len(records) if len(records) > 20 else self._sample_bytes
+            if len(payload) <= BATCH_BYTES or len(records) == 1:
+                return payload, records
+            records = records[: max(1, int(len(records) * _FILL * BATCH_BYTES / len(payload)))]
+
+    def _encode(self, lane: _Lane, records: list[Record]) -> bytes:
+        if lane.stream is Stream.TELEMETRY:
+            return columns.pack(self._drone_id, lane.boot_id, [json.loads(record.payload) for record in records])
+        field = _TOPICS[lane.stream].name
         head = f'{{"drone_id":"{self._drone_id}","boot_id":"{lane.boot_id}","{field}":['
-        payload = head.encode() + b",".join(r.payload for r in records) + b"]}"
+        return head.encode() + b",".join(record.payload for record in records) + b"]}"
+
+    def _send(self, lane: _Lane, payload: bytes, records: list[Record]) -> None:
+        topic = _TOPICS[lane.stream]
         with self._lock:
             self._in_flight += 1
         self._bucket.spend(len(payload))
         self._sent[lane] = records[-1].seq
         self._waiting_since.setdefault((lane.stream, lane.boot_id), time.monotonic())
+        began = time.monotonic()
         sent = self._link.publish(topic.of(self._drone_id), payload, qos=topic.qos, retain=topic.retain)
-        sent.add_done_callback(self._landed)
+        sent.add_done_callback(lambda outcome: self._landed(outcome, began))
 
-    def _landed(self, sent: Future[None]) -> None:
+    def _landed(self, sent: Future[None], began: float) -> None:
         with self._lock:
             self._in_flight -= 1
-        if not sent.cancelled() and (error := sent.exception()) is not None and self._link.generation:
+        if sent.cancelled():
+            return
+        if (error := sent.exception()) is None:
+            self.round_trip_s += _SMOOTHING * (time.monotonic() - began - self.round_trip_s)
+        elif self._link.generation:
             logbook.warn("publish_refused", error=str(error))

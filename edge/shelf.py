@@ -4,32 +4,28 @@ from __future__ import annotations
 
 import itertools
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from contracts.telemetry import Stream
-from edge.database import open_database, set_aside
+from contracts.telemetry import LostRange, SeqRange, Stream
+from edge.database import Budget, open_database, set_aside
+from edge.eviction import Evictor
 from edge.frames import Record, carve, pack, unpack
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS records(
-  id INTEGER PRIMARY KEY, stream TEXT NOT NULL, boot TEXT NOT NULL, seq INTEGER NOT NULL, frame BLOB NOT NULL);
+  id INTEGER PRIMARY KEY, stream TEXT NOT NULL, boot TEXT NOT NULL, seq INTEGER NOT NULL, frame BLOB NOT NULL,
+  rank INTEGER NOT NULL DEFAULT 1);
 CREATE UNIQUE INDEX IF NOT EXISTS by_key ON records(stream, boot, seq);
 CREATE TABLE IF NOT EXISTS marks(stream TEXT NOT NULL, boot TEXT NOT NULL, seq INTEGER NOT NULL,
   PRIMARY KEY(stream, boot)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS thinned(boot TEXT PRIMARY KEY, seq INTEGER NOT NULL) WITHOUT ROWID;
 """
 _NOT_DAMAGE = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_READONLY")
-
-
-class Lost(NamedTuple):
-    """A range of records that will never be delivered."""
-
-    stream: Stream
-    boot_id: str
-    first_seq: int
-    last_seq: int
-    reason: str
+_RESERVED_SHARE = 20
+"""One part in twenty (5 %) is kept for records that are never evicted."""
 
 
 class Extent(NamedTuple):
@@ -41,6 +37,20 @@ class Extent(NamedTuple):
     held: int
 
 
+class Mark(NamedTuple):
+    """What the cloud has committed of a stream and boot: everything up to ``seq``, and ``above``."""
+
+    stream: Stream
+    boot_id: str
+    seq: int
+    above: tuple[SeqRange, ...] = ()
+
+
+def is_full(error: sqlite3.DatabaseError) -> bool:
+    """Tell a full disk, or a full cap."""
+    return str(getattr(error, "sqlite_errorname", "")) == "SQLITE_FULL"
+
+
 def is_damage(error: sqlite3.DatabaseError) -> bool:
     """Tell a damaged file from a full, locked or unreadable disk."""
     return not str(getattr(error, "sqlite_errorname", "")).startswith(_NOT_DAMAGE)
@@ -49,80 +59,99 @@ def is_damage(error: sqlite3.DatabaseError) -> bool:
 class Shelf:
     """Records on disk. Not thread safe."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, cap_bytes: int) -> None:
         self._path = path
-        self.lost: list[Lost] = []
+        self._budget = Budget.of(cap_bytes)
+        self.lost: list[LostRange] = []
         """What opening found missing; the caller reports and clears it."""
+        self._extents: dict[tuple[Stream, str], Extent] = {}
         wal = path.with_name(path.name + "-wal")
         logged = tuple(carve(wal.read_bytes())) if wal.exists() else ()
         try:
-            self._db = open_database(path, _SCHEMA, thorough=True)
+            self._db = self._open(thorough=True)
             self._restore(logged)
         except sqlite3.DatabaseError as error:
             if not is_damage(error):
                 raise
             self._salvage(logged)
 
-    def write(
-        self, records: Iterable[Record], marks: Iterable[tuple[Stream, str, int]], dropped: Iterable[Lost]
-    ) -> None:
-        """Store records, delete what is marked as committed by the cloud and what is given up, in one commit."""
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Make what is done inside one commit: on disk when it ends, or undone."""
+        before = dict(self._extents)
         self._db.execute("BEGIN IMMEDIATE")
         try:
-            for stream, boot, seq in marks:
-                self._db.execute("DELETE FROM records WHERE stream=? AND boot=? AND seq<=?", (stream, boot, seq))
-                self._db.execute(
-                    "INSERT INTO marks VALUES(?,?,?) ON CONFLICT DO UPDATE SET seq=max(seq, excluded.seq)",
-                    (stream, boot, seq),
-                )
-            for gone in dropped:
-                self._db.execute(
-                    "DELETE FROM records WHERE stream=? AND boot=? AND seq BETWEEN ? AND ?",
-                    (gone.stream, gone.boot_id, gone.first_seq, gone.last_seq),
-                )
-            self._insert(records)
+            yield
             self._db.execute("COMMIT")
         except BaseException:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
+            self._extents = before
             raise
 
-    def read(self, stream: Stream, boot_id: str, after: int, limit: int) -> tuple[list[Record], list[Lost]]:
+    def add(self, records: Iterable[Record]) -> None:
+        """Store records; one that is there already stays as it is."""
+        for record in records:
+            values = (record.stream, record.boot_id, record.seq, pack(record), record.rank)
+            sql = "INSERT OR IGNORE INTO records(stream, boot, seq, frame, rank) VALUES(?,?,?,?,?)"
+            if self._db.execute(sql, values).rowcount:
+                self._widen(record)
+
+    def settle(self, mark: Mark) -> None:
+        """Delete what the cloud has committed and remember how far."""
+        self._delete(mark.stream, mark.boot_id, 0, mark.seq)
+        for part in mark.above:
+            self._delete(mark.stream, mark.boot_id, part.first_seq, part.last_seq)
+        sql = "INSERT INTO marks VALUES(?,?,?) ON CONFLICT DO UPDATE SET seq=max(seq, excluded.seq)"
+        self._db.execute(sql, (mark.stream, mark.boot_id, mark.seq))
+
+    def drop(self, lost: LostRange) -> None:
+        """Delete what is given up."""
+        self._delete(lost.stream, lost.boot_id, lost.first_seq, lost.last_seq)
+
+    def shed(self, *, squeeze: bool = False) -> list[LostRange]:
+        """Give up the least worthy records until the reserve is free again; return what went. Inside a transaction.
+
+        ``squeeze``: some of them in any case, because the disk itself is full.
+        """
+        evictor = Evictor(self._db, self.extents(Stream.TELEMETRY))
+        lost: list[LostRange] = []
+        while (squeeze or self.crowded()) and (gone := evictor.evict()):
+            squeeze = False
+            lost += gone
+        for stream, boot_id in {(r.stream, r.boot_id) for r in lost}:
+            self._recount(stream, boot_id)
+        return lost
+
+    def crowded(self) -> bool:
+        """Tell whether only the reserve is left."""
+        return self._used_pages_bytes() > self._budget.main_bytes - self._budget.main_bytes // _RESERVED_SHARE
+
+    def read(self, stream: Stream, boot_id: str, after: int, limit: int) -> tuple[list[Record], list[LostRange]]:
         """Return up to ``limit`` records above ``after`` in order, and those found damaged."""
         rows = self._db.execute(
             "SELECT seq, frame FROM records WHERE stream=? AND boot=? AND seq>? ORDER BY seq LIMIT ?",
             (stream, boot_id, after, limit),
         )
         good: list[Record] = []
-        bad: list[Lost] = []
+        bad: list[LostRange] = []
         for seq, frame in rows:
             record = unpack(frame)
             if record is None or (record.stream, record.boot_id, record.seq) != (stream, boot_id, seq):
-                bad.append(Lost(stream, boot_id, seq, seq, "damaged on disk"))
+                damage = "damaged on disk"
+                bad.append(LostRange(stream=stream, boot_id=boot_id, first_seq=seq, last_seq=seq, reason=damage))
             else:
                 good.append(record)
         return good, bad
 
     def extents(self, stream: Stream) -> list[Extent]:
         """Return what each boot holds of a stream, oldest boot first."""
-        rows = self._db.execute(
-            "SELECT boot, min(seq), max(seq), count(*), min(id) FROM records WHERE stream=? GROUP BY boot ORDER BY 5",
-            (stream,),
-        )
-        return [Extent(boot, first, last, count) for boot, first, last, count, _ in rows]
+        return [extent for (name, _), extent in self._extents.items() if name == stream]
 
     def used_bytes(self) -> int:
-        """Return the bytes of pages in use."""
-        pages = (
-            self._db.execute("PRAGMA page_count").fetchone()[0]
-            - self._db.execute("PRAGMA freelist_count").fetchone()[0]
-        )
-        return int(pages) * int(self._db.execute("PRAGMA page_size").fetchone()[0])
-
-    def oldest(self, stream: Stream, count: int) -> list[Lost]:
-        """Return the oldest ``count`` records of a stream as ranges, for eviction."""
-        rows = self._db.execute("SELECT boot, seq FROM records WHERE stream=? ORDER BY id LIMIT ?", (stream, count))
-        return _ranges(stream, sorted((str(boot), int(seq)) for boot, seq in rows), "evicted: outbox full")
+        """Return the bytes taken on disk, the log included."""
+        wal = self._path.with_name(self._path.name + "-wal")
+        return self._path.stat().st_size + (wal.stat().st_size if wal.exists() else 0)
 
     def close(self) -> None:
         """Fold the log into the file."""
@@ -133,18 +162,60 @@ class Shelf:
         self._db.close()
         self._salvage(())
 
-    def _insert(self, records: Iterable[Record]) -> None:
-        self._db.executemany(
-            "INSERT OR IGNORE INTO records(stream, boot, seq, frame) VALUES(?,?,?,?)",
-            ((r.stream, r.boot_id, r.seq, pack(r)) for r in records),
+    def _open(self, *, thorough: bool) -> sqlite3.Connection:
+        connection = open_database(self._path, _SCHEMA, thorough=thorough, budget=self._budget)
+        if "rank" not in {row[1] for row in connection.execute("PRAGMA table_info(records)")}:
+            connection.execute("ALTER TABLE records ADD COLUMN rank INTEGER NOT NULL DEFAULT 1")
+        self._db = connection
+        self._count()
+        return connection
+
+    def _count(self) -> None:
+        rows = self._db.execute(
+            "SELECT stream, boot, min(seq), max(seq), count(*) FROM records GROUP BY stream, boot ORDER BY min(id)"
         )
+        self._extents = {(Stream(s), b): Extent(b, first, last, count) for s, b, first, last, count in rows}
+
+    def _widen(self, record: Record) -> None:
+        key = (record.stream, record.boot_id)
+        old = self._extents.get(key) or Extent(record.boot_id, record.seq, record.seq, 0)
+        first, last = min(old.first_seq, record.seq), max(old.last_seq, record.seq)
+        self._extents[key] = Extent(record.boot_id, first, last, old.held + 1)
+
+    def _delete(self, stream: Stream, boot_id: str, first_seq: int, last_seq: int) -> None:
+        old = self._extents.get((stream, boot_id))
+        if old is None or first_seq > old.last_seq or last_seq < old.first_seq:
+            return
+        sql = "DELETE FROM records WHERE stream=? AND boot=? AND seq BETWEEN ? AND ?"
+        if gone := self._db.execute(sql, (stream, boot_id, first_seq, last_seq)).rowcount:
+            self._shrink(stream, boot_id, old.held - gone)
+
+    def _shrink(self, stream: Stream, boot_id: str, held: int) -> None:
+        if held == 0:
+            del self._extents[stream, boot_id]
+            return
+        # Two questions: SQLite answers min and max from the index only when each is asked alone.
+        first, last = (
+            self._db.execute(f"SELECT {edge}(seq) FROM records WHERE stream=? AND boot=?", (stream, boot_id))  # noqa: S608
+            for edge in ("min", "max")
+        )
+        self._extents[stream, boot_id] = Extent(boot_id, first.fetchone()[0], last.fetchone()[0], held)
+
+    def _recount(self, stream: Stream, boot_id: str) -> None:
+        sql = "SELECT count(*) FROM records WHERE stream=? AND boot=?"
+        self._shrink(stream, boot_id, self._db.execute(sql, (stream, boot_id)).fetchone()[0])
+
+    def _used_pages_bytes(self) -> int:
+        pages, free = (self._db.execute(f"PRAGMA {n}").fetchone()[0] for n in ("page_count", "freelist_count"))
+        return int(pages - free) * int(self._db.execute("PRAGMA page_size").fetchone()[0])
 
     def _restore(self, logged: tuple[Record, ...]) -> None:
         """Put back committed records that SQLite dropped because a later part of its log is damaged."""
         marks = {(s, b): seq for s, b, seq in self._db.execute("SELECT stream, boot, seq FROM marks")}
         alive = [r for r in logged if r.seq > marks.get((r.stream, r.boot_id), 0)]
         if alive:
-            self.write(alive, (), ())
+            with self.transaction():
+                self.add(alive)
 
     def _salvage(self, logged: tuple[Record, ...]) -> None:
         kept = set_aside(self._path)
@@ -152,27 +223,19 @@ class Shelf:
         for part in (kept, kept.with_name(kept.name + "-wal")):
             if part.exists():
                 found.update({(r.stream, r.boot_id, r.seq): r for r in carve(part.read_bytes())})
-        self._db = open_database(self._path, _SCHEMA)
+        self._db = self._open(thorough=False)
         records = [found[key] for key in sorted(found)]
-        self.write(records, (), ())
+        with self.transaction():
+            self.add(records)
         self.lost += gaps(records)
 
 
-def gaps(records: list[Record]) -> list[Lost]:
+def gaps(records: list[Record]) -> list[LostRange]:
     """Return the holes between the records of each stream and boot; some may have been delivered before."""
-    holes: list[Lost] = []
+    holes: list[LostRange] = []
     for (stream, boot), group in itertools.groupby(records, key=lambda r: (r.stream, r.boot_id)):
-        seqs = [r.seq for r in group]
-        pairs = itertools.pairwise(seqs)
-        holes += [Lost(stream, boot, a + 1, b - 1, "not readable after damage") for a, b in pairs if b > a + 1]
+        for a, b in itertools.pairwise(r.seq for r in group):
+            if b > a + 1:
+                why = "not readable after damage"
+                holes.append(LostRange(stream=stream, boot_id=boot, first_seq=a + 1, last_seq=b - 1, reason=why))
     return holes
-
-
-def _ranges(stream: Stream, keys: list[tuple[str, int]], reason: str) -> list[Lost]:
-    out: list[Lost] = []
-    for boot, seq in keys:
-        if out and out[-1].boot_id == boot and out[-1].last_seq == seq - 1:
-            out[-1] = out[-1]._replace(last_seq=seq)
-        else:
-            out.append(Lost(stream, boot, seq, seq, reason))
-    return out

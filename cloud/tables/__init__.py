@@ -6,7 +6,7 @@ models as they were sent.
 
 from __future__ import annotations
 
-from cloud.tables.arrivals import DeadLetter, DroneEventRow, Media, Telemetry, WatermarkRow
+from cloud.tables.arrivals import DeadLetter, DroneEventRow, LostRow, Media, Telemetry, WatermarkRow
 from cloud.tables.assistant import Proposal, Transcript
 from cloud.tables.captures import CaptureRow, FirstLookRow
 from cloud.tables.columns import Base
@@ -35,6 +35,7 @@ __all__ = [
     "FirstLookRow",
     "Flight",
     "IdempotencyKey",
+    "LostRow",
     "Media",
     "Notification",
     "Outgoing",

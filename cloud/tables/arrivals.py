@@ -61,6 +61,20 @@ class WatermarkRow(Base):
     seq: Mapped[int] = mapped_column(BigInteger)
 
 
+class LostRow(Base):
+    """Records that a drone has said will never come; ``kept_every`` > 0: those divisible by it do."""
+
+    __tablename__ = "lost_records"
+    drone_id: Mapped[str] = mapped_column(primary_key=True)
+    boot_id: Mapped[str] = mapped_column(primary_key=True)
+    stream: Mapped[str] = mapped_column(primary_key=True)
+    last_seq: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    first_seq: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    kept_every: Mapped[int]
+    reason: Mapped[str]
+    at: Mapped[datetime]
+
+
 class DroneEventRow(Base):
     """What drones reported (streams ``events`` and ``acks``), once each."""
 

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from awscrt import io, mqtt5
 from awscrt.exceptions import AwsCrtError
 
+from contracts import columns
 from contracts.errors import InvalidInput, Unavailable
 from edge import logbook
 from edge.inbox import Inbound
@@ -116,8 +117,9 @@ class MqttLink:
     def publish(self, topic: str, payload: bytes, *, qos: int, retain: bool) -> Future[None]:
         """Send; the future ends on PUBACK and fails on a refusal or a lost connection."""
         done: Future[None] = Future()
+        content_type = columns.CONTENT_TYPE if columns.is_deflated(payload) else "application/json"
         packet = mqtt5.PublishPacket(
-            topic=topic, payload=payload, qos=mqtt5.QoS(qos), retain=retain, content_type="application/json"
+            topic=topic, payload=payload, qos=mqtt5.QoS(qos), retain=retain, content_type=content_type
         )
         sent: Future[Any] = self._client.publish(packet)
         sent.add_done_callback(lambda outcome: _settle(outcome, done, topic))

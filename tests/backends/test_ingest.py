@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -19,10 +20,11 @@ from cloud.planning import plans
 from cloud.planning.pattern import BladesParams, PlanRequest
 from cloud.services import Services
 from cloud.tables import CommandRow, DeadLetter, Drone, DroneEventRow, Flight, Telemetry
+from contracts import columns
 from contracts.commands import AckBatch, AckState, CommandAck
 from contracts.events import DroneEvent, DroneEventKind, EventBatch
 from contracts.ids import mint
-from contracts.telemetry import DroneStatus, Watermark
+from contracts.telemetry import DroneStatus, LostRange, Stream, TelemetryBatch, Watermark
 from contracts.topics import ACKS, EVENTS, STATUS, TELEMETRY, WATERMARKS
 from contracts.vocabulary import AircraftState, Blade, CommandKind
 from tests import platform
@@ -66,6 +68,9 @@ class Bench:
         sent = [Watermark.model_validate_json(p) for t, p in self.wire.sent if t == WATERMARKS.of("kite-01")]
         return [mark.seq for mark in sent if (mark.stream, mark.boot_id) == (stream, boot_id)]
 
+    def last_mark(self) -> Watermark:
+        return Watermark.model_validate_json(self.wire.sent[-1][1])
+
     def count(self, table: type) -> int:
         with self.services.database.session() as session:
             return session.scalar(select(func.count()).select_from(table)) or 0
@@ -90,6 +95,13 @@ def event(seq: int, kind: DroneEventKind, **more: object) -> DroneEvent:
 
 def events(*items: DroneEvent) -> bytes:
     return batch_of(EventBatch(drone_id="kite-01", boot_id="boot-1", events=items))
+
+
+def tombstone(first_seq: int, last_seq: int, boot_id: str = "boot-1", kept_every: int = 0) -> DroneEvent:
+    lost = LostRange(
+        boot_id=boot_id, stream=Stream.TELEMETRY, first_seq=first_seq, last_seq=last_seq, kept_every=kept_every
+    )
+    return event(1, DroneEventKind.RECORDS_LOST, code="telemetry", lost=lost)
 
 
 def test_samples_are_stored_and_the_watermark_follows(bench: Bench) -> None:
@@ -121,16 +133,48 @@ def test_a_gap_holds_the_watermark_until_it_is_filled(bench: Bench) -> None:
 
 def test_records_reported_lost_close_a_gap(bench: Bench) -> None:
     bench.take(telemetry(11, 20))
-    gone = event(1, DroneEventKind.RECORDS_LOST, code="telemetry", detail="boot=boot-1 from=1 to=10 reason=disk full")
-    bench.take(events(gone), topic=EVENTS.of("kite-01"))
+    bench.take(events(tombstone(1, 10)), topic=EVENTS.of("kite-01"))
     assert bench.marks()[-1] == 20
 
 
 def test_a_tombstone_of_another_boot_closes_nothing(bench: Bench) -> None:
     bench.take(telemetry(11, 20))
-    gone = event(1, DroneEventKind.RECORDS_LOST, code="telemetry", detail="boot=boot-0 from=1 to=10 reason=disk full")
-    bench.take(events(gone), topic=EVENTS.of("kite-01"))
+    bench.take(events(tombstone(1, 10, boot_id="boot-0")), topic=EVENTS.of("kite-01"))
     assert bench.marks() == [0]
+
+
+def test_of_thinned_records_the_kept_ones_are_still_waited_for(bench: Bench) -> None:
+    bench.take(events(tombstone(1, 25, kept_every=10)), topic=EVENTS.of("kite-01"))
+    assert bench.marks()[-1] == 9
+    bench.take(telemetry(20, 20), telemetry(26, 30))
+    assert bench.marks()[-1] == 9
+    bench.take(telemetry(10, 10))
+    assert bench.marks()[-1] == 30
+
+
+def test_what_is_stored_beyond_a_gap_is_told_too(bench: Bench) -> None:
+    bench.take(telemetry(5, 9), telemetry(12, 12))
+    mark = bench.last_mark()
+    assert (mark.seq, [(r.first_seq, r.last_seq) for r in mark.above]) == (0, [(5, 9), (12, 12)])
+    bench.take(telemetry(1, 4))
+    mark = bench.last_mark()
+    assert (mark.seq, [(r.first_seq, r.last_seq) for r in mark.above]) == (9, [(12, 12)])
+
+
+def test_packed_columns_store_the_same_rows_as_json(bench: Bench) -> None:
+    batch = TelemetryBatch.model_validate_json(telemetry(1, 20))
+    rows = [json.loads(sample.model_dump_json(exclude_none=True)) for sample in batch.samples]
+    bench.take(columns.pack("kite-01", "boot-1", rows[:10]), telemetry(11, 20), columns.pack("kite-01", "boot-1", rows))
+    assert bench.count(Telemetry) == 20
+    assert bench.marks()[-1] == 20
+    with bench.services.database.session() as session:
+        stored = session.scalars(select(Telemetry).order_by(Telemetry.seq)).all()
+        for row, sample in zip(stored, batch.samples, strict=True):
+            assert (row.captured_at, row.lat_deg, row.battery_v) == (
+                sample.captured_at,
+                sample.lat_deg,
+                sample.battery_v,
+            )
 
 
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

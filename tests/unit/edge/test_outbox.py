@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import random
-import re
 import select
 import signal
 import sqlite3
+import struct
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable, Iterator
+import zlib
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,8 +24,8 @@ from hypothesis import strategies as st
 from contracts.errors import TooLarge, Unavailable
 from contracts.events import DroneEvent, DroneEventKind
 from contracts.geo import Frozen
-from contracts.telemetry import Stream
-from edge.frames import Record, carve, pack, unpack
+from contracts.telemetry import SeqRange, Stream
+from edge.frames import Rank, Record, carve, pack, unpack
 from edge.outbox import Outbox
 
 CAP = 64 * 1024 * 1024
@@ -103,56 +105,165 @@ def test_an_earlier_boot_is_kept_until_it_is_committed(tmp_path: Path) -> None:
         assert [e.boot_id for e in outbox.extents(Stream.ACKS)] == ["boot-b"]
 
 
-def test_over_the_cap_telemetry_goes_first_and_every_lost_number_is_told(tmp_path: Path) -> None:
-    cap = 1024 * 1024
-    with outbox_at(tmp_path / "o.db", cap=cap) as outbox:
-        for _ in range(20):
-            outbox.append(Stream.ACKS, note("a" * 500))
-        futures = [outbox.append(Stream.TELEMETRY, note("t" * 700)) for _ in range(3000)]
-        for future in futures:
-            future.result(10)
-        for _ in range(5):
-            outbox.append(Stream.EVENTS, note("e")).result(5)
+SMALL_CAP = 6 * 1024 * 1024
+
+
+def gone(outbox: Outbox, stream: Stream) -> set[int]:
+    """Return the numbers that the outbox says will not come."""
+    ranges = [e.lost for e in tombstones(outbox) if e.lost is not None and e.lost.stream is stream]
+    return {
+        seq
+        for part in ranges
+        for seq in range(part.first_seq, part.last_seq + 1)
+        if part.kept_every == 0 or seq % part.kept_every
+    }
+
+
+def fill(outbox: Outbox, stream: Stream, count: int, size: int = 700, rank: Rank | None = None) -> None:
+    for future in [outbox.append(stream, note("x" * size), rank) for _ in range(count)]:
+        future.result(30)
+
+
+def test_over_the_cap_samples_are_thinned_before_any_second_is_lost(tmp_path: Path) -> None:
+    with outbox_at(tmp_path / "o.db", cap=SMALL_CAP) as outbox:
+        fill(outbox, Stream.ACKS, 20)
+        fill(outbox, Stream.EVENTS, 20)
+        fill(outbox, Stream.TELEMETRY, 3000)
+        fill(outbox, Stream.TELEMETRY, 3000)
         kept = set(held(outbox, Stream.TELEMETRY))
-        told: set[int] = set()
-        for event in tombstones(outbox):
-            found = re.search(r"boot=boot-a from=(\d+) to=(\d+)", event.detail)
-            assert found is not None
-            assert event.code == "telemetry"
-            told |= set(range(int(found[1]), int(found[2]) + 1))
-        assert kept | told == set(range(1, 3001))
-        assert not kept & told
+        assert set(range(10, 6001, 10)) <= kept, "one sample a second is still there"
+        assert kept | gone(outbox, Stream.TELEMETRY) == set(range(1, 6001))
         assert held(outbox, Stream.ACKS) == list(range(1, 21))
-        assert outbox.used_bytes() < 1.3 * cap
+        assert set(range(1, 21)) <= set(held(outbox, Stream.EVENTS))
+        assert outbox.used_bytes() <= SMALL_CAP
 
 
-def test_a_full_disk_refuses_samples_and_keeps_acknowledgements(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    full = sqlite3.OperationalError("database or disk is full")
-    full.sqlite_errorname = "SQLITE_FULL"
+def test_debug_goes_first_and_safety_never(tmp_path: Path) -> None:
+    with outbox_at(tmp_path / "o.db", cap=SMALL_CAP) as outbox:
+        fill(outbox, Stream.EVENTS, 10, rank=Rank.SAFETY)
+        fill(outbox, Stream.EVENTS, 500, rank=Rank.DEBUG)
+        fill(outbox, Stream.TELEMETRY, 200)
+        fill(outbox, Stream.EVENTS, 4000)
+        events = set(held(outbox, Stream.EVENTS))
+        assert set(range(1, 11)) <= events
+        assert not events & set(range(11, 511))
+        assert set(range(11, 511)) <= gone(outbox, Stream.EVENTS)
+        written = max(events)
+        assert events | gone(outbox, Stream.EVENTS) == set(range(1, written + 1))
+        assert outbox.used_bytes() <= SMALL_CAP
+
+
+def test_over_a_day_every_number_is_held_or_accounted_for_and_the_cap_is_hard(tmp_path: Path) -> None:
+    with outbox_at(tmp_path / "o.db", cap=SMALL_CAP) as outbox:
+        highest = 0
+        for _ in range(12):
+            fill(outbox, Stream.TELEMETRY, 3000, size=900)
+            highest = max(highest, outbox.used_bytes())
+        kept = set(held(outbox, Stream.TELEMETRY))
+        assert kept | gone(outbox, Stream.TELEMETRY) == set(range(1, 36_001))
+        assert kept
+        assert highest <= SMALL_CAP
+
+
+def test_ranges_beyond_a_gap_are_forgotten_too(tmp_path: Path) -> None:
     with outbox_at(tmp_path / "o.db") as outbox:
-        write = outbox._shelf.write
+        fill(outbox, Stream.TELEMETRY, 20)
+        outbox.acknowledge(Stream.TELEMETRY, "boot-a", 3, (SeqRange(first_seq=10, last_seq=15),))
+        fill(outbox, Stream.TELEMETRY, 1)
+        assert held(outbox, Stream.TELEMETRY) == [*range(4, 10), *range(16, 22)]
+        extent = outbox.extents(Stream.TELEMETRY)[0]
+        assert (extent.first_seq, extent.last_seq, extent.held) == (4, 21, 12)
+
+
+def broken(name: str) -> sqlite3.OperationalError:
+    error = sqlite3.OperationalError(name)
+    error.sqlite_errorname = name
+    return error
+
+
+@pytest.mark.parametrize("name", ["SQLITE_FULL", "SQLITE_IOERR_FSYNC", "SQLITE_READONLY"])
+def test_a_disk_that_refuses_turns_samples_away_and_carries_safety_afloat(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    with outbox_at(tmp_path / "o.db") as outbox:
+        add = outbox._shelf.add
 
         def refuse(*_: object) -> None:
-            raise full
+            raise broken(name)
 
-        monkeypatch.setattr(outbox._shelf, "write", refuse)
+        monkeypatch.setattr(outbox._shelf, "add", refuse)
         sample = outbox.append(Stream.TELEMETRY, note("t"))
-        ack = outbox.append(Stream.ACKS, note("a"))
-        with pytest.raises(Unavailable, match="full"):
+        first, second = outbox.append(Stream.ACKS, note("a")), outbox.append(Stream.ACKS, note("b"))
+        with pytest.raises(Unavailable, match=name):
             sample.result(5)
-        assert not ack.done()
-        monkeypatch.setattr(outbox._shelf, "write", write)
-        assert ack.result(5) == 1
-        assert "1 samples not written" in tombstones(outbox)[0].detail
+        until(lambda: held(outbox, Stream.ACKS) == [1, 2])
+        assert outbox.trouble == name
+        assert not first.done(), "not durable yet, and nobody is told it is"
+        codes = [DroneEvent.model_validate_json(r.payload).code for r in outbox.pending(Stream.EVENTS, "boot-a", 0, 9)]
+        assert codes == ["storage_degraded"]
+        outbox.acknowledge(Stream.ACKS, "boot-a", 1)
+        assert first.result(5) == 1, "the cloud has it"
+        assert not second.done()
+        monkeypatch.setattr(outbox._shelf, "add", add)
+        assert second.result(5) == 2
+        fill(outbox, Stream.EVENTS, 1)
+        assert held(outbox, Stream.ACKS) == [2]
+        assert "1 records were not written" in tombstones(outbox)[0].detail
+        assert outbox.trouble == ""
+
+
+def test_a_full_disk_gives_back_the_reserve_and_the_oldest_samples(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with outbox_at(tmp_path / "o.db") as outbox:
+        fill(outbox, Stream.TELEMETRY, 2000)
+        assert (tmp_path / "o.db.reserve").exists()
+        add, refusals = outbox._shelf.add, iter([broken("SQLITE_FULL")])
+
+        def refuse_once(records: Iterable[Record]) -> None:
+            for error in refusals:
+                raise error
+            add(records)
+
+        monkeypatch.setattr(outbox._shelf, "add", refuse_once)
+        assert outbox.append(Stream.ACKS, note("a")).result(5) == 1
+        assert not (tmp_path / "o.db.reserve").exists()
+        assert gone(outbox, Stream.TELEMETRY)
+        assert outbox.trouble == ""
+
+
+def until(reached: Callable[[], bool], patience_s: float = 10.0) -> None:
+    waiting, deadline = threading.Event(), time.monotonic() + patience_s
+    while not reached():
+        assert time.monotonic() < deadline
+        waiting.wait(0.01)
+
+
+def test_records_of_an_agent_before_ranks_are_still_delivered(tmp_path: Path) -> None:
+    path = tmp_path / "o.db"
+    old = sqlite3.connect(path)
+    old.executescript(
+        "CREATE TABLE records(id INTEGER PRIMARY KEY, stream TEXT NOT NULL, boot TEXT NOT NULL, seq INTEGER NOT NULL,"
+        "frame BLOB NOT NULL); CREATE UNIQUE INDEX by_key ON records(stream, boot, seq);"
+        "CREATE TABLE marks(stream TEXT NOT NULL, boot TEXT NOT NULL, seq INTEGER NOT NULL,"
+        "PRIMARY KEY(stream, boot)) WITHOUT ROWID;"
+    )
+    body = b'acks\0boot-old\x001\0{"seq":1}'
+    frame = struct.pack(">4sII", b"\xabKR1", zlib.crc32(body), len(body)) + body
+    old.execute("INSERT INTO records(stream, boot, seq, frame) VALUES('acks','boot-old',1,?)", (frame,))
+    old.commit()
+    old.close()
+    with outbox_at(path, "boot-b") as outbox:
+        assert outbox.pending(Stream.ACKS, "boot-old", 0, 9) == [
+            Record(Stream.ACKS, "boot-old", 1, b'{"seq":1}', Rank.SAFETY)
+        ]
 
 
 _KILLED = """
 import sys
 from pathlib import Path
 from contracts.geo import Frozen
-from contracts.telemetry import Stream
+from contracts.telemetry import SeqRange, Stream
 from edge.outbox import Outbox
 class Note(Frozen):
     seq: int
@@ -252,14 +363,14 @@ def test_the_damaged_file_is_kept(tmp_path: Path) -> None:
 
 @given(payload=st.binary(max_size=3000), seq=st.integers(1, 2**60), noise=st.binary(max_size=200))
 def test_a_frame_is_found_in_any_surroundings(payload: bytes, seq: int, noise: bytes) -> None:
-    record = Record(Stream.EVENTS, "boot-a", seq, payload)
+    record = Record(Stream.EVENTS, "boot-a", seq, payload, Rank.EVENT)
     assert unpack(pack(record)) == record
     assert record in list(carve(noise + pack(record) + noise))
 
 
 @given(at=st.integers(0, 10_000), bit=st.integers(0, 7))
 def test_a_flipped_bit_is_noticed(at: int, bit: int) -> None:
-    frame = bytearray(pack(Record(Stream.EVENTS, "boot-a", 5, b'{"seq":5}')))
+    frame = bytearray(pack(Record(Stream.EVENTS, "boot-a", 5, b'{"seq":5}', Rank.EVENT)))
     frame[at % len(frame)] ^= 1 << bit
     assert unpack(bytes(frame)) is None
 

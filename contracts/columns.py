@@ -1,0 +1,134 @@
+"""Telemetry as it crosses the narrow link: columns of differences, deflated; exact to the last digit.
+
+A sample takes some 510 bytes in a batch as JSON, and 25 as columns (``benchmarks/edge_outbox`` prints both).
+The text inside is JSON, so a person can read a message with nothing but ``zlib``::
+
+    {"columns": 1, "drone_id": …, "boot_id": …, "count": 3,
+     "fields": {"state": {"same": "on_route"},
+                "seq": {"first": 7, "steps": [1, 1]},
+                "lat_deg": {"first": 5490000012, "steps": [31, 30], "decimals": 8},
+                "waypoint": {"each": [null, 2, 2]}}}
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import accumulate, pairwise
+from typing import Any
+
+from contracts.errors import InvalidInput, TooLarge
+
+CONTENT_TYPE = "application/vnd.kestrel.telemetry-columns.v1+zlib"
+MAX_RECORDS = 200
+"""Samples in one message."""
+_VERSION = 1
+_LEVEL = 6
+_MAX_INFLATED_BYTES = 1_000_000
+_MAX_DECIMALS = 9
+_DEFLATED = 0x78
+"""The first byte of every zlib stream; JSON text never begins with it."""
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_US = timedelta(microseconds=1)
+_TIME = "captured_at"
+
+Row = Mapping[str, Any]
+"""A sample as JSON values."""
+
+
+def pack(drone_id: str, boot_id: str, rows: Sequence[Row]) -> bytes:
+    """Return 1 to ``MAX_RECORDS`` samples of one boot as one message."""
+    names = dict.fromkeys(name for row in rows for name in row)
+    fields = {name: _column([_flat(name, row.get(name)) for row in rows]) for name in names}
+    whole = {"columns": _VERSION, "drone_id": drone_id, "boot_id": boot_id, "count": len(rows), "fields": fields}
+    return zlib.compress(json.dumps(whole, separators=(",", ":")).encode(), _LEVEL)
+
+
+def is_deflated(payload: bytes) -> bool:
+    """Tell a deflated message from JSON text."""
+    return payload[:1] == bytes((_DEFLATED,))
+
+
+def unpack(payload: bytes) -> dict[str, Any]:
+    """Return a packed message as the fields of a ``TelemetryBatch``, not yet checked against it.
+
+    Raises:
+        TooLarge: It would inflate to more than a megabyte.
+        InvalidInput: It is damaged, or of another version.
+
+    """
+    try:
+        whole = json.loads(_inflate(payload))
+        if whole["columns"] != _VERSION:
+            raise InvalidInput(f"Telemetry columns of version {whole['columns']!r} are not known.", field="columns")
+        count = int(whole["count"])
+        if not 1 <= count <= MAX_RECORDS:
+            raise InvalidInput(f"A message holds 1 to {MAX_RECORDS} samples, not {count}.", field="count")
+        columns = {name: _values(name, column, count) for name, column in whole["fields"].items()}
+    except (zlib.error, ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
+        raise InvalidInput(f"Not telemetry columns: {error}.", hint="See contracts/columns.py.") from error
+    samples = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    return {"drone_id": whole.get("drone_id"), "boot_id": whole.get("boot_id"), "samples": samples}
+
+
+def _inflate(payload: bytes) -> bytes:
+    stream = zlib.decompressobj()
+    text = stream.decompress(payload, _MAX_INFLATED_BYTES)
+    if stream.unconsumed_tail:
+        raise TooLarge(f"The message inflates to over {_MAX_INFLATED_BYTES} bytes.", hint="Send fewer samples.")
+    if not stream.eof:
+        raise InvalidInput("The deflated message breaks off.")
+    return text
+
+
+def _flat(name: str, value: Any) -> Any:
+    """Return a time as microseconds since 1970, everything else as it is."""
+    if name == _TIME and isinstance(value, str):
+        return (datetime.fromisoformat(value) - _EPOCH) // _US
+    return value
+
+
+def _column(values: list[Any]) -> dict[str, Any]:
+    if all(repr(value) == repr(values[0]) for value in values):
+        return {"same": values[0]}
+    if not all(type(value) in (int, float) for value in values):
+        return {"each": values}
+    if all(type(value) is int for value in values):
+        return _differences(values)
+    for decimals in range(_MAX_DECIMALS + 1):
+        scaled = [round(value * 10**decimals) for value in values]
+        if all(repr(a / 10**decimals) == repr(float(b)) for a, b in zip(scaled, values, strict=True)):
+            return _differences(scaled) | {"decimals": decimals}
+    return {"each": values}
+
+
+def _differences(values: list[int]) -> dict[str, Any]:
+    return {"first": values[0], "steps": [b - a for a, b in pairwise(values)]}
+
+
+def _values(name: str, column: Mapping[str, Any], count: int) -> list[Any]:
+    values = _spread(column, count)
+    if len(values) != count:
+        raise InvalidInput(f"Column {name} holds {len(values)} values, not {count}.", field=name)
+    return [_EPOCH + value * _US for value in values] if name == _TIME else values
+
+
+def _spread(column: Mapping[str, Any], count: int) -> list[Any]:
+    if "same" in column:
+        return [column["same"]] * count
+    if "each" in column:
+        return list(column["each"])
+    whole = list(accumulate(_ints((column["first"], *column["steps"]))))
+    if "decimals" not in column:
+        return whole
+    scale: int = 10 ** min(_MAX_DECIMALS, int(column["decimals"]))
+    return [value / scale for value in whole]
+
+
+def _ints(values: Iterable[Any]) -> Iterable[int]:
+    for value in values:
+        if type(value) is not int:
+            raise InvalidInput(f"A difference is a whole number, not {value!r}.")
+        yield value
