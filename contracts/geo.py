@@ -82,19 +82,19 @@ class LocalFrame:
         self.origin = origin
         lat, lon = math.radians(origin.lat_deg), math.radians(origin.lon_deg)
         sin_lat, cos_lat, sin_lon, cos_lon = math.sin(lat), math.cos(lat), math.sin(lon), math.cos(lon)
-        self._ecef = _to_ecef(origin)
-        self._east = Enu(-sin_lon, cos_lon, 0.0)
-        self._north = Enu(-sin_lat * cos_lon, -sin_lat * sin_lon, cos_lat)
-        self._up = Enu(cos_lat * cos_lon, cos_lat * sin_lon, sin_lat)
+        self.ecef = _to_ecef(origin)
+        self.east = Enu(-sin_lon, cos_lon, 0.0)
+        self.north = Enu(-sin_lat * cos_lon, -sin_lat * sin_lon, cos_lat)
+        self.up = Enu(cos_lat * cos_lon, cos_lat * sin_lon, sin_lat)
 
     def to_enu(self, point: GeoPoint) -> Enu:
         """Return ``point`` in this frame, metres."""
-        delta = _to_ecef(point).minus(self._ecef)
-        return Enu(delta.dot(self._east), delta.dot(self._north), delta.dot(self._up))
+        delta = _to_ecef(point).minus(self.ecef)
+        return Enu(delta.dot(self.east), delta.dot(self.north), delta.dot(self.up))
 
     def to_geo(self, vector: Enu) -> GeoPoint:
         """Return the WGS 84 point of a vector in this frame."""
-        ecef = self._ecef.plus(self._east, vector.east).plus(self._north, vector.north).plus(self._up, vector.up)
+        ecef = self.ecef.plus(self.east, vector.east).plus(self.north, vector.north).plus(self.up, vector.up)
         return _from_ecef(ecef)
 
 

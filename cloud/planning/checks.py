@@ -10,8 +10,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
+import numpy as np
+
 from cloud.planning.estimates import Estimates
-from cloud.planning.obstacles import Space
+from cloud.planning.obstacles import Space, distances_m
 from contracts.geo import Enu, Frozen, GeoPoint, LocalFrame
 from contracts.routes import Route, Strip, WaypointAction
 from contracts.topics import MAX_PAYLOAD_BYTES
@@ -113,9 +115,10 @@ def _holds(kept: bool) -> Verdict:
 
 
 def _clearance(samples: Sequence[Sample], space: Space, kind: str, words: str) -> _Found:
-    cones = [cone for cone in space.cones if cone.name.split()[0] == kind]
-    worst = min(samples, key=lambda s: min(cone.distance_m(s.point) for cone in cones))
-    value, limit = min(cone.distance_m(worst.point) for cone in cones), space.limits_m[cones[0].name]
+    cones = tuple(cone for cone in space.cones if cone.name.split()[0] == kind)
+    gaps = distances_m(cones, np.array([sample.point for sample in samples])).min(axis=1)
+    worst = samples[int(gaps.argmin())]
+    value, limit = float(gaps.min()), space.limits_m[cones[0].name]
     sentence = f"The route passes {words} at {{value:.1f}} m; the limit is {{limit:.1f}} m."
     mend = "Raise params.standoff_m or leave the side out."
     return _Row(f"clearance_{kind}", value, limit, "m", sentence, mend), _holds(value >= limit - _EPSILON_M), worst

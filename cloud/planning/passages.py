@@ -6,6 +6,8 @@ import heapq
 import math
 from collections.abc import Sequence
 
+import numpy as np
+
 from cloud.planning.obstacles import Space
 from contracts.geo import UP, Enu
 from contracts.turbine import TurbineGeometry
@@ -56,6 +58,7 @@ def shortest(space: Space, start: Enu, target: Enu, between: Sequence[Enu]) -> l
     """
     nodes = [start, *between, target]
     goal = len(nodes) - 1
+    places = np.array(nodes)
     queue: list[tuple[float, int, int]] = [(0.0, 0, -1)]
     parents: dict[int, int] = {}
     while queue:
@@ -65,10 +68,11 @@ def shortest(space: Space, start: Enu, target: Enu, between: Sequence[Enu]) -> l
         parents[number] = parent
         if number == goal:
             return _trace(nodes, parents, goal)
-        for next_number, node in enumerate(nodes):
+        lengths_m = np.sqrt(((places - places[number]) ** 2).sum(axis=1)).tolist()
+        for next_number, length_m in enumerate(lengths_m):
             if next_number not in parents:
                 turn_m = 0.0 if next_number == goal else _TURN_COST_M
-                heapq.heappush(queue, (cost + node.minus(nodes[number]).norm() + turn_m, next_number, number))
+                heapq.heappush(queue, (cost + length_m + turn_m, next_number, number))
     return None
 
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from cloud.planning.obstacles import Space
+import numpy as np
+from numpy.typing import NDArray
+
+from cloud.planning.obstacles import Points, Space, distances_m
 from contracts.geo import Enu
 from contracts.routes import Strip
 from contracts.turbine import TurbineGeometry
@@ -22,6 +25,7 @@ _STATIONS = 80
 _TILT_COST_M_PER_DEG = 0.02
 """One degree off square is worth this much length."""
 SHORTEST_M = 2.0
+_SIGHT_STEP_M = 0.2
 
 
 class Pass(NamedTuple):
@@ -91,12 +95,14 @@ def _longest(geometry: TurbineGeometry, space: Space, strip: Strip, lane: Lane, 
     length_m = geometry.blade_length_m - lane.start_at_m
     step_m = length_m / _STATIONS
     stations = [lane.start_at_m + step_m * n for n in range(_STATIONS + 1)]
+    targets = [facet.at(station / geometry.blade_length_m, 0.5) for station in stations]
+    places = [target.plus(outward, lane.standoff_m) for target in targets]
+    safe = space.slacks_m(np.array(places)) > step_m / 2
+    safe &= _in_sight(space, np.array(places), np.array(targets))
     run: list[float] = []
     longest: list[float] = []
-    for station in stations:
-        target = facet.at(station / geometry.blade_length_m, 0.5)
-        place = target.plus(outward, lane.standoff_m)
-        if space.slack_m(place) > step_m / 2 and _in_sight(space, place, target):
+    for number, station in enumerate(stations):
+        if safe[number]:
             run.append(station)
         else:
             run = []
@@ -108,16 +114,12 @@ def _longest(geometry: TurbineGeometry, space: Space, strip: Strip, lane: Lane, 
     return Pass(strip, ends[0], ends[1], outward.times(-1.0), longest[0], longest[-1], tilt_deg)
 
 
-def _in_sight(space: Space, place: Enu, target: Enu) -> bool:
-    """Return whether neither tower nor nacelle hides the target; marches by the distance to them."""
-    bodies = [cone for cone in space.cones if cone.name in ("tower", "nacelle")]
-    way = target.minus(place)
-    length_m = way.norm()
-    done_m = 0.0
-    while done_m < length_m:
-        point = place.plus(way, done_m / length_m)
-        gap_m = min(cone.distance_m(point) for cone in bodies)
-        if gap_m <= 0.0:
-            return False
-        done_m += max(gap_m, 0.1)
-    return True
+def _in_sight(space: Space, places: Points, targets: Points) -> NDArray[np.bool_]:
+    """Return, for each row, whether neither tower nor nacelle hides the target."""
+    bodies = tuple(cone for cone in space.cones if cone.name in ("tower", "nacelle"))
+    way = targets - places
+    count = math.ceil(float(np.linalg.norm(way, axis=1).max()) / _SIGHT_STEP_M)
+    shares = np.arange(count)[None, :, None] / count
+    between = (places[:, None, :] + shares * way[:, None, :]).reshape(-1, 3)
+    gaps = distances_m(bodies, between).min(axis=1).reshape(len(places), count)
+    return np.asarray(gaps.min(axis=1) > 0.0)
