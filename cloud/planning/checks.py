@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from enum import StrEnum
 from typing import NamedTuple
 
 import numpy as np
 
 from cloud.planning.estimates import Estimates
 from cloud.planning.obstacles import Space, distances_m
-from contracts.geo import Enu, Frozen, GeoPoint, LocalFrame
+from cloud.planning.verdicts import EPSILON_M, Check, Row, Verdict, grade, holds, place_of
+from contracts.geo import Enu, LocalFrame
 from contracts.routes import Route, Strip, WaypointAction
 from contracts.topics import MAX_PAYLOAD_BYTES
 
@@ -23,39 +23,6 @@ _RESERVE_PERCENT = 30.0
 _WARN_RESERVE_PERCENT = 40.0
 _BLUR_WARN_PX, _BLUR_BLOCK_PX = 2.0, 5.0
 _WIND_WARN_MPS, _WIND_BLOCK_MPS = 8.0, 12.0
-_STANDOFF_TOLERANCE_M = 0.05
-_EPSILON_M = 0.005
-
-
-class Verdict(StrEnum):
-    """Whether it may fly."""
-
-    PASS = "pass"  # noqa: S105 - not a password
-    WARN = "warn"
-    BLOCK = "block"
-
-
-class Worst(Frozen):
-    """Where on the route a check is closest to its limit. ``segment`` ends at the waypoint of that number."""
-
-    segment: int
-    metre: float
-    lat_deg: float
-    lon_deg: float
-    alt_m: float
-
-
-class Check(Frozen):
-    """One verdict and its reason in plain words."""
-
-    name: str
-    verdict: Verdict
-    sentence: str
-    mend: str = ""
-    value: float | None = None
-    limit: float | None = None
-    unit: str = ""
-    worst: Worst | None = None
 
 
 class Sample(NamedTuple):
@@ -75,43 +42,16 @@ def path_samples(start: Enu, points: Sequence[Enu]) -> Iterator[Sample]:
             yield Sample(number, way.norm() * step / count, before.plus(way, step / count))
 
 
-class _Row(NamedTuple):
-    """What a measured check says; ``sentence`` may use ``{value}`` and ``{limit}``."""
-
-    name: str
-    value: float
-    limit: float
-    unit: str
-    sentence: str
-    mend: str
-
-    def decided(self, verdict: Verdict, worst: Worst | None = None) -> Check:
-        return Check(
-            name=self.name,
-            verdict=verdict,
-            sentence=self.sentence.format(value=self.value, limit=self.limit),
-            mend="" if verdict is Verdict.PASS else self.mend,
-            value=round(self.value, 2),
-            limit=round(self.limit, 2),
-            unit=self.unit,
-            worst=worst,
-        )
-
-
 def geometric(route: Route, space: Space, frame: LocalFrame, start: Enu) -> list[Check]:
     """Check clearance, fence, ceiling and floor along the whole path; ``space`` has no margin."""
     samples = list(path_samples(start, [frame.to_enu(waypoint.point) for waypoint in route.waypoints]))
     kinds = {"tower": "the tower", "nacelle": "the nacelle", "blade": "a blade"}
     found = [_clearance(samples, space, kind, words) for kind, words in kinds.items()]
     found += [_fence(samples, space), _ceiling(samples, space, route.fence.max_alt_rel_m), _floor(samples, space)]
-    return [row.decided(verdict, _place(at, frame.to_geo(at.point))) for row, verdict, at in found]
+    return [row.decided(verdict, place_of(at.segment, at.metre, frame.to_geo(at.point))) for row, verdict, at in found]
 
 
-_Found = tuple[_Row, Verdict, Sample]
-
-
-def _holds(kept: bool) -> Verdict:
-    return Verdict.PASS if kept else Verdict.BLOCK
+_Found = tuple[Row, Verdict, Sample]
 
 
 def _clearance(samples: Sequence[Sample], space: Space, kind: str, words: str) -> _Found:
@@ -121,7 +61,7 @@ def _clearance(samples: Sequence[Sample], space: Space, kind: str, words: str) -
     value, limit = float(gaps.min()), space.limits_m[cones[0].name]
     sentence = f"The route passes {words} at {{value:.1f}} m; the limit is {{limit:.1f}} m."
     mend = "Raise params.standoff_m or leave the side out."
-    return _Row(f"clearance_{kind}", value, limit, "m", sentence, mend), _holds(value >= limit - _EPSILON_M), worst
+    return Row(f"clearance_{kind}", value, limit, "m", sentence, mend), holds(value >= limit - EPSILON_M), worst
 
 
 def _fence(samples: Sequence[Sample], space: Space) -> _Found:
@@ -129,7 +69,7 @@ def _fence(samples: Sequence[Sample], space: Space) -> _Found:
     value, limit = math.hypot(worst.point.east, worst.point.north), space.fence_radius_m
     sentence = "The route reaches {value:.1f} m from the tower; the fence leaves {limit:.1f} m."
     mend = "Widen params.fence_radius_m, lower params.standoff_m or move home."
-    return _Row("fence", value, limit, "m", sentence, mend), _holds(value <= limit + _EPSILON_M), worst
+    return Row("fence", value, limit, "m", sentence, mend), holds(value <= limit + EPSILON_M), worst
 
 
 def _ceiling(samples: Sequence[Sample], space: Space, limit: float) -> _Found:
@@ -137,7 +77,7 @@ def _ceiling(samples: Sequence[Sample], space: Space, limit: float) -> _Found:
     value = worst.point.up - (space.ceiling_up_m - limit)
     sentence = "The route rises to {value:.1f} m above home; the ceiling is {limit:.1f} m."
     mend = "Raise params.max_alt_rel_m where the rules allow it."
-    return _Row("ceiling", value, limit, "m", sentence, mend), _holds(value <= limit + _EPSILON_M), worst
+    return Row("ceiling", value, limit, "m", sentence, mend), holds(value <= limit + EPSILON_M), worst
 
 
 def _floor(samples: Sequence[Sample], space: Space) -> _Found:
@@ -145,17 +85,7 @@ def _floor(samples: Sequence[Sample], space: Space) -> _Found:
     value, limit = worst.point.up, space.floor_up_m
     sentence = "The route goes down to {value:.1f} m above the tower foot; the floor is {limit:.1f} m."
     mend = "Leave out the blade that hangs low, or turn the rotor."
-    return _Row("floor", value, limit, "m", sentence, mend), _holds(value >= limit - _EPSILON_M), worst
-
-
-def _place(at: Sample, point: GeoPoint) -> Worst:
-    return Worst(
-        segment=at.segment,
-        metre=round(at.metre, 2),
-        lat_deg=round(point.lat_deg, 8),
-        lon_deg=round(point.lon_deg, 8),
-        alt_m=round(point.alt_m, 2),
-    )
+    return Row("floor", value, limit, "m", sentence, mend), holds(value >= limit - EPSILON_M), worst
 
 
 def pairs(route: Route) -> list[Check]:
@@ -174,36 +104,32 @@ def pairs(route: Route) -> list[Check]:
 def graded(estimates: Estimates, max_gsd_mm_px: float, wind_mps: float | None) -> list[Check]:
     """Check battery, ground resolution, motion blur and wind."""
     left, gsd, blur = 100.0 - estimates.battery_percent, estimates.gsd_mm_px, estimates.motion_blur_px
-    battery = _Row(
+    battery = Row(
         "battery", left, _RESERVE_PERCENT, "%",
         f"The flight takes {estimates.duration_s:.0f} s and leaves {left:.0f} % of the battery; "
         "{limit:.0f} % must be left.",
         "Fly fewer blades at a time or raise params.speed_mps.",
     )  # fmt: skip
-    resolution = _Row(
+    resolution = Row(
         "ground_resolution", gsd, max_gsd_mm_px, "mm/px",
         "A pixel covers {value:.2f} mm; at most {limit:.2f} mm is allowed.",
         "Lower params.standoff_m or use a longer lens.",
     )  # fmt: skip
-    sharpness = _Row(
+    sharpness = Row(
         "motion_blur", blur, _BLUR_BLOCK_PX, "px",
         "The image moves {value:.1f} px during the exposure; at most {limit:.1f} px is allowed.",
         "Lower params.speed_mps or params.shutter_s.",
     )  # fmt: skip
     checks = [
-        battery.decided(_grade(-left, -_WARN_RESERVE_PERCENT, -_RESERVE_PERCENT)),
-        resolution.decided(_grade(gsd, 0.8 * max_gsd_mm_px, max_gsd_mm_px)),
-        sharpness.decided(_grade(blur, _BLUR_WARN_PX, _BLUR_BLOCK_PX)),
+        battery.decided(grade(-left, -_WARN_RESERVE_PERCENT, -_RESERVE_PERCENT)),
+        resolution.decided(grade(gsd, 0.8 * max_gsd_mm_px, max_gsd_mm_px)),
+        sharpness.decided(grade(blur, _BLUR_WARN_PX, _BLUR_BLOCK_PX)),
     ]
     if wind_mps is not None:
         sentence = "The forecast wind is {value:.1f} m/s; the limit is {limit:.0f} m/s."
-        wind = _Row("wind", wind_mps, _WIND_BLOCK_MPS, "m/s", sentence, "Wait for less wind.")
-        checks.append(wind.decided(_grade(wind_mps, _WIND_WARN_MPS, _WIND_BLOCK_MPS)))
+        wind = Row("wind", wind_mps, _WIND_BLOCK_MPS, "m/s", sentence, "Wait for less wind.")
+        checks.append(wind.decided(grade(wind_mps, _WIND_WARN_MPS, _WIND_BLOCK_MPS)))
     return checks
-
-
-def _grade(value: float, warn_over: float, block_over: float) -> Verdict:
-    return Verdict.BLOCK if value > block_over else Verdict.WARN if value > warn_over else Verdict.PASS
 
 
 def message_size(route: Route) -> Check:
@@ -211,8 +137,8 @@ def message_size(route: Route) -> Check:
     text = route.model_dump_json()
     size, limit = len(text) + text.count('"') + 2_000, MAX_PAYLOAD_BYTES
     sentence = "The command with this route takes {value:.0f} of {limit:.0f} bytes."
-    row = _Row("message_size", float(size), float(limit), "bytes", sentence, "Fly fewer blades at a time.")
-    return row.decided(_holds(size <= limit))
+    row = Row("message_size", float(size), float(limit), "bytes", sentence, "Fly fewer blades at a time.")
+    return row.decided(holds(size <= limit))
 
 
 def coverage(skipped: Iterable[Strip], trimmed: Iterable[tuple[Strip, float, float]]) -> Check:

@@ -6,10 +6,10 @@ import math
 from typing import NamedTuple
 
 from cloud.planning import checks, estimates
-from cloud.planning.checks import Check
 from cloud.planning.drawing import TAKE_OFF_UP_M, Draft, draw, space_of
 from cloud.planning.estimates import Estimates
 from cloud.planning.pattern import PlanInputs
+from cloud.planning.verdicts import Check
 from contracts.geo import UP, Enu, GeoPoint
 from contracts.routes import Fence, Route, Waypoint, WaypointAction
 

@@ -60,8 +60,8 @@ class Terrain:
 
     @property
     def step_m(self) -> float:
-        """Return the distance between samples that misses no cell of the finest file."""
-        return max(1.0, min((tile.cell_m for tile in self._tiles), default=30.0) / 2)
+        """Return how far samples may be apart: a sharp ridge is then missed by 0.25 m times its slope."""
+        return min(0.5, max(0.1, min((tile.cell_m for tile in self._tiles), default=20.0) / 10))
 
     def heights_m(self, lat_deg: Heights, lon_deg: Heights) -> Heights:
         """Return the ground's height above the WGS 84 ellipsoid at places; NaN where no file knows it.

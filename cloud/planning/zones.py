@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Annotated, Literal, NamedTuple
+from typing import NamedTuple
 
 import shapely
 import shapely.ops
@@ -18,55 +18,31 @@ from shapely.geometry.base import BaseGeometry
 from shapely.prepared import PreparedGeometry
 
 from cloud.planning.tracks import CIRCLE_M, Leg, Track
-from contracts.geo import Enu, Frozen, GeoPoint, LocalFrame
+from contracts.geo import Enu, GeoPoint, LocalFrame
+from contracts.routes import Corner, Zone, ZoneKind
 
-MAX_VERTICES = 2000
 _SHORT_M = 1e-6
 
 
-class LatLon(Frozen):
-    """A corner."""
-
-    lat_deg: float = Field(ge=-90, le=90)
-    lon_deg: float = Field(ge=-180, le=180)
-
-
-class Area(Frozen):
-    """The inside of a ring of corners."""
-
-    shape: Literal["polygon"] = "polygon"
-    corners: tuple[LatLon, ...] = Field(min_length=3, max_length=MAX_VERTICES)
-
-    @model_validator(mode="after")
-    def _is_an_area(self) -> Area:
-        flat = Polygon([(corner.lon_deg, corner.lat_deg) for corner in self.corners])
-        if not flat.is_valid or flat.area == 0.0:
-            raise ValueError(f"corners: {shapely.is_valid_reason(flat)}")
-        return self
-
-
-class Disc(Frozen):
-    """The inside of a circle."""
-
-    shape: Literal["circle"] = "circle"
-    centre: LatLon
-    radius_m: float = Field(gt=0, le=100_000)
-
-
-class Zone(Frozen):
-    """A no-fly zone, or a fence to stay within; heights are above the WGS 84 ellipsoid."""
+class SiteZone(Zone):
+    """A zone of a site; heights are above the WGS 84 ellipsoid, none means from the ground to the sky."""
 
     name: str = Field(min_length=1, max_length=80)
-    kind: Literal["no_fly", "fence"] = "no_fly"
-    place: Annotated[Area | Disc, Field(discriminator="shape")]
     floor_alt_m: float | None = Field(default=None, ge=-1000, le=20000, description="not in force below it")
     ceiling_alt_m: float | None = Field(default=None, ge=-1000, le=20000, description="not in force above it")
+
+    @model_validator(mode="after")
+    def _is_an_area(self) -> SiteZone:
+        flat = Polygon([(corner.lon_deg, corner.lat_deg) for corner in self.corners])
+        if self.corners and (not flat.is_valid or flat.area == 0.0):
+            raise ValueError(f"corners: {shapely.is_valid_reason(flat)}")
+        return self
 
 
 class Crossing(NamedTuple):
     """Where a track breaks a zone's rule first, and for how far in that leg."""
 
-    zone: Zone
+    zone: SiteZone
     leg: Leg
     metre: float
     point: Enu
@@ -75,37 +51,38 @@ class Crossing(NamedTuple):
 
 def outline(zone: Zone, frame: LocalFrame) -> BaseGeometry:
     """Return a zone's ground in metres about the frame's origin."""
-    if isinstance(zone.place, Disc):
-        # Around the circle, not inside it: the corners of the ring would cut in otherwise.
-        quarter = max(8, math.ceil(math.pi / 4 / math.acos(zone.place.radius_m / (zone.place.radius_m + CIRCLE_M))))
-        grown_m = zone.place.radius_m / math.cos(math.pi / 4 / quarter)
-        return Point(_level(zone.place.centre, frame)).buffer(grown_m, quad_segs=quarter)
-    return Polygon([_level(corner, frame) for corner in zone.place.corners])
+    if zone.centre is None or zone.radius_m is None:
+        return Polygon([_level(corner, frame) for corner in zone.corners])
+    # The ring's corners lie outside a circle to keep out of, and on a circle to stay in: never the unsafe way.
+    quarter = max(8, math.ceil(math.pi / 4 / math.acos(zone.radius_m / (zone.radius_m + CIRCLE_M))))
+    grown = 1.0 / math.cos(math.pi / 4 / quarter) if zone.kind is ZoneKind.KEEP_OUT else 1.0
+    return Point(_level(zone.centre, frame)).buffer(zone.radius_m * grown, quad_segs=quarter)
 
 
-def _level(corner: LatLon, frame: LocalFrame) -> tuple[float, float]:
+def _level(corner: Corner, frame: LocalFrame) -> tuple[float, float]:
     place = frame.to_enu(GeoPoint(lat_deg=corner.lat_deg, lon_deg=corner.lon_deg, alt_m=frame.origin.alt_m))
     return place.east, place.north
 
 
-def breaches(track: Track, zones: Iterable[Zone], kind: str) -> list[Crossing]:
+def breaches(track: Track, zones: Iterable[SiteZone], kind: ZoneKind) -> list[Crossing]:
     """Return, for each zone of a kind whose rule a track breaks, where it does so first.
 
-    A no-fly zone may not be entered between its floor and ceiling; a fence must be kept to, every one of them.
+    A zone to keep out of may not be entered between its floor and ceiling; one to stay in must be kept to, each of
+    them.
     """
     found = []
     for zone in zones:
-        if zone.kind != kind:
+        if zone.kind is not kind:
             continue
         ground = outline(zone, track.frame)
         prepared = shapely.prepared.prep(ground)
-        rule = _entry if kind == "no_fly" else _exit
+        rule = _entry if kind is ZoneKind.KEEP_OUT else _exit
         first = next((at for leg in track.legs if (at := rule(zone, ground, prepared, leg)) is not None), None)
         found += [first] if first is not None else []
     return found
 
 
-def _entry(zone: Zone, ground: BaseGeometry, prepared: PreparedGeometry, leg: Leg) -> Crossing | None:
+def _entry(zone: SiteZone, ground: BaseGeometry, prepared: PreparedGeometry, leg: Leg) -> Crossing | None:
     band = _band(leg, zone)
     if band is None:
         return None
@@ -115,7 +92,7 @@ def _entry(zone: Zone, ground: BaseGeometry, prepared: PreparedGeometry, leg: Le
     return _crossing(zone, leg, band, line, line.intersection(ground))
 
 
-def _exit(zone: Zone, ground: BaseGeometry, prepared: PreparedGeometry, leg: Leg) -> Crossing | None:
+def _exit(zone: SiteZone, ground: BaseGeometry, prepared: PreparedGeometry, leg: Leg) -> Crossing | None:
     line = _line(leg, 0.0, 1.0)
     if not prepared.covers(line):
         return _crossing(zone, leg, (0.0, 1.0), line, line.difference(ground))
@@ -126,7 +103,7 @@ def _exit(zone: Zone, ground: BaseGeometry, prepared: PreparedGeometry, leg: Leg
     return Crossing(zone, leg, leg.from_m + share * leg.length_m, _at(leg, share), leg.length_m * (1.0 - share))
 
 
-def _band(leg: Leg, zone: Zone) -> tuple[float, float] | None:
+def _band(leg: Leg, zone: SiteZone) -> tuple[float, float] | None:
     """Return the part of a leg (shares) between a zone's floor and ceiling; None when there is none."""
     low, high = 0.0, 1.0
     rise = leg.end_alt_m - leg.start_alt_m
@@ -157,7 +134,7 @@ def _at(leg: Leg, share: float) -> Enu:
 
 
 def _crossing(
-    zone: Zone, leg: Leg, band: tuple[float, float], line: BaseGeometry, part: BaseGeometry
+    zone: SiteZone, leg: Leg, band: tuple[float, float], line: BaseGeometry, part: BaseGeometry
 ) -> Crossing | None:
     """Return where ``part`` of a line begins, as metres along its leg."""
     if part.is_empty:

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from cloud.planning import planner
-from cloud.planning.checks import Check, path_samples
+from cloud.planning.checks import path_samples
 from cloud.planning.drawing import CLEARANCE_M, TAKE_OFF_UP_M, draw
 from cloud.planning.obstacles import cones_of
 from cloud.planning.pattern import BladesParams, PlanInputs
+from cloud.planning.verdicts import Check
 from contracts.errors import InvalidInput
 from contracts.geo import UP, Enu, GeoPoint, Pose
 from contracts.optics import camera_axes
