@@ -10,8 +10,9 @@ from sqlalchemy import delete, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from cloud import audit, executions, grading, linking
+from cloud import audit, executions, grading
 from cloud.db import notify
+from cloud.history import identity
 from cloud.logbook import log
 from cloud.merging import is_finding, merged, same_defect
 from cloud.tables import (
@@ -75,10 +76,12 @@ def record_batch(session: Session, batch: DetectionBatch, policy: grading.Policy
     groups, held_before = _grouped(session, batch)
     outcome = RecordOutcome(held=sum(1 for g in groups if not is_finding(g.detections)) - held_before)
     inspection = _Inspection(flight, batch.model, policy, _geometry(session, flight.asset_id), outcome)
-    for group in groups:
-        if group.changed:
-            _write(session, inspection, group)
+    written = [f for g in groups if g.changed and (f := _write(session, inspection, g)) is not None]
     _cover(session, flight.flight_id, batch.coverage)
+    # Severity may hang on growth, and growth on which defects the whole flight found again.
+    identity.link_asset(session, flight.asset_id, since=flight)
+    for finding in written:
+        _judge(session, inspection, finding)
     _analysed(session, media, batch)
     return outcome
 
@@ -134,25 +137,29 @@ class _Inspection:
     outcome: RecordOutcome
 
 
-def _write(session: Session, inspection: _Inspection, group: _Group) -> None:
+def _write(session: Session, inspection: _Inspection, group: _Group) -> Finding | None:
     if not is_finding(group.detections):
-        return
+        return None
     flight, outcome = inspection.flight, inspection.outcome
     finding = _survivor(session, group, outcome)
     if finding is None:
         finding = Finding(finding_id=mint("fnd"), flight_id=flight.flight_id, asset_id=flight.asset_id)
-        finding.status = FindingStatus.OPEN.value
+        finding.status, finding.link_group = FindingStatus.OPEN.value, finding.finding_id
         outcome.new_findings.append(finding.finding_id)
     _describe(finding, group.detections, inspection.model)
-    _link(session, finding, flight)
     if finding.severity_source != "manual":
         _grade(finding, group.detections, inspection.policy, inspection.geometry)
     session.add(finding)
     session.flush()
     _attach(session, finding.finding_id, group.detections)
+    return finding
+
+
+def _judge(session: Session, inspection: _Inspection, finding: Finding) -> None:
+    """Start what a finding's severity asks for."""
     critical = finding.severity_rank >= inspection.policy.critical_rank and finding.status not in _CLOSED
     if critical and executions.want(session, finding.finding_id) is not None:
-        outcome.critical.append(finding.finding_id)
+        inspection.outcome.critical.append(finding.finding_id)
     notify(session, "finding", finding.finding_id)
 
 
@@ -195,14 +202,6 @@ def _absorb(session: Session, kept: Finding, lost: Finding) -> None:
     session.flush()
     notify(session, "finding", lost.finding_id)
     log("finding_merged", finding_id=lost.finding_id, into=kept.finding_id)
-
-
-def _link(session: Session, finding: Finding, flight: Flight) -> None:
-    """Keep a finding, and the ticket it may have, in the group of its defect."""
-    group = linking.link_group(session, finding, flight)
-    if finding.link_group and finding.link_group != group:
-        session.execute(update(Ticket).where(Ticket.finding_id == finding.finding_id).values(link_group=group))
-    finding.link_group = group
 
 
 def lock_ticketing(session: Session, finding_id: str) -> None:

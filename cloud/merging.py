@@ -22,6 +22,8 @@ SAME_SPOT = 0.5
 """Share of the smaller extent that two unlike kinds must have in common, along and across, to be one defect."""
 DEFAULT_CE90_M = 1.0
 """For a detection that does not say how well it is placed."""
+SHARED_CE90_M = 1.5
+"""An error this large is the aircraft's position: it moves all a flight sees alike."""
 WEAK_INCIDENCE_DEG = 70.0
 WEAK_CONFIDENCE = 0.5
 _ALIKE = (
@@ -183,11 +185,12 @@ def _weight(detection: Detection) -> float:
 
 
 def _jitter_m(detections: Sequence[Detection]) -> float:
-    return max(BASE_TOLERANCE_M / 2, *(_ce90_m(d) for d in detections))
+    own = [ce90 for d in detections if (ce90 := _ce90_m(d)) < SHARED_CE90_M]
+    return max((BASE_TOLERANCE_M / 2, *own))
 
 
 def _tolerance_m(one: Detection, other: Detection) -> float:
-    placing = math.hypot(_ce90_m(one), _ce90_m(other))
+    placing = math.hypot(*(ce90 for ce90 in (_ce90_m(one), _ce90_m(other)) if ce90 < SHARED_CE90_M))
     sizing = math.hypot(one.size_sigma_mm, other.size_sigma_mm) / 1000
     return max(BASE_TOLERANCE_M, placing) + sizing
 

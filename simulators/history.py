@@ -133,7 +133,7 @@ def _inspected(
         if life.lengths_mm[index] > 0 and cell not in unseen and rng.random() >= plan.miss_share:
             later = at + timedelta(seconds=10 * len(sightings))
             sightings.append(_sighted(rng, plan, asset, life, (life.lengths_mm[index], shift, scale, later)))
-    coverage = tuple(_cells(rng, asset, unseen))
+    coverage = tuple(_cells(rng, asset, unseen, shift))
     return Inspection(
         asset_id=asset.asset_id, number=index + 1, flown_at=at, coverage=coverage, sightings=tuple(sightings)
     )
@@ -150,13 +150,17 @@ def _unseen(rng: random.Random, plan: HistoryPlan, asset: Asset) -> set[tuple[Bl
     return missing
 
 
-def _cells(rng: random.Random, asset: Asset, unseen: set[tuple[Blade, BladeSide, int]]) -> list[CoverageCell]:
-    gsd = rng.uniform(1.2, 1.8)
+def _cells(
+    rng: random.Random, asset: Asset, unseen: set[tuple[Blade, BladeSide, int]], shift: Enu
+) -> list[CoverageCell]:
+    """Return what was seen, in the flight's own coordinates: as far along the blade as all it places is off."""
+    gsd, metres = rng.uniform(1.2, 1.8), math.ceil(asset.geometry.blade_length_m)
+    off = {blade: round(shift.dot(asset.geometry.blade_axes(blade)[0])) for blade in Blade}
     return [
         CoverageCell(
             blade=blade,
             side=side,
-            cell=cell,
+            cell=cell + off[blade],
             seen_share=1.0,
             best_gsd_mm_px=round(gsd, 3),
             best_incidence_deg=20.0,
@@ -164,8 +168,8 @@ def _cells(rng: random.Random, asset: Asset, unseen: set[tuple[Blade, BladeSide,
         )
         for blade in Blade
         for side in BladeSide
-        for cell in range(math.ceil(asset.geometry.blade_length_m))
-        if (blade, side, cell) not in unseen
+        for cell in range(metres)
+        if (blade, side, cell) not in unseen and 0 <= cell + off[blade] < metres
     ]
 
 

@@ -35,9 +35,8 @@ OUTER_FACTOR = 1.3
 OUTER_FROM = 2 / 3
 WANDER = 0.06
 """Standard deviation of the logarithm of the length that a year's weather adds."""
-_CLOSE_M = (0.7, 1.2)
+_CLOSE_M = (1.0, 1.5)
 _SPACING_M = 2.5
-_TRIES = 400
 
 
 class Life(Frozen):

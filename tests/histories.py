@@ -36,7 +36,8 @@ def seed(session: Session, made: History) -> dict[str, str]:
     truth: dict[str, str] = {}
     for inspection in made.inspections:
         done = [d for d, at in repairs.items() if at <= inspection.flown_at]
-        repaired = [finding for finding, defect in truth.items() if defect in done]
+        latest = {defect: finding for finding, defect in truth.items()}
+        repaired = [latest[defect] for defect in done if defect in latest]
         session.execute(
             update(Finding).where(Finding.finding_id.in_(repaired)).values(status=FindingStatus.REPAIRED.value)
         )

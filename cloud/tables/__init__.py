@@ -12,6 +12,7 @@ from cloud.tables.captures import CaptureRow, FirstLookRow
 from cloud.tables.columns import Base
 from cloud.tables.findings import Coverage, DetectionRow, EvidenceRow, Finding
 from cloud.tables.flights import CommandRow, Flight, Outgoing, Plan
+from cloud.tables.history import DefectAbsence, DefectLink, FlightRegistration, LinkEdit
 from cloud.tables.keys import ApiKey
 from cloud.tables.people import Audit, User
 from cloud.tables.places import Asset, Drone, Site
@@ -27,6 +28,8 @@ __all__ = [
     "CommandRow",
     "Coverage",
     "DeadLetter",
+    "DefectAbsence",
+    "DefectLink",
     "DetectionRow",
     "Drone",
     "DroneEventRow",
@@ -34,7 +37,9 @@ __all__ = [
     "Finding",
     "FirstLookRow",
     "Flight",
+    "FlightRegistration",
     "IdempotencyKey",
+    "LinkEdit",
     "LostRow",
     "Media",
     "Notification",

@@ -44,12 +44,10 @@ def test_places_are_off_as_measured_on_real_revisits(farm: History, lives: dict[
     assert 1.6 < statistics.median(errors) < 2.2
 
 
-def test_nothing_is_reported_where_nothing_was_seen(farm: History, lives: dict[str, Life]) -> None:
-    for inspection in farm.inspections:
-        seen = {(c.blade, c.side, c.cell) for c in inspection.coverage}
-        for sighting in inspection.sightings:
-            place = lives[sighting.defect_id].place
-            assert (place.blade, place.side, int(place.distance_to_root_m)) in seen
+def test_a_part_of_every_blade_is_not_seen(farm: History) -> None:
+    shares = [len(i.coverage) / (25 * 12) for i in farm.inspections]
+    assert 0.6 < statistics.mean(shares) < 0.9
+    assert max(shares) < 0.95
 
 
 def test_a_defect_never_shrinks_and_is_away_after_its_repair(farm: History) -> None:
@@ -70,4 +68,4 @@ def test_every_turbine_has_two_defects_close_together(farm: History, lives: dict
     assert len(pairs) == 20
     for one, other in pairs:
         assert (one.kind, one.place.blade, one.place.side) == (other.kind, other.place.blade, other.place.side)
-        assert abs(one.place.distance_to_root_m - other.place.distance_to_root_m) <= 1.2
+        assert abs(one.place.distance_to_root_m - other.place.distance_to_root_m) <= 1.5

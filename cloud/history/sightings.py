@@ -1,0 +1,98 @@
+"""A finding as matching sees it: a place in component coordinates with its errors, a kind and a size. Pure.
+
+The error of a place has two parts. What the flight's own position adds is shared by all it saw and moves each finding
+by ``lever @ shift`` (shift: metres east, north, up); what is left is the finding's own. On a blade only the part of the
+shift along the blade counts: across it, the edges are in the same picture.
+"""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cloud.tables import Finding
+from contracts.geo import GeoPoint
+from contracts.turbine import TurbineGeometry
+from contracts.vocabulary import Blade, DefectKind
+
+Vector = NDArray[np.float64]
+
+CE90_SIGMAS = 2.146
+"""90 % of a plane Gaussian lies within this many standard deviations of one axis."""
+OWN_SIGMA_M = 0.12
+"""Of a finding's centre against its flight's other findings, before its size is added."""
+SIZE_SHARE = 0.08
+"""A long defect's centre is less certain: this share of its extent is added to the own error."""
+OPEN_SIGMA_M = 0.6
+"""The own error of a finding that has a position and no place on a component."""
+SHIFT_FLOOR_M = 0.25
+"""A flight's shift is never believed to be smaller than this, per axis."""
+OPEN = "open"
+"""The surface of findings without a place on a component."""
+
+
+class Sighting(NamedTuple):
+    """One finding of one flight. ``place``: (2) along and across a surface, or (3) east, north, up; metres."""
+
+    sighting_id: str
+    surface: str
+    kind: DefectKind
+    place: Vector
+    own: Vector
+    """Covariance (d, d) of the part of the error that is not shared, m²."""
+    lever: Vector
+    """(d, 3): how a shift of the flight moves ``place``."""
+    length_mm: float
+    size_sigma_mm: float
+    seen_at: datetime
+
+
+def sighting_of(finding: Finding, geometry: TurbineGeometry | None) -> Sighting | None:
+    """Return how a finding is matched, None when it has neither a place nor a position."""
+    placed = finding.blade is not None and geometry is not None
+    if placed and finding.distance_to_root_m is not None and finding.offset_m is not None:
+        place = np.array([finding.distance_to_root_m, finding.offset_m])
+        along, across = (_own_m(size) for size in (finding.length_mm, finding.width_mm))
+        own = np.diag([along**2, (across / 2) ** 2])
+        return _sighting(finding, f"{finding.blade}/{finding.side}", place, own, _blade_lever(geometry, finding.blade))
+    if finding.lat_deg is None or finding.lon_deg is None or finding.alt_m is None or geometry is None:
+        return None
+    point = GeoPoint(lat_deg=finding.lat_deg, lon_deg=finding.lon_deg, alt_m=finding.alt_m)
+    place = np.array(geometry.frame().to_enu(point))
+    return _sighting(finding, OPEN, place, np.eye(3) * OPEN_SIGMA_M**2, np.eye(3))
+
+
+def shift_prior(findings: list[Finding]) -> Vector:
+    """Return the covariance (3, 3) of a flight's shift, from how well its findings say they are placed."""
+    stated = [f.ce90_m for f in findings if f.ce90_m is not None]
+    sigma_m = max(SHIFT_FLOOR_M, float(np.median(stated)) / CE90_SIGMAS if stated else 1.0)
+    return np.eye(3) * sigma_m**2
+
+
+def _sighting(finding: Finding, surface: str, place: Vector, own: Vector, lever: Vector) -> Sighting:
+    return Sighting(
+        sighting_id=finding.finding_id,
+        surface=surface,
+        kind=DefectKind(finding.kind),
+        place=place,
+        own=own,
+        lever=lever,
+        length_mm=finding.length_mm,
+        size_sigma_mm=finding.size_sigma_mm,
+        seen_at=finding.detected_at,
+    )
+
+
+def _own_m(size_mm: float) -> float:
+    return math.hypot(OWN_SIGMA_M, SIZE_SHARE * size_mm / 1000)
+
+
+def _blade_lever(geometry: TurbineGeometry | None, blade: str | None) -> Vector:
+    if geometry is None or blade is None:
+        raise ValueError("a lever needs a blade of a known turbine")
+    span, _, _ = geometry.blade_axes(Blade(blade))
+    return np.array([list(span), [0.0, 0.0, 0.0]])
