@@ -19,6 +19,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import text
 
 from cloud.assistant.conversation import answer
+from cloud.assistant.tools.declarations import Asker
 from cloud.db import Database
 from cloud.security import Principal
 from contracts.vocabulary import Role
@@ -39,6 +40,10 @@ QUESTIONS = (
     "What was not inspected on T-01?",
     "What is the status of the tickets?",
     "What did the last flight find?",
+    "What is the average crack length on T-01?",
+    "Are there more cracks on T-01 than on T-02?",
+    "How many critical findings this month compared to last month?",
+    "¿Cuántas grietas hay en la pala B de T-01?",
     "Is T-01 safe?",
 )
 # Copies of the seeded findings, spread over two years.
@@ -65,7 +70,7 @@ def measure(database: Database, repeats: int) -> dict[str, object]:
         for _ in range(repeats):
             with database.session() as session:
                 began = time.perf_counter()
-                answer(session, ASKER, question, NOW, ZoneInfo("Europe/Berlin"))
+                answer(Asker(session, ASKER, NOW, ZoneInfo("Europe/Berlin")), question)
                 times.append(1000 * (time.perf_counter() - began))
         per_question[question] = round(statistics.median(times), 1)
         every += times

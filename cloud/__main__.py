@@ -20,6 +20,7 @@ from cloud import loop, people, schema
 from cloud.app import build_link, build_services, create_app
 from cloud.app import openapi as document
 from cloud.assistant.conversation import Answer, answer
+from cloud.assistant.tools.declarations import Asker
 from cloud.db import Database
 from cloud.dispatch import Dispatch
 from cloud.ingest import Ingest
@@ -195,7 +196,8 @@ def ask(
         with _database().session() as session:
             rights = rights_of(session, user)
             principal = Principal(user, rights.roles, "token", rights.sites)
-            return answer(session, principal, question, datetime.now(UTC), _zone(zone))
+            asker = Asker(session, principal, datetime.now(UTC), _zone(zone))
+            return answer(asker, question)
 
     said = _guarded(act)
     if as_json:

@@ -16,10 +16,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from cloud.assistant import conversation
 from cloud.assistant.conversation import Event
 from cloud.assistant.grammar.reading import MAX_QUESTION_CHARS
-from cloud.db import Database
+from cloud.assistant.tools.declarations import Asker
+from cloud.grading import load_policy
 from cloud.logbook import log
 from cloud.requests import Svc
 from cloud.security import Principal, Reader
+from cloud.services import Services
 from contracts.errors import InvalidInput, PlatformError
 
 router = APIRouter(prefix="/v1/assistant", tags=["assistant"])
@@ -32,6 +34,9 @@ class Ask(BaseModel):
 
     question: str = Field(
         min_length=1, max_length=MAX_QUESTION_CHARS, examples=["What were the most critical defects?"]
+    )
+    previous: str = Field(
+        default="", max_length=MAX_QUESTION_CHARS, description="the question before, for follow-ups: and on blade B?"
     )
     time_zone: str = Field(default="UTC", max_length=64, description="IANA name: days and weeks are the asker's")
 
@@ -50,7 +55,7 @@ def ask(
     for ``Accept: application/json``.
     """
     zone = _zone(body.time_zone)
-    events = _begun(_events(services.database, principal, body.question, zone))
+    events = _begun(_events(services, principal, body, zone))
     if "application/json" in accept:
         whole = conversation.collect(body.question, events)
         return Response(whole.model_dump_json(), media_type="application/json")
@@ -61,9 +66,11 @@ def ask(
     return StreamingResponse(lines, media_type="application/x-ndjson", headers={"Cache-Control": "no-store"})
 
 
-def _events(database: Database, principal: Principal, question: str, zone: ZoneInfo) -> Iterator[Event]:
-    with database.session() as session:
-        yield from conversation.stream(session, principal, question, datetime.now(UTC), zone)
+def _events(services: Services, principal: Principal, body: Ask, zone: ZoneInfo) -> Iterator[Event]:
+    policy = load_policy(services.settings.policy_file)
+    with services.database.session() as session:
+        asker = Asker(session, principal, datetime.now(UTC), zone, policy)
+        yield from conversation.stream(asker, body.question, body.previous)
 
 
 def _begun(events: Iterator[Event]) -> Iterator[Event]:

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from datetime import datetime
 from typing import Any, Literal
-from zoneinfo import ZoneInfo
 
 from pydantic import Field
-from sqlalchemy.orm import Session
 
 from cloud.assistant.evidence import Citation, Period, Row, Sentence
 from cloud.assistant.executor import StepRows, execute
@@ -19,7 +16,6 @@ from cloud.assistant.grounding.citations import Removed, check, unique
 from cloud.assistant.plans import Plan, Refusal
 from cloud.assistant.tools.declarations import Asker, begin
 from cloud.assistant.writer import Writer
-from cloud.security import Principal
 from contracts.geo import Frozen
 
 SOURCE = "planner"
@@ -56,18 +52,17 @@ class Answer(Frozen):
         return " ".join(s.text for s in self.sentences) or self.reason
 
 
-def stream(session: Session, principal: Principal, question: str, now: datetime, zone: ZoneInfo) -> Iterator[Event]:
-    """Yield the parts of an answer; the last is always ``end``.
+def stream(asker: Asker, question: str, previous: str = "") -> Iterator[Event]:
+    """Yield the parts of an answer; the last is always ``end``. ``previous`` is the question before, for follow-ups.
 
     Raises:
         Forbidden: The asker may not read.
 
     """
     began = time.perf_counter()
-    asker = Asker(session, principal, now, zone)
     begin(asker)
-    known = names.load(session)
-    planned = plan(question, known, now, zone)
+    known = names.load(asker.session)
+    planned = plan(question, known, asker.now, asker.zone, previous)
     said = 0
     if isinstance(planned, Refusal):
         yield Event(type="refusal", data=planned.model_dump(mode="json"))
@@ -103,14 +98,14 @@ def _nothing(planned: Plan) -> Event:
     return Event(type="refusal", data=Refusal(question=planned.question, reason=reason).model_dump(mode="json"))
 
 
-def answer(session: Session, principal: Principal, question: str, now: datetime, zone: ZoneInfo) -> Answer:
+def answer(asker: Asker, question: str, previous: str = "") -> Answer:
     """Return the whole answer to a question.
 
     Raises:
         Forbidden: The asker may not read.
 
     """
-    return collect(question, stream(session, principal, question, now, zone))
+    return collect(question, stream(asker, question, previous))
 
 
 def collect(question: str, events: Iterator[Event]) -> Answer:

@@ -53,7 +53,7 @@ def run_step(asker: Asker, step: Step, done: Mapping[str, tuple[Row, ...]]) -> S
 
 def found_any(rows: tuple[Row, ...]) -> bool:
     """Return whether a step found anything: its total is not 0."""
-    totals = [row.values.get("total") for row in rows if row.ref.endswith(".n")]
+    totals = [row.values["total"] for row in rows if row.ref.endswith(".n") and "total" in row.values]
     return bool(totals[0]) if totals else bool(rows)
 
 

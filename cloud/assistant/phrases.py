@@ -21,7 +21,7 @@ def noun(total: Row, count: int) -> str:
 def place(total: Row) -> str:
     """Return where: " on T-03 on blade B at the leading edge between 10 and 15 m from the root"."""
     v = total.values
-    parts = [f" on {v[name]}" for name in ("assets_asked", "flights_asked") if v.get(name)]
+    parts = [f" on {v[name]}" for name in ("assets_asked", "sites_asked", "flights_asked") if v.get(name)]
     if blades := words(v, "blades"):
         parts.append(f" on blade {' and '.join(blades)}")
     if sides := words(v, "sides"):

@@ -27,6 +27,7 @@ class Subject(StrEnum):
     SITES = "sites"
     DRONES = "drones"
     POLICY = "policy"
+    FRAMES = "frames"
 
 
 class Understood(Frozen):
@@ -65,4 +66,5 @@ class Refusal(Frozen):
     question: str
     reason: str
     not_understood: tuple[str, ...] = ()
+    final: bool = Field(default=False, description="no language model may be asked either")
     questions: tuple[str, ...] = Field(default=(), description="the nearest questions that can be answered")

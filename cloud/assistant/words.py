@@ -59,6 +59,7 @@ TICKET_NOUNS = (
     r"|status(?:es)? of (?:the |all )?(?:sap |maintenance )*(?:tickets?|notifications?)"
 )
 ASSET_NOUNS = r"(?:wind )?(?:turbines?|assets?|towers?|wtgs?|machines?)"
+SITE_NOUNS = r"sites?|(?:wind )?(?:farms?|parks?)"
 DRONE_NOUNS = r"drones?|aircraft|uavs?"
 STOP_WORDS = frozenset(
     """

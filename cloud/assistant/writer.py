@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from cloud.assistant import statements
 from cloud.assistant.evidence import Row, RowKind, Sentence, day, moment
 from cloud.assistant.executor import StepRows
 from cloud.assistant.phrases import capital, noun, number, place, plural, when, words
 from cloud.assistant.plans import Plan, Subject
+
+_TOOLS = {
+    Subject.FINDING: "findings",
+    Subject.COUNT: "count_findings",
+    Subject.MEASURE: "measure_findings",
+    Subject.COMPARE: "difference",
+}
+"""The tool that answers, where it is not called like the subject."""
 
 
 class Writer:
@@ -26,19 +36,26 @@ class Writer:
             return self._absence(plan, by_tool)
         if main.step.tool == "findings":
             return self._findings(plan, main.rows)
-        writers = {
+        if plan.subject is Subject.COMPARE:
+            first, second = done[0].rows[0], done[1].rows[0]
+            return statements.compared(first, second, main.rows[0])
+        writers: dict[str, Callable[[tuple[Row, ...]], list[Sentence]]] = {
             "count_findings": self._counts,
             "coverage": self._coverage,
             "flights": self._flights,
             "tickets": self._tickets,
             "assets": self._assets,
             "drones": self._drones,
+            "measure_findings": statements.measured,
+            "telemetry": lambda rows: statements.telemetry(rows, self._zone),
+            "sites": lambda rows: statements.sites(rows, self._zone),
+            "policy": statements.policy,
+            "frames": lambda rows: statements.frames(rows, self._zone),
         }
         return writers[main.step.tool](main.rows)
 
     def _main(self, plan: Plan, by_tool: dict[str, StepRows]) -> StepRows | None:
-        tool = {Subject.FINDING: "findings", Subject.COUNT: "count_findings"}.get(plan.subject, plan.subject.value)
-        return by_tool.get(tool)
+        return by_tool.get(_TOOLS.get(plan.subject, plan.subject.value))
 
     def _findings(self, plan: Plan, rows: tuple[Row, ...]) -> list[Sentence]:
         total, items = rows[0], [row for row in rows if row.kind is RowKind.FINDING]
@@ -213,11 +230,14 @@ class Writer:
             Subject.FLIGHTS: "flight" + (f" is {states}" if states else " was made"),
             Subject.DRONES: "drone matches",
             Subject.ASSETS: "asset matches",
+            Subject.SITES: "site matches",
+            Subject.TELEMETRY: "telemetry was recorded",
+            Subject.FRAMES: "frame shows it",
         }.get(plan.subject, f"{noun(total[0], 1) if total else 'finding'} was detected")
         around = place(total[0]) + when(total[0]) if total else ""
         refs = [*total, *basis[:10]]
         sentences = [Sentence(text=f"No {what}{around}.", refs=tuple(row.ref for row in refs))]
-        if plan.subject in {Subject.FINDINGS, Subject.COUNT}:
+        if plan.subject in {Subject.FINDINGS, Subject.COUNT, Subject.MEASURE}:
             sentences += self._looked(flights, by_tool.get("coverage"), basis)
             sentences += _left_out(main.rows) if main else []
         return sentences
@@ -239,7 +259,7 @@ def _of(text: str, *rows: Row) -> Sentence:
 
 
 def _found(step: StepRows) -> bool:
-    totals = [row.values.get("total") for row in step.rows if row.ref.endswith(".n")]
+    totals = [row.values["total"] for row in step.rows if row.ref.endswith(".n") and "total" in row.values]
     return bool(totals[0]) if totals else bool(step.rows)
 
 

@@ -13,6 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from cloud.assistant.conversation import Answer, answer
+from cloud.assistant.tools.declarations import Asker
 from cloud.db import Database
 from cloud.security import Principal
 from contracts.errors import Forbidden
@@ -45,8 +46,8 @@ def session(database: Database) -> Iterator[Session]:
         yield unit
 
 
-def ask(session: Session, question: str, *, now: datetime = NOW) -> Answer:
-    return answer(session, ANA, question, now, BERLIN)
+def ask(session: Session, question: str, *, now: datetime = NOW, previous: str = "") -> Answer:
+    return answer(Asker(session, ANA, now, BERLIN), question, previous)
 
 
 def rows(session: Session, sql: str) -> list[Any]:
@@ -320,8 +321,8 @@ REFUSED: list[tuple[str, str]] = [
     ("defects on blade D", "d"),
     ("severity 9 findings", "9"),
     ("findings that are not big", "not"),
-    ("average size of cracks", "average"),
-    ("Compare T-01 with T-02", "compare"),
+    ("variance of the size of cracks", "variance"),
+    ("Compare T-01", ""),
     ("defects on 03/04/2026", "03/04/2026"),
     ("", ""),
     ("Is there a crack on the gearbox?", "gearbox"),
@@ -388,7 +389,7 @@ def test_the_transaction_is_read_only(session: Session) -> None:
 
 def test_without_a_role_nothing_is_read(session: Session) -> None:
     with pytest.raises(Forbidden):
-        answer(session, Principal("x", frozenset(), "token"), "List the turbines", NOW, BERLIN)
+        answer(Asker(session, Principal("x", frozenset(), "token"), NOW, BERLIN), "List the turbines")
 
 
 def test_an_empty_database_gives_no_sentence(empty_platform: Session) -> None:

@@ -10,8 +10,8 @@ from sqlalchemy.orm import Session
 
 from cloud.assistant.evidence import plain
 from cloud.assistant.grammar.reading import Reading
-from cloud.assistant.words import ASSET_NOUNS, STOP_WORDS
-from cloud.tables import Asset, Drone
+from cloud.assistant.words import ASSET_NOUNS, SITE_NOUNS, STOP_WORDS
+from cloud.tables import Asset, Drone, Site
 
 MAX_NAMES = 5000
 
@@ -21,31 +21,40 @@ class Names(NamedTuple):
 
     assets: tuple[tuple[str, str], ...]
     drones: tuple[tuple[str, str], ...]
+    sites: tuple[tuple[str, str], ...] = ()
 
 
 def load(session: Session) -> Names:
-    """Return the names of all assets and drones."""
+    """Return the names of all assets, drones and sites that the session may see."""
     assets = session.execute(select(Asset.asset_id, Asset.name).order_by(Asset.name).limit(MAX_NAMES))
     drones = session.execute(select(Drone.drone_id, Drone.name).order_by(Drone.name).limit(MAX_NAMES))
-    return Names(tuple((i, n) for i, n in assets), tuple((i, n) for i, n in drones))
+    sites = session.execute(select(Site.site_id, Site.name).order_by(Site.name).limit(MAX_NAMES))
+    return Names(*(tuple((i, n) for i, n in found) for found in (assets, drones, sites)))
 
 
 def take(reading: Reading, things: tuple[tuple[str, str], ...]) -> tuple[str, ...]:
-    """Take every name or id a question mentions, the longest first; return the ids in that order.
+    """Take every name or id a question mentions, the longest first; return the ids as they stand in the question.
 
     A name made of nothing but words the assistant passes over ("The Wind") must be quoted to count.
     """
     spoken: list[tuple[str, str, str]] = []
     for thing_id, name in things:
         spoken += [(form, thing_id, name) for form in _forms(thing_id, name)]
-    found: list[str] = []
+    found: list[tuple[int, str]] = []
     for form, thing_id, name in sorted(spoken, key=lambda s: -len(s[0])):
         while (match := reading.peek(form)) is not None:
             reading.blank(match.start(), match.end())
             reading.note(match[0], f"{plain(name)} ({thing_id})")
-            if thing_id not in found:
-                found.append(thing_id)
-    return tuple(found)
+            found.append((match.start(), thing_id))
+    return tuple(dict.fromkeys(thing_id for _, thing_id in sorted(found)))
+
+
+def take_sites(reading: Reading, sites: tuple[tuple[str, str], ...]) -> tuple[str, ...]:
+    """Take the names of sites, with the noun that often stands beside one: "site North", "the North wind farm"."""
+    named = take(reading, sites)
+    if named:
+        reading.take(rf"(?:{SITE_NOUNS})(?= *\x00)|(?<=\x00) (?:{SITE_NOUNS})")
+    return named
 
 
 def take_numbered(reading: Reading, assets: tuple[tuple[str, str], ...]) -> tuple[str, ...]:

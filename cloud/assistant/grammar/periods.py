@@ -22,6 +22,13 @@ _MONTH = (
     r"(?P<{0}month>jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?"
     r"|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)"
 )
+_MONTH_YEAR = _MONTH + r"(?:,? (?P<{0}year>20\d{{2}}))?"
+_MONTHS_PER_YEAR = 12
+_ORDINALS = {"first": 1, "second": 2, "third": 3, "fourth": 4, "1st": 1, "2nd": 2, "3rd": 3, "4th": 4}
+_BEFORE_THAT = (
+    r"(?:in )?(?:the )?(?:same |equally long )?(?:period|time|span|week|month|quarter|year|\d+ \w+)"
+    r" before(?: that| it)?|(?:the )?(?:previous|preceding) (?:period|time|span)|the one before"
+)
 _WEEKDAYS = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 _WEEKDAY = "|".join(_WEEKDAYS)
 _NUMBER = r"(?P<n>\d{1,4}|" + "|".join(NUMBER_WORDS) + r"|a couple of|a few)"
@@ -69,10 +76,13 @@ class _Clock:
         return Period(start=start, end=end, asked=asked, says=says, zone=str(self.zone))
 
 
-def read_period(reading: Reading, now: datetime, zone: ZoneInfo) -> Period | None:
-    """Consume the time expression of a question; None when it has none."""
+def read_period(reading: Reading, now: datetime, zone: ZoneInfo, *, this_first: bool = False) -> Period | None:
+    """Consume the time expression of a question; None when it has none.
+
+    ``this_first``: of "last month and this month", take "this month".
+    """
     clock = _Clock(now, zone)
-    for reader in (_between, _since, _rolling, _calendar, _on_day, _month_or_year, _anytime):
+    for reader in (_calendar, *_READERS) if this_first else _READERS:
         period = reader(reading, clock)
         if period is not None:
             reading.note(period.asked, period.says)
@@ -108,6 +118,87 @@ def _since(reading: Reading, clock: _Clock) -> Period | None:
     return None
 
 
+def _months(reading: Reading, clock: _Clock) -> Period | None:
+    """Read "between March and June 2025", "since May", "before 2025", and what _quarter reads."""
+    span = _MONTH_YEAR.format("a"), _MONTH_YEAR.format("b")
+    if found := reading.take(rf"(?:between|from) {span[0]} (?:and|to|until|till|through) {span[1]}"):
+        last = _month_number(found["bmonth"])
+        year = int(found["byear"] or clock.today.year - (last > clock.today.month))
+        first = _month_number(found["amonth"])
+        return _month_span(clock, found[0], (int(found["ayear"] or year - (first > last)), first), (year, last))
+    if found := reading.take(rf"(?:since|starting(?: in)?|from) {span[0]}(?! ?\d)(?: on(?:wards)?)?"):
+        month = _month_number(found["amonth"])
+        year = int(found["ayear"] or clock.today.year - (month > clock.today.month))
+        return clock.period(found[0], clock.midnight(date(year, month, 1)), clock.now, "up to now")
+    if found := reading.take(r"(?P<word>since|before|after) (?:the (?:start|beginning) of )?(?P<year>20\d{2})(?!-)"):
+        start = clock.midnight(date(int(found["year"]) + (found["word"] == "after"), 1, 1))
+        if found["word"] == "before":
+            return clock.period(found[0], None, start)
+        return clock.period(found[0], start, clock.now, "up to now")
+    return _quarter(reading, clock)
+
+
+def _quarter(reading: Reading, clock: _Clock) -> Period | None:
+    """Read "Q3 2025", "the third quarter of 2025", "the first half of 2026"."""
+    order = "|".join(_ORDINALS)
+    found = reading.take(
+        rf"(?:in |during |of |for )?(?:the )?(?:q(?P<q>[1-4])|(?P<nth>{order}) quarter|h(?P<h>[12])"
+        r"|(?P<half>first|second) half)(?:(?: of| in)?(?: the year)? (?P<year>20\d{2})| of (?:the|this) year)?"
+    )
+    if found is None:
+        return None
+    length = 6 if found["h"] or found["half"] else 3
+    number = int(found["q"] or found["h"] or _ORDINALS[found["nth"] or found["half"]])
+    first = (number - 1) * length + 1
+    year = int(found["year"]) if found["year"] else clock.today.year - (first > clock.today.month)
+    return _month_span(clock, found[0], (year, first), (year, first + length - 1))
+
+
+def _month_span(clock: _Clock, asked: str, first: tuple[int, int], last: tuple[int, int]) -> Period | None:
+    """Return the period of whole months, both included; None when the last is before the first."""
+    if last < first:
+        return None
+    end = date(last[0] + (last[1] == _MONTHS_PER_YEAR), last[1] % _MONTHS_PER_YEAR + 1, 1)
+    return clock.period(asked, clock.midnight(date(*first, 1)), clock.midnight(end))
+
+
+def _whole_unit(reading: Reading, clock: _Clock) -> Period | None:
+    """Read "the last calendar month"."""
+    found = reading.take(
+        r"(?:in |during |of |for )?(?:the )?(?:last|previous|past) (?:calendar|full|whole|complete) "
+        r"(?P<unit>week|month|quarter|year)"
+    )
+    if found is None:
+        return None
+    start, end = before_this(found["unit"], clock.today)
+    return clock.period(found[0], clock.midnight(start), clock.midnight(end))
+
+
+def before_this(unit: str, today: date) -> tuple[date, date]:
+    """Return the first day of the calendar week, month, quarter or year before this one, and of this one."""
+    end = _calendar_start(unit, today)
+    return _calendar_start(unit, end - timedelta(days=1)), end
+
+
+def read_comparison(reading: Reading, first: Period, now: datetime, zone: ZoneInfo) -> Period | None:
+    """Consume the second period of a comparison, in the light of the first; None when there is none.
+
+    Against "this month", "last month" is the calendar month before; "the month before" is the span just before.
+    """
+    clock = _Clock(now, zone)
+    unit = re.search(r"this (week|month|quarter|year)", first.asked)
+    pattern = rf"(?:the )?(?:last|previous|past) {unit[1]}|(?:the )?{unit[1]} before" if unit else ""
+    if unit and (found := reading.take(rf"(?:in |during |of )?(?:{pattern})(?: that| this)?")):
+        start, end = before_this(unit[1], clock.today)
+        period = clock.period(found[0], clock.midnight(start), clock.midnight(end))
+    elif first.start and first.end and (found := reading.take(_BEFORE_THAT)):
+        period = clock.period(found[0], first.start - (first.end - first.start), first.start, "as long, just before")
+    else:
+        return read_period(reading, now, zone)
+    reading.note(period.asked, period.says)
+    return period
+
+
 def _rolling(reading: Reading, clock: _Clock) -> Period | None:
     unit = r"(?P<unit>minute|hour|day|week|fortnight|month|quarter|year)s?"
     pattern = (
@@ -130,15 +221,18 @@ def _calendar(reading: Reading, clock: _Clock) -> Period | None:
     found = reading.take(r"(?:so far )?this (?P<unit>week|month|quarter|year|morning)(?: so far)?")
     if found is None:
         return None
-    today = clock.today
-    start = {
+    start = _calendar_start(found["unit"], clock.today)
+    return clock.period(found[0], clock.midnight(start), clock.now, "up to now")
+
+
+def _calendar_start(unit: str, today: date) -> date:
+    return {
         "week": today - timedelta(days=today.weekday()),
         "month": today.replace(day=1),
         "quarter": today.replace(month=3 * ((today.month - 1) // 3) + 1, day=1),
         "year": today.replace(month=1, day=1),
         "morning": today,
-    }[found["unit"]]
-    return clock.period(found[0], clock.midnight(start), clock.now, "up to now")
+    }[unit]
 
 
 def _on_day(reading: Reading, clock: _Clock) -> Period | None:
@@ -160,7 +254,7 @@ def _month_or_year(reading: Reading, clock: _Clock) -> Period | None:
         start = date(year, month, 1)
         after = date(year + (month == 12), month % 12 + 1, 1)
         return clock.period(found[0], clock.midnight(start), clock.midnight(after))
-    found = reading.take(r"(?:in|during|of|for) (?P<year>20\d{2})")
+    found = reading.take(r"(?:in|during|of|for) (?:the )?(?:year )?(?P<year>20\d{2})")
     if found is None:
         return None
     year = int(found["year"])
@@ -170,6 +264,9 @@ def _month_or_year(reading: Reading, clock: _Clock) -> Period | None:
 def _anytime(reading: Reading, clock: _Clock) -> Period | None:
     found = reading.take(r"(?:of )?all[- ]time|so far|in total|to date|until now|at any time|in all history")
     return clock.period(found[0], None, None) if found else None
+
+
+_READERS = (_between, _months, _since, _whole_unit, _rolling, _calendar, _on_day, _month_or_year, _anytime)
 
 
 def _number(words: str) -> int:

@@ -7,76 +7,119 @@ refusal that names it. So an answer is never about less than what was asked.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from cloud.assistant.grammar import names, slots, subjects
+from cloud.assistant.grammar import conditions, subjects
+from cloud.assistant.grammar.languages import LANGUAGES, to_english
 from cloud.assistant.grammar.names import Names
-from cloud.assistant.grammar.periods import read_period
 from cloud.assistant.grammar.reading import MAX_QUESTION_CHARS, Reading
-from cloud.assistant.grammar.steps import finding_steps, other_steps
-from cloud.assistant.grammar.subjects import OF_FINDINGS
+from cloud.assistant.grammar.steps import compare_steps, finding_steps, other_steps
+from cloud.assistant.grammar.subjects import ALLOWED, OF_FINDINGS
 from cloud.assistant.grammar.suggestions import nearest
-from cloud.assistant.plans import Plan, Refusal, Subject
-from cloud.assistant.tools.parameters import CountQuery, FindingsQuery, Order
-from cloud.assistant.words import ACTIONS, DEFECT_NOUNS, FLIGHT_NOUNS, STOP_WORDS
+from cloud.assistant.plans import Plan, Refusal, Subject, Understood
+from cloud.assistant.tools.parameters import Order
+from cloud.assistant.words import ACTIONS, STOP_WORDS
 
-_VISITED = r"(?:when (?:was|were|is|has|have) )?(?:been )?last (?:been )?(?:inspected|flown|visited|seen)"
 _ONLY_READ = "I only read; I cannot change anything or act."
 _ASKS_TO_ACT = rf"(?:please |can you |could you |now |then )*{ACTIONS}\b(?! (?:tickets|findings|defects)\b)"
-_ALLOWED = {
-    Subject.FINDINGS: {*FindingsQuery.model_fields, "last_flights"},
-    Subject.COUNT: {*CountQuery.model_fields, "last_flights", "count"},
-    Subject.COVERAGE: {"asset_ids", "blades", "sides", "period", "last_flights", "flight_ids"},
-    Subject.TICKETS: {
-        "asset_ids",
-        "numbers",
-        "period",
-        "ticket_numbers",
-        "limit",
-        "order",
-        "count",
-        "has_number",
-        "open",
-    },
-    Subject.FLIGHTS: {
-        "asset_ids",
-        "drone_ids",
-        "period",
-        "last_flights",
-        "flight_ids",
-        "states",
-        "count",
-        "limit",
-        "order",
-    },
-    Subject.ASSETS: {"asset_ids", "count", "visited"},
-    Subject.DRONES: {"drone_ids", "online", "count"},
-}
+_FOLLOWS = r"^(?:and|what about|how about|(?:the )?same for|only|just)"
 
 
-def plan(question: str, known: Names, now: datetime, zone: ZoneInfo) -> Plan | Refusal:
-    """Return what to look up for a question asked at ``now`` in ``zone``."""
-    reading = Reading(question)
-    reason = _unfit(question, reading)
+class _Read(NamedTuple):
+    """A question that was understood whole."""
+
+    subject: Subject
+    found: dict[str, Any]
+    compared: tuple[str, tuple[Any, Any]] | None
+    understood: tuple[Understood, ...]
+
+
+class _Reason(NamedTuple):
+    """Why it was not."""
+
+    text: str
+    words: tuple[str, ...] = ()
+    final: bool = False
+
+
+def plan(question: str, known: Names, now: datetime, zone: ZoneInfo, previous: str = "") -> Plan | Refusal:
+    """Return what to look up for a question asked at ``now`` in ``zone``.
+
+    ``previous`` is the question before: "and on blade B?" keeps its conditions and changes those it names.
+    """
+    reason = _unfit(question)
     if reason:
-        words = tuple(reading.text.split()[:1]) if reason == _ONLY_READ else ()
-        return _refuse(question[:MAX_QUESTION_CHARS], known, reason, words)
-    found = _slots(reading, known, now, zone)
-    subject = subjects.choose(reading, found)
+        return _refuse(question[:MAX_QUESTION_CHARS], known, reason)
+    context = _understood(previous, known, now, zone) if previous and not _unfit(previous) else None
+    read = _understood(question, known, now, zone, context if isinstance(context, _Read) else None)
+    if isinstance(read, _Reason):
+        return _refuse(question, known, read)
+    return Plan(question=question, subject=Subject.COMPARE if read.compared else read.subject, steps=_steps(read),
+                period=read.found.get("period"), understood=read.understood)  # fmt: skip
+
+
+def _understood(
+    question: str, known: Names, now: datetime, zone: ZoneInfo, context: _Read | None = None
+) -> _Read | _Reason:
+    """Return what a question means in the first language that understands it whole; else English's reason."""
+    first: _Reason | None = None
+    for language, text in _wordings(question, known):
+        read = _read(Reading(text), known, now, zone, context)
+        if isinstance(read, _Read):
+            note = (Understood(words=question[:60], means=f"{LANGUAGES[language]}: {text}"[:200]),) if language else ()
+            return read._replace(understood=(*note, *read.understood))
+        if first is None or len(read.words) < len(first.words):
+            first = read
+    return first or _Reason("There is no question.")
+
+
+def _wordings(question: str, known: Names) -> Iterator[tuple[str, str]]:
+    yield "", question
+    for language in LANGUAGES:
+        text = to_english(question, language, known)
+        if text != Reading(question).text:
+            yield language, text
+
+
+def _read(reading: Reading, known: Names, now: datetime, zone: ZoneInfo, context: _Read | None) -> _Read | _Reason:
+    follows = context is not None and reading.take(_FOLLOWS, "as before") is not None
+    found, comparing, compared = conditions.read(reading, known, now, zone)
+    merged = context.found | found if follows and context else found
+    subject = subjects.choose(reading, merged)
     left = reading.leftovers(STOP_WORDS)
     if left:
-        return _refuse(question, known, f"I did not understand {_quoted(left)}.", tuple(left))
+        return _Reason(f"I did not understand {_quoted(left)}.", tuple(left))
+    if follows and context and subjects.keeps(context.subject, subject):
+        subject = context.subject
+    if comparing:
+        return _comparison(subject or Subject.FINDINGS, merged, compared, reading)
     if subject is None:
-        return _refuse(question, known, "I did not understand what the question is about.")
-    odd = sorted(set(found) - _ALLOWED.get(subject, set(found)) | _unordered(subject, found))
+        return _Reason("I did not understand what the question is about.")
+    odd = sorted(set(merged) - ALLOWED[subject] | _unordered(subject, merged))
     if odd:
         said = ", ".join(name.replace("_", " ") for name in odd)
-        return _refuse(question, known, f"I cannot combine {subject.value} with a condition on {said}.")
-    steps = (finding_steps if subject in OF_FINDINGS else other_steps)(subject.value, found)
-    return Plan(question=question, subject=subject, steps=steps, period=found.get("period"),
-                understood=tuple(reading.understood))  # fmt: skip
+        return _Reason(f"I cannot combine {subject.value} with a condition on {said}.")
+    return _Read(subject, merged, None, tuple(reading.understood))
+
+
+def _comparison(
+    subject: Subject, found: dict[str, Any], compared: tuple[str, tuple[Any, Any]] | None, reading: Reading
+) -> _Read | _Reason:
+    if compared is None:
+        return _Reason("I did not understand which two things to compare; name two assets, sites, blades or periods.")
+    if subject not in OF_FINDINGS | {Subject.ASSETS, Subject.SITES} or not set(found) <= ALLOWED[Subject.COMPARE]:
+        return _Reason("I can compare how many findings there are, nothing else yet.")
+    return _Read(Subject.COMPARE, found, compared, tuple(reading.understood))
+
+
+def _steps(read: _Read) -> Any:
+    if read.compared:
+        return compare_steps(read.found, *read.compared)
+    build = finding_steps if read.subject in OF_FINDINGS else other_steps
+    return build(read.subject.value, read.found)
 
 
 def _unordered(subject: Subject, found: dict[str, Any]) -> set[str]:
@@ -85,74 +128,20 @@ def _unordered(subject: Subject, found: dict[str, Any]) -> set[str]:
     return {"order"} if newest_only and found.get("order", Order.NEWEST) is not Order.NEWEST else set()
 
 
-def _unfit(question: str, reading: Reading) -> str:
-    """Return why a question cannot be read at all; empty when it can."""
-    if not reading.text:
-        return "There is no question."
+def _unfit(question: str) -> _Reason | None:
+    """Return why a question cannot be read at all; None when it can."""
+    text = Reading(question).text
+    if not text:
+        return _Reason("There is no question.", final=True)
     if len(question) > MAX_QUESTION_CHARS:
-        return f"A question may have {MAX_QUESTION_CHARS} characters."
-    return _ONLY_READ if re.match(_ASKS_TO_ACT, reading.text) else ""
-
-
-def _slots(reading: Reading, known: Names, now: datetime, zone: ZoneInfo) -> dict[str, Any]:
-    """Read every condition, the longest and least ambiguous wording first."""
-    found: dict[str, Any] = {}
-    asset_ids = names.take(reading, known.assets)
-    found |= _given("drone_ids", names.take(reading, known.drones))
-    found |= _given("numbers", slots.finding_numbers(reading))
-    found |= _given("asset_ids", asset_ids + names.take_numbered(reading, known.assets))
-    found |= _flight_ids(reading)
-    found |= slots.kinds(reading)
-    found |= slots.sizes(reading)
-    found |= slots.places(reading)
-    found |= _given("period", read_period(reading, now, zone))
-    found |= _last_flights(reading)
-    found |= _counting(reading)
-    found |= slots.review(reading)
-    about = reading.peek(DEFECT_NOUNS) is not None or not set(found).isdisjoint({"kinds", "without_kinds"})
-    found |= slots.group(reading, of_findings=about and reading.peek(subjects.NOT_SEEN) is None)
-    found |= {k: v for k, v in slots.order(reading).items() if k not in found}
-    found |= slots.severity(reading)
-    reading.take(r"how many")
-    return found
-
-
-def _counting(reading: Reading) -> dict[str, Any]:
-    """Take "how many" but leave the words, in front, for the rule that reads "how many turbines"."""
-    if reading.take(r"how many|(?:total )?number of|count(?: of)?|how often", "counted") is None:
-        return {}
-    reading.text = f"how many {reading.text}"
-    return {"count": True}
-
-
-def _given(name: str, value: Any) -> dict[str, Any]:
-    return {name: value} if value else {}
-
-
-def _flight_ids(reading: Reading) -> dict[str, Any]:
-    found: list[str] = []
-    while match := reading.take(r"(?:flight |inspection )?(flt-[a-z0-9-]+)"):
-        found.append(match[1])
-        reading.note(match[0], f"flight {match[1]}")
-    return _given("flight_ids", tuple(found))
-
-
-def _last_flights(reading: Reading) -> dict[str, Any]:
-    pattern = (
-        rf"(?:on |in |during |of |from |by |with )?(?:the |our )?(?:last|latest|most recent|newest)"
-        rf" (?:(?P<n>{slots.NUMBER}) )?(?:{FLIGHT_NOUNS})"
-    )
-    match = reading.take(pattern)
-    if match is None:
-        return {"visited": True} if reading.take(_VISITED, "the last flight of each") else {}
-    count = slots.number(match["n"]) if match["n"] else 1
-    reading.note(match[0], "the last flight" if count == 1 else f"the last {count} flights")
-    return {"last_flights": count}
+        return _Reason(f"A question may have {MAX_QUESTION_CHARS} characters.", final=True)
+    return _Reason(_ONLY_READ, tuple(text.split()[:1]), final=True) if re.match(_ASKS_TO_ACT, text) else None
 
 
 def _quoted(words: list[str]) -> str:
     return ", ".join(f"“{word}”" for word in words[:6])
 
 
-def _refuse(question: str, known: Names, reason: str, words: tuple[str, ...] = ()) -> Refusal:
-    return Refusal(question=question, reason=reason, not_understood=words, questions=nearest(question, known))
+def _refuse(question: str, known: Names, reason: _Reason) -> Refusal:
+    return Refusal(question=question, reason=reason.text, not_understood=reason.words, final=reason.final,
+                   questions=nearest(question, known))  # fmt: skip

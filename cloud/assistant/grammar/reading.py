@@ -20,6 +20,7 @@ class Reading:
         text = re.sub(r"[^\w\s.:/'\"%-]", " ", text)
         text = re.sub(r"(?<!\d)[.:](?!\d)|[.:](?!\d)|(?<=\s)-(?=\s)", " ", text)
         text = re.sub(r"(?<=\w)'(?:ve|re|ll|d|m)(?!\w)", "", text)
+        text = re.sub(r"(day|week|month|quarter|year|yesterday|today)'s(?!\w)", r"\1", text)
         self.text = " ".join(text.split())
         self.understood: list[Understood] = []
 

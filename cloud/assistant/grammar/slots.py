@@ -15,6 +15,7 @@ from cloud.assistant.words import (
     NUMBER_WORDS,
     SEVERITY_PATTERNS,
     SIDE_PATTERNS,
+    SITE_NOUNS,
     kind_label,
     side_label,
 )
@@ -33,6 +34,7 @@ _ORDERS = (
 )
 _GROUPS = (
     (GroupBy.COMPONENT, r"components?|parts?|blades? and sides?|blade sides?"),
+    (GroupBy.SITE, SITE_NOUNS),
     (GroupBy.ASSET, ASSET_NOUNS),
     (GroupBy.BLADE, r"blades?"),
     (GroupBy.SIDE, r"sides?|edges?"),

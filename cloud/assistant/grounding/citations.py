@@ -13,6 +13,10 @@ from cloud.assistant.words import KIND_LABELS, SEVERITY_LABELS, SIDE_LABELS
 from contracts.geo import Frozen
 
 _NUMBER = re.compile(r"(?<![\w.])\d+(?:[.,]\d+)?")
+_ID = re.compile(r"(?<![\w-])[A-Za-z]{1,12}-(?=[\w-]*\d)[\w-]+")
+"""What looks like an id or a name with a number: F-142, T-03, flt-07000012."""
+_MEASURED = re.compile(r"(?<![\w.])(\d+(?:[.,]\d+)?) ?(mm|m/s|m|%)(?![\w/])")
+_ENDINGS = (("_mm_px", "mm"), ("_mm", "mm"), ("_m", "m"), ("_percent", "%"), ("percent", "%"), ("_mps", "m/s"))
 _WORDS = sorted((*KIND_LABELS.values(), *SEVERITY_LABELS.values(), *SIDE_LABELS.values()), key=len, reverse=True)
 
 
@@ -27,6 +31,8 @@ class _Facts(NamedTuple):
     texts: list[str]
     numbers: list[float]
     words: set[str]
+    measured: dict[str, list[float]]
+    """Figures by unit: ``mm``, ``m``, ``%``, ``m/s``."""
 
 
 def check(sentence: Sentence, rows: dict[str, Row], zone: ZoneInfo) -> Sentence | Removed:
@@ -50,19 +56,31 @@ def check(sentence: Sentence, rows: dict[str, Row], zone: ZoneInfo) -> Sentence 
 
 
 def _facts(rows: Iterable[Row], zone: ZoneInfo) -> _Facts:
-    facts = _Facts([], [], set())
+    facts = _Facts([], [], set(), {})
     for row in rows:
+        for name, value in row.values.items():
+            unit = _unit_of(name, row)
+            if unit and isinstance(value, int | float) and not isinstance(value, bool):
+                facts.measured.setdefault(unit, []).append(float(value))
         for value in (*row.values.values(), *(c.label for c in row.cites)):
             _add(facts, value, zone)
     facts.texts.sort(key=len, reverse=True)
     return facts
 
 
+def _unit_of(name: str, row: Row) -> str | None:
+    """Return the unit of a column, by its name; a statistic's unit stands beside it."""
+    if name == "figure":
+        return str(row.values.get("unit", "")).split(" ")[0] or None
+    return next((unit for ending, unit in _ENDINGS if name.endswith(ending)), None)
+
+
 def _add(facts: _Facts, value: object, zone: ZoneInfo) -> None:
     if isinstance(value, bool) or value is None:
         return
     if isinstance(value, datetime):
-        facts.texts.extend((moment(value, zone), day(value, zone)))
+        local = value.astimezone(zone)
+        facts.texts.extend((moment(value, zone), day(value, zone), f"{local:%Y-%m-%d %H:%M}", f"{local:%Y-%m-%d}"))
     elif isinstance(value, (int, float)):
         facts.numbers.append(float(value))
     elif isinstance(value, tuple):
@@ -83,14 +101,24 @@ def _unfounded(text: str, facts: _Facts) -> str | None:
     for said in facts.texts:
         if any(c.isdigit() for c in said) or said.lower() not in _WORDS:
             rest = re.sub(rf"(?<!\w){re.escape(said)}(?!\w)", " ", rest, flags=re.IGNORECASE)
-    for blade in re.findall(r"\bblade ([A-C])\b", rest):
+    if invented := _ID.search(rest):
+        return invented[0]
+    for blade in re.findall(r"\bblades? ([A-Z])\b", rest):
         if blade.lower() not in facts.words:
             return f"blade {blade}"
-    for token in _NUMBER.findall(rest):
-        decimals = len(token.partition(".")[2])
-        if not any(f"{number:.{decimals}f}" == token for number in facts.numbers):
-            return str(token)
-    return _wrong_word(rest, facts.words)
+    return _wrong_number(rest, facts) or _wrong_word(rest, facts.words)
+
+
+def _wrong_number(text: str, facts: _Facts) -> str | None:
+    for token, unit in _MEASURED.findall(text):
+        if not _is_among(token, facts.measured.get(unit, [])):
+            return f"{token} {unit}"
+    return next((token for token in _NUMBER.findall(text) if not _is_among(token, facts.numbers)), None)
+
+
+def _is_among(token: str, numbers: Iterable[float]) -> bool:
+    decimals = len(token.partition(".")[2])
+    return any(f"{number:.{decimals}f}" == token for number in numbers)
 
 
 def _wrong_word(text: str, allowed: set[str]) -> str | None:

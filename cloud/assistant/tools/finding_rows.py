@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -139,7 +139,7 @@ def count_findings(session: Session, step: str, query: CountQuery, zone: ZoneInf
 def group_label(group: GroupBy | None, key: Any) -> str:
     if key is None:
         return "no known place"
-    if group in CALENDAR:
+    if group in CALENDAR and isinstance(key, date):
         return f"{key.day} {key:%b %Y}"
     said: dict[GroupBy | None, Callable[[Any], str]] = {
         GroupBy.KIND: kind_label,

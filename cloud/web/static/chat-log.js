@@ -11,6 +11,7 @@ function element(name, text = "", className = "") {
 
 class ChatLog extends HTMLElement {
   /** @type {AbortController | null} */ #running = null;
+  /** The last question that was answered: "and on blade B?" is read after it. */ #previous = "";
 
   connectedCallback() {
     document.getElementById("ask-form")?.addEventListener("submit", (event) => {
@@ -41,28 +42,32 @@ class ChatLog extends HTMLElement {
         method: "POST",
         signal: running.signal,
         headers: { "Content-Type": "application/json", Accept: "application/x-ndjson", "X-Kestrel-CSRF": document.body.dataset.csrf ?? "" },
-        body: JSON.stringify({ question, time_zone: Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC" }),
+        body: JSON.stringify({ question, previous: this.#previous, time_zone: Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC" }),
       });
       if (response.status === 401) return location.assign("/login");
       if (!response.ok || !response.body) throw new Error((await response.json()).detail);
-      await this.#read(response.body);
+      if (await this.#read(response.body)) this.#previous = question;
     } catch (error) {
       if (!running.signal.aborted) this.#refuse({ reason: `The question could not be answered: ${/** @type {Error} */ (error).message}`, questions: [] });
     }
     this.querySelector(".waiting")?.remove();
   }
 
-  /** @param {ReadableStream<Uint8Array>} body */
+  /** @param {ReadableStream<Uint8Array>} body @returns {Promise<boolean>} whether it was answered */
   async #read(body) {
     const reader = body.pipeThrough(new TextDecoderStream()).getReader();
     let rest = "";
+    let answered = false;
     for (;;) {
       const { value, done } = await reader.read();
       rest += value ?? "";
       const lines = rest.split("\n");
       rest = lines.pop() ?? "";
-      for (const line of lines) if (line) this.#take(JSON.parse(line));
-      if (done) return;
+      for (const event of lines.filter(Boolean).map((line) => JSON.parse(line))) {
+        this.#take(event);
+        answered ||= event.type === "end" && event.data.answered;
+      }
+      if (done) return answered;
     }
   }
 
