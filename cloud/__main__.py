@@ -26,6 +26,7 @@ from cloud.dispatch import Dispatch
 from cloud.ingest import Ingest
 from cloud.logbook import log, start_logging
 from cloud.reconcile import Reconciler
+from cloud.schedules.timetable import Timetable
 from cloud.security import Principal
 from cloud.settings import Settings
 from cloud.tables import User
@@ -37,6 +38,7 @@ app = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_enable=F
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _RETRY_EXIT, _FAILED_EXIT = 75, 1
 _POLL_S = 0.1
+_TIMETABLE_S = 5.0
 T = TypeVar("T")
 
 
@@ -123,7 +125,8 @@ def reconcile(
     services = _guarded(lambda: build_services(_settings()))
     reconciler = Reconciler(services, every_s=services.settings.reconcile_every_s)
     if not once:
-        loop.run_all([(reconciler.step, 0.5)], loop.until_signalled())
+        timetable = Timetable(services.database)
+        loop.run_all([(reconciler.step, 0.5), (timetable.step, _TIMETABLE_S)], loop.until_signalled())
         return
     done, failed = reconciler.run()
     _print({**done, "failed": failed}, as_json=as_json)

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from cloud import approvals
 from cloud.db import Database, notify
 from cloud.ingest import Link
 from cloud.logbook import log
@@ -17,12 +18,13 @@ from cloud.planning import plans
 from cloud.services import Routes
 from cloud.signing import Signer
 from cloud.tables import CommandRow, Flight, Outgoing
-from contracts.commands import Command
+from contracts.commands import Command, LimitsChange, Preconditions
 from contracts.errors import Conflict, NotFound, Unavailable
 from contracts.topics import COMMANDS
 from contracts.vocabulary import CommandKind, CommandState
 
 _AT_ONCE = 20
+_CARRY_A_ROUTE = frozenset({CommandKind.BEGIN_FLIGHT, CommandKind.ADJUST_ROUTE})
 
 
 @dataclass
@@ -50,7 +52,7 @@ class Dispatch:
         now = datetime.now(UTC)
         waiting = (
             select(CommandRow)
-            .where(CommandRow.state == CommandState.ACCEPTED.value, CommandRow.not_after > now)
+            .where(CommandRow.state == CommandState.ACCEPTED.value, CommandRow.not_after > now, approvals.enough())
             .order_by(CommandRow.drone_id, CommandRow.seq)
             .limit(_AT_ONCE)
             .with_for_update(skip_locked=True)
@@ -63,7 +65,8 @@ class Dispatch:
 
     def _send_command(self, session: Session, row: CommandRow) -> None:
         try:
-            signed = self.signer.sign(self._command(session, row))
+            signed = self.signer.sign(command_of(session, self.routes, row))
+            signed = signed.model_copy(update={"approvals": approvals.of(row)})
         except (Conflict, NotFound) as error:
             row.state, row.code = CommandState.REJECTED.value, error.code
             row.detail, row.hint = error.message, error.hint
@@ -75,25 +78,6 @@ class Dispatch:
         log("command_sent", command_id=row.command_id, drone_id=row.drone_id, kind=row.kind, seq=row.seq)
         notify(session, "command", row.command_id)
 
-    def _command(self, session: Session, row: CommandRow) -> Command:
-        route = None
-        if row.kind == CommandKind.BEGIN_FLIGHT.value:
-            flight = session.get_one(Flight, row.flight_id)
-            route = plans.route(session, self.routes, flight.plan_id, flight.plan_version)
-        return Command(
-            command_id=row.command_id,
-            drone_id=row.drone_id,
-            kind=CommandKind(row.kind),
-            seq=row.seq,
-            issued_at=row.issued_at,
-            not_after=row.not_after,
-            issuer=row.issuer,
-            flight_id=row.flight_id,
-            altitude_m=row.params.get("altitude_m"),
-            route=route,
-            route_hash=route.content_hash() if route else None,
-        )
-
     def _send_notices(self) -> int:
         waiting = select(Outgoing).order_by(Outgoing.id).limit(_AT_ONCE).with_for_update(skip_locked=True)
         with self.database.session() as session:
@@ -102,3 +86,37 @@ class Dispatch:
                 self.link.publish(row.topic, json.dumps(row.payload).encode())
                 session.delete(row)
         return len(rows)
+
+
+def command_of(session: Session, routes: Routes, row: CommandRow) -> Command:
+    """Return the command of a row: the same row gives the same bytes, however often it is made.
+
+    Raises:
+        NotFound: Its plan version is gone.
+        Conflict: The planner makes another route of it now.
+
+    """
+    kind, params = CommandKind(row.kind), row.params
+    route, resume_at = None, params.get("resume_at", 0)
+    if kind in _CARRY_A_ROUTE:
+        flight = session.get_one(Flight, row.flight_id)
+        route = plans.route(session, routes, flight.plan_id, params.get("plan_version", flight.plan_version))
+        resume_at = params.get("resume_at", flight.resume_at)
+    flown = params.get("flown_hash")
+    limits = params.get("limits")
+    return Command(
+        command_id=row.command_id,
+        drone_id=row.drone_id,
+        kind=kind,
+        seq=row.seq,
+        issued_at=row.issued_at,
+        not_after=row.not_after,
+        issuer=row.issuer,
+        flight_id=row.flight_id,
+        altitude_m=params.get("altitude_m"),
+        route=route,
+        route_hash=route.content_hash() if route else None,
+        resume_at=resume_at,
+        limits=LimitsChange.model_validate(limits) if limits else None,
+        preconditions=Preconditions(route_hash=flown),
+    )

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import hashlib
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, and_, or_, select, update
 from sqlalchemy.orm import Session
 
-from cloud import audit
+from cloud import adjustments, audit
 from cloud.db import notify
 from cloud.tables import CommandRow, Drone, Flight
-from contracts.commands import SAFETY_INCREASING, AckState, CommandAck
+from contracts.commands import MAX_LIFE_S, SAFETY_INCREASING, AckState, CommandAck
 from contracts.errors import Conflict, InvalidInput, NotFound
 from contracts.ids import mint
 from contracts.vocabulary import CommandKind, CommandState, FlightState
 
 ONLINE_WITHIN_S = 30.0
 """A drone that has been silent for longer is not sent flying."""
-_TTL_S = {CommandKind.BEGIN_FLIGHT: 30.0}
+_TTL_S = {
+    CommandKind.BEGIN_FLIGHT: 30.0,
+    CommandKind.ADJUST_ROUTE: MAX_LIFE_S[CommandKind.ADJUST_ROUTE],
+    CommandKind.SET_LIMITS: MAX_LIFE_S[CommandKind.SET_LIMITS],
+}
 _DEFAULT_TTL_S = 10.0
 _ACK_GRACE_S = 5.0
 _IN_THE_AIR = frozenset({FlightState.FLYING, FlightState.PAUSED, FlightState.RETURNING})
@@ -31,10 +35,12 @@ _RANK = {
     CommandState.EXPIRED: 1,
     CommandState.ACKED: 2,
     CommandState.EXECUTING: 3,
-    CommandState.DONE: 4,
-    CommandState.REJECTED: 4,
-    CommandState.FAILED: 4,
+    CommandState.UNKNOWN: 4,
+    CommandState.DONE: 5,
+    CommandState.REJECTED: 5,
+    CommandState.FAILED: 5,
 }
+"""A report moves a command up only: what is expired or unknown is still settled by a late result."""
 _UNFINISHED = [s.value for s in (CommandState.ACCEPTED, CommandState.SENT, CommandState.ACKED, CommandState.EXECUTING)]
 
 
@@ -53,7 +59,9 @@ RULES: dict[CommandKind, Rule] = {
     CommandKind.RETURN_HOME: Rule(_STOPPABLE, "Only an approved flight that has not landed can return."),
     CommandKind.LAND: Rule(_STOPPABLE, "Only an approved flight that has not landed can land."),
     CommandKind.HOLD: Rule(_IN_THE_AIR, "Only a drone in the air can hold."),
-    CommandKind.ADJUST_ROUTE: Rule(frozenset(), "A changed route is planned and sent for a flight under way."),
+    CommandKind.ADJUST_ROUTE: Rule(
+        frozenset({FlightState.FLYING, FlightState.PAUSED}), "A changed route is sent to a flight under way."
+    ),
     CommandKind.SET_LIMITS: Rule(frozenset(), "A drone's limits are changed with two approvers, not by a flight."),
 }
 
@@ -79,6 +87,7 @@ def issue_command(  # noqa: PLR0913 - a command's parts, all by name
     kind: CommandKind,
     issuer: str,
     altitude_m: float | None = None,
+    params: dict[str, Any] | None = None,
     key: str | None = None,
 ) -> CommandRow:
     """Accept a command for a drone; the ingest process signs and sends it. The same issuer and key: the same command.
@@ -105,7 +114,7 @@ def issue_command(  # noqa: PLR0913 - a command's parts, all by name
         flight_id=flight.flight_id if flight else None,
         kind=kind.value,
         seq=target.command_seq,
-        params={"altitude_m": altitude_m} if kind is CommandKind.TAKE_OFF else {},
+        params=(params or {}) | ({"altitude_m": altitude_m} if kind is CommandKind.TAKE_OFF else {}),
         issuer=issuer,
         state=CommandState.ACCEPTED.value,
         issued_at=now,
@@ -127,15 +136,20 @@ def _command_id(issuer: str, key: str | None) -> str:
 
 def _check_legal(session: Session, flight: Flight | None, target: Drone, kind: CommandKind, now: datetime) -> None:
     if flight is None:
-        if kind not in SAFETY_INCREASING:
+        if kind not in SAFETY_INCREASING | {CommandKind.SET_LIMITS}:
             raise Conflict(f"{kind.value} belongs to a flight.", hint="Send it to /v1/flights/{id}/commands.")
         return
-    rule = RULES[kind]
-    if FlightState(flight.state) not in rule.states:
-        raise Conflict(f"{kind.value}: the flight {flight.flight_id} is {flight.state}.", hint=rule.hint, field="kind")
+    check_state(flight, kind)
     if kind in _NEEDS_PRESENCE:
         _check_present(target, now)
         _check_free(session, flight, kind)
+
+
+def check_state(flight: Flight, kind: CommandKind) -> None:
+    """Let a command pass that the state of its flight allows; Conflict, with what to do, otherwise."""
+    rule = RULES[kind]
+    if FlightState(flight.state) not in rule.states:
+        raise Conflict(f"{kind.value}: the flight {flight.flight_id} is {flight.state}.", hint=rule.hint, field="kind")
 
 
 def _check_present(target: Drone, now: datetime) -> None:
@@ -172,15 +186,17 @@ def on_ack(session: Session, drone_id: str, ack: CommandAck) -> CommandRow | Non
     row = session.get(CommandRow, ack.command_id, with_for_update=True)
     if row is None or row.drone_id != drone_id:
         return None
-    state = CommandState.FAILED if ack.state is AckState.UNKNOWN else CommandState(ack.state.value)
+    state = CommandState(ack.state.value)
     if _RANK[state] <= _RANK[CommandState(row.state)]:
         return row
     row.state = state.value
     row.code = ack.code or ("outcome_unknown" if ack.state is AckState.UNKNOWN else "")
     row.detail, row.hint = ack.detail, ack.hint
     row.acked_at = row.acked_at or ack.at
-    if _RANK[state] == _RANK[CommandState.DONE]:
+    if _RANK[state] >= _RANK[CommandState.UNKNOWN]:
         row.finished_at = ack.at
+    if state is CommandState.DONE and row.kind == CommandKind.ADJUST_ROUTE.value:
+        adjustments.follow(session, row)
     notify(session, "command", row.command_id)
     return row
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
+from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from cloud import audit, fleet
+from cloud import adjustments, audit, fleet
 from cloud.db import notify
 from cloud.tables import DroneEventRow, Flight, Media, Plan
 from contracts.errors import Conflict, NotFound
@@ -49,30 +51,71 @@ def create(session: Session, *, plan_id: str, version: int, drone_id: str, by: s
     if plan is None:
         raise NotFound(f"No plan {plan_id!r} version {version}.", hint="List plans with GET /v1/plans.")
     fleet.drone(session, drone_id)
+    row = _add(session, plan, drone_id, by)
+    audit.record(session, by, "flight.create", row.flight_id, after={"plan_id": plan_id, "version": version})
+    return row
+
+
+def _add(session: Session, plan: Plan, drone_id: str, by: str, **more: Any) -> Flight:
     row = Flight(
         flight_id=mint("flt"),
         asset_id=plan.asset_id,
         drone_id=drone_id,
-        plan_id=plan_id,
-        plan_version=version,
+        plan_id=plan.plan_id,
+        plan_version=plan.version,
         route_hash=plan.content_hash,
         state=FlightState.PLANNED.value,
         created_by=by,
+        **more,
     )
     session.add(row)
     session.flush()
     session.refresh(row)
-    audit.record(session, by, "flight.create", row.flight_id, after={"plan_id": plan_id, "version": version})
     notify(session, "flight", row.flight_id)
     return row
 
 
-def approve(session: Session, flight_id: str, by: str) -> Flight:
-    """Let a planned flight fly.
+def schedule(session: Session, plan: Plan, drone_id: str, by: str, *, schedule_id: str, due_at: datetime) -> Flight:
+    """Plan the flight that a schedule wants at a time."""
+    return _add(session, plan, drone_id, by, schedule_id=schedule_id, due_at=due_at)
+
+
+def carry_on(session: Session, flight_id: str, waypoints: int, by: str, drone_id: str | None = None) -> Flight:
+    """Plan a flight that goes on where another was broken off: at the last waypoint that it reached.
+
+    ``waypoints`` is how many its route has. The interrupted leg is flown, and filmed, again as a whole.
+
+    Raises:
+        NotFound: No such flight or drone.
+        Conflict: It is not over, has flown its whole route, or is being carried on already.
+
+    """
+    row = flight(session, flight_id, lock=True)
+    if FlightState(row.state) not in _OVER:
+        raise Conflict(f"The flight {flight_id} is {row.state}.", hint="A flight is carried on when it is over.")
+    reached = row.resume_at if row.waypoint is None else max(row.waypoint, row.resume_at)
+    if reached >= waypoints - 1:
+        raise Conflict(f"The flight {flight_id} has flown its whole route.", hint="Plan a new flight.")
+    live = Flight.state != FlightState.ABORTED.value
+    other = session.scalar(select(Flight.flight_id).where(Flight.continues == flight_id, live))
+    if other is not None:
+        raise Conflict(f"{other} carries the flight {flight_id} on already.", hint="Abort that one first.")
+    chosen = fleet.drone(session, drone_id or row.drone_id).drone_id
+    plan = session.get_one(Plan, (row.plan_id, row.plan_version))
+    made = _add(session, plan, chosen, by, continues=flight_id, resume_at=reached)
+    audit.record(session, by, "flight.carry_on", made.flight_id, after={"of": flight_id, "resume_at": reached})
+    return made
+
+
+def approve(session: Session, flight_id: str, by: str, *, acknowledged: Iterable[str] = (), people: int = 1) -> Flight:
+    """Let a planned flight fly, once ``people`` different people have said so.
+
+    Checks that warn must be acknowledged by name; who acknowledged what is kept with the flight.
 
     Raises:
         NotFound: No such flight.
-        Conflict: Not planned any more, or a check of its plan blocks it; the message is that check's sentence.
+        Conflict: Not planned any more, a check of its plan blocks it (the message is that check's sentence), or a
+            warning was not acknowledged.
 
     """
     row = flight(session, flight_id, lock=True)
@@ -81,13 +124,25 @@ def approve(session: Session, flight_id: str, by: str) -> Flight:
     if row.state != FlightState.PLANNED.value:
         raise Conflict(f"The flight {flight_id} is {row.state}.", hint="Only a planned flight can be approved.")
     plan = session.get_one(Plan, (row.plan_id, row.plan_version))
-    blocked = next((check for check in plan.checks if check["verdict"] == "block"), None)
-    if blocked is not None:
-        raise Conflict(f"The plan is blocked: {blocked['sentence']}", hint=blocked["mend"], field=blocked["name"])
-    row.approved_by, row.approved_at = by, datetime.now(UTC)
-    _move(session, row, FlightState.APPROVED)
-    audit.record(session, by, "flight.approve", flight_id, before={"state": "planned"}, after={"state": "approved"})
+    adjustments.refuse_blocked(plan)
+    named = _acknowledged(plan, set(acknowledged))
+    if all(consent["by"] != by for consent in row.consents):
+        consent = {"by": by, "at": datetime.now(UTC).isoformat(), "acknowledged": named}
+        row.consents = [*row.consents, consent]
+        audit.record(session, by, "flight.approve", flight_id, before={"state": "planned"}, after=consent)
+    if len(row.consents) >= people:
+        row.approved_by, row.approved_at = by, datetime.now(UTC)
+        _move(session, row, FlightState.APPROVED)
     return row
+
+
+def _acknowledged(plan: Plan, names: set[str]) -> list[str]:
+    warnings = {check["name"]: check for check in plan.checks if check["verdict"] == "warn"}
+    missing = sorted(warnings.keys() - names)
+    if missing:
+        hint = f"Approve with acknowledged: {', '.join(sorted(warnings))}."
+        raise Conflict(f"The plan warns: {warnings[missing[0]]['sentence']}", hint=hint, field="acknowledged")
+    return sorted(warnings)
 
 
 def abort(session: Session, flight_id: str, by: str) -> Flight:

@@ -116,6 +116,9 @@ class CommandState(StrEnum):
     DONE = "done"
     REJECTED = "rejected"
     FAILED = "failed"
+    """Started and did not reach its effect."""
+    UNKNOWN = "unknown"
+    """The agent died between journalling and the effect; look at the aircraft. A later report still counts."""
     EXPIRED = "expired"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
@@ -10,14 +11,15 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
-from cloud import fleet, flights
+from cloud import adjustments, approvals, dispatch, fleet, flights
 from cloud.idempotency import Key, once
 from cloud.paging import Cursor, Limit, Page, decode_cursor, number, page_of
-from cloud.problems import RESPONSES
-from cloud.requests import UnitOfWork
+from cloud.problems import RESPONSES, may_answer
+from cloud.requests import Svc, UnitOfWork
 from cloud.security import Operator, Reader
-from cloud.tables import CommandRow
-from contracts.errors import NotFound
+from cloud.tables import CommandRow, Flight
+from contracts.commands import APPROVAL_PREFIX, APPROVERS_NEEDED, Approval, LimitsChange
+from contracts.errors import InvalidInput, NotFound
 from contracts.geo import Frozen
 from contracts.vocabulary import CommandKind, CommandState
 
@@ -29,6 +31,24 @@ class CommandIn(Frozen):
 
     kind: CommandKind = Field(examples=["take_off"])
     altitude_m: float | None = Field(default=None, gt=0, le=120, examples=[15.0])
+    plan_version: int | None = Field(
+        default=None, ge=1, le=1_000_000, description="adjust_route: the version of the flight's plan to fly now"
+    )
+    resume_at: int = Field(default=0, ge=0, le=649, description="adjust_route: its waypoint to fly to first")
+    limits: LimitsChange | None = Field(default=None, description="set_limits, to a drone only")
+    lowers_margin: bool = Field(
+        default=False, description="set_limits: hold it back until two approvers have signed its payload"
+    )
+
+
+class PayloadOut(BaseModel):
+    """What an approver signs: Ed25519 over ``prefix`` followed by ``payload``, both as UTF-8."""
+
+    command_id: str
+    prefix: str
+    payload: str
+    approvals_needed: int
+    approved_by: list[str] = Field(description="key ids")
 
 
 class CommandOut(BaseModel):
@@ -68,6 +88,7 @@ def command_flight(
             kind=body.kind,
             issuer=principal.username,
             altitude_m=body.altitude_m,
+            params=_route_params(session, row, body),
             key=f"{flight_id}:{key}" if key else None,
         )
         return CommandOut.model_validate(issued)
@@ -79,7 +100,7 @@ def command_flight(
 def command_drone(
     drone_id: str, body: CommandIn, request: Request, session: UnitOfWork, principal: Operator, key: Key = None
 ) -> JSONResponse:
-    """Send pause, return_home or land to a drone, whatever its flight."""
+    """Send pause, hold, return_home or land to a drone, whatever its flight, or change its limits."""
 
     def make() -> CommandOut:
         issued = fleet.issue_command(
@@ -88,6 +109,7 @@ def command_drone(
             drone_id=drone_id,
             kind=body.kind,
             issuer=principal.username,
+            params=_limit_params(body),
             key=f"{drone_id}:{key}" if key else None,
         )
         return CommandOut.model_validate(issued)
@@ -116,10 +138,50 @@ def list_of_drone(
 @router.get("/commands/{command_id}")
 def get_command(command_id: str, session: UnitOfWork, _: Reader) -> CommandOut:
     """Return one command."""
+    return CommandOut.model_validate(_command(session, command_id))
+
+
+@router.get("/commands/{command_id}/payload", responses=may_answer(409))
+def get_payload(command_id: str, session: UnitOfWork, services: Svc, _: Reader) -> PayloadOut:
+    """Return the exact text that an approver signs."""
+    row = _command(session, command_id)
+    payload = dispatch.command_of(session, services.routes, row).model_dump_json()
+    return PayloadOut(
+        command_id=command_id,
+        prefix=APPROVAL_PREFIX.decode(),
+        payload=payload,
+        approvals_needed=row.params.get("approvals_needed", 0),
+        approved_by=[approval.key_id for approval in approvals.of(row)],
+    )
+
+
+@router.post("/commands/{command_id}/approvals", status_code=202)
+def approve_command(command_id: str, body: Approval, session: UnitOfWork, principal: Operator) -> CommandOut:
+    """Add an approver's signature; the drone verifies it, and the command goes out with the second one."""
+    return CommandOut.model_validate(approvals.add(session, command_id, body, principal.username))
+
+
+def _command(session: Session, command_id: str) -> CommandRow:
     row = session.get(CommandRow, command_id)
     if row is None:
         raise NotFound(f"No command {command_id!r}.")
-    return CommandOut.model_validate(row)
+    return row
+
+
+def _route_params(session: Session, row: Flight, body: CommandIn) -> dict[str, Any] | None:
+    if body.kind is not CommandKind.ADJUST_ROUTE:
+        return None
+    fleet.check_state(row, body.kind)
+    return adjustments.prepare(session, row, body.plan_version, body.resume_at)
+
+
+def _limit_params(body: CommandIn) -> dict[str, Any] | None:
+    if body.kind is not CommandKind.SET_LIMITS:
+        return None
+    if body.limits is None:
+        raise InvalidInput("set_limits needs limits.", hint="Name at least one limit.", field="limits")
+    needed = APPROVERS_NEEDED if body.lowers_margin else 0
+    return {"limits": body.limits.model_dump(mode="json"), "approvals_needed": needed}
 
 
 def _page(session: Session, where: ColumnElement[bool], limit: int, cursor: str | None) -> Page[CommandOut]:

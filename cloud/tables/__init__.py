@@ -17,11 +17,13 @@ from cloud.tables.keys import ApiKey
 from cloud.tables.people import Audit, User
 from cloud.tables.places import Asset, Drone, Site
 from cloud.tables.requests import IdempotencyKey
+from cloud.tables.schedules import AssetEvent, DueRuleRow, Schedule
 from cloud.tables.work import Notification, Summary, Ticket, WorkflowRun
 
 __all__ = [
     "ApiKey",
     "Asset",
+    "AssetEvent",
     "Audit",
     "Base",
     "CaptureRow",
@@ -33,6 +35,7 @@ __all__ = [
     "DetectionRow",
     "Drone",
     "DroneEventRow",
+    "DueRuleRow",
     "EvidenceRow",
     "Finding",
     "FirstLookRow",
@@ -46,6 +49,7 @@ __all__ = [
     "Outgoing",
     "Plan",
     "Proposal",
+    "Schedule",
     "Site",
     "Summary",
     "Telemetry",

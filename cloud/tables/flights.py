@@ -47,6 +47,16 @@ class Flight(Base):
     completed_at: Mapped[datetime | None]
     waypoint: Mapped[int | None]
     expected_segments: Mapped[int | None]
+    resume_at: Mapped[int] = mapped_column(default=0, server_default="0")
+    """The waypoint to fly to first; above 0 where an earlier flight flew what comes before."""
+    continues: Mapped[str | None]
+    """The flight that was broken off."""
+    schedule_id: Mapped[str | None] = mapped_column(index=True)
+    due_at: Mapped[datetime | None]
+    """When its schedule wants it flown; one flight per schedule and time."""
+    consents: Mapped[list[Any]] = mapped_column(default=list, server_default="[]")
+    """[{"by": ..., "at": ..., "acknowledged": [names of checks that warn]}]"""
+    __table_args__ = (UniqueConstraint("schedule_id", "due_at", name="flights_schedule_id_due_at_key"),)
 
 
 class CommandRow(Base):

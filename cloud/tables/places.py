@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey
+from sqlalchemy import BigInteger, ForeignKey, func
 from sqlalchemy.orm import Mapped, mapped_column
 
 from cloud.tables.columns import Base
@@ -33,6 +33,8 @@ class Asset(Base):
     functional_location: Mapped[str]
     external_id: Mapped[str | None]
     geometry: Mapped[dict[str, Any]]
+    registered_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    """From when due-date rules count."""
 
 
 class Drone(Base):

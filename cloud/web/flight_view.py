@@ -16,7 +16,7 @@ from contracts.vocabulary import CommandKind, CommandState, FindingStatus, Fligh
 OFFERED = (CommandKind.PAUSE, CommandKind.RESUME, CommandKind.RETURN_HOME, CommandKind.LAND)
 LIFE = (CommandState.ACCEPTED, CommandState.SENT, CommandState.ACKED, CommandState.EXECUTING, CommandState.DONE)
 """A command's way; a bad end replaces what did not happen."""
-_ENDED_BADLY = frozenset({CommandState.REJECTED, CommandState.FAILED, CommandState.EXPIRED})
+_ENDED_BADLY = frozenset({CommandState.REJECTED, CommandState.FAILED, CommandState.UNKNOWN, CommandState.EXPIRED})
 _MOVING = (FlightState.FLYING, FlightState.PAUSED, FlightState.RETURNING)
 _MAX_COMMANDS = 6
 
@@ -131,6 +131,8 @@ def _commands(session: Session, flight: Flight) -> tuple[CommandLine, ...]:
 def _line(row: CommandRow) -> CommandLine:
     state = CommandState(row.state)
     if state in _ENDED_BADLY:
-        reached = 3 if row.acked_at and state is CommandState.FAILED else 2 if row.sent_at else 1
+        reached = (
+            3 if row.acked_at and state in {CommandState.FAILED, CommandState.UNKNOWN} else 2 if row.sent_at else 1
+        )
         return CommandLine(row, reached, ended_badly=True)
     return CommandLine(row, LIFE.index(state) + 1, ended_badly=False)

@@ -226,7 +226,7 @@ def _segment(axis: _Axis, media: Media) -> Span:
 
 
 def _command(axis: _Axis, row: CommandRow) -> Mark:
-    bad = row.state in {CommandState.REJECTED, CommandState.FAILED, CommandState.EXPIRED}
+    bad = row.state in {CommandState.REJECTED, CommandState.FAILED, CommandState.UNKNOWN, CommandState.EXPIRED}
     title = f"{row.kind.replace('_', ' ')}: {row.state}{' — ' + row.hint if bad and row.hint else ''}"
     return Mark(axis.x(row.issued_at), "command-bad" if bad else "command", title)
 

@@ -190,7 +190,8 @@ def _dispatch(api: Api, drone: SimulatedDrone, options: Options, progress: Progr
     flight_id: str = api.post(
         "/v1/flights", {"plan_id": plan["plan_id"], "version": plan["version"], "drone_id": drone.drone_id}
     )["flight_id"]
-    api.post(f"/v1/flights/{flight_id}/approve")
+    warnings = [check["name"] for check in plan["checks"] if check["verdict"] == "warn"]
+    api.post(f"/v1/flights/{flight_id}/approve", {"acknowledged": warnings})
     for command in ({"kind": "take_off", "altitude_m": 15.0}, {"kind": "begin_flight"}):
         _command(api, flight_id, command, options, progress)
     return flight_id

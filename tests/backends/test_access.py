@@ -31,6 +31,13 @@ WRITERS: dict[tuple[str, str], set[Role]] = {
     ("POST", "/v1/findings/fnd-0/reviews"): {Role.ANALYST, Role.REVIEWER},
     ("POST", "/v1/workflow-runs/run-0/resume"): {Role.OPERATOR},
     ("POST", "/v1/dead-letters/0/replay"): {Role.OPERATOR},
+    ("POST", "/v1/flights/flt-0/carry-on"): {Role.OPERATOR},
+    ("POST", "/v1/commands/cmd-0/approvals"): {Role.OPERATOR},
+    ("POST", "/v1/schedules"): {Role.OPERATOR},
+    ("PATCH", "/v1/schedules/sch-0"): {Role.OPERATOR},
+    ("POST", "/v1/due-rules"): {Role.OPERATOR},
+    ("DELETE", "/v1/due-rules/rul-0"): {Role.OPERATOR},
+    ("POST", "/v1/assets/wt-00/events"): {Role.OPERATOR},
     ("POST", "/v1/keys"): set(),
     ("DELETE", "/v1/keys/key-0"): set(),
 }
@@ -99,7 +106,8 @@ def test_every_route_needs_a_proof_of_who_asks(server: Server, anyone: httpx.Cli
 
 def test_every_write_is_in_the_table(server: Server) -> None:
     """A write that is documented and not listed above would be untested."""
-    shapes = {re.sub(r"/(flt-0|kite-01|fnd-0|run-0|key-0|0)(?=/|$)", "/{id}", path) for _, path in WRITERS}
+    ids = r"/(flt-0|kite-01|fnd-0|run-0|key-0|cmd-0|sch-0|rul-0|wt-00|0)(?=/|$)"
+    shapes = {re.sub(ids, "/{id}", path) for _, path in WRITERS}
     asking = {"/v1/assistant/ask"}  # writes nothing
     for method, path in documented(server):
         if method != "GET" and path not in OPEN | asking:
