@@ -9,9 +9,10 @@ from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, Field
 
 from cloud import fleet, flights, inspections
+from cloud.reporting import blades
 from cloud.requests import Svc, UnitOfWork
 from cloud.security import Principal, Reader, authenticate
-from cloud.web import blades, finding_view, flight_view, mapping, timeline
+from cloud.web import finding_view, flight_view, mapping, timeline
 from cloud.web.rendering import page, problem
 from contracts.errors import Forbidden, PlatformError
 from contracts.vocabulary import CommandKind, Role, Verdict

@@ -7,10 +7,11 @@ from typing import NamedTuple
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from cloud.reporting import blades
+from cloud.reporting.blades import Schematic
 from cloud.services import Routes
 from cloud.tables import Asset, Drone, Finding, Flight, Site
-from cloud.web import blades, finding_view, flight_view, mapping, timeline
-from cloud.web.blades import Schematic
+from cloud.web import finding_view, flight_view, mapping, timeline
 from cloud.web.finding_view import Card, Cards
 from cloud.web.flight_view import FlightView
 from cloud.web.timeline import Timeline

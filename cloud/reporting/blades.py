@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -20,7 +20,8 @@ _ORDER = (BladeSide.PS, BladeSide.LE, BladeSide.SS, BladeSide.TE)
 """As a blade unrolls: each neighbours the next."""
 
 
-class Run(NamedTuple):
+@dataclass(frozen=True, order=True)
+class Run:
     """Metres of a side in one state, in percent of the blade's length."""
 
     x: float
@@ -29,7 +30,8 @@ class Run(NamedTuple):
     title: str
 
 
-class Dot(NamedTuple):
+@dataclass(frozen=True)
+class Dot:
     """A finding on a side."""
 
     x: float
@@ -39,7 +41,8 @@ class Dot(NamedTuple):
     finding_id: str
 
 
-class SideView(NamedTuple):
+@dataclass(frozen=True)
+class SideView:
     """One side of a blade."""
 
     side: str
@@ -49,14 +52,16 @@ class SideView(NamedTuple):
     seen_m: int
 
 
-class BladeView(NamedTuple):
+@dataclass(frozen=True)
+class BladeView:
     """One blade."""
 
     blade: str
     sides: tuple[SideView, ...]
 
 
-class Schematic(NamedTuple):
+@dataclass(frozen=True)
+class Schematic:
     """All blades of the turbine a flight looked at."""
 
     blades: tuple[BladeView, ...]

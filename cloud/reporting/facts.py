@@ -1,0 +1,293 @@
+"""Everything an inspection report says, read once. Renderers only lay it out: no figure is made after this."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from cloud import coverage, merging, tickets
+from cloud.assistant.words import kind_label, severity_label
+from cloud.reporting import blades
+from cloud.tables import Asset, Coverage, Drone, EvidenceRow, Finding, Flight, Media, Site, Summary
+from contracts.errors import NotFound
+from contracts.geo import Frozen
+from contracts.vocabulary import FindingStatus, MediaState
+
+NO_MISS_RATE = (
+    "Not known. No blind audit has been made for this class of asset, so the share of defects that was missed where "
+    "the surface counts as seen cannot be stated."
+)
+
+
+class Subject(Frozen):
+    """What was inspected, by whom."""
+
+    site: str
+    asset: str
+    asset_id: str
+    functional_location: str
+    flight_id: str
+    drone: str
+    drone_model: str
+    agent_version: str
+    plan: str
+    route_hash: str
+    approved_by: str | None
+    started_at: datetime | None
+    landed_at: datetime | None
+
+
+class Picture(Frozen):
+    """The best frame of a finding: where it lies in the store, and how good it is."""
+
+    crop_key: str
+    captured_at: datetime
+    segment_id: str
+    frame: int
+    gsd_mm_px: float
+    incidence_deg: float
+
+
+class Earlier(Frozen):
+    """The same defect as the inspection before saw it."""
+
+    flight_id: str
+    seen_at: datetime
+    length_mm: float
+    growth_mm: float
+    growth_sigma_mm: float
+
+
+class Reported(Frozen):
+    """One finding."""
+
+    finding_id: str
+    number: int
+    kind: str
+    place: str
+    lat_deg: float | None
+    lon_deg: float | None
+    alt_m: float | None
+    ce90_m: float | None
+    length_mm: float
+    width_mm: float
+    size_sigma_mm: float
+    rank: int
+    severity: str
+    scheme: str
+    code: str
+    graded_by: str
+    reason: str
+    action: str
+    due_at: datetime | None
+    status: str
+    confidence: float
+    reviewed_by: str | None
+    reviewed_at: datetime | None
+    review_reason: str
+    ticket: str | None
+    ticket_phase: str
+    sentences: tuple[str, ...]
+    frames: int
+    picture: Picture | None
+    earlier: Earlier | None
+
+
+class Seen(Frozen):
+    """How much of the surface was seen, and what was not, in words."""
+
+    percent: float | None
+    whole_m: int
+    unseen_m: int
+    gaps: tuple[str, ...]
+    best_gsd_mm_px: float | None
+    seen_share: float = blades.SEEN_SHARE
+
+
+class Video(Frozen):
+    """What was filmed and analysed."""
+
+    expected_segments: int | None
+    stored: int
+    analysed: int
+    failed: int
+    seconds: float
+    key_frames: int
+
+
+class Method(Frozen):
+    """What the findings rest on."""
+
+    detectors: tuple[str, ...]
+    policies: tuple[str, ...]
+    miss_rate: str = NO_MISS_RATE
+
+
+class InspectionReport(Frozen):
+    """The whole report. ``as_of``: the last change among its facts."""
+
+    subject: Subject
+    as_of: datetime
+    findings: tuple[Reported, ...]
+    rejected: int
+    seen: Seen
+    video: Video
+    method: Method
+    schematic: blades.Schematic | None
+
+    def by_rank(self) -> dict[int, int]:
+        """Return how many findings have each severity rank, worst first."""
+        return {rank: sum(1 for f in self.findings if f.rank == rank) for rank in (5, 4, 3, 2, 1)}
+
+    @property
+    def unreviewed(self) -> int:
+        """Return how many findings no person has judged."""
+        return sum(1 for f in self.findings if f.reviewed_by is None)
+
+    @property
+    def final(self) -> bool:
+        """Tell whether every segment was analysed and every finding judged by a person."""
+        video = self.video
+        whole = video.expected_segments is not None and video.analysed >= video.expected_segments
+        return whole and not video.failed and not self.unreviewed
+
+
+def gather(session: Session, flight_id: str) -> InspectionReport:
+    """Return the report of a flight as the database has it now.
+
+    Raises:
+        NotFound: No such flight.
+
+    """
+    flight = session.get(Flight, flight_id)
+    if flight is None:
+        raise NotFound(f"No flight {flight_id!r}.", hint="List flights with GET /v1/flights.")
+    rows = session.scalars(
+        select(Finding)
+        .where(Finding.flight_id == flight_id)
+        .order_by(Finding.severity_rank.desc(), Finding.blade, Finding.distance_to_root_m, Finding.number)
+    ).all()
+    kept = [row for row in rows if row.status != FindingStatus.REJECTED.value]
+    schematic = blades.build(session, flight)
+    changes = [row.updated_at for row in rows] + [t for t in (flight.completed_at, flight.landed_at) if t]
+    return InspectionReport(
+        subject=_subject(session, flight),
+        as_of=max(changes, default=flight.created_at),
+        findings=tuple(_reported(session, row) for row in kept),
+        rejected=len(rows) - len(kept),
+        seen=_seen(session, flight, schematic),
+        video=_video(session, flight),
+        method=Method(
+            detectors=tuple(sorted({f"{row.model_name} (SHA-256 {row.model_sha256})" for row in rows})),
+            policies=tuple(sorted({f"{row.policy_version} ({row.severity_scheme})" for row in rows})),
+        ),
+        schematic=schematic,
+    )
+
+
+def _subject(session: Session, flight: Flight) -> Subject:
+    asset, drone = session.get_one(Asset, flight.asset_id), session.get_one(Drone, flight.drone_id)
+    return Subject(
+        site=session.get_one(Site, asset.site_id).name,
+        asset=asset.name,
+        asset_id=asset.asset_id,
+        functional_location=asset.functional_location,
+        flight_id=flight.flight_id,
+        drone=drone.name,
+        drone_model=drone.model,
+        agent_version=drone.agent_version,
+        plan=f"{flight.plan_id} version {flight.plan_version}",
+        route_hash=flight.route_hash,
+        approved_by=flight.approved_by,
+        started_at=flight.started_at,
+        landed_at=flight.landed_at,
+    )
+
+
+def _reported(session: Session, row: Finding) -> Reported:
+    ticket, summary = tickets.of_defect(session, row), session.get(Summary, row.finding_id)
+    evidence = session.scalars(select(EvidenceRow).where(EvidenceRow.finding_id == row.finding_id)).all()
+    same = {name: getattr(row, name) for name in Reported.model_fields if hasattr(row, name)}
+    return Reported(
+        **same
+        | {
+            "kind": kind_label(row.kind),
+            "place": tickets.where(row),
+            "rank": row.severity_rank,
+            "severity": severity_label(row.severity_rank),
+            "scheme": row.severity_scheme,
+            "code": row.severity_code,
+            "graded_by": row.severity_source,
+            "reason": row.severity_reason,
+            "ticket": ticket.number if ticket else None,
+            "ticket_phase": ticket.phase if ticket else "",
+            "sentences": tuple(s["text"] for s in summary.sentences) if summary else (),
+            "frames": len(evidence),
+            "picture": _best(evidence),
+            "earlier": _earlier(session, row),
+        }
+    )
+
+
+def _best(evidence: Sequence[EvidenceRow]) -> Picture | None:
+    def worth(row: EvidenceRow) -> tuple[float, str]:
+        seen = {"confidence": row.confidence, "gsd_mm_px": row.gsd_mm_px, "incidence_deg": row.incidence_deg}
+        return merging.quality(**seen), row.evidence_id
+
+    best = max((row for row in evidence if row.crop_key), key=worth, default=None)
+    if best is None:
+        return None
+    return Picture(**{name: getattr(best, name) for name in Picture.model_fields})
+
+
+def _earlier(session: Session, row: Finding) -> Earlier | None:
+    """Return the same defect in the latest inspection before, with how much longer it is now and how sure that is."""
+    before = session.scalars(
+        select(Finding)
+        .where(
+            Finding.link_group == row.link_group,
+            Finding.flight_id != row.flight_id,
+            Finding.detected_at < row.detected_at,
+            Finding.status != FindingStatus.REJECTED.value,
+        )
+        .order_by(Finding.detected_at.desc())
+        .limit(1)
+    ).first()
+    if before is None:
+        return None
+    return Earlier(
+        flight_id=before.flight_id,
+        seen_at=before.detected_at,
+        length_mm=before.length_mm,
+        growth_mm=row.length_mm - before.length_mm,
+        growth_sigma_mm=math.hypot(row.size_sigma_mm, before.size_sigma_mm),
+    )
+
+
+def _seen(session: Session, flight: Flight, schematic: blades.Schematic | None) -> Seen:
+    best = select(func.min(Coverage.best_gsd_mm_px)).where(
+        Coverage.flight_id == flight.flight_id, Coverage.seen_share >= blades.SEEN_SHARE
+    )
+    return Seen(
+        percent=schematic.seen_percent if schematic else None,
+        whole_m=schematic.whole_m if schematic else 0,
+        unseen_m=schematic.unseen_m if schematic else 0,
+        gaps=tuple(str(gap) for gap in coverage.gaps(session, flight.flight_id)) if schematic else (),
+        best_gsd_mm_px=session.scalar(best),
+    )
+
+
+def _video(session: Session, flight: Flight) -> Video:
+    rows = session.scalars(select(Media).where(Media.flight_id == flight.flight_id)).all()
+    return Video(
+        expected_segments=flight.expected_segments,
+        stored=len(rows),
+        analysed=sum(1 for row in rows if row.state == MediaState.ANALYSED.value),
+        failed=sum(1 for row in rows if row.state == MediaState.FAILED.value),
+        seconds=sum(row.duration_s for row in rows),
+        key_frames=sum(row.key_frames or 0 for row in rows),
+    )

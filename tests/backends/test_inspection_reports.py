@@ -1,0 +1,187 @@
+"""The report says what the database says, in every form, and calls itself a draft until it is none."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import json
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+import httpx
+import pytest
+from bs4 import BeautifulSoup
+from pypdf import PdfReader
+
+from cloud.services import Services
+from cloud.tables import Drone, Finding, Flight
+from contracts.vocabulary import DefectKind, FindingStatus, Role
+from tests import platform
+from tests.clean_database import empty
+from tests.factories import MemoryObjects, World
+from tests.platform import Server
+
+NOW = datetime(2026, 11, 20, 17, 0, tzinfo=UTC)
+
+
+class Case(NamedTuple):
+    """An inspection of four findings, the first of them known from a year before."""
+
+    http: httpx.Client
+    services: Services
+    flight: str
+    findings: list[str]
+
+    def report(self, form: str) -> httpx.Response:
+        answer = self.http.get(f"/v1/flights/{self.flight}/report", params={"format": form})
+        assert answer.status_code == 200, answer.text
+        return answer
+
+    def pdf_text(self) -> str:
+        pages = PdfReader(io.BytesIO(self.report("pdf").content)).pages
+        return re.sub(r"\s+", " ", " ".join(page.extract_text() for page in pages))
+
+    def html_text(self) -> str:
+        return re.sub(r"\s+", " ", BeautifulSoup(self.report("html").text, "html.parser").get_text(" "))
+
+    def change(self, **changes: object) -> None:
+        """Set columns of every finding."""
+        with self.services.database.session() as session:
+            for finding_id in self.findings:
+                for name, value in changes.items():
+                    setattr(session.get_one(Finding, finding_id), name, value)
+
+
+@pytest.fixture(scope="module")
+def server(database_url: str) -> Iterator[Server]:
+    built = platform.build(database_url)
+    with Server(dataclasses.replace(built, objects=MemoryObjects())) as running:
+        yield running
+    built.database.close()
+
+
+@pytest.fixture
+def case(server: Server) -> Iterator[Case]:
+    services, objects = server.services, server.services.objects
+    assert isinstance(objects, MemoryObjects)
+    empty(services.database)
+    with services.database.session() as session:
+        world = World(session, NOW, objects=objects)
+        world.site()
+        asset = world.asset("T-01", 260.0, 0.0)
+        before = world.flight(asset, world.drone(), NOW - timedelta(days=365))
+        flight = world.flight(asset, session.get_one(Drone, before.drone_id), NOW)
+        flight.expected_segments = 1
+        segment = world.segment(flight, 0, NOW)
+        old = world.finding(before, DefectKind.CRACK, rank=3, at=NOW - timedelta(days=365))
+        old.length_mm, old.size_sigma_mm = 301.0, 3.0
+        found = [
+            world.finding(flight, kind, blade=blade, side=side, rank=rank, at=NOW + timedelta(seconds=rank))
+            for kind, blade, side, rank in (
+                (DefectKind.CRACK, "A", "LE", 5),
+                (DefectKind.LIGHTNING_BURN, "B", "SS", 4),
+                (DefectKind.CORROSION, "C", "PS", 2),
+                (DefectKind.MISSING_COATING, "C", "TE", 2),
+            )
+        ]
+        found[0].length_mm, found[0].size_sigma_mm, found[0].link_group = 412.0, 4.0, old.link_group
+        for finding in found[:3]:
+            world.evidence(finding, segment)
+        world.ticket(found[0], number="10000017")
+        world.summary(found[0], "F-2 is a crack of 412 mm.")
+        world.coverage(flight, {("A", "LE"): range(3), ("B", "PS"): range(10, 14)})
+        session.flush()
+        ids = flight.flight_id, [finding.finding_id for finding in found]
+    with server.client(Role.VIEWER) as http:
+        yield Case(http, services, *ids)
+
+
+def test_every_figure_of_the_pdf_is_the_databases(case: Case) -> None:
+    facts, text = case.report("json").json(), case.pdf_text()
+    assert len(facts["findings"]) == 4
+    for finding in facts["findings"]:
+        assert f"F-{finding['number']} {finding['kind']}" in text
+        assert f"{finding['length_mm']:.0f} × {finding['width_mm']:.0f} mm ± {finding['size_sigma_mm']:.0f} mm" in text
+        assert finding["reason"].replace(" ", "") in text.replace(" ", ""), "lines break at hyphens too"
+    assert f"{facts['seen']['percent']:.1f} %" in text
+    assert f"{facts['seen']['unseen_m']} of {facts['seen']['whole_m']} metres of blade side not seen" in text
+    assert "SAP 10000017, Outstanding" in text
+    assert "blade A LE 0-3 m" in text
+    assert "blade B PS 10-14 m" in text
+    assert facts["subject"]["route_hash"] in text.replace(" ", "")
+
+
+def test_html_says_what_the_pdf_says(case: Case) -> None:
+    pdf, html = case.pdf_text(), case.html_text()
+    for sentence in ("301 mm; change 111 ± 5 mm", "F-2 is a crack of 412 mm.", "No blind audit has been made"):
+        assert sentence in pdf
+        assert sentence in html
+
+
+def test_growth_is_told_with_its_error_from_both_measurements(case: Case) -> None:
+    crack = next(f for f in case.report("json").json()["findings"] if f["finding_id"] == case.findings[0])
+    assert (crack["earlier"]["growth_mm"], crack["earlier"]["growth_sigma_mm"]) == (111.0, 5.0)
+
+
+def test_the_same_facts_are_the_same_pdf_and_it_is_fit_for_the_archive(case: Case) -> None:
+    first = case.report("pdf").content
+    assert first == case.report("pdf").content
+    assert b"pdfaid:part" in first
+
+
+def test_it_is_a_draft_until_every_finding_is_judged_and_every_segment_analysed(case: Case) -> None:
+    assert "4 of 4 findings have not been judged by a person" in case.pdf_text()
+    case.change(reviewed_by="ada", reviewed_at=NOW)
+    assert "Draft" not in case.pdf_text()
+    assert "Draft" not in case.html_text()
+    with case.services.database.session() as session:
+        session.get_one(Flight, case.flight).expected_segments = 3
+    assert "1 of 3 video segments are analysed" in case.pdf_text()
+
+
+def test_what_a_person_rejected_is_counted_and_not_shown(case: Case) -> None:
+    case.change(status=FindingStatus.REJECTED.value)
+    facts = case.report("json").json()
+    assert (facts["findings"], facts["rejected"]) == ([], 4)
+    assert "This means something only where the surface was seen" in case.pdf_text()
+
+
+def test_csv_has_a_line_for_each_finding_and_no_formula(case: Case) -> None:
+    case.change(severity_reason='=HYPERLINK("http://x")')
+    rows = list(csv.DictReader(io.StringIO(case.report("csv").text)))
+    assert [row["finding_id"] for row in rows] == [f["finding_id"] for f in case.report("json").json()["findings"]]
+    assert {row["reason"][:2] for row in rows} == {"'="}
+
+
+def test_geojson_puts_longitude_first_and_keeps_what_has_no_place(case: Case) -> None:
+    with case.services.database.session() as session:
+        session.get_one(Finding, case.findings[3]).lat_deg = None
+    told = json.loads(case.report("geojson").text)
+    by_id = {feature["id"]: feature["geometry"] for feature in told["features"]}
+    assert by_id[case.findings[3]] is None
+    longitude, latitude, _ = by_id[case.findings[0]]["coordinates"]
+    assert (round(longitude), round(latitude)) == (9, 55)
+
+
+def test_words_of_people_are_data_in_every_form(case: Case) -> None:
+    case.change(review_reason='<script>alert(1)</script> #panic("x") $1', reviewed_by="ada", reviewed_at=NOW)
+    answer = case.report("html")
+    assert "<script" not in answer.text
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert '<script>alert(1)</script> #panic("x") $1' in case.pdf_text().replace("“", '"').replace("”", '"')
+
+
+def test_a_picture_that_is_gone_is_said_not_hidden(case: Case) -> None:
+    objects = case.services.objects
+    assert isinstance(objects, MemoryObjects)
+    objects.stored.clear()
+    assert case.pdf_text().count("no picture is stored") == 4
+
+
+def test_an_unknown_flight_and_form_are_refused(case: Case) -> None:
+    assert case.http.get("/v1/flights/flt-none/report").status_code == 404
+    answer = case.http.get(f"/v1/flights/{case.flight}/report", params={"format": "doc"})
+    assert (answer.status_code, answer.json()["field"]) == (422, "format")
