@@ -1,0 +1,131 @@
+"""Defects over HTTP: the biography, and what a person decides: merge, split, undo, all kept through relinking."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from sqlalchemy import select
+
+from cloud.services import Services
+from cloud.tables import Audit, Finding
+from contracts.vocabulary import Role
+from simulators.history import HistoryPlan, history
+from tests import platform
+from tests.clean_database import empty
+from tests.histories import seed
+from tests.platform import Server
+
+PLAN = HistoryPlan(seed=4, turbines=1, inspections=3, years=2, defects=5)
+
+
+@pytest.fixture(scope="module")
+def services(database_url: str) -> Iterator[Services]:
+    built = platform.build(database_url)
+    yield built
+    built.database.close()
+
+
+@pytest.fixture(scope="module")
+def server(services: Services) -> Iterator[Server]:
+    with Server(services) as running:
+        yield running
+
+
+@pytest.fixture
+def analyst(server: Server, services: Services) -> Iterator[httpx.Client]:
+    empty(services.database)
+    with services.database.session() as session:
+        seed(session, history(PLAN))
+    with server.client(Role.ANALYST) as http:
+        yield http
+
+
+def groups(services: Services) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    with services.database.session() as session:
+        for row in session.scalars(select(Finding)):
+            found.setdefault(row.link_group, set()).add(row.finding_id)
+    return found
+
+
+def longest(services: Services) -> tuple[str, set[str]]:
+    return max(groups(services).items(), key=lambda item: (len(item[1]), item[0]))
+
+
+def test_a_biography_has_one_chapter_per_flight(analyst: httpx.Client, services: Services) -> None:
+    group, members = longest(services)
+    told = analyst.get(f"/v1/defects/{group}").json()
+    assert {c["finding"]["finding_id"] for c in told["chapters"] if c["finding"]} == members
+    assert told["chapters"][0]["state"] == "new"
+    later = [c for c in told["chapters"][1:] if c["finding"]]
+    assert later
+    for chapter in later:
+        assert 0.8 <= chapter["probability"] <= 1
+        growth = chapter["since_previous"]
+        assert growth["low_mm"] < growth["grown_mm"] < growth["high_mm"]
+
+
+def test_the_list_pages_and_filters(analyst: httpx.Client, services: Services) -> None:
+    first = analyst.get("/v1/defects", params={"limit": 2, "asset_id": "wt-01"}).json()
+    assert len(first["data"]) == 2
+    second = analyst.get("/v1/defects", params={"limit": 200, "cursor": first["next_cursor"]}).json()
+    names = [d["link_group"] for d in (*first["data"], *second["data"])]
+    assert names == sorted(groups(services))
+    grown = analyst.get("/v1/defects", params={"state": "grown"}).json()["data"]
+    assert {d["state"] for d in grown} <= {"grown"}
+    assert analyst.get("/v1/defects", params={"state": "lost"}).status_code == 422
+
+
+def test_a_split_stays_through_relinking_and_can_be_undone(analyst: httpx.Client, services: Services) -> None:
+    group, members = longest(services)
+    leaving = max(members)
+    made = analyst.post(f"/v1/defects/{group}/split", json={"finding_ids": [leaving], "reason": "Another crack."})
+    assert made.status_code == 201
+    assert groups(services)[group] == members - {leaving}
+    assert analyst.post("/v1/assets/wt-01/relink").json() == {"changed": 0}
+    assert groups(services)[group] == members - {leaving}
+    edit = made.json()["edit_id"]
+    assert analyst.post(f"/v1/link-edits/{edit}/undo", json={"reason": "No, the same."}).status_code == 201
+    assert groups(services)[group] == members
+    assert analyst.post(f"/v1/link-edits/{edit}/undo", json={"reason": "Again."}).status_code == 409
+    with services.database.session() as session:
+        actions = set(session.scalars(select(Audit.action)))
+    assert {"defect.split", "defect.undo"} <= actions
+
+
+def test_a_merge_stays_through_relinking_and_can_be_undone(analyst: httpx.Client, services: Services) -> None:
+    before = groups(services)
+    one, other = sorted(before)[:2]
+    made = analyst.post(f"/v1/defects/{one}/merge", json={"other": other, "reason": "One crack in two pieces."})
+    assert made.status_code == 201
+    analyst.post("/v1/assets/wt-01/relink")
+    assert groups(services)[one] == before[one] | before[other]
+    assert {c["source"] for c in analyst.get(f"/v1/defects/{one}").json()["chapters"] if c["finding"]} == {"person"}
+    undone = analyst.post(f"/v1/link-edits/{made.json()['edit_id']}/undo", json={"reason": "Two after all."})
+    assert undone.status_code == 201
+    assert groups(services) == before
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status"),
+    [
+        ("/v1/defects/none/merge", {"other": "x", "reason": "r"}, 404),
+        ("/v1/defects/{group}/merge", {"other": "{group}", "reason": "r"}, 422),
+        ("/v1/defects/{group}/split", {"finding_ids": ["fnd-none"], "reason": "r"}, 422),
+        ("/v1/defects/{group}/split", {"finding_ids": [], "reason": "r"}, 422),
+        ("/v1/link-edits/999/undo", {"reason": "r"}, 404),
+    ],
+)
+def test_a_decision_that_makes_no_sense_is_refused(
+    analyst: httpx.Client, services: Services, path: str, body: dict[str, object], status: int
+) -> None:
+    group, _ = longest(services)
+    filled = {k: v.format(group=group) if isinstance(v, str) else v for k, v in body.items()}
+    assert analyst.post(path.format(group=group), json=filled).status_code == status
+
+
+def test_only_reviewers_decide(server: Server) -> None:
+    with server.client(Role.VIEWER) as viewer:
+        assert viewer.post("/v1/defects/x/merge", json={"other": "y", "reason": "r"}).status_code == 403
