@@ -13,25 +13,32 @@ from pydantic import ValidationError
 from contracts.captures import HeightDatum
 from contracts.errors import InvalidInput, PlatformError
 from edge import logbook
-from edge.agent import Agent, probes
+from edge.agent import Agent, acceptance_flight, probes
 from edge.backends.container import Mp4File
 from edge.backends.film import Mp4Films
 from edge.captures.command import CardImport, Stated, as_json, summary
 from edge.captures.shelf import CaptureShelf
 from edge.check import run_checks
+from edge.exercise import Row
 from edge.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
-_RETRYABLE, _USAGE, _REFUSED = 75, 2, 1
+_RETRYABLE, _USAGE, _REFUSED, _FAILED = 75, 2, 1, 1
+
+
+AutopilotUrl = Annotated[
+    str | None,
+    typer.Option("--autopilot", help="tcp:HOST:PORT, udpin:HOST:PORT, udpout:HOST:PORT or serial:/dev/DEVICE:BAUD."),
+]
 
 
 @app.command()
-def run() -> None:
+def run(autopilot: AutopilotUrl = None) -> None:
     """Fly, record and report until told to stop."""
     logbook.configure()
-    settings = _settings()
+    settings = _settings(**({} if autopilot is None else {"autopilot_url": autopilot}))
     try:
         agent = Agent(settings)
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -57,6 +64,32 @@ def check(json_: Json = False) -> None:
             if result.hint and not result.passed:
                 typer.echo(f"      {'':<12} {result.hint}")
     raise typer.Exit(0 if passed else _RETRYABLE)
+
+
+@app.command()
+def exercise(
+    autopilot: Annotated[str, typer.Option(help="tcp:HOST:PORT, udpin:…, udpout:… or serial:/dev/DEVICE:BAUD.")],
+    altitude_m: Annotated[float, typer.Option(min=5, max=100, help="Above home; keep 40 m around it free.")] = 15.0,
+    json_: Json = False,
+) -> None:
+    """Fly a short acceptance flight with nothing but an autopilot; THE AIRCRAFT TAKES OFF. Ctrl-C brings it home."""
+    if not json_:
+        typer.echo(f"Acceptance flight on {autopilot}, {altitude_m:.0f} m above home.")
+    try:
+        rows = acceptance_flight(autopilot, altitude_m, (lambda _: None) if json_ else _print_row)
+    except PlatformError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(_RETRYABLE if error.retryable else _USAGE) from error
+    passed = all(row.passed for row in rows)
+    if json_:
+        typer.echo(json.dumps({"passed": passed, "steps": [row._asdict() for row in rows]}))
+    raise typer.Exit(0 if passed else _FAILED)
+
+
+def _print_row(row: Row) -> None:
+    typer.echo(f"{'pass' if row.passed else 'FAIL'}  {row.step:<17} {row.seconds:6.1f} s  {row.detail}")
+    for text in row.said:
+        typer.echo(f"      {'':<17}           autopilot: {text}")
 
 
 @app.command()
@@ -110,9 +143,9 @@ def import_(
     raise typer.Exit(_REFUSED if inventory.refused else 0)
 
 
-def _settings() -> Settings:
+def _settings(**given: object) -> Settings:
     try:
-        return Settings()
+        return Settings(**given)  # type: ignore[arg-type] # the rest comes from the environment
     except ValidationError as error:
         for problem in error.errors(include_url=False, include_input=False):
             name = "_".join(str(part) for part in problem["loc"]).upper()

@@ -9,6 +9,7 @@ import queue
 import shutil
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -17,14 +18,17 @@ from contracts.captures import CAPTURE_PREFIX
 from contracts.errors import Forbidden, PlatformError
 from contracts.events import DroneEvent, DroneEventKind, SegmentVerified
 from contracts.ids import mint
+from contracts.media import PoseSample
 from contracts.telemetry import DroneStatus, Stream, Watermark
 from contracts.topics import COMMANDS, STATUS, VERIFIED, WATERMARKS, decode
 from contracts.vocabulary import AircraftState
 from edge import VERSION, logbook
+from edge.allowances import Allowances
 from edge.backends.autopilot import MavlinkAutopilot
 from edge.backends.camera import camera_at
 from edge.backends.container import Mp4File
 from edge.backends.link import Credentials, MqttLink, Post, Will
+from edge.backends.mavlink_signing import Seal
 from edge.backends.objects import S3Objects
 from edge.captures.courier import Courier
 from edge.captures.shelf import CaptureShelf
@@ -32,11 +36,12 @@ from edge.check import Probe, private_key, running_state, wait_for
 from edge.clock import utc_now
 from edge.commands import CommandDesk
 from edge.diagnostics import LOGGER, Diagnostics
+from edge.exercise import Exercise, Row
 from edge.flights import Flights
 from edge.frames import Rank
 from edge.journal import Journal
 from edge.loop import Loop
-from edge.monitor import Monitor
+from edge.monitor import Monitor, Surroundings
 from edge.outbox import Outbox
 from edge.pilot import Pilot
 from edge.poses import Poses
@@ -80,9 +85,10 @@ class Agent:
         self._poses = Poses(state / "poses.db")
         self._journal = Journal(state / "journal.db")
         self._uploads = UploadJournal(state / "uploads.db")
-        self._autopilot = MavlinkAutopilot(settings.autopilot_url, self._poses.add, settings.geoid_separation_m)
+        self._autopilot = autopilot_of(settings, self._poses.add)
         self._link = _link_of(settings, self._status(online=False))
-        self._pilot = Pilot(self._autopilot, self._flights, limits, self._enough_disk)
+        self._allowances = Allowances(state / "limits.json", limits)
+        self._pilot = Pilot(self._autopilot, self._flights, self._allowances, self._enough_disk)
         self._desk = CommandDesk(
             Gate(settings.drone_id, settings.command_keys_dir),
             self._journal,
@@ -92,7 +98,12 @@ class Agent:
             lambda code, detail: self.announce(DroneEventKind.SAFETY, {"code": code, "detail": detail}),
         )
         self._monitor = Monitor(
-            self._autopilot.look, self._pilot, self._desk, self._flights, self.announce, self._offline_s
+            self._autopilot.look,
+            self._pilot,
+            self._desk,
+            self._flights,
+            self.announce,
+            Surroundings(self._offline_s, self._storage_full),
         )
         self._publisher = Publisher(settings.drone_id, self._outbox, self._link, lambda: self._status(online=True))
         self._recorder = Recorder(
@@ -108,6 +119,7 @@ class Agent:
         self._courier = Courier(CaptureShelf(settings.captures_dir), self._uploader)
         self._sampler = Sampler(self._autopilot.look, self._monitor.situation, self._outbox.append)
         self._online_at = time.monotonic()
+        self._link_loss_guarded = settings.autopilot_link_loss == "leave"
 
     def run(self) -> None:
         """Work until ``stop`` is set, then leave cleanly."""
@@ -154,6 +166,7 @@ class Agent:
             Loop("recorder", self._recorder.step, 0.5),
             Loop("uploader", self._uploader.step, 0.5, max_backoff_s=30.0),
             Loop("captures", self._courier.step, 5.0, max_backoff_s=60.0),
+            Loop("link-loss", self._guard_link_loss, 2.0),
             Loop("status", self._write_status, 1.0),
         ]
 
@@ -197,6 +210,23 @@ class Agent:
         if free < self._settings.disk_floor_bytes:
             floor = self._settings.disk_floor_bytes
             raise NotReady(f"{free / 1e9:.1f} GB are free; {floor / 1e9:.1f} GB are needed.", hint="Free some space.")
+
+    def _guard_link_loss(self) -> bool | None:
+        """Set the autopilot's own action on a lost ground station, once for each time it is found on the ground."""
+        aircraft = self._autopilot.look()
+        if not aircraft.connected:
+            self._link_loss_guarded = self._settings.autopilot_link_loss == "leave"
+        if self._link_loss_guarded or not aircraft.on_ground:
+            return None
+        self._link_loss_guarded = True
+        try:
+            logbook.note("link_loss_guarded", put=self._autopilot.set_link_loss())
+        except PlatformError as error:
+            self.announce(DroneEventKind.SAFETY, {"code": "link_loss_not_set", "detail": error.message})
+        return True
+
+    def _storage_full(self) -> bool:
+        return shutil.disk_usage(self._settings.state_dir).free < self._settings.disk_floor_bytes // 4
 
     def _report_renewals(self) -> None:
         for name, part in (("journal", self._journal), ("uploads", self._uploads), ("poses", self._poses)):
@@ -249,6 +279,14 @@ def write_status(state_dir: Path, status: dict[str, object]) -> None:
     beside.replace(path)
 
 
+def autopilot_of(settings: Settings, on_pose: Callable[[PoseSample], None]) -> MavlinkAutopilot:
+    """Return the autopilot of the settings, with signed messages where there is a key."""
+    seal = None
+    if settings.mavlink_key_file is not None:
+        seal = Seal(settings.mavlink_key_file, settings.state_dir / "mavlink-stamp")
+    return MavlinkAutopilot(settings.autopilot_url, on_pose, settings.geoid_separation_m, seal)
+
+
 def _link_of(settings: Settings, will: bytes) -> MqttLink:
     credentials = None
     if settings.ca_file and settings.cert_file and settings.key_file and settings.mqtt_url.startswith("mqtts"):
@@ -276,6 +314,26 @@ def probes(settings: Settings) -> dict[str, Probe]:
     }
 
 
+def acceptance_flight(url: str, altitude_m: float, tell: Callable[[Row], None]) -> list[Row]:
+    """Fly the exercise on an autopilot that nothing is known of.
+
+    Sea level is taken for the ellipsoid: every place of this flight is relative to home.
+
+    Raises:
+        PlatformError: The address is none, or taken.
+
+    """
+    autopilot = MavlinkAutopilot(url, lambda _pose: None, geoid_m=0.0)
+    autopilot.start()
+    try:
+        return Exercise(autopilot, altitude_m).run(tell)
+    except KeyboardInterrupt:
+        autopilot.set_mode("RTL")
+        raise
+    finally:
+        autopilot.stop()
+
+
 def _require_private_key(settings: Settings) -> None:
     """Refuse to run with a key that others can read."""
     if settings.key_file is not None and not (found := private_key(settings.key_file)).passed:
@@ -287,7 +345,7 @@ def _probe_autopilot(settings: Settings) -> str:
         if state == AircraftState.DISCONNECTED:
             raise AutopilotSilent("The running agent hears no autopilot.", hint="Check its link and power.")
         return f"The running agent sees it {state}."
-    autopilot = MavlinkAutopilot(settings.autopilot_url, lambda _pose: None, settings.geoid_separation_m)
+    autopilot = autopilot_of(settings, lambda _pose: None)
     autopilot.start()
     try:
         if not wait_for(lambda: autopilot.look().connected, 5.0):

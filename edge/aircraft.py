@@ -7,6 +7,18 @@ from typing import NamedTuple
 
 from contracts.geo import GeoPoint
 
+HOLDING_MODES = frozenset({"HOLD", "BRAKE", "LOITER", "POSHOLD"})
+"""Modes in which the aircraft stays where it is. ``HOLD`` is what the agent asks for; ArduPilot answers with BRAKE."""
+READY_MODES = frozenset({"GUIDED", "HOLD"})
+"""Modes from which a commanded take-off starts: GUIDED, which PX4 knows as HOLD."""
+RETURN_MODES = frozenset({"RTL", "SMART_RTL", "AUTO_RTL"})
+LAND_MODES = frozenset({"LAND", "PRECLAND"})
+_GOOD = 1 | 2 | 16
+"""Attitude, horizontal velocity, absolute horizontal position: bits of EKF_STATUS_REPORT and ESTIMATOR_STATUS."""
+_CONSTANT_POSITION = 128
+FENCE_CAPABILITY, RALLY_CAPABILITY = 1 << 14, 1 << 15
+"""MAV_PROTOCOL_CAPABILITY_MISSION_FENCE and _MISSION_RALLY."""
+
 
 class Landed(IntEnum):
     """MAV_LANDED_STATE."""
@@ -53,6 +65,8 @@ class Aircraft(NamedTuple):
 
     connected: bool = False
     autopilot: str = ""
+    version: str = ""
+    capabilities: int | None = None
     mode: str = ""
     armed: bool = False
     landed: Landed = Landed.UNDEFINED
@@ -70,6 +84,20 @@ class Aircraft(NamedTuple):
     mission_state: MissionState = MissionState.UNKNOWN
     reached_seq: int = -1
     clock_set: bool = False
+    ekf_flags: int | None = None
+    prearm_ok: bool | None = None
+    home_sea_level_m: float | None = None
+    camera_flags: int | None = None
+    """CAMERA_CAP_FLAGS of a camera that has announced itself."""
+    gimbal_flags: int | None = None
+    """GIMBAL_MANAGER_CAP_FLAGS of a gimbal manager that has announced itself."""
+
+    @property
+    def position_good(self) -> bool:
+        """Tell whether the estimator knows where it is; an autopilot that reports no estimator is taken at its fix."""
+        if self.ekf_flags is None:
+            return True
+        return self.ekf_flags & _GOOD == _GOOD and not self.ekf_flags & _CONSTANT_POSITION
 
     @property
     def on_ground(self) -> bool:

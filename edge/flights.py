@@ -37,6 +37,10 @@ class Flight(Frozen):
     ended_us: int | None = None
     reached: int = -1
     """Index of the last waypoint reached."""
+    joined_at: int = 0
+    """The waypoint at which the mission on the autopilot begins."""
+    stored: bool = True
+    """Whether the autopilot holds exactly this route; false while a changed one is being stored."""
     segments: int | None = None
     """How many segments were recorded, once recording has ended."""
     media_told: bool = False

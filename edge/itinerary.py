@@ -14,7 +14,9 @@ MAX_ITEMS = 650
 FRAME_GLOBAL_INT = 0
 FRAME_GLOBAL_RELATIVE_ALT = 3
 FRAME_GLOBAL_RELATIVE_ALT_INT = 6
+_ABOVE_HOME = frozenset({FRAME_GLOBAL_RELATIVE_ALT, FRAME_GLOBAL_RELATIVE_ALT_INT})
 NAV_WAYPOINT = 16
+NAV_LOITER_TURNS = 18
 NAV_RETURN_TO_LAUNCH = 20
 DO_CHANGE_SPEED = 178
 DO_MOUNT_CONTROL = 205
@@ -22,6 +24,18 @@ VIDEO_START_CAPTURE = 2500
 VIDEO_STOP_CAPTURE = 2501
 _MOUNT_MODE_MAVLINK_TARGETING = 2
 _SPEED_TYPE_GROUND = 1
+KEPT_PARAMS: dict[int, tuple[int, ...]] = {
+    NAV_WAYPOINT: (0,),
+    NAV_LOITER_TURNS: (0, 2),
+    NAV_RETURN_TO_LAUNCH: (),
+    DO_CHANGE_SPEED: (0, 1, 2),
+    DO_MOUNT_CONTROL: (0, 1, 2),
+    VIDEO_START_CAPTURE: (0,),
+    VIDEO_STOP_CAPTURE: (0,),
+}
+"""Which of parameters 1 to 4 ArduPilot stores of each command; the others read back as 0 (AP_Mission.cpp)."""
+_PLACES = frozenset({NAV_WAYPOINT, NAV_LOITER_TURNS, *range(5000, 5005), 5100})
+_ALTITUDES = frozenset({NAV_WAYPOINT, NAV_LOITER_TURNS, 5100})
 
 
 class Item(NamedTuple):
@@ -35,24 +49,36 @@ class Item(NamedTuple):
     z: float = 0.0
 
     def same(self, other: Item) -> bool:
-        """Compare with an item read back: the autopilot normalises frames (6 to 3, 0 for actions)."""
-        same_numbers = all(
-            math.isclose(a, b, rel_tol=1e-5, abs_tol=2e-2)
-            for a, b in zip((*self.params, self.z), (*other.params, other.z), strict=True)
-        )
-        same_place = abs(self.x - other.x) <= 1 and abs(self.y - other.y) <= 1
-        return self.command == other.command and same_numbers and same_place
+        """Compare with an item read back, in what the autopilot keeps: it normalises the rest.
+
+        Frames 6 and 3 are the same height above home; actions lose their frame, parameters that a command does not
+        use lose their value, fence corners their height.
+        """
+        kept = KEPT_PARAMS.get(self.command, (0,))
+        same_numbers = all(math.isclose(self.params[i], other.params[i], rel_tol=1e-5, abs_tol=2e-2) for i in kept)
+        return self.command == other.command and same_numbers and self._same_place(other)
+
+    def _same_place(self, other: Item) -> bool:
+        if self.command not in _PLACES:
+            return True
+        if abs(self.x - other.x) > 1 or abs(self.y - other.y) > 1:
+            return False
+        if self.command not in _ALTITUDES:
+            return True
+        same_datum = (self.frame in _ABOVE_HOME) == (other.frame in _ABOVE_HOME)
+        return same_datum and math.isclose(self.z, other.z, abs_tol=2e-2)
 
 
 class Itinerary(NamedTuple):
-    """Items in order (item 0 is home) and, for each waypoint, the item that reaches it."""
+    """Items in order (item 0 is home) and, for each waypoint from ``first`` on, the item that reaches it."""
 
     items: tuple[Item, ...]
     item_of_waypoint: tuple[int, ...]
+    first: int = 0
 
     def waypoint_reached(self, item_seq: int) -> int:
-        """Return the index of the last waypoint at or before an item that was reached; -1 for none."""
-        return sum(1 for seq in self.item_of_waypoint if seq <= item_seq) - 1
+        """Return the index of the last waypoint at or before an item that was reached; ``first`` - 1 for none."""
+        return self.first + sum(1 for seq in self.item_of_waypoint if seq <= item_seq) - 1
 
     @property
     def return_item(self) -> int:
@@ -60,11 +86,12 @@ class Itinerary(NamedTuple):
         return len(self.items) - 1
 
 
-def itinerary_of(route: Route, home: GeoPoint) -> Itinerary:
-    """Return the mission that flies a route.
+def itinerary_of(route: Route, home: GeoPoint, first: int = 0) -> Itinerary:
+    """Return the mission that flies a route from its waypoint ``first`` on.
 
     Speed and camera direction stand before the waypoint they lead to, so that they change on the leg towards it;
-    video starts and stops after the waypoint. Altitudes become metres above ``home``.
+    video starts and stops after the waypoint. A mission that joins a route where it was filming starts filming on
+    its first waypoint, so that the leg behind it is filmed whole. Altitudes become metres above ``home``.
 
     Raises:
         UnsafeRoute: More items than the autopilot stores.
@@ -74,7 +101,7 @@ def itinerary_of(route: Route, home: GeoPoint) -> Itinerary:
     reached_by: list[int] = []
     speed_mps: float | None = None
     direction: tuple[float, float] | None = None
-    for waypoint in route.waypoints:
+    for waypoint in route.waypoints[first:]:
         if waypoint.speed_mps != speed_mps:
             speed_mps = waypoint.speed_mps
             items.append(Item(DO_CHANGE_SPEED, params=(_SPEED_TYPE_GROUND, speed_mps, -1.0, 0.0)))
@@ -82,12 +109,24 @@ def itinerary_of(route: Route, home: GeoPoint) -> Itinerary:
             direction = (waypoint.camera_yaw_deg, waypoint.camera_pitch_deg)
             items.append(_look(waypoint))
         reached_by.append(len(items))
-        items.append(_place(waypoint.point, home))
-        items += _action(waypoint.action)
+        items.append(_orbit(waypoint, home) if waypoint.orbit else _place(waypoint.point, home))
+        items += _action(_action_on_joining(route, first) if len(reached_by) == 1 else waypoint.action)
     items.append(Item(NAV_RETURN_TO_LAUNCH))
     if len(items) > MAX_ITEMS:
         raise UnsafeRoute(f"The route needs {len(items)} mission items; the autopilot stores {MAX_ITEMS}.")
-    return Itinerary(tuple(items), tuple(reached_by))
+    return Itinerary(tuple(items), tuple(reached_by), first)
+
+
+def filming_before(route: Route, index: int) -> bool:
+    """Tell whether the camera records on the leg to a waypoint."""
+    actions = [w.action for w in route.waypoints[:index] if w.action is not WaypointAction.NONE]
+    return bool(actions) and actions[-1] is WaypointAction.START_VIDEO
+
+
+def _action_on_joining(route: Route, first: int) -> WaypointAction:
+    own = route.waypoints[first].action
+    goes_on = own is WaypointAction.NONE and filming_before(route, first)
+    return WaypointAction.START_VIDEO if goes_on else own
 
 
 def _place(point: GeoPoint, home: GeoPoint) -> Item:
@@ -98,6 +137,20 @@ def _place(point: GeoPoint, home: GeoPoint) -> Item:
         y=round(point.lon_deg * 1e7),
         z=point.alt_m - home.alt_m,
     )
+
+
+def _orbit(waypoint: Waypoint, home: GeoPoint) -> Item:
+    """Return NAV_LOITER_TURNS: parameter 3 is the radius, negative for turns against the clock."""
+    if waypoint.orbit is None:
+        raise UnsafeRoute(f"Waypoint {waypoint.seq} has no orbit.")
+    radius_m = math.copysign(orbit_radius_m(waypoint.orbit.radius_m), 1.0 if waypoint.orbit.clockwise else -1.0)
+    place = _place(waypoint.point, home)
+    return place._replace(command=NAV_LOITER_TURNS, params=(float(waypoint.orbit.turns), 0.0, radius_m, 0.0))
+
+
+def orbit_radius_m(radius_m: float) -> float:
+    """Return the radius as flown: ArduPilot stores whole metres."""
+    return float(round(radius_m))
 
 
 def _look(waypoint: Waypoint) -> Item:

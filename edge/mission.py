@@ -7,7 +7,7 @@ from typing import NamedTuple
 from contracts.commands import AckState
 from contracts.events import DroneEventKind
 from contracts.vocabulary import AircraftState
-from edge.aircraft import Aircraft, Landed, MissionState
+from edge.aircraft import HOLDING_MODES, LAND_MODES, RETURN_MODES, Aircraft, Landed, MissionState
 from edge.flights import Flight, Phase
 from edge.itinerary import Itinerary
 
@@ -47,8 +47,8 @@ def aircraft_state(aircraft: Aircraft, itinerary: Itinerary | None) -> AircraftS
         return AircraftState.DISCONNECTED
     if aircraft.landed in (Landed.ON_GROUND, Landed.UNDEFINED):
         return AircraftState.ON_GROUND
-    if aircraft.mode in ("RTL", "SMART_RTL", "LAND"):
-        descending = aircraft.mode == "LAND" or aircraft.landed is Landed.LANDING
+    if aircraft.mode in RETURN_MODES | LAND_MODES:
+        descending = aircraft.mode in LAND_MODES or aircraft.landed is Landed.LANDING
         return AircraftState.LANDING if descending else AircraftState.RETURNING
     return _on_mission(aircraft, itinerary) if aircraft.mode == "AUTO" else _by_hand(aircraft, itinerary)
 
@@ -58,7 +58,7 @@ def _by_hand(aircraft: Aircraft, itinerary: Itinerary | None) -> AircraftState:
     low = aircraft.fix is None or aircraft.fix.alt_rel_m < 1.0
     if aircraft.landed is Landed.TAKING_OFF and (climbing or low):
         return AircraftState.TAKING_OFF
-    return AircraftState.PAUSED if aircraft.mode in ("LOITER", "BRAKE") and itinerary else AircraftState.HOLDING
+    return AircraftState.PAUSED if aircraft.mode in HOLDING_MODES and itinerary else AircraftState.HOLDING
 
 
 def advance(
@@ -80,7 +80,8 @@ def advance(
         if flight.phase is Phase.FLYING:
             effects.append(Conclude(AckState.FAILED, "landed_early", _how_far(flight)))
         flight = flight.model_copy(update={"phase": Phase.ENDED, "ended_us": t_us})
-        effects.append(Emit(DroneEventKind.FLIGHT_ENDED, detail=_how_far(flight)))
+        reached = flight.reached if flight.reached >= 0 else None
+        effects.append(Emit(DroneEventKind.FLIGHT_ENDED, waypoint=reached, detail=_how_far(flight)))
     return Picture(state, flight), effects
 
 
@@ -110,9 +111,12 @@ def _state_events(before: AircraftState | None, after: AircraftState) -> list[Ef
 def _progress(
     flight: Flight, aircraft: Aircraft, state: AircraftState, itinerary: Itinerary
 ) -> tuple[Flight, list[Effect]]:
-    """Count waypoints, also those whose message was lost; end the route at its last or when it is left."""
+    """Count waypoints, also those whose message was lost; end the route at its last or when it is left.
+
+    While a changed route is being stored, the autopilot's numbers still mean the old one.
+    """
     on_mission = aircraft.mode == "AUTO"
-    passed = max(aircraft.reached_seq, aircraft.mission_seq - 1 if on_mission else -1)
+    passed = max(aircraft.reached_seq, aircraft.mission_seq - 1 if on_mission else -1) if flight.stored else -1
     reached = max(flight.reached, itinerary.waypoint_reached(passed))
     effects: list[Effect] = [
         Emit(DroneEventKind.WAYPOINT_REACHED, waypoint=w) for w in range(flight.reached + 1, reached + 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from contracts.commands import AckState
 from contracts.errors import PlatformError
@@ -16,13 +16,25 @@ from edge.aircraft import Aircraft
 from edge.clock import now_us
 from edge.flights import Flight, Flights, Phase
 from edge.journal import Entry
+from edge.legality import Refusal
 from edge.mission import Conclude, Emit, Picture, advance
-from edge.pilot import Pilot, Refusal
-from edge.safety import Breach, must_return
+from edge.pilot import Pilot
+from edge.rules import Action, Breach, Sight, broken_rules
 
 _GOING_HOME = frozenset({AircraftState.RETURNING, AircraftState.LANDING, AircraftState.ON_GROUND})
+_SETTLED = {
+    Action.RETURN: _GOING_HOME,
+    Action.LAND: frozenset({AircraftState.LANDING, AircraftState.ON_GROUND}),
+    Action.HOLD: _GOING_HOME | {AircraftState.PAUSED, AircraftState.HOLDING},
+}
+"""In which states a rule's action is under way."""
+_GRAVITY = (Action.REPORT, Action.HOLD, Action.RETURN, Action.LAND)
+HOLD_GRACE_S = 20.0
+"""How long a person may hold an aircraft that a rule brings home: something may be in its way. Then it goes on."""
 _FIRST_CONTACT_S = 5.0
 """How long a starting agent waits for the autopilot before it says that there is none."""
+
+_FIX_3D = 3
 
 Announce = Callable[[DroneEventKind, dict[str, object]], None]
 
@@ -40,6 +52,15 @@ class Desk(Protocol):
         """Stop what runs, unless it increases safety."""
 
 
+class Surroundings(NamedTuple):
+    """What the rules ask of the rest of the drone."""
+
+    offline_s: Callable[[], float]
+    """Seconds since the broker was last heard."""
+    storage_full: Callable[[], bool] = lambda: False
+    clock: Callable[[], float] = time.monotonic
+
+
 class Monitor:
     """Turns pictures of the aircraft into events and flight records."""
 
@@ -50,18 +71,22 @@ class Monitor:
         desk: Desk,
         flights: Flights,
         announce: Announce,
-        offline_s: Callable[[], float],
+        around: Surroundings,
     ) -> None:
         self._look = look
         self._pilot = pilot
         self._desk = desk
         self._flights = flights
         self._announce = announce
-        self._offline_s = offline_s
+        self._around = around
         self._state: AircraftState | None = None
-        self._patient_until = time.monotonic() + _FIRST_CONTACT_S
+        self._patient_until = around.clock() + _FIRST_CONTACT_S
         self._recovered = False
         self._breaches: set[str] = set()
+        self._standing: Breach | None = None
+        """The gravest broken rule whose action is in force until the landing."""
+        self._acted_at = self._seen_at = around.clock()
+        self._acting = threading.Thread()
 
     def situation(self) -> tuple[AircraftState, str | None, int | None]:
         """Return (state, flight id, waypoint flown to) for telemetry."""
@@ -73,7 +98,7 @@ class Monitor:
     def step(self) -> bool | None:
         """Look once."""
         aircraft = self._look()
-        if self._state is None and not aircraft.connected and time.monotonic() < self._patient_until:
+        if self._state is None and not aircraft.connected and self._around.clock() < self._patient_until:
             return None
         if aircraft.connected and not self._recovered:
             self._recovered = True
@@ -113,37 +138,65 @@ class Monitor:
         self._announce(effect.kind, fields)
 
     def _guard(self, aircraft: Aircraft, flight: Flight | None) -> None:
-        if not aircraft.connected:
-            return
+        now = self._around.clock()
         if aircraft.on_ground:
-            self._pilot.latched = None
+            self._pilot.latched = self._standing = None
             self._breaches.clear()
+            self._seen_at = now
             return
-        if self._state in _GOING_HOME:
-            return
-        fence = flight.route.fence if flight is not None else None
-        breach = must_return(aircraft, fence, self._offline_s(), self._pilot.limits)
-        if breach is not None and breach.code not in self._breaches:
-            self._breaches.add(breach.code)
-            self._bring_home(breach, flight)
+        if aircraft.fix is not None and aircraft.gps_fix >= _FIX_3D and aircraft.position_good:
+            self._seen_at = now
+        route, full = flight.route if flight is not None else None, self._around.storage_full()
+        blind_s, offline_s = now - self._seen_at, self._around.offline_s()
+        sight = Sight(aircraft, route, offline_s, blind_s, full, self._pilot.limits)
+        for breach in broken_rules(sight):
+            if breach.code not in self._breaches and self._state not in _SETTLED.get(breach.action, ()):
+                self._breaches.add(breach.code)
+                self._answer(breach, flight)
+        if aircraft.connected:
+            self._breaches.discard("autopilot_silent")
+            self._go_on(now)
 
-    def _bring_home(self, breach: Breach, flight: Flight | None) -> None:
-        self._pilot.latched = Refusal(breach.code, breach.detail)
-        logbook.warn("safety", code=breach.code, detail=breach.detail)
+    def _answer(self, breach: Breach, flight: Flight | None) -> None:
+        logbook.warn("safety", code=breach.code, detail=breach.detail, action=breach.action)
         fields: dict[str, object] = {"code": breach.code, "detail": breach.detail, "state": self._state}
         if flight is not None:
             fields["flight_id"] = flight.flight_id
         self._announce(DroneEventKind.SAFETY, fields)
+        if breach.action is Action.REPORT:
+            return
+        if self._pilot.latched is None:
+            self._pilot.latched = Refusal(breach.code, breach.detail)
         self._desk.preempt(f"{breach.code}: {breach.detail}")
-        threading.Thread(target=self._come_home, name="kestrel-return", daemon=True).start()
+        if self._standing is None or _GRAVITY.index(breach.action) > _GRAVITY.index(self._standing.action):
+            self._standing = breach
+            self._act()
 
-    def _come_home(self) -> None:
-        """Insist until the aircraft is on its way."""
-        while self._state not in _GOING_HOME and self._look().connected:
+    def _go_on(self, now: float) -> None:
+        """A hold asked for during a return is a pause of it, not its end; a held aircraft stays held."""
+        standing = self._standing
+        if standing is None or self._state in _SETTLED[standing.action]:
+            self._acted_at = now
+        elif standing.action is not Action.HOLD and now - self._acted_at > HOLD_GRACE_S:
+            self._act()
+
+    def _act(self) -> None:
+        self._acted_at = self._around.clock()
+        if self._acting.is_alive():
+            return
+        self._acting = threading.Thread(target=self._insist, name="kestrel-safety", daemon=True)
+        self._acting.start()
+
+    def _insist(self) -> None:
+        """Repeat the action until the autopilot has taken it."""
+        while (standing := self._standing) is not None and self._look().connected:
+            if self._state in _SETTLED[standing.action]:
+                return
             try:
-                self._pilot.come_home()
+                self._pilot.act(standing.action)
             except PlatformError as error:
-                logbook.warn("return_failed", error=error.message)
+                logbook.warn("safety_action_failed", action=standing.action, error=error.message)
                 time.sleep(0.5)
             else:
-                return
+                if standing is self._standing:
+                    return

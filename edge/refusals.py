@@ -41,6 +41,36 @@ class RouteMismatch(InvalidInput):
     code = "route_hash_mismatch"
 
 
+class RouteChanged(Conflict):
+    """The route to be changed is not the one being flown."""
+
+    code = "route_changed"
+
+
+class UnexpectedState(Conflict):
+    """The drone is not in a state the command was meant for."""
+
+    code = "unexpected_state"
+
+
+class LivesTooLong(Conflict):
+    """The command would stay valid for longer than its kind may."""
+
+    code = "lives_too_long"
+
+
+class ClockUntrusted(Conflict):
+    """The drone cannot tell whether the command is still valid: it must echo a nonce."""
+
+    code = "clock_untrusted"
+
+
+class NotApproved(Forbidden):
+    """A safety margin would be lowered, and not enough different people approved."""
+
+    code = "not_approved"
+
+
 class UnsafeRoute(InvalidInput):
     """Flying the route would break a rule of the drone."""
 

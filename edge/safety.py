@@ -1,16 +1,17 @@
-"""Rules nobody on the ground can override: route checks before a flight, watch rules during it. Pure."""
+"""What a route must keep before the drone accepts it: fence, heights, standoff, battery. Pure; never overridden."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from itertools import pairwise
 from typing import NamedTuple
 
 from contracts.errors import PlatformError
 from contracts.geo import Enu, GeoPoint, LocalFrame
-from contracts.routes import Fence, Route
+from contracts.routes import Fence, Route, Solid, Zone, ZoneKind
 from edge.aircraft import Aircraft
+from edge.geometry import Circle, Leg, Piece, Point, crosses, farthest_m, heights_m, nearest_m, starts_inside, to_axis_m
+from edge.itinerary import orbit_radius_m
 from edge.refusals import NotReady, UnsafeRoute
 
 MIN_ALT_REL_M = 2.0
@@ -18,10 +19,18 @@ MAX_HOME_SHIFT_M = 60.0
 MAX_HOME_ALT_SHIFT_M = 15.0
 """A datum mix-up (sea level against ellipsoid) is tens of metres."""
 FENCE_MARGIN_M = 5.0
+MIN_STANDOFF_M = 3.0
+"""No route may promise to come closer to the asset than this."""
+STANDOFF_TOLERANCE_M = 0.5
+"""A planned pass lies at its standoff to the millimetre, and coordinates are rounded."""
 RETURN_SPEED_MPS = 8.0
+LANDING_SPEED_MPS = 2.0
+"""Downwards, on average: fast at first, slow over the last metres."""
+MAX_AIRSPEED_MPS = 14.0
 DRAIN_PERCENT_PER_S = 0.06
 """A cautious multirotor: 28 minutes in the air."""
-_STEP_M = 20.0
+DRAIN_PER_HEADWIND = 0.03
+"""An allowance, not a measured curve: 3 % more for each metre per second of headwind."""
 
 
 class Limits(NamedTuple):
@@ -33,20 +42,41 @@ class Limits(NamedTuple):
     max_first_leg_m: float
 
 
-class Breach(NamedTuple):
-    """Why the aircraft must come home."""
+class Wind(NamedTuple):
+    """The air's own motion, metres per second."""
 
-    code: str
-    detail: str
+    east_mps: float
+    north_mps: float
 
 
-def check_route(route: Route, home: GeoPoint, climb_to_m: float, limits: Limits) -> None:
-    """Refuse a route that breaks a rule anywhere along its legs, from take-off to the return.
+class Start(NamedTuple):
+    """Where a path begins, in metres from home, and the first waypoint it goes to."""
+
+    place: Enu
+    first: int = 0
+
+
+def place_of(point: GeoPoint, frame: LocalFrame) -> Enu:
+    """Return a place as the autopilot flies it: level metres from home, and height above home by altitude."""
+    level = frame.to_enu(point)
+    return Enu(level.east, level.north, point.alt_m - frame.origin.alt_m)
+
+
+def wind_of(aircraft: Aircraft) -> Wind:
+    """Return the wind the autopilot reports; still air where it reports none."""
+    if aircraft.wind_mps is None or aircraft.wind_from_deg is None:
+        return Wind(0.0, 0.0)
+    towards = math.radians(aircraft.wind_from_deg + 180.0)
+    return Wind(aircraft.wind_mps * math.sin(towards), aircraft.wind_mps * math.cos(towards))
+
+
+def check_route(route: Route, home: GeoPoint, start: Start, limits: Limits) -> None:
+    """Refuse a route that breaks a rule anywhere along its legs and orbits, from ``start`` to the return.
 
     Args:
         route: What is to be flown.
         home: Where the autopilot says home is (above the ellipsoid).
-        climb_to_m: Height above home at which the first leg starts.
+        start: Where the aircraft is, or will be after its take-off.
         limits: The owner's rules.
 
     Raises:
@@ -55,18 +85,116 @@ def check_route(route: Route, home: GeoPoint, climb_to_m: float, limits: Limits)
     """
     _check_numbers(route)
     frame = LocalFrame(home)
-    _check_home(route, frame, limits)
-    start = Enu(0.0, 0.0, climb_to_m)
-    places = [start, *(frame.to_enu(w.point) for w in route.waypoints), Enu(0.0, 0.0, MIN_ALT_REL_M)]
-    for leg, (a, b) in enumerate(pairwise(places)):
-        for place in _along(a, b):
-            if (why := fence_breach(route.fence, frame, place)) is not None:
-                raise UnsafeRoute(f"The leg to waypoint {leg}: {why}.", hint="Plan inside the fence.", field="route")
-    for index, place in enumerate(places[1:-1]):
-        if place.up < MIN_ALT_REL_M:
+    _check_home(route, frame)
+    first_m = place_of(route.waypoints[start.first].point, frame).minus(start.place).norm()
+    if first_m > limits.max_first_leg_m:
+        raise UnsafeRoute(f"The first waypoint is {first_m:.0f} m away; {limits.max_first_leg_m:.0f} m are allowed.")
+    bounds = Bounds(route.fence, frame)
+    for leg, piece in _pieces(route, frame, start):
+        if (why := bounds.breach(piece)) is not None:
+            raise UnsafeRoute(f"{_name(route, leg)}: {why}.", hint="Plan inside the fence.", field="route")
+        _check_standoff(route, frame, leg, piece)
+    _check_heights(route, frame, start.first)
+
+
+def path_of(route: Route, frame: LocalFrame, start: Start) -> list[Piece]:
+    """Return the whole path, from ``start`` over the waypoints to the place above home."""
+    return [piece for _, piece in _pieces(route, frame, start)]
+
+
+def _pieces(route: Route, frame: LocalFrame, start: Start) -> Iterator[tuple[int, Piece]]:
+    here = start.place
+    for waypoint in route.waypoints[start.first :]:
+        there = place_of(waypoint.point, frame)
+        if waypoint.orbit is None:
+            yield waypoint.seq, Leg(here, there)
+            here = there
+            continue
+        circle = Circle(there, orbit_radius_m(waypoint.orbit.radius_m))
+        joins = circle.nearest_to(here)
+        yield waypoint.seq, Leg(here, joins)
+        yield waypoint.seq, circle
+        here = joins
+    yield len(route.waypoints), Leg(here, Enu(0.0, 0.0, max(MIN_ALT_REL_M, here.up)))
+
+
+def _name(route: Route, leg: int) -> str:
+    return "The way home" if leg == len(route.waypoints) else f"The leg to waypoint {leg}"
+
+
+class Bounds:
+    """A fence in local metres."""
+
+    def __init__(self, fence: Fence, frame: LocalFrame) -> None:
+        self._fence = fence
+        self._frame = frame
+        centre = frame.to_enu(fence.centre)
+        self._centre: Point = (centre.east, centre.north)
+        self._zones = [(zone, self._corners(zone)) for zone in fence.zones]
+
+    def breach(self, piece: Piece, margin_m: float = 0.0) -> str | None:
+        """Return by how much a piece of path leaves the fence, in words; None inside."""
+        fence = self._fence
+        outside_m = farthest_m(piece, self._centre) - fence.radius_m
+        above_m = heights_m(piece)[1] - fence.max_alt_rel_m
+        if outside_m > margin_m:
+            return f"{outside_m:.1f} m outside the fence of {fence.radius_m:.0f} m"
+        if above_m > margin_m:
+            return f"{above_m:.1f} m above the fence's ceiling of {fence.max_alt_rel_m:.0f} m"
+        broken = (self._zone_breach(number, piece, margin_m) for number in range(len(self._zones)))
+        return next((why for why in broken if why is not None), None)
+
+    def _zone_breach(self, number: int, piece: Piece, margin_m: float) -> str | None:
+        zone, corners = self._zones[number]
+        if zone.radius_m is not None:
+            return self._circle_breach(number, zone, corners[0], piece, margin_m)
+        meets, within = crosses(piece, corners), starts_inside(piece, corners)
+        near = margin_m > 0 and any(
+            nearest_m(Leg(_up(a), _up(b)), _middle(piece)) <= margin_m for a, b in _edges(corners)
+        )
+        if near:  # in flight the position sways: within the margin of the outline both sides are allowed
+            return None
+        if zone.kind is ZoneKind.STAY_IN and (meets or not within):
+            return f"outside zone {number}, in which to stay"
+        if zone.kind is ZoneKind.KEEP_OUT and (meets or within):
+            return f"inside zone {number}, to keep out of"
+        return None
+
+    @staticmethod
+    def _circle_breach(number: int, zone: Zone, centre: Point, piece: Piece, margin_m: float) -> str | None:
+        radius_m = zone.radius_m or 0.0
+        if zone.kind is ZoneKind.STAY_IN:
+            outside_m = farthest_m(piece, centre) - radius_m
+            return f"{outside_m:.1f} m outside zone {number}, in which to stay" if outside_m > margin_m else None
+        inside_m = radius_m - nearest_m(piece, centre)
+        return f"{inside_m:.1f} m inside zone {number}, to keep out of" if inside_m > margin_m else None
+
+    def _corners(self, zone: Zone) -> list[Point]:
+        """Return the outline of a polygon, or the centre of a circle alone."""
+        places = zone.corners if zone.centre is None else (zone.centre,)
+        points = (GeoPoint(lat_deg=c.lat_deg, lon_deg=c.lon_deg, alt_m=self._frame.origin.alt_m) for c in places)
+        return [(enu.east, enu.north) for enu in map(self._frame.to_enu, points)]
+
+
+def standoff_m(solid: Solid, frame: LocalFrame, piece: Piece) -> float:
+    """Return how far a piece of path stays from a solid's surface; negative inside it."""
+    axis = Leg(place_of(solid.start, frame), place_of(solid.end, frame))
+    return to_axis_m(piece, axis) - solid.radius_m
+
+
+def _check_standoff(route: Route, frame: LocalFrame, leg: int, piece: Piece) -> None:
+    if not route.solids:
+        return
+    if route.standoff_m < MIN_STANDOFF_M:
+        raise UnsafeRoute(f"A standoff of {route.standoff_m} m is under {MIN_STANDOFF_M} m.", field="route.standoff_m")
+    for solid in route.solids:
+        apart_m = standoff_m(solid, frame, piece)
+        if apart_m < route.standoff_m - STANDOFF_TOLERANCE_M:
             raise UnsafeRoute(
-                f"Waypoint {index} is {place.up:.1f} m above home; at least {MIN_ALT_REL_M} m are needed.",
-                field=f"route.waypoints.{index}.point.alt_m",
+                f"{_name(route, leg)} comes within {apart_m:.1f} m of {solid.name or 'the asset'}; "
+                f"the standoff is {route.standoff_m:.1f} m.",
+                hint="Plan farther away.",
+                field="route",
             )
 
 
@@ -79,56 +207,75 @@ def _check_numbers(route: Route) -> None:
             raise UnsafeRoute(f"Waypoint {index} holds a number that is not finite.", field=f"route.waypoints.{index}")
 
 
-def fence_breach(fence: Fence, home: LocalFrame, place: Enu, margin_m: float = 0.0) -> str | None:
-    """Return how far a place (metres from home) is outside the fence, in words; None inside."""
-    centre = home.to_enu(fence.centre)
-    outside_m = math.hypot(place.east - centre.east, place.north - centre.north) - fence.radius_m
-    above_m = place.up - fence.max_alt_rel_m
-    if outside_m > margin_m:
-        return f"{outside_m:.1f} m outside the fence of {fence.radius_m:.0f} m"
-    if above_m > margin_m:
-        return f"{above_m:.1f} m above the fence's ceiling of {fence.max_alt_rel_m:.0f} m"
-    return None
+def _check_heights(route: Route, frame: LocalFrame, first: int) -> None:
+    """A leg between two waypoints above the floor stays above it: heights change linearly along it."""
+    floor_m = max(MIN_ALT_REL_M, route.fence.min_alt_rel_m or 0.0)
+    for waypoint in route.waypoints[first:]:
+        up = place_of(waypoint.point, frame).up
+        if up < floor_m:
+            raise UnsafeRoute(
+                f"Waypoint {waypoint.seq} is {up:.1f} m above home; at least {floor_m} m are needed.",
+                field=f"route.waypoints.{waypoint.seq}.point.alt_m",
+            )
 
 
-def check_energy(route: Route, home: GeoPoint, battery_percent: float, limits: Limits) -> None:
-    """Refuse a route the battery cannot fly with its reserve.
+def _check_home(route: Route, frame: LocalFrame) -> None:
+    shift = frame.to_enu(route.home)
+    if math.hypot(shift.east, shift.north) > MAX_HOME_SHIFT_M:
+        away_m = math.hypot(shift.east, shift.north)
+        raise UnsafeRoute(f"The route starts {away_m:.0f} m from where the aircraft stands.", hint="Plan from here.")
+    if abs(shift.up) > MAX_HOME_ALT_SHIFT_M:
+        raise UnsafeRoute(
+            f"The route's home is {shift.up:+.1f} m off the aircraft's altitude.",
+            hint="Check that the plan counts metres above the WGS 84 ellipsoid.",
+        )
+
+
+def percent_home(place: Enu, wind: Wind) -> float:
+    """Return the battery needed from a place (metres from home) to the ground at home, against the wind."""
+    level_m = math.hypot(place.east, place.north)
+    headwind = 0.0
+    if level_m > 1.0:
+        headwind = (wind.east_mps * place.east + wind.north_mps * place.north) / level_m
+    ground_mps = max(0.5, min(RETURN_SPEED_MPS, MAX_AIRSPEED_MPS - headwind))
+    rate = DRAIN_PERCENT_PER_S * (1.0 + DRAIN_PER_HEADWIND * max(0.0, headwind))
+    return rate * level_m / ground_mps + DRAIN_PERCENT_PER_S * max(0.0, place.up) / LANDING_SPEED_MPS
+
+
+def check_energy(route: Route, home: GeoPoint, start: Start, aircraft: Aircraft, limits: Limits) -> None:
+    """Refuse a route the battery cannot fly with its reserve, the way home against the wind included.
 
     Raises:
         NotReady: With the percentage needed and what there is.
 
     """
     frame = LocalFrame(home)
-    places = [Enu(0.0, 0.0, 0.0), *(frame.to_enu(w.point) for w in route.waypoints)]
-    speeds = [min(w.speed_mps, 15.0) for w in route.waypoints]
-    seconds = sum(b.minus(a).norm() / speed for (a, b), speed in zip(pairwise(places), speeds, strict=True))
-    seconds += places[-1].norm() / RETURN_SPEED_MPS
-    needed = DRAIN_PERCENT_PER_S * seconds + limits.battery_reserve_percent
-    if battery_percent < needed:
+    seconds, here = 0.0, start.place
+    for waypoint in route.waypoints[start.first :]:
+        there = place_of(waypoint.point, frame)
+        metres = there.minus(here).norm()
+        if waypoint.orbit is not None:
+            metres += 2.0 * math.pi * waypoint.orbit.radius_m * waypoint.orbit.turns
+        seconds, here = seconds + metres / min(waypoint.speed_mps, 15.0), there
+    held = aircraft.battery_percent or 0.0
+    needed = DRAIN_PERCENT_PER_S * seconds + percent_home(here, wind_of(aircraft)) + limits.battery_reserve_percent
+    if held < needed:
         raise NotReady(
-            f"The battery holds {battery_percent:.0f} %; this flight needs {needed:.0f} % with its reserve.",
+            f"The battery holds {held:.0f} %; this flight needs {needed:.0f} % with its reserve.",
             hint="Charge it, or plan a shorter route.",
         )
 
 
-def must_return(aircraft: Aircraft, fence: Fence | None, offline_s: float, limits: Limits) -> Breach | None:
-    """Return the first rule that an airborne aircraft breaks, or None."""
-    if aircraft.fix is None or aircraft.home is None:
-        return None
-    frame = LocalFrame(aircraft.home)
-    place = frame.to_enu(aircraft.fix.point)
-    if fence is not None and (why := fence_breach(fence, frame, place, FENCE_MARGIN_M)) is not None:
-        return Breach("fence", f"The aircraft is {why}.")
-    if aircraft.battery_percent is not None:
-        needed = limits.battery_reserve_percent + DRAIN_PERCENT_PER_S * place.norm() / RETURN_SPEED_MPS
-        if aircraft.battery_percent < needed:
-            return Breach("battery", f"{aircraft.battery_percent:.0f} % left, {needed:.0f} % needed to reach home.")
-    volts, least_v = aircraft.battery_v, limits.battery_min_v
-    if volts is not None and least_v is not None and volts < least_v:
-        return Breach("battery", f"{volts:.2f} V is below {least_v:.2f} V.")
-    if limits.link_loss_return_s and offline_s > limits.link_loss_return_s:
-        return Breach("link", f"No broker for {offline_s:.0f} s.")
-    return None
+def lowered_margins(flown: Route, wanted: Route) -> list[str]:
+    """Return in which ways a changed route comes closer to harm than the one approved and flown."""
+    ways = []
+    if wanted.standoff_m < flown.standoff_m:
+        ways.append(f"standoff {flown.standoff_m:g} m -> {wanted.standoff_m:g} m")
+    if wanted.fence != flown.fence:
+        ways.append("another fence")
+    if wanted.solids != flown.solids:
+        ways.append("another shape of the asset")
+    return ways
 
 
 def require_position(aircraft: Aircraft) -> GeoPoint:
@@ -149,23 +296,15 @@ def require_position(aircraft: Aircraft) -> GeoPoint:
     return aircraft.home
 
 
-def _check_home(route: Route, frame: LocalFrame, limits: Limits) -> None:
-    shift = frame.to_enu(route.home)
-    if math.hypot(shift.east, shift.north) > MAX_HOME_SHIFT_M:
-        away_m = math.hypot(shift.east, shift.north)
-        raise UnsafeRoute(f"The route starts {away_m:.0f} m from where the aircraft stands.", hint="Plan from here.")
-    if abs(shift.up) > MAX_HOME_ALT_SHIFT_M:
-        raise UnsafeRoute(
-            f"The route's home is {shift.up:+.1f} m off the aircraft's altitude.",
-            hint="Check that the plan counts metres above the WGS 84 ellipsoid.",
-        )
-    first_m = frame.to_enu(route.waypoints[0].point).norm()
-    if first_m > limits.max_first_leg_m:
-        raise UnsafeRoute(f"The first waypoint is {first_m:.0f} m away; {limits.max_first_leg_m:.0f} m are allowed.")
+def _edges(corners: list[Point]) -> Iterator[tuple[Point, Point]]:
+    return zip(corners, [*corners[1:], corners[0]], strict=True)
 
 
-def _along(start: Enu, end: Enu) -> Iterator[Enu]:
-    delta = end.minus(start)
-    steps = max(1, math.ceil(delta.norm() / _STEP_M))
-    for step in range(1, steps + 1):
-        yield start.plus(delta, step / steps)
+def _up(point: Point) -> Enu:
+    return Enu(point[0], point[1], 0.0)
+
+
+def _middle(piece: Piece) -> Point:
+    """Return where a piece of no length is: what is watched in flight is a place."""
+    place = piece.centre if isinstance(piece, Circle) else piece.start
+    return place.east, place.north

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -25,7 +26,11 @@ class Settings(BaseSettings):
     ca_file: Path | None = None
     cert_file: Path | None = None
     key_file: Path | None = None
-    autopilot_url: str = Field(pattern=r"^(udpin|udpout|tcp):[^:]+:\d+$")
+    autopilot_url: str = Field(pattern=r"^((udp|udpin|udpout|tcp):[^:]+:\d{1,5}|serial:/[^:]+:\d{3,7})$")
+    autopilot_link_loss: Literal["return", "leave"] = Field(
+        default="return", description="set the autopilot's own action on a lost ground station, or leave it as it is"
+    )
+    mavlink_key_file: Path | None = Field(default=None, description="32 bytes shared with the autopilot: sign messages")
     camera_url: str
     camera_focal_px: float = Field(gt=0)
     camera_width_px: int = Field(default=3840, gt=0)

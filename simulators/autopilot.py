@@ -160,9 +160,6 @@ class Autopilot:
         kind = message.get_type()
         if getattr(message, "target_system", 0) not in {0, int(self.state.params["SYSID_THISMAV"])}:
             return False
-        if kind == "HEARTBEAT":
-            self.commander.hear_station(message.get_srcSystem())
-            return False
         if kind in {"COMMAND_LONG", "COMMAND_INT"}:
             return self._command(message)
         if kind == "SET_MODE":
@@ -170,7 +167,15 @@ class Autopilot:
             return True
         if kind in _MISSION_MESSAGES:
             return self._transfer.handle(message)
-        return self._parameter(kind, message)
+        return self._plain(kind, message) or self._parameter(kind, message)
+
+    def _plain(self, kind: str, message: Any) -> bool:
+        """Take what earns no answer."""
+        if kind == "HEARTBEAT":
+            self.commander.hear_station(message.get_srcSystem())
+        elif kind == "REQUEST_DATA_STREAM":
+            self._streams.set_all(message.req_message_rate if message.start_stop else 0)
+        return False
 
     def _command(self, message: Any) -> bool:
         item = item_of(message)

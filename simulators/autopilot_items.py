@@ -12,7 +12,14 @@ from simulators.autopilot_pilot import Pilot
 from simulators.autopilot_state import Item
 
 MAX_ITEMS: Final = 650
-PLACES: Final = frozenset({mav.MAV_CMD_NAV_WAYPOINT, mav.MAV_CMD_NAV_LOITER_UNLIM, mav.MAV_CMD_NAV_LOITER_TIME})
+PLACES: Final = frozenset(
+    {
+        mav.MAV_CMD_NAV_WAYPOINT,
+        mav.MAV_CMD_NAV_LOITER_UNLIM,
+        mav.MAV_CMD_NAV_LOITER_TIME,
+        mav.MAV_CMD_NAV_LOITER_TURNS,
+    }
+)
 NAVIGATION: Final = PLACES | {
     mav.MAV_CMD_NAV_TAKEOFF,
     mav.MAV_CMD_NAV_RETURN_TO_LAUNCH,
@@ -29,6 +36,24 @@ ACTIONS: Final = frozenset(
     }
 )
 FENCES: Final = frozenset(range(mav.MAV_CMD_NAV_FENCE_RETURN_POINT, mav.MAV_CMD_NAV_FENCE_CIRCLE_EXCLUSION + 1))
+RALLY_POINTS: Final = frozenset({mav.MAV_CMD_NAV_RALLY_POINT})
+_KEPT: Final[dict[int, tuple[int, ...]]] = {
+    mav.MAV_CMD_NAV_WAYPOINT: (0,),
+    mav.MAV_CMD_NAV_LOITER_UNLIM: (2,),
+    mav.MAV_CMD_NAV_LOITER_TIME: (0, 2),
+    mav.MAV_CMD_NAV_LOITER_TURNS: (0, 2),
+    mav.MAV_CMD_NAV_TAKEOFF: (0,),
+    mav.MAV_CMD_NAV_RETURN_TO_LAUNCH: (),
+    mav.MAV_CMD_NAV_LAND: (0,),
+    mav.MAV_CMD_DO_CHANGE_SPEED: (0, 1, 2),
+    mav.MAV_CMD_DO_MOUNT_CONTROL: (0, 1, 2),
+    mav.MAV_CMD_VIDEO_START_CAPTURE: (0,),
+    mav.MAV_CMD_VIDEO_STOP_CAPTURE: (0,),
+}
+"""Which of parameters 1 to 4 each command keeps in ArduCopter's storage (AP_Mission); the others read back as 0."""
+_KEPT_WITHOUT_HEIGHT: Final = frozenset(
+    {mav.MAV_CMD_DO_MOUNT_CONTROL, mav.MAV_CMD_DO_CHANGE_SPEED, mav.MAV_CMD_NAV_RETURN_TO_LAUNCH}
+)
 POLYGONS: Final = frozenset(
     {mav.MAV_CMD_NAV_FENCE_POLYGON_VERTEX_INCLUSION, mav.MAV_CMD_NAV_FENCE_POLYGON_VERTEX_EXCLUSION}
 )
@@ -39,8 +64,9 @@ _EARTH_FRAME_YAW: Final = mav.GIMBAL_MANAGER_FLAGS_YAW_LOCK
 
 def refusal(item: Item, mission_type: int) -> int:
     """Return the MAV_MISSION_RESULT that refuses ``item``, or 0 (accepted)."""
-    known = FENCES if mission_type == mav.MAV_MISSION_TYPE_FENCE else NAVIGATION | ACTIONS
-    placed = item.command in PLACES or item.command in FENCES
+    lists = {mav.MAV_MISSION_TYPE_FENCE: FENCES, mav.MAV_MISSION_TYPE_RALLY: RALLY_POINTS}
+    known = lists.get(mission_type, NAVIGATION | ACTIONS)
+    placed = item.command in PLACES | FENCES | RALLY_POINTS
     if item.command not in known:
         return int(mav.MAV_MISSION_UNSUPPORTED)
     if placed and item.frame not in _FRAMES:
@@ -57,8 +83,13 @@ def refusal(item: Item, mission_type: int) -> int:
 def normalised(item: Item) -> Item:
     """Return ``item`` as the autopilot stores and reads it back: float frames, no NaN, actions without a frame."""
     params = [value if math.isfinite(value) else 0.0 for value in (item.p1, item.p2, item.p3, item.p4)]
+    kept = _KEPT.get(item.command, (0, 1, 2, 3))
+    p1, p2, p3, p4 = (value if index in kept else 0.0 for index, value in enumerate(params))
     frame = ABOVE_SEA if item.command in ACTIONS else _FRAMES.get(item.frame, ABOVE_SEA)
-    return item._replace(frame=frame, p1=params[0], p2=params[1], p3=params[2], p4=params[3])
+    # Heights are stored in whole centimetres, an orbit's radius in whole metres.
+    z = 0.0 if item.command in _KEPT_WITHOUT_HEIGHT else round(item.z, 2)
+    p3 = float(round(p3)) if item.command == mav.MAV_CMD_NAV_LOITER_TURNS else p3
+    return item._replace(frame=frame, p1=p1, p2=p2, p3=p3, p4=p4, z=z)
 
 
 def fence_is_sound(items: list[Item]) -> bool:

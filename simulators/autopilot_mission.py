@@ -8,6 +8,7 @@ from typing import Any
 from pymavlink.dialects.v20 import ardupilotmega as mav
 
 from simulators.autopilot_items import ACTIONS, PLACES, act, place
+from simulators.autopilot_orbit import circle, join_circle
 from simulators.autopilot_pilot import SETTLE_MS, Pilot
 from simulators.autopilot_state import Item, Run
 
@@ -109,6 +110,8 @@ class Mission:
             return self._pilot.arrived(0)
         if item.command == mav.MAV_CMD_NAV_LOITER_UNLIM:
             return False
+        if item.command == mav.MAV_CMD_NAV_LOITER_TURNS:
+            return circle(item, self._pilot, place(item, self._pilot, self._geoid_m))
         return self._pilot.arrived(SETTLE_MS + int(item.p1 * 1000))
 
     def _go(self, seq: int) -> None:
@@ -130,6 +133,8 @@ class Mission:
             self._pilot.return_home()
         elif item.command == mav.MAV_CMD_NAV_LAND:
             self._pilot.land()
+        elif item.command == mav.MAV_CMD_NAV_LOITER_TURNS:
+            join_circle(item, self._pilot, place(item, self._pilot, self._geoid_m))
         elif item.command in PLACES:
             self._pilot.fly_to(place(item, self._pilot, self._geoid_m))
         else:

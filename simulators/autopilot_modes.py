@@ -22,6 +22,7 @@ MODES: Final = {STABILIZE: "STABILIZE", AUTO: "AUTO", GUIDED: "GUIDED", LOITER: 
 }
 _NOT_ARMABLE: Final = frozenset({AUTO, RTL, LAND, BRAKE})
 _LOW, _CRITICAL = 1, 2
+_BLIND_MS: Final = 8000
 
 
 class Commander:
@@ -43,13 +44,18 @@ class Commander:
     def not_ready(self) -> list[str]:
         """Return the reasons that forbid arming, most important first."""
         reasons = []
-        if self.state.t_ms < self.state.ready_at_ms:
+        if self.state.t_ms < self.state.ready_at_ms or self.blind:
             reasons.append("Need Position Estimate")
         if self._watch.battery_failsafe or self.state.battery.voltage_v < self.state.params["BATT_LOW_VOLT"]:
             reasons.append("Battery 1 low voltage failsafe")
         if self.fence.breach(self.state.position):
             reasons.append("vehicle outside fence")
         return reasons
+
+    @property
+    def blind(self) -> bool:
+        """Return whether the GPS is switched off."""
+        return self.state.params["SIM_GPS_DISABLE"] == 1
 
     def arm(self, *, force: bool) -> bool:
         """Arm on the ground; say why not."""
@@ -92,7 +98,8 @@ class Commander:
             return True
         if mode == RTL:
             self.pilot.return_home()
-        elif mode == LAND:
+        elif mode == LAND or (mode == LOITER and not self.state.params["SIM_RC_PRESENT"]):
+            # LOITER without a transmitter takes the throttle stick for down, as ArduCopter does.
             self.pilot.land()
         else:
             self.pilot.hold()
@@ -147,6 +154,7 @@ class Commander:
             self._check_battery()
             self._check_fence()
             self._check_link()
+            self._check_position()
 
     def _may_leave_ground(self) -> bool:
         landed_armed = self._watch.armed and self.pilot.on_ground
@@ -202,6 +210,17 @@ class Commander:
             if self.state.params["FENCE_ACTION"] == 1:
                 self.set_mode(RTL)
         self._watch.fence_breached = breached
+
+    def _check_position(self) -> None:
+        """Without GPS the estimator's failsafe lands after 8 s."""
+        watch = self._watch
+        if not self.blind:
+            watch.blind_since_ms = None
+        elif watch.blind_since_ms is None:
+            watch.blind_since_ms = self.state.t_ms
+        elif self.state.t_ms - watch.blind_since_ms >= _BLIND_MS and watch.mode != LAND:
+            self.say("EKF Failsafe: changed to LAND Mode", mav.MAV_SEVERITY_CRITICAL)
+            self.set_mode(LAND)
 
     def _check_link(self) -> None:
         params = self.state.params

@@ -29,8 +29,12 @@ DEFAULTS: Final[dict[str, float]] = {
     "BATT_FS_LOW_ACT": 2,
     "BATT_FS_CRT_ACT": 1,
     "MIS_RESTART": 0,
+    "PILOT_SPEED_DN": 150,
+    "SIM_GPS_DISABLE": 0,
+    "SIM_RC_PRESENT": 0,
 }
-"""Lengths ending in ``_ALT``/``_SPEED*`` are centimetres (per second) as in ArduCopter; fence lengths are metres."""
+"""``SIM_RC_PRESENT`` is ours: 1 for a transmitter whose throttle stick stands in the middle.
+Lengths ending in ``_ALT``/``_SPEED*`` are centimetres (per second) as in ArduCopter; fence lengths are metres."""
 
 CONTINUE_AUTO_ON_LINK_LOSS: Final = 2
 """Bit 1 of ``FS_OPTIONS``."""

@@ -57,6 +57,11 @@ class Pilot:
         """Fly the straight line from here to ``target``."""
         self._fly(target, Phase.LEG, speed_mps=self.state.controls.speed_mps)
 
+    def steer_to(self, target: Enu) -> None:
+        """Change the end of the line flown now, without stopping."""
+        self.state.controls.leg = Leg(self.state.position, target, self.state.controls.speed_mps)
+        self.state.controls.arrived_ms = None
+
     def return_home(self) -> None:
         """Climb to the return height, fly home, wait, land."""
         here = self.state.position

@@ -26,6 +26,15 @@ _SENSORS: Final = (
     | mav.MAV_SYS_STATUS_PREARM_CHECK
 )
 _EKF_READY, _EKF_STARTING = 831, 167
+_CAPABILITIES: Final = (
+    mav.MAV_PROTOCOL_CAPABILITY_MISSION_INT
+    | mav.MAV_PROTOCOL_CAPABILITY_COMMAND_INT
+    | mav.MAV_PROTOCOL_CAPABILITY_MAVLINK2
+    | mav.MAV_PROTOCOL_CAPABILITY_MISSION_FENCE
+    | mav.MAV_PROTOCOL_CAPABILITY_MISSION_RALLY
+)
+_VERSION: Final = 4 << 24 | 5 << 16 | 5 << 8 | 255
+"""4.5.5, an official release: the one whose behaviour is reproduced."""
 _GIMBAL_FLAGS: Final = (
     mav.GIMBAL_DEVICE_FLAGS_ROLL_LOCK
     | mav.GIMBAL_DEVICE_FLAGS_PITCH_LOCK
@@ -80,7 +89,14 @@ class Reports:
             mav.MAVLINK_MSG_ID_EKF_STATUS_REPORT: self._ekf,
             mav.MAVLINK_MSG_ID_FENCE_STATUS: self._fence,
             mav.MAVLINK_MSG_ID_CAMERA_FEEDBACK: self._feedback,
+            mav.MAVLINK_MSG_ID_AUTOPILOT_VERSION: self._version,
         }
+
+    def _version(self) -> Any:
+        nothing = [0] * 8
+        return mav.MAVLink_autopilot_version_message(
+            _CAPABILITIES, _VERSION, 0, 0, 0, nothing, nothing, nothing, 0x1209, 0x5740, 0
+        )
 
     def _system_time(self) -> Any:
         return mav.MAVLink_system_time_message(self._state.t_us, self._state.t_ms)
@@ -126,9 +142,10 @@ class Reports:
         speed = math.hypot(velocity.east, velocity.north)
         course = math.degrees(math.atan2(velocity.east, velocity.north)) % 360.0
         ready = self._state.t_ms >= self._state.ready_at_ms
+        fix = mav.GPS_FIX_TYPE_RTK_FIXED if ready else mav.GPS_FIX_TYPE_3D_FIX
         return mav.MAVLink_gps_raw_int_message(
             self._state.t_ms * 1000,
-            mav.GPS_FIX_TYPE_RTK_FIXED if ready else mav.GPS_FIX_TYPE_3D_FIX,
+            mav.GPS_FIX_TYPE_NO_FIX if self._commander.blind else fix,
             round(point.lat_deg * 1e7),
             round(point.lon_deg * 1e7),
             round((point.alt_m - self._geoid_m) * 1000),
@@ -212,7 +229,7 @@ class Reports:
         )
 
     def _ekf(self) -> Any:
-        ready = self._state.t_ms >= self._state.ready_at_ms
+        ready = self._state.t_ms >= self._state.ready_at_ms and not self._commander.blind
         return mav.MAVLink_ekf_status_report_message(
             _EKF_READY if ready else _EKF_STARTING, 0.02, 0.01, 0.02, 0.03, 0.0, 0.0
         )

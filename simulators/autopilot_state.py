@@ -74,6 +74,8 @@ class Sequencer:
     run: Run = Run.STOPPED
     seq: int = 0
     images: int = 0
+    turned_deg: float = 0.0
+    """How far round an orbit it has come."""
 
 
 @dataclass(slots=True)
@@ -92,6 +94,8 @@ class Supervisor:
     fence_breaches: int = 0
     fence_breach_ms: int = 0
     link_lost: bool = False
+    blind_since_ms: int | None = None
+    """Since when there is no GPS."""
 
 
 @dataclass(slots=True)
@@ -113,6 +117,7 @@ class State:
     params: dict[str, float] = field(default_factory=lambda: dict(DEFAULTS))
     mission: list[Item] = field(default_factory=list)
     fence: list[Item] = field(default_factory=list)
+    rally: list[Item] = field(default_factory=list)
 
     @property
     def t_us(self) -> int:

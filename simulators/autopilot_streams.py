@@ -26,6 +26,7 @@ _DEFAULT_MS: Final = {
     mav.MAVLINK_MSG_ID_EKF_STATUS_REPORT: 1000,
     mav.MAVLINK_MSG_ID_FENCE_STATUS: 1000,
     mav.MAVLINK_MSG_ID_CAMERA_FEEDBACK: 0,
+    mav.MAVLINK_MSG_ID_AUTOPILOT_VERSION: 0,
 }
 """Milliseconds between two of a kind; 0 is on request only."""
 
@@ -48,6 +49,12 @@ class Streams:
         self._every_ms[message_id] = 0 if wanted_ms <= 0 else max(TICK_MS, wanted_ms)
         self._due_ms[message_id] = self._state.t_ms
         return True
+
+    def set_all(self, rate_hz: int) -> None:
+        """REQUEST_DATA_STREAM, the old way: one rate for everything that comes by itself."""
+        for message_id, every_ms in _DEFAULT_MS.items():
+            if every_ms and message_id != mav.MAVLINK_MSG_ID_HEARTBEAT:
+                self.set_interval(message_id, 1e6 / rate_hz if rate_hz > 0 else -1.0)
 
     def send_now(self, message_id: int) -> int:
         """Send one message at once; return the MAV_RESULT."""

@@ -17,6 +17,7 @@ _ASK_AGAIN_MS: Final = 1000
 _GIVE_UP_MS: Final = 8000
 _ROUTE: Final = int(mav.MAV_MISSION_TYPE_MISSION)
 _FENCE: Final = int(mav.MAV_MISSION_TYPE_FENCE)
+_RALLY: Final = int(mav.MAV_MISSION_TYPE_RALLY)
 Peer = tuple[int, int]
 
 
@@ -72,7 +73,7 @@ class Transfer:
             self._ask(upload)
 
     def _begin(self, peer: Peer, kind: int, count: int) -> bool:
-        if kind not in {_ROUTE, _FENCE}:
+        if kind not in {_ROUTE, _FENCE, _RALLY}:
             self._ack(peer, mav.MAV_MISSION_UNSUPPORTED, kind)
         elif self._upload is not None and self._upload.peer != peer:
             self._ack(peer, mav.MAV_MISSION_DENIED, kind)
@@ -111,7 +112,7 @@ class Transfer:
         return self._complete(upload)
 
     def _store(self, upload: _Upload, item: Item) -> None:
-        if upload.kind == _FENCE:
+        if upload.kind != _ROUTE:
             upload.staged.append(item)
             return
         kept, seq = self._state.mission, upload.next_seq
@@ -124,6 +125,8 @@ class Transfer:
                 return False
             self._state.fence[:] = upload.staged
             self._commander.fence.rebuild()
+        elif upload.kind == _RALLY:
+            self._state.rally[:] = upload.staged
         else:
             self._commander.mission.restart_item()
             self._commander.say("Flight plan received")
@@ -137,6 +140,8 @@ class Transfer:
         if kind in {_ROUTE, mav.MAV_MISSION_TYPE_ALL}:
             self._state.mission.clear()
             self._commander.mission.forget()
+        if kind in {_RALLY, mav.MAV_MISSION_TYPE_ALL}:
+            self._state.rally.clear()
         if kind in {_FENCE, mav.MAV_MISSION_TYPE_ALL}:
             self._state.fence.clear()
             self._commander.fence.rebuild()
@@ -161,9 +166,8 @@ class Transfer:
         self._send(made)
 
     def _list(self, message: Any) -> list[Item]:
-        if message.mission_type == _ROUTE:
-            return self._state.mission
-        return self._state.fence if message.mission_type == _FENCE else []
+        state = self._state
+        return {_ROUTE: state.mission, _FENCE: state.fence, _RALLY: state.rally}.get(message.mission_type, [])
 
     def _home(self) -> Item:
         lat, lon = round(self._state.home_lat_deg * 1e7), round(self._state.home_lon_deg * 1e7)

@@ -1,65 +1,49 @@
-"""ArduPilot by MAVLink 2: one reader thread, commands with acknowledgement, missions read back."""
+"""ArduPilot or PX4 by MAVLink 2: commands with acknowledgement, lists read back, readiness with its own reasons."""
 
 from __future__ import annotations
 
+import math
 import queue
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 from pymavlink.dialects.v20 import ardupilotmega as mav
 
-from contracts.errors import PlatformError, Unavailable
 from contracts.media import PoseSample
-from edge import logbook
 from edge.aircraft import Aircraft
-from edge.backends.mavlink_picture import MODES, PictureMaker
-from edge.backends.mavlink_wire import Wire
+from edge.backends.mavlink_camera import CameraControl
+from edge.backends.mavlink_connection import SYSTEM, Connection, Message, next_of
+from edge.backends.mavlink_modes import ARDUPILOT, STACKS, Stack
+from edge.backends.mavlink_parameters import Parameters
+from edge.backends.mavlink_picture import PictureMaker
+from edge.backends.mavlink_signing import Seal
+from edge.backends.mavlink_streams import Streams
+from edge.backends.mavlink_transfer import FENCE, MISSION, RALLY, Transfer, require_same
 from edge.itinerary import Item
 from edge.refusals import AutopilotRefused, AutopilotSilent
 
-_SYSTEM, _COMPONENT = 245, 191
-_READ_TIMEOUT_S = 0.1
-_HEARTBEAT_S = 1.0
-_ASK_RATES_S = 10.0
 _ACK_TIMEOUT_S = 1.5
 _TRIES = 4
-_RATES_HZ = {
-    "GLOBAL_POSITION_INT": 20,
-    "ATTITUDE": 20,
-    "GIMBAL_DEVICE_ATTITUDE_STATUS": 20,
-    "HEARTBEAT": 4,
-    "EXTENDED_SYS_STATE": 5,
-    "MISSION_CURRENT": 5,
-    "SYS_STATUS": 2,
-    "GPS_RAW_INT": 2,
-    "SYSTEM_TIME": 1,
-    "WIND": 1,
-    "HOME_POSITION": 1,
-}
-_IDS: dict[str, int] = {name: getattr(mav, f"MAVLINK_MSG_ID_{name}") for name in _RATES_HZ}
+_LISTEN_TO_REASONS_S = 0.7
+_PROMPT = "PreArm: "
 
 
 class MavlinkAutopilot:
     """The aircraft. Methods block; call them from one executor thread."""
 
-    def __init__(self, url: str, on_pose: Callable[[PoseSample], None], geoid_m: float | None) -> None:
-        self._url = url
-        self._wire = Wire(url, _READ_TIMEOUT_S)
-        self._codec: Any = mav.MAVLink(None, srcSystem=_SYSTEM, srcComponent=_COMPONENT)
-        self._codec.robust_parsing = True
+    def __init__(
+        self, url: str, on_pose: Callable[[PoseSample], None], geoid_m: float | None, seal: Seal | None = None
+    ) -> None:
         self._maker = PictureMaker(on_pose, geoid_m)
+        self._connection = Connection(url, self._take, self._idle, seal)
+        self._streams = Streams(self._connection)
         self._target: tuple[int, int] | None = None
-        self._listeners: list[tuple[frozenset[str], queue.Queue[Any]]] = []
-        self._texts: deque[tuple[float, str]] = deque(maxlen=20)
+        self._stack = STACKS[ARDUPILOT]
         self._lock = threading.RLock()
-        self._sending = threading.Lock()
-        self._stop = threading.Event()
-        self._beat_at = self._rates_at = 0.0
-        self._thread = threading.Thread(target=self._read, name="kestrel-autopilot", daemon=True)
+        self._parameters = Parameters(self._connection, self._goal, lambda: self._stack.bytewise_params)
+        self.camera = CameraControl(self.command, self.look)
 
     def start(self) -> None:
         """Open the wire and listen.
@@ -68,21 +52,19 @@ class MavlinkAutopilot:
             Unavailable: The port is taken.
 
         """
-        try:
-            self._wire.open()
-        except OSError as error:
-            raise Unavailable(f"{self._url}: {error}.", hint="Is another agent using it?") from error
-        self._thread.start()
+        self._connection.start()
 
     def stop(self) -> None:
         """Stop listening."""
-        self._stop.set()
-        self._thread.join(timeout=3.0)
-        self._wire.close()
+        self._connection.stop()
 
     def look(self) -> Aircraft:
         """Return the latest picture."""
         return self._maker.picture
+
+    def said(self, since: float, worst_severity: int = mav.MAV_SEVERITY_DEBUG) -> list[str]:
+        """Return the autopilot's texts since a monotonic instant."""
+        return self._connection.texts(since, worst_severity)
 
     def command(self, number: int, *params: float) -> None:
         """Send a COMMAND_LONG, repeat it on silence, and return when it was accepted.
@@ -94,112 +76,172 @@ class MavlinkAutopilot:
         """
         values = (*params, *([0.0] * (7 - len(params))))
         asked_at = time.monotonic()
-        with self._lock, self._hear("COMMAND_ACK") as answers:
+        with self._lock, self._connection.hear("COMMAND_ACK") as answers:
             for confirmation in range(_TRIES):
-                self._send("command_long_encode", *self._goal(), number, confirmation, *values)
-                result = self._ack_of(number, answers)
+                target = self._goal()
+                self._connection.send("command_long_encode", *target, number, confirmation, *values)
+                result = self._ack_of(number, target[0], answers)
                 if result == mav.MAV_RESULT_ACCEPTED:
                     return
                 if result is None:
                     continue
                 if result == mav.MAV_RESULT_TEMPORARILY_REJECTED and confirmation < _TRIES - 1:
-                    self._stop.wait(0.3)
+                    self._connection.rest(0.3)
                     continue
                 raise AutopilotRefused(f"Command {number}: {_result_name(result)}. {self._reasons(asked_at)}".strip())
         raise AutopilotSilent(f"Command {number} was not acknowledged in {_TRIES} tries.", hint="Check the wire.")
 
     def set_mode(self, mode: str) -> None:
-        """Ask for a flight mode by name.
+        """Ask for a flight mode by name (a word of ``edge.aircraft``, or the autopilot's own).
 
         Raises:
             AutopilotRefused: The mode is unknown or refused.
 
         """
-        number = next((n for n, name in MODES.items() if name == mode), None)
-        if number is None:
-            raise AutopilotRefused(f"Mode {mode} is unknown.")
-        self.command(mav.MAV_CMD_DO_SET_MODE, mav.MAV_MODE_FLAG_CUSTOM_MODE_ENABLED, number)
+        params = self._stack.params_of(mode)
+        if params is None:
+            raise AutopilotRefused(f"{self._stack.name} has no mode {mode}.")
+        self.command(mav.MAV_CMD_DO_SET_MODE, mav.MAV_MODE_FLAG_CUSTOM_MODE_ENABLED, *params)
+
+    def take_off(self, altitude_m: float) -> None:
+        """Climb straight up to a height above home.
+
+        Raises:
+            AutopilotRefused: With the autopilot's own reasons.
+
+        """
+        if not self._stack.take_off_above_sea:
+            self.command(mav.MAV_CMD_NAV_TAKEOFF, 0, 0, 0, 0, 0, 0, altitude_m)
+            return
+        aircraft = self.look()
+        if aircraft.home_sea_level_m is None:
+            raise AutopilotRefused("The autopilot has not said how high its home is above the sea.")
+        here = math.nan
+        self.command(mav.MAV_CMD_NAV_TAKEOFF, -1, 0, 0, here, here, here, aircraft.home_sea_level_m + altitude_m)
+
+    def readiness(self) -> list[str]:
+        """Return the reasons against arming: its own pre-arm texts, estimator, position. Empty when it is ready."""
+        aircraft, asked_at = self.look(), time.monotonic()
+        reasons = []
+        if aircraft.gps_fix < 3:
+            reasons.append(f"GPS fix {aircraft.gps_fix} of 3, {aircraft.satellites} satellites.")
+        if not aircraft.position_good:
+            reasons.append(f"The position estimate is not ready (estimator flags {aircraft.ekf_flags}).")
+        try:
+            self.command(mav.MAV_CMD_RUN_PREARM_CHECKS)
+        except (
+            AutopilotRefused
+        ):  # PX4 before 1.14 and ArduPilot before 4.1 do not know it; the bit below is all there is
+            reasons += [] if aircraft.prearm_ok is not False else ["The pre-arm checks fail."]
+            return reasons
+        self._connection.rest(_LISTEN_TO_REASONS_S)
+        said = self.said(asked_at, mav.MAV_SEVERITY_WARNING)
+        return reasons + [text for text in said if text.startswith(_PROMPT) or "reflight" in text]
 
     def upload(self, items: tuple[Item, ...]) -> None:
-        """Store a mission, read it back and compare: an interrupted upload leaves a mix of old and new.
+        """Store a mission whose item 0 is home, read it back and compare.
 
         Raises:
             AutopilotRefused: Refused, or what was read back differs.
             AutopilotSilent: The exchange broke off.
 
         """
-        with self._lock:
-            self._store(items)
-            stored = self._read_back()
-        if len(stored) != len(items):
-            raise AutopilotRefused(f"The autopilot stored {len(stored)} of {len(items)} mission items.")
-        for seq, (sent, got) in enumerate(zip(items, stored, strict=True)):
-            if seq and not sent.same(got):
-                raise AutopilotRefused(f"Mission item {seq} reads back as {got}, sent was {sent}.")
+        first = 1 if self._stack.home_is_item_0 else 0
+        self._replace(MISSION, items if first else items[1:], first)
+        self._go_to_start(first)
         self._maker.forget_progress()
 
-    def _store(self, items: tuple[Item, ...]) -> None:
-        deadline = time.monotonic() + 15.0 + 0.05 * len(items)
-        with self._hear("MISSION_REQUEST", "MISSION_REQUEST_INT", "MISSION_ACK") as answers:
-            started = False
-            while time.monotonic() < deadline:
-                if not started:
-                    self._send("mission_count_encode", *self._goal(), len(items), mav.MAV_MISSION_TYPE_MISSION)
-                answer = _next(answers, 1.5)
-                if answer is None or answer.mission_type != mav.MAV_MISSION_TYPE_MISSION:
-                    continue
-                if answer.get_type() == "MISSION_ACK":
-                    if answer.type == mav.MAV_MISSION_ACCEPTED and started:
-                        return
-                    if answer.type not in (mav.MAV_MISSION_ACCEPTED, mav.MAV_MISSION_INVALID_SEQUENCE):
-                        raise AutopilotRefused(f"Mission refused: {_mission_result_name(answer.type)}.")
-                elif answer.seq < len(items):
-                    started = True
-                    self._send_item(answer.seq, items[answer.seq])
-        raise AutopilotSilent("The mission upload broke off.", hint="Send the command anew.")
+    def store_fence(self, items: tuple[Item, ...], ceiling_m: float) -> None:
+        """Store the fence's shapes and height, read them back, switch it on with a return on breach.
 
-    def _read_back(self) -> list[Item]:
-        with self._hear("MISSION_COUNT", "MISSION_ITEM_INT") as answers:
-            kind = mav.MAV_MISSION_TYPE_MISSION
-            listed = self._ask(answers, "MISSION_COUNT", None, "mission_request_list_encode", *self._goal(), kind)
-            items = []
-            for seq in range(listed.count):
-                values = (*self._goal(), seq, kind)
-                items.append(
-                    _item_of(self._ask(answers, "MISSION_ITEM_INT", seq, "mission_request_int_encode", *values))
+        Raises:
+            AutopilotRefused: Refused, differs when read back, or cannot be switched on.
+            AutopilotSilent: The exchange broke off.
+
+        """
+        self._replace(FENCE, items, 0)
+        for name, value in {self._stack.fence_ceiling: ceiling_m, **self._stack.fence_on}.items():
+            if not self._parameters.put(name, value):
+                raise AutopilotRefused(f"{self._stack.name} has no parameter {name}; its fence cannot be switched on.")
+
+    def store_rally(self, items: tuple[Item, ...]) -> None:
+        """Store rally points and read them back.
+
+        Raises:
+            AutopilotRefused: Refused, or what was read back differs.
+
+        """
+        self._replace(RALLY, items, 0)
+
+    def clear_rally(self) -> None:
+        """Remove all rally points.
+
+        Raises:
+            AutopilotRefused: With the autopilot's result.
+
+        """
+        with self._lock:
+            Transfer(self._connection, self._goal, RALLY).clear()
+
+    def set_link_loss(self) -> list[str]:
+        """Make the autopilot come home by itself when its ground station is lost; return what was set.
+
+        Raises:
+            AutopilotRefused: A parameter does not hold, or our heartbeats would count as the ground station's.
+
+        """
+        for name in self._stack.ground_station_id:
+            station = self._parameters.get(name)
+            if station is not None and station != SYSTEM:
+                break
+            if station == SYSTEM:
+                raise AutopilotRefused(
+                    f"{name} is {SYSTEM}, this agent's own id: it would hide the loss of the real ground station.",
+                    hint=f"Set {name} to the ground station's id (255).",
                 )
-        self._send("mission_ack_encode", *self._goal(), mav.MAV_MISSION_ACCEPTED, mav.MAV_MISSION_TYPE_MISSION)
-        return items
+        put = [f"{k}={v:g}" for k, v in self._stack.link_loss.items() if self._parameters.put(k, v)]
+        if not put:
+            raise AutopilotRefused(f"{self._stack.name} knows none of {', '.join(self._stack.link_loss)}.")
+        for name, bit in self._stack.link_loss_bits.items():
+            options = self._parameters.get(name)
+            if options is not None and int(options) & bit:
+                self._parameters.put(name, float(int(options) & ~bit))
+                put.append(f"{name} without bit {bit}")
+        return put
 
-    def _ask(self, answers: queue.Queue[Any], kind: str, seq: int | None, encode: str, *values: Any) -> Any:
-        for _ in range(_TRIES):
-            self._send(encode, *values)
-            deadline = time.monotonic() + _ACK_TIMEOUT_S
-            while (answer := _next(answers, deadline - time.monotonic())) is not None:
-                if answer.get_type() == kind and (seq is None or answer.seq == seq):
-                    return answer
-        raise AutopilotSilent("The mission could not be read back.", hint="Send the command anew.")
+    def parameter(self, name: str) -> float | None:
+        """Return a parameter; None where the autopilot has none of this name."""
+        return self._parameters.get(name)
 
-    def _send_item(self, seq: int, item: Item) -> None:
-        self._send(
-            "mission_item_int_encode",
-            *self._goal(),
-            seq,
-            item.frame,
-            item.command,
-            0,
-            1,
-            *item.params,
-            item.x,
-            item.y,
-            item.z,
-            mav.MAV_MISSION_TYPE_MISSION,
-        )
+    def put_parameter(self, name: str, value: float) -> bool:
+        """Set a parameter and see it hold; False where there is none of this name.
 
-    def _ack_of(self, number: int, answers: queue.Queue[Any]) -> int | None:
+        Raises:
+            AutopilotRefused: It stays at another value.
+
+        """
+        return self._parameters.put(name, value)
+
+    def _go_to_start(self, first: int) -> None:
+        """Make the first item the current one: an earlier mission's number stays in force otherwise."""
+        with self._lock, self._connection.hear("MISSION_CURRENT") as told:
+            try:
+                self.command(mav.MAV_CMD_DO_SET_MISSION_CURRENT, first, 1)
+            except AutopilotRefused:  # autopilots before this command know the message only
+                self._connection.send("mission_set_current_encode", *self._goal(), first)
+            if next_of(told, _ACK_TIMEOUT_S) is None:
+                raise AutopilotSilent("The autopilot does not say which mission item is the current one.")
+
+    def _replace(self, kind: int, items: tuple[Item, ...], first: int) -> None:
+        with self._lock:
+            transfer = Transfer(self._connection, self._goal, kind)
+            transfer.store(items)
+            require_same(kind, items, transfer.read_back(), first)
+
+    def _ack_of(self, number: int, system: int, answers: queue.Queue[Message]) -> int | None:
         deadline = time.monotonic() + _ACK_TIMEOUT_S
-        while (answer := _next(answers, deadline - time.monotonic())) is not None:
-            if answer.command != number:
+        while (answer := next_of(answers, deadline - time.monotonic())) is not None:
+            if answer.command != number or answer.get_srcSystem() != system:
                 continue
             if answer.result == mav.MAV_RESULT_IN_PROGRESS:
                 deadline = time.monotonic() + 10.0
@@ -213,80 +255,30 @@ class MavlinkAutopilot:
         return self._target
 
     def _reasons(self, since: float) -> str:
-        return " ".join(text for at, text in self._texts if at >= since)
-
-    @contextmanager
-    def _hear(self, *kinds: str) -> Iterator[queue.Queue[Any]]:
-        listener: tuple[frozenset[str], queue.Queue[Any]] = (frozenset(kinds), queue.Queue())
-        self._listeners = [*self._listeners, listener]
-        try:
-            yield listener[1]
-        finally:
-            self._listeners = [other for other in self._listeners if other is not listener]
-
-    def _send(self, encode: str, *values: Any) -> None:
-        with self._sending:
-            message = getattr(self._codec, encode)(*values)
-            packet = message.pack(self._codec)
-            self._codec.seq = (self._codec.seq + 1) % 256
-        self._wire.send(bytes(packet))
-
-    def _read(self) -> None:
-        while not self._stop.is_set():
-            for message in self._codec.parse_buffer(self._wire.receive()) or ():
-                try:
-                    self._take(message)
-                except (PlatformError, ValueError) as error:
-                    logbook.warn("message_unusable", kind=message.get_type(), error=str(error)[:200])
-            self._keep_alive()
+        return " ".join(self.said(since))
 
     def _take(self, message: Any) -> None:
-        if message.get_srcSystem() == _SYSTEM:
-            return
-        kind = message.get_type()
-        if kind == "HEARTBEAT" and message.autopilot != mav.MAV_AUTOPILOT_INVALID:
-            if not self._maker.picture.connected:
-                self._rates_at = 0.0
+        stack = _stack_of(message)
+        if stack is not None:
+            if self._target is None or not self._maker.picture.connected:
+                self._streams.ask_again()
             self._target = (message.get_srcSystem(), message.get_srcComponent())
-        elif kind == "STATUSTEXT":
-            self._texts.append((time.monotonic(), str(message.text)))
-            logbook.note("autopilot_says", text=str(message.text), severity=message.severity)
+            self._stack = stack
+        if self._target is not None and message.get_srcSystem() != self._target[0]:
+            return
+        self._streams.take(message)
         self._maker.take(message)
-        for kinds, box in self._listeners:
-            if kind in kinds:
-                box.put(message)
 
-    def _keep_alive(self) -> None:
-        now = time.monotonic()
-        if now - self._beat_at >= _HEARTBEAT_S:
-            self._beat_at = now
-            kind, silent = mav.MAV_TYPE_ONBOARD_CONTROLLER, mav.MAV_AUTOPILOT_INVALID
-            self._send("heartbeat_encode", kind, silent, 0, 0, mav.MAV_STATE_ACTIVE)
-        if self._target is not None and now - self._rates_at >= _ASK_RATES_S:
-            self._rates_at = now
-            for name, rate_hz in _RATES_HZ.items():
-                values = (_IDS[name], 1e6 / rate_hz, 0, 0, 0, 0, 0)
-                self._send("command_long_encode", *self._target, mav.MAV_CMD_SET_MESSAGE_INTERVAL, 0, *values)
+    def _idle(self) -> None:
+        if self._target is not None:
+            self._streams.keep_coming(self._target)
 
 
-def _next(answers: queue.Queue[Any], timeout_s: float) -> Any:
-    if timeout_s <= 0:
-        return None
-    try:
-        return answers.get(timeout=timeout_s)
-    except queue.Empty:
-        return None
-
-
-def _item_of(m: Any) -> Item:
-    return Item(m.command, m.frame, (m.param1, m.param2, m.param3, m.param4), m.x, m.y, m.z)
+def _stack_of(message: Message) -> Stack | None:
+    """Return the stack that a HEARTBEAT belongs to; None for other messages, ground stations, cameras, companions."""
+    return STACKS.get(message.autopilot) if message.get_type() == "HEARTBEAT" else None
 
 
 def _result_name(result: int) -> str:
     entry = mav.enums["MAV_RESULT"].get(result)
     return entry.name.removeprefix("MAV_RESULT_").lower() if entry else str(result)
-
-
-def _mission_result_name(result: int) -> str:
-    entry = mav.enums["MAV_MISSION_RESULT"].get(result)
-    return entry.name if entry else str(result)

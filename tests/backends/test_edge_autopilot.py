@@ -14,6 +14,7 @@ import pytest
 from contracts.media import PoseSample
 from contracts.vocabulary import CommandKind
 from edge.aircraft import Aircraft
+from edge.allowances import Allowances
 from edge.backends.autopilot import MavlinkAutopilot
 from edge.flights import Flights
 from edge.itinerary import itinerary_of
@@ -91,7 +92,7 @@ def test_a_mission_is_stored_and_reads_back(craft: Craft) -> None:
 
 
 def test_a_flight_begins_pauses_resumes_and_comes_home(craft: Craft, tmp_path: Path) -> None:
-    pilot = Pilot(craft.autopilot, Flights(tmp_path / "recordings"), LIMITS, lambda: None)
+    pilot = _pilot(craft, tmp_path)
     stop = threading.Event()
     assert pilot.fly(command(CommandKind.BEGIN_FLIGHT), stop) is Outcome.FLYING
     craft.until(lambda a: a.reached_seq >= 3, 60)
@@ -100,6 +101,11 @@ def test_a_flight_begins_pauses_resumes_and_comes_home(craft: Craft, tmp_path: P
     pilot.fly(command(CommandKind.RETURN_HOME), stop)
     craft.until(lambda a: a.mode == "RTL")
     craft.until(lambda a: a.on_ground, 60)
+
+
+def _pilot(craft: Craft, folder: Path) -> Pilot:
+    allowances = Allowances(folder / "limits.json", LIMITS)
+    return Pilot(craft.autopilot, Flights(folder / "recordings"), allowances, lambda: None)
 
 
 def test_silence_is_noticed_and_it_comes_back_by_itself(craft: Craft) -> None:

@@ -244,7 +244,7 @@ CRASHES = [
     (K.TAKE_OFF, AckState.ACKED, 0, [], AckState.UNKNOWN),
     (K.TAKE_OFF, AckState.EXECUTING, 0, [], AckState.UNKNOWN),
     (K.RETURN_HOME, AckState.ACKED, 0, ["cmd-return-home-1"], AckState.DONE),
-    (K.RETURN_HOME, AckState.EXECUTING, 60, [], AckState.UNKNOWN),
+    (K.RETURN_HOME, AckState.EXECUTING, 61, [], AckState.UNKNOWN),
     (K.BEGIN_FLIGHT, AckState.EXECUTING, 60, [], AckState.EXECUTING),
 ]
 

@@ -9,21 +9,24 @@ from typing import Any
 
 import pytest
 
-from contracts.commands import AckState
+from contracts.commands import SAFETY_INCREASING, AckState, Command, LimitsChange
 from contracts.errors import PlatformError
 from contracts.events import DroneEventKind
+from contracts.routes import Fence, Route
 from contracts.vocabulary import CommandKind
 from edge.aircraft import Aircraft, Landed, MissionState
+from edge.allowances import Allowances
 from edge.flights import Flights, Phase
 from edge.itinerary import Item
 from edge.journal import Entry
-from edge.monitor import Monitor
+from edge.monitor import Monitor, Surroundings
 from edge.pilot import Outcome, Pilot
 from edge.refusals import AutopilotRefused, AutopilotSilent, NotReady, Preempted
-from tests.unit.edge.world import HOME, LIMITS, Announcements, aircraft, command, flight, in_flight, route
+from tests.unit.edge.world import HOME, LIMITS, Announcements, aircraft, command, flight, in_flight, route, waypoint
 
 K = CommandKind
-ARM, TAKE_OFF, START, PAUSE = 400, 22, 300, 193
+FENCED = "fence 1 below 120 m"
+ARM, START, PAUSE = 400, 300, 193
 
 
 class Craft:
@@ -39,12 +42,10 @@ class Craft:
         return self.picture
 
     def command(self, number: int, *params: float) -> None:
-        self._do({ARM: "arm", TAKE_OFF: "take off", START: "start", PAUSE: f"pause{params[:1]}"}[number])
+        self._do({ARM: "arm", START: "start", PAUSE: f"pause{params[:1]}"}[number])
         match number:
             case 400:
                 self.now(armed=True)
-            case 22:
-                self.now(landed=Landed.TAKING_OFF, fix=aircraft(up=params[6]).fix)
             case 300:
                 self.now(mission_state=MissionState.ACTIVE)
             case _:
@@ -53,6 +54,13 @@ class Craft:
     def set_mode(self, mode: str) -> None:
         self._do(mode)
         self.now(mode=mode)
+
+    def take_off(self, altitude_m: float) -> None:
+        self._do("take off")
+        self.now(landed=Landed.TAKING_OFF, fix=aircraft(up=altitude_m).fix)
+
+    def store_fence(self, items: tuple[Item, ...], ceiling_m: float) -> None:
+        self._do(f"fence {len(items)} below {ceiling_m:.0f} m")
 
     def upload(self, items: tuple[Item, ...]) -> None:
         self._do(f"upload {len(items)}")
@@ -74,7 +82,7 @@ class Bench:
     def __init__(self, folder: Path, start: Aircraft) -> None:
         self.craft = Craft(start)
         self.flights = Flights(folder / "recordings")
-        self.pilot = Pilot(self.craft, self.flights, LIMITS, lambda: None)
+        self.pilot = Pilot(self.craft, self.flights, Allowances(folder / "limits.json", LIMITS), lambda: None)
         self.stop = threading.Event()
 
     def fly(self, kind: CommandKind) -> Outcome:
@@ -84,7 +92,7 @@ class Bench:
 def test_begin_on_the_ground_takes_off_first(tmp_path: Path) -> None:
     bench = Bench(tmp_path, aircraft(mode="RTL"))
     assert bench.fly(K.BEGIN_FLIGHT) is Outcome.FLYING
-    assert bench.craft.did == ["upload 12", "GUIDED", "arm", "take off", "AUTO", "start"]
+    assert bench.craft.did == [FENCED, "upload 12", "GUIDED", "arm", "take off", "AUTO", "start"]
     kept = Flights(tmp_path / "recordings").active()
     assert kept is not None
     assert (kept.flight_id, kept.route, kept.phase) == ("flt-1", route(), Phase.PREPARING)
@@ -93,13 +101,13 @@ def test_begin_on_the_ground_takes_off_first(tmp_path: Path) -> None:
 def test_begin_in_the_air_uploads_and_goes(tmp_path: Path) -> None:
     bench = Bench(tmp_path, in_flight(mode="GUIDED"))
     bench.fly(K.BEGIN_FLIGHT)
-    assert bench.craft.did == ["upload 12", "AUTO", "start"]
+    assert bench.craft.did == [FENCED, "upload 12", "AUTO", "start"]
 
 
 def test_a_mission_under_way_is_left_before_a_new_one_is_stored(tmp_path: Path) -> None:
     bench = Bench(tmp_path, in_flight())
     bench.fly(K.BEGIN_FLIGHT)
-    assert bench.craft.did[:2] == ["LOITER", "upload 12"]
+    assert bench.craft.did[:3] == [FENCED, "HOLD", "upload 12"]
 
 
 def test_arming_is_tried_again_while_the_estimator_settles(tmp_path: Path) -> None:
@@ -115,7 +123,7 @@ def test_a_refused_mission_leaves_no_flight_behind(tmp_path: Path) -> None:
     with pytest.raises(AutopilotRefused, match="Need Position"):
         bench.fly(K.BEGIN_FLIGHT)
     assert bench.flights.active() is None
-    assert bench.craft.did[-1] == "LOITER", "nothing flies on by itself"
+    assert bench.craft.did[-1] == "HOLD", "nothing flies on by itself"
 
 
 def test_a_safety_command_stops_the_take_off(tmp_path: Path) -> None:
@@ -145,7 +153,7 @@ def test_pause_falls_back_on_holding_and_resume_on_the_mission(tmp_path: Path) -
     bench.fly(K.PAUSE)
     bench.craft.now(mission_state=MissionState.ACTIVE)
     bench.fly(K.RESUME)
-    assert bench.craft.did == ["pause(0,)", "LOITER", "AUTO"]
+    assert bench.craft.did == ["pause(0,)", "HOLD", "AUTO"]
 
 
 @pytest.mark.parametrize(("kind", "mode"), [(K.RETURN_HOME, "RTL"), (K.LAND, "LAND")])
@@ -172,9 +180,125 @@ def test_what_cannot_be_flown_now_is_refused(tmp_path: Path, kind: CommandKind, 
         Bench(tmp_path, seen).pilot.check(command(kind))
 
 
-def test_nothing_is_accepted_from_a_silent_autopilot(tmp_path: Path) -> None:
-    with pytest.raises(AutopilotSilent):
-        Bench(tmp_path, aircraft(connected=False)).pilot.check(command(K.RETURN_HOME))
+def test_a_silent_autopilot_is_sent_safety_commands_only(tmp_path: Path) -> None:
+    pilot = Bench(tmp_path, aircraft(connected=False)).pilot
+    for kind in K:
+        if kind in SAFETY_INCREASING or kind is K.SET_LIMITS:
+            pilot.check(command(kind))
+        else:
+            with pytest.raises(AutopilotSilent):
+                pilot.check(command(kind))
+
+
+ON_ITS_WAY = 1
+
+
+class Flying(Bench):
+    """A flight on its route, past its first waypoint."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, in_flight())
+        self.flights.save(flight(phase=Phase.FLYING, reached=0))
+        self.look_closer = route().with_detour(0, (waypoint(0, 15, 0, 30, speed_mps=1.0),))
+
+    def order(self, wanted: Route, **changes: Any) -> Command:
+        return command(
+            K.ADJUST_ROUTE,
+            flight_id="flt-1",
+            route=wanted,
+            resume_at=ON_ITS_WAY,
+            route_hash=wanted.content_hash(),
+            **changes,
+        )
+
+
+def test_a_changed_route_is_flown_from_its_detour_on(tmp_path: Path) -> None:
+    bench = Flying(tmp_path)
+    order = bench.order(bench.look_closer)
+    bench.pilot.check(order)
+    assert bench.pilot.lowers_margins(order) == []
+    assert bench.pilot.fly(order, bench.stop) is Outcome.DONE
+    assert bench.craft.did == ["HOLD", "upload 12", "AUTO", "start"]
+    kept = Flights(tmp_path / "recordings").known("flt-1")
+    assert (kept.route, kept.joined_at, kept.reached, kept.stored) == (bench.look_closer, 1, 0, True)
+
+
+def test_a_change_that_broke_off_is_stored_again_before_the_flight_goes_on(tmp_path: Path) -> None:
+    bench = Flying(tmp_path)
+    bench.craft.refuse = {"upload 12": 1}
+    with pytest.raises(AutopilotRefused):
+        bench.pilot.fly(bench.order(bench.look_closer), bench.stop)
+    assert bench.craft.did[-1] == "upload 12", "a mix of two missions is not flown"
+    assert not Flights(tmp_path / "recordings").known("flt-1").stored
+    bench.craft.did.clear()
+    bench.fly(K.RESUME)
+    assert bench.craft.did == [FENCED, "upload 12", "AUTO", "start"]
+
+
+WRONG_CHANGES: list[tuple[str, Callable[[Route], Route], dict[str, Any], str]] = [
+    ("another base", lambda r: r, {"preconditions": {"route_hash": "0" * 64}}, "route_changed"),
+    ("another flight", lambda r: r, {"flight_id": "flt-2"}, "not_ready"),
+    ("another asset", lambda r: r.model_copy(update={"asset_id": "wt-02"}), {}, "not_ready"),
+    ("outside", lambda r: r.with_detour(1, (waypoint(0, 230, 0, 30),)), {}, "unsafe_route"),
+    ("too far for the battery", lambda r: r.with_detour(1, (waypoint(0, 0, 190, 30, speed_mps=0.1),)), {}, "not_ready"),
+]
+
+
+@pytest.mark.parametrize(
+    ("twist", "changes", "code"), [row[1:] for row in WRONG_CHANGES], ids=[r[0] for r in WRONG_CHANGES]
+)
+def test_a_changed_route_is_checked_again(
+    tmp_path: Path, twist: Callable[[Route], Route], changes: dict[str, Any], code: str
+) -> None:
+    bench = Flying(tmp_path)
+    order = bench.order(twist(bench.look_closer)).model_copy(update=changes)
+    order = Command.model_validate({**dict(order), "preconditions": order.preconditions})
+    with pytest.raises(PlatformError) as refused:
+        bench.pilot.check(order)
+    assert refused.value.code == code
+
+
+@pytest.mark.parametrize(
+    ("changes", "ways"),
+    [
+        ({"standoff_m": 8.0}, 1),
+        ({"standoff_m": 20.0}, 0),
+        ({"fence": Fence(centre=HOME, radius_m=300, max_alt_rel_m=120)}, 1),
+    ],
+)
+def test_less_standoff_or_another_fence_lowers_margins(tmp_path: Path, changes: dict[str, Any], ways: int) -> None:
+    bench = Flying(tmp_path)
+    assert len(bench.pilot.lowers_margins(bench.order(bench.look_closer.model_copy(update=changes)))) == ways
+
+
+def test_after_a_battery_swap_the_rest_is_flown_with_its_camera(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, aircraft())
+    order = command(K.BEGIN_FLIGHT, resume_at=1)
+    bench.pilot.check(order)
+    bench.pilot.fly(order, bench.stop)
+    assert bench.craft.did[1] == "upload 10"
+    kept = bench.flights.active()
+    assert kept is not None
+    assert (kept.joined_at, kept.reached) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("change", "ways"),
+    [
+        ({"battery_reserve_percent": 15.0}, 1),
+        ({"battery_reserve_percent": 30.0, "link_loss_return_s": 100.0}, 0),
+        ({"link_loss_return_s": 0.0, "max_first_leg_m": 4000.0}, 2),
+        ({"battery_min_v": 20.0}, 0),
+    ],
+)
+def test_which_limits_lower_a_margin_and_that_they_last(tmp_path: Path, change: dict[str, float], ways: int) -> None:
+    bench = Bench(tmp_path, aircraft())
+    order = command(K.SET_LIMITS, limits=LimitsChange(**change))
+    assert len(bench.pilot.lowers_margins(order)) == ways
+    bench.pilot.fly(order, bench.stop)
+    assert bench.pilot.limits._asdict().items() >= change.items()
+    assert Allowances(tmp_path / "limits.json", LIMITS).limits == bench.pilot.limits
+    assert bench.pilot.lowers_margins(order) == []
 
 
 @pytest.mark.parametrize(
@@ -218,7 +342,7 @@ class Watched(Bench):
         super().__init__(folder, start)
         self.desk, self.events, self.offline_s = Desk(), Announcements(), 0.0
         self.monitor = Monitor(
-            self.craft.look, self.pilot, self.desk, self.flights, self.events, lambda: self.offline_s
+            self.craft.look, self.pilot, self.desk, self.flights, self.events, Surroundings(lambda: self.offline_s)
         )
 
 

@@ -8,17 +8,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.geo import GeoPoint, LocalFrame
+from contracts.geo import Enu, GeoPoint, LocalFrame
 from contracts.routes import Fence, Route, Waypoint
+from edge.geometry import Leg
 from edge.refusals import NotReady, UnsafeRoute
-from edge.safety import check_energy, check_route, fence_breach, must_return, require_position
-from tests.unit.edge.world import FRAME, HOME, LIMITS, aircraft, at, in_flight, route, waypoint
+from edge.safety import (
+    Bounds,
+    Start,
+    Wind,
+    check_energy,
+    check_route,
+    percent_home,
+    place_of,
+    require_position,
+    wind_of,
+)
+from tests.unit.edge.world import FRAME, HOME, LIMITS, aircraft, at, route, waypoint
 
+START = Start(Enu(0.0, 0.0, 10.0))
 FENCE = Fence(centre=HOME, radius_m=200.0, max_alt_rel_m=120.0)
 
 
 def test_a_sound_route_passes() -> None:
-    check_route(route(), HOME, 10.0, LIMITS)
+    check_route(route(), HOME, START, LIMITS)
 
 
 def _with_nan() -> Waypoint:
@@ -42,15 +54,15 @@ UNSAFE = [
 @pytest.mark.parametrize(("planned", "why"), [row[1:] for row in UNSAFE], ids=[row[0] for row in UNSAFE])
 def test_an_unsafe_route_is_refused_in_metres(planned: Route, why: str) -> None:
     with pytest.raises(UnsafeRoute, match=why):
-        check_route(planned, HOME, 10.0, LIMITS)
+        check_route(planned, HOME, START, LIMITS)
 
 
 def test_a_leg_may_not_cut_a_corner_of_the_fence() -> None:
     fence = Fence(centre=at(150, 0, 0), radius_m=160.0, max_alt_rel_m=60.0)
     sound = route(waypoint(0, 150, 150, 30), waypoint(1, 150, -150, 30), fence=fence)
-    check_route(sound, HOME, 10.0, LIMITS)
+    check_route(sound, HOME, START, LIMITS)
     with pytest.raises(UnsafeRoute, match="leg to waypoint 1"):
-        check_route(route(waypoint(0, 20, 0, 30), waypoint(1, 0, 60, 30), fence=fence), HOME, 10.0, LIMITS)
+        check_route(route(waypoint(0, 20, 0, 30), waypoint(1, 0, 60, 30), fence=fence), HOME, START, LIMITS)
 
 
 @given(
@@ -59,9 +71,10 @@ def test_a_leg_may_not_cut_a_corner_of_the_fence() -> None:
     up=st.floats(3, 300),
 )
 def test_a_route_is_refused_exactly_when_its_place_is_outside(east: float, north: float, up: float) -> None:
-    inside = fence_breach(FENCE, FRAME, FRAME.to_enu(at(east, north, up))) is None
+    place = place_of(at(east, north, up), FRAME)
+    inside = Bounds(FENCE, FRAME).breach(Leg(place, place)) is None and place.up >= 2.0
     try:
-        check_route(route(waypoint(0, east, north, up)), HOME, 10.0, LIMITS)
+        check_route(route(waypoint(0, east, north, up)), HOME, START, LIMITS)
         passed = True
     except UnsafeRoute:
         passed = False
@@ -70,41 +83,23 @@ def test_a_route_is_refused_exactly_when_its_place_is_outside(east: float, north
 
 def test_the_battery_must_last_the_route_and_the_way_home() -> None:
     long = route(waypoint(0, 0, 190, 30, speed_mps=1.0), waypoint(1, 0, -190, 30, speed_mps=1.0))
-    check_energy(long, HOME, 60.0, LIMITS)
+    check_energy(long, HOME, START, aircraft(battery_percent=60.0), LIMITS)
     with pytest.raises(NotReady, match="holds 40 %"):
-        check_energy(long, HOME, 40.0, LIMITS)
+        check_energy(long, HOME, START, aircraft(battery_percent=40.0), LIMITS)
 
 
-@pytest.mark.parametrize(
-    ("changes", "offline_s", "code"),
-    [
-        ({}, 0.0, None),
-        ({"fix": aircraft(up=130.0).fix}, 0.0, "fence"),
-        ({"fix": aircraft(up=123.0).fix}, 0.0, None),
-        ({"battery_percent": 19.0}, 0.0, "battery"),
-        ({"battery_percent": None}, 0.0, None),
-        ({}, 301.0, "link"),
-        ({"fix": None}, 0.0, None),
-    ],
-)
-def test_in_flight_rules(changes: dict[str, Any], offline_s: float, code: str | None) -> None:
-    breach = must_return(in_flight()._replace(**changes), FENCE, offline_s, LIMITS)
-    assert (breach.code if breach else None) == code
+def test_a_headwind_home_needs_more_battery() -> None:
+    far = Enu(0.0, 1000.0, 50.0)
+    still, against, behind = (percent_home(far, Wind(0.0, north_mps)) for north_mps in (0.0, 8.0, -8.0))
+    assert behind == still
+    assert against > 1.3 * still
+    assert percent_home(far, Wind(0.0, 13.9)) > 100.0, "nobody gets home against that"
 
 
-def test_the_voltage_counts_where_the_percentage_lies() -> None:
-    limits = LIMITS._replace(battery_min_v=21.0)
-    breach = must_return(in_flight(battery_percent=98.0, battery_v=20.5), FENCE, 0.0, limits)
-    assert breach is not None
-    assert "20.50 V" in breach.detail
-
-
-def test_farther_out_more_battery_is_needed() -> None:
-    far = in_flight(battery_percent=22.0)._replace(fix=aircraft().fix._replace(point=at(0, 1900, 40)))  # type: ignore[union-attr]
-    near = in_flight(battery_percent=22.0)
-    wide = Fence(centre=HOME, radius_m=5000.0, max_alt_rel_m=120.0)
-    assert must_return(near, wide, 0.0, LIMITS) is None
-    assert must_return(far, wide, 0.0, LIMITS) is not None
+def test_the_wind_is_where_it_comes_from() -> None:
+    wind = wind_of(aircraft(wind_mps=5.0, wind_from_deg=270.0))
+    assert (wind.east_mps, wind.north_mps) == pytest.approx((5.0, 0.0))
+    assert wind_of(aircraft()) == Wind(0.0, 0.0)
 
 
 @pytest.mark.parametrize(

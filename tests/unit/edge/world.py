@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from pydantic import BaseModel
 
-from contracts.commands import Command, CommandAck, SignedCommand
+from contracts.commands import MAX_LIFE_S, Command, CommandAck, LimitsChange, Preconditions, SignedCommand
 from contracts.events import DroneEventKind
 from contracts.geo import Enu, GeoPoint, LocalFrame
 from contracts.routes import Fence, Route, Waypoint, WaypointAction
@@ -135,7 +135,7 @@ def command(kind: CommandKind, seq: int = 1, **changes: Any) -> Command:
         "kind": kind,
         "seq": seq,
         "issued_at": NOW,
-        "not_after": NOW + timedelta(seconds=30),
+        "not_after": NOW + timedelta(seconds=MAX_LIFE_S[kind]),
         "issuer": "olga",
     }
     if kind is CommandKind.TAKE_OFF:
@@ -143,6 +143,12 @@ def command(kind: CommandKind, seq: int = 1, **changes: Any) -> Command:
     if kind is CommandKind.BEGIN_FLIGHT:
         planned = route()
         fields |= {"flight_id": "flt-1", "route": planned, "route_hash": planned.content_hash()}
+    if kind is CommandKind.ADJUST_ROUTE:
+        changed = route().with_detour(0, (waypoint(0, 15, 0, 30, speed_mps=1.0),))
+        fields |= {"flight_id": "flt-1", "route": changed, "route_hash": changed.content_hash(), "resume_at": 1}
+        fields["preconditions"] = Preconditions(route_hash=route().content_hash())
+    if kind is CommandKind.SET_LIMITS:
+        fields["limits"] = LimitsChange(battery_reserve_percent=25.0)
     return Command(**(fields | changes))
 
 

@@ -20,7 +20,7 @@ from simulators.autopilot_commands import ACCEPTED, DENIED, FAILED, UNSUPPORTED,
 from simulators.autopilot_fence import inside_polygon
 from simulators.autopilot_items import fence_is_sound, normalised, refusal
 from simulators.autopilot_log import PoseLog
-from simulators.autopilot_modes import AUTO, GUIDED, LAND, LOITER, RTL, Commander
+from simulators.autopilot_modes import AUTO, BRAKE, GUIDED, LAND, LOITER, RTL, Commander
 from simulators.autopilot_reports import Reports, quaternion
 from simulators.autopilot_state import Item, Phase, Run, State, StateFile
 from simulators.autopilot_streams import Streams
@@ -196,13 +196,50 @@ def test_without_a_take_off_item_it_will_not_start_from_the_ground() -> None:
     assert "Auto: Missing Takeoff Cmd" in drone.texts()
 
 
+def test_loiter_without_a_transmitter_descends() -> None:
+    drone = Drone()
+    drone.airborne()
+    drone.commander.set_mode(LOITER)
+    drone.wait(lambda: drone.commander.pilot.on_ground)
+    assert not drone.state.params["SIM_RC_PRESENT"]
+
+
+def test_without_gps_it_lands_after_eight_seconds() -> None:
+    drone = Drone()
+    drone.airborne()
+    drone.state.params["SIM_GPS_DISABLE"] = 1
+    blind_ms = drone.state.t_ms
+    drone.wait(lambda: drone.state.supervisor.mode == LAND)
+    assert 8000 <= drone.state.t_ms - blind_ms < 8200
+    assert any("EKF Failsafe" in text for text in drone.texts())
+
+
+def test_loiter_turns_are_flown_round_their_centre() -> None:
+    drone = Drone()
+    around = waypoint(drone, 40.0, 0.0, 20.0)._replace(command=mav.MAV_CMD_NAV_LOITER_TURNS, p1=2.0, p3=-15.0)
+    load(drone, around, waypoint(drone, 0.0, 0.0, 20.0))
+    drone.airborne()
+    drone.commander.set_mode(AUTO)
+    drone.wait(lambda: drone.state.sequencer.turned_deg > 20)
+    offs: list[float] = []
+
+    def turned() -> bool:
+        here = drone.state.position
+        offs.append(abs(math.hypot(here.east - 40.0, here.north) - 15.0))
+        return drone.state.sequencer.seq == 2
+
+    drone.wait(turned)
+    assert drone.state.sequencer.turned_deg >= 720
+    assert max(offs) < 2.0
+
+
 def test_leaving_auto_keeps_the_place_in_the_mission() -> None:
     drone = Drone()
     load(drone, waypoint(drone, 10.0, 0.0, 20.0), waypoint(drone, 80.0, 0.0, 20.0))
     drone.airborne()
     drone.commander.set_mode(AUTO)
     drone.wait(lambda: drone.state.sequencer.seq == 2)
-    drone.commander.set_mode(LOITER)
+    drone.commander.set_mode(BRAKE)
     assert drone.commander.mission.mavlink_state == mav.MISSION_STATE_PAUSED
     drone.wait(drone.commander.pilot.arrived)
     drone.commander.set_mode(AUTO)

@@ -1,0 +1,134 @@
+"""The mission protocol for missions, fences and rally points: stored item by item, read back and compared.
+
+An interrupted upload leaves a mix of old and new (ArduPilot stores while it receives), so nothing counts as stored
+before it was read back.
+"""
+
+from __future__ import annotations
+
+import queue
+import time
+from collections.abc import Callable
+from typing import Any
+
+from pymavlink.dialects.v20 import ardupilotmega as mav
+
+from edge.backends.mavlink_connection import Connection, Message, next_of
+from edge.itinerary import Item
+from edge.refusals import AutopilotRefused, AutopilotSilent
+
+MISSION, FENCE, RALLY = 0, 1, 2
+NAMES = {MISSION: "mission", FENCE: "fence", RALLY: "rally points"}
+_ASK_AGAIN_S = 1.5
+_ANSWER_S = 1.5
+_TRIES = 6
+Goal = Callable[[], tuple[int, int]]
+
+
+class Transfer:
+    """Moves item lists of one kind to and from the autopilot that ``goal`` names."""
+
+    def __init__(self, connection: Connection, goal: Goal, kind: int) -> None:
+        self._connection = connection
+        self._goal = goal
+        self._kind = kind
+
+    def store(self, items: tuple[Item, ...]) -> None:
+        """Send items; the autopilot asks for each, by MISSION_REQUEST or MISSION_REQUEST_INT.
+
+        Raises:
+            AutopilotRefused: With the autopilot's result.
+            AutopilotSilent: The exchange broke off.
+
+        """
+        deadline = time.monotonic() + 20.0 + 0.1 * len(items)
+        with self._connection.hear("MISSION_REQUEST", "MISSION_REQUEST_INT", "MISSION_ACK") as answers:
+            asked: set[int] = set()
+            while time.monotonic() < deadline:
+                if not asked:
+                    self._connection.send("mission_count_encode", *self._goal(), len(items), self._kind)
+                answer = next_of(answers, _ASK_AGAIN_S)
+                if answer is None or answer.mission_type != self._kind:
+                    continue
+                if answer.get_type() == "MISSION_ACK":
+                    if self._ends(answer.type, complete=len(asked) == len(items)):
+                        return
+                elif answer.seq < len(items):
+                    asked.add(answer.seq)
+                    self._send_item(answer.seq, items[answer.seq])
+        raise AutopilotSilent(f"The upload of the {NAMES[self._kind]} broke off.", hint="Send the command anew.")
+
+    def read_back(self) -> list[Item]:
+        """Return what the autopilot holds.
+
+        Raises:
+            AutopilotSilent: It does not answer.
+
+        """
+        with self._connection.hear("MISSION_COUNT", "MISSION_ITEM_INT") as answers:
+            listed = self._ask(answers, "MISSION_COUNT", None, "mission_request_list_encode", *self._goal(), self._kind)
+            items = []
+            for seq in range(listed.count):
+                values = (*self._goal(), seq, self._kind)
+                answer = self._ask(answers, "MISSION_ITEM_INT", seq, "mission_request_int_encode", *values)
+                items.append(_item_of(answer))
+        self._connection.send("mission_ack_encode", *self._goal(), mav.MAV_MISSION_ACCEPTED, self._kind)
+        return items
+
+    def clear(self) -> None:
+        """Remove everything of this kind.
+
+        Raises:
+            AutopilotRefused: With the autopilot's result.
+            AutopilotSilent: It does not answer.
+
+        """
+        with self._connection.hear("MISSION_ACK") as answers:
+            for _ in range(_TRIES):
+                self._connection.send("mission_clear_all_encode", *self._goal(), self._kind)
+                answer = next_of(answers, _ANSWER_S)
+                if answer is not None and answer.mission_type == self._kind:
+                    self._ends(answer.type, complete=True)
+                    return
+        raise AutopilotSilent(f"Clearing the {NAMES[self._kind]} was not acknowledged.")
+
+    def _ends(self, result: int, *, complete: bool) -> bool:
+        """Return whether an acknowledgement ends the exchange well; INVALID_SEQUENCE only asks for patience."""
+        if result == mav.MAV_MISSION_ACCEPTED:
+            return complete
+        if result == mav.MAV_MISSION_INVALID_SEQUENCE:
+            return False
+        entry = mav.enums["MAV_MISSION_RESULT"].get(result)
+        raise AutopilotRefused(f"The {NAMES[self._kind]} were refused: {entry.name if entry else result}.")
+
+    def _ask(self, answers: queue.Queue[Message], kind: str, seq: int | None, encode: str, *values: Any) -> Message:
+        for _ in range(_TRIES):
+            self._connection.send(encode, *values)
+            deadline = time.monotonic() + _ANSWER_S
+            while (answer := next_of(answers, deadline - time.monotonic())) is not None:
+                fits = answer.get_type() == kind and answer.mission_type == self._kind
+                if fits and (seq is None or answer.seq == seq):
+                    return answer
+        raise AutopilotSilent(f"The {NAMES[self._kind]} could not be read back.", hint="Send the command anew.")
+
+    def _send_item(self, seq: int, item: Item) -> None:
+        head = (*self._goal(), seq, item.frame, item.command, 0, 1)
+        self._connection.send("mission_item_int_encode", *head, *item.params, item.x, item.y, item.z, self._kind)
+
+
+def require_same(kind: int, sent: tuple[Item, ...], stored: list[Item], first: int) -> None:
+    """Compare what was sent with what was read back, from item ``first`` on.
+
+    Raises:
+        AutopilotRefused: With the item that differs.
+
+    """
+    if len(stored) != len(sent):
+        raise AutopilotRefused(f"The autopilot stored {len(stored)} of {len(sent)} items of the {NAMES[kind]}.")
+    for seq, (ours, theirs) in enumerate(zip(sent, stored, strict=True)):
+        if seq >= first and not ours.same(theirs):
+            raise AutopilotRefused(f"Item {seq} of the {NAMES[kind]} reads back as {theirs}, sent was {ours}.")
+
+
+def _item_of(m: Message) -> Item:
+    return Item(m.command, m.frame, (m.param1, m.param2, m.param3, m.param4), m.x, m.y, m.z)

@@ -1,0 +1,68 @@
+"""Which command is legal in which state of aircraft and flight, and the reason where it is not. One table; pure."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from contracts.vocabulary import AircraftState, CommandKind
+from edge.flights import Flight, Phase
+from edge.refusals import AutopilotSilent, NotReady
+
+_ANY = frozenset(AircraftState)
+_CONNECTED = _ANY - {AircraftState.DISCONNECTED}
+_STAYING = frozenset({AircraftState.PAUSED, AircraftState.HOLDING})
+LEGAL: dict[CommandKind, frozenset[AircraftState]] = {
+    CommandKind.TAKE_OFF: frozenset({AircraftState.ON_GROUND}),
+    CommandKind.BEGIN_FLIGHT: _CONNECTED - {AircraftState.TAKING_OFF, AircraftState.LANDING},
+    CommandKind.RESUME: _STAYING,
+    CommandKind.ADJUST_ROUTE: _STAYING | {AircraftState.ON_ROUTE},
+    CommandKind.SET_LIMITS: _ANY,
+    # Always accepted; a silent autopilot is tried until it answers or the command's time is over.
+    CommandKind.PAUSE: _ANY,
+    CommandKind.HOLD: _ANY,
+    CommandKind.RETURN_HOME: _ANY,
+    CommandKind.LAND: _ANY,
+}
+_NEEDS_FLYING = frozenset({CommandKind.RESUME, CommandKind.ADJUST_ROUTE})
+_LATCHED_OUT = frozenset({CommandKind.BEGIN_FLIGHT, CommandKind.RESUME, CommandKind.ADJUST_ROUTE})
+_WRONG_STATE = {
+    CommandKind.TAKE_OFF: "The aircraft is already in the air.",
+    CommandKind.RESUME: "The aircraft is not holding.",
+    CommandKind.ADJUST_ROUTE: "The aircraft is not on its route.",
+}
+
+
+class Refusal(NamedTuple):
+    """Latched reasons against going on with a flight, e.g. a fence breach; cleared on the ground."""
+
+    code: str
+    detail: str
+
+
+class Situation(NamedTuple):
+    """What decides whether a command is legal."""
+
+    state: AircraftState
+    flight: Flight | None
+    """The active one."""
+    latched: Refusal | None
+
+
+def require_legal(kind: CommandKind, now: Situation) -> None:
+    """Refuse what the present state forbids.
+
+    Raises:
+        AutopilotSilent: Nothing but a safety command or a change of limits goes to a silent autopilot.
+        NotReady: With the reason.
+
+    """
+    if now.state is AircraftState.DISCONNECTED and now.state not in LEGAL[kind]:
+        raise AutopilotSilent("The autopilot has been silent for 3 s.", hint="Check its link and power.")
+    if kind in _NEEDS_FLYING and (now.flight is None or now.flight.phase is not Phase.FLYING):
+        raise NotReady("No flight is paused." if kind is CommandKind.RESUME else "No flight is under way.")
+    if now.latched is not None and kind in _LATCHED_OUT and now.state is not AircraftState.ON_GROUND:
+        raise NotReady(f"The aircraft must land first: {now.latched.detail}")
+    if kind is CommandKind.BEGIN_FLIGHT and now.flight is not None and now.flight.phase is not Phase.PREPARING:
+        raise NotReady(f"Flight {now.flight.flight_id} is still under way.", hint="Send return_home first.")
+    if now.state not in LEGAL[kind]:
+        raise NotReady(_WRONG_STATE.get(kind, f"{kind} is not possible while the aircraft is {now.state}."))

@@ -1,0 +1,219 @@
+"""The moves a flight is made of, each on the autopilot with its effect seen; given up at once when ``stop`` is set."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from contracts.errors import PlatformError
+from contracts.geo import GeoPoint
+from contracts.routes import Route
+from edge import logbook
+from edge.aircraft import FENCE_CAPABILITY, HOLDING_MODES, READY_MODES, Aircraft, MissionState
+from edge.enclosure import fence_items
+from edge.itinerary import Item, itinerary_of
+from edge.refusals import AutopilotSilent, NoEffect, Preempted
+
+ARM, MISSION_START, PAUSE_CONTINUE = 400, 300, 193
+ARM_PATIENCE_S = 60.0
+_MODE_S = 5.0
+_REACH_S = 10.0
+"""How long a safety command tries to reach a silent autopilot."""
+
+
+class Autopilot(Protocol):
+    """What flies the aircraft."""
+
+    def look(self) -> Aircraft:
+        """Return the latest picture."""
+
+    def command(self, number: int, *params: float) -> None:
+        """Send a COMMAND_LONG and wait for its acknowledgement; AutopilotRefused says why not."""
+
+    def set_mode(self, mode: str) -> None:
+        """Ask for a flight mode; the picture shows when it is in force."""
+
+    def take_off(self, altitude_m: float) -> None:
+        """Climb straight up to a height above home."""
+
+    def upload(self, items: tuple[Item, ...]) -> None:
+        """Store a mission to be flown from its start, and read it back; AutopilotRefused when it differs."""
+
+    def store_fence(self, items: tuple[Item, ...], ceiling_m: float) -> None:
+        """Store a fence, read it back, switch it on."""
+
+
+class Procedures:
+    """Runs moves on one autopilot, in one thread at a time."""
+
+    def __init__(self, autopilot: Autopilot) -> None:
+        self._autopilot = autopilot
+
+    def store_fence(self, route: Route) -> None:
+        """Give the autopilot the route's fence, where it can keep one: a second guard that needs no agent.
+
+        Raises:
+            PlatformError: Refused, or it reads back differently.
+
+        """
+        capabilities = self._autopilot.look().capabilities
+        if capabilities is not None and not capabilities & FENCE_CAPABILITY:
+            logbook.note("fence_not_stored", why="the autopilot keeps no fence")
+            return
+        self._autopilot.store_fence(fence_items(route.fence), route.fence.max_alt_rel_m)
+
+    def store_route(self, route: Route, home: GeoPoint, first: int, stop: threading.Event) -> None:
+        """Store the mission from waypoint ``first`` on; a mission under way is left before it is overwritten.
+
+        Raises:
+            PlatformError: Refused, or it reads back differently: the stored mission is then a mix, fly none of it.
+
+        """
+        if self._autopilot.look().mode == "AUTO" and not self._autopilot.look().on_ground:
+            self.hold(stop)
+        self._autopilot.upload(itinerary_of(route, home, first).items)
+
+    def take_off(self, altitude_m: float, stop: threading.Event, arm_patience_s: float = ARM_PATIENCE_S) -> None:
+        """Arm and climb.
+
+        Raises:
+            PlatformError: With the autopilot's reasons.
+
+        """
+        self._autopilot.set_mode("GUIDED")
+        self.until(lambda a: a.mode in READY_MODES, _MODE_S, stop, "mode GUIDED")
+        self.arm(stop, arm_patience_s)
+        self._autopilot.take_off(altitude_m)
+        self.until(lambda a: height_m(a) >= 0.95 * altitude_m, 20.0 + 2.0 * altitude_m, stop, f"{altitude_m:.0f} m")
+
+    def arm(self, stop: threading.Event, patience_s: float = ARM_PATIENCE_S) -> None:
+        """Arm; the estimator needs up to a minute after power-on, so be patient and pass its reasons up.
+
+        Raises:
+            PlatformError: With the autopilot's reasons.
+
+        """
+        deadline = time.monotonic() + patience_s
+        while not self._autopilot.look().armed:
+            try:
+                self._autopilot.command(ARM, 1)
+                self.until(lambda a: a.armed, 3.0, stop, "arming")
+            except (Preempted, AutopilotSilent):
+                raise
+            except PlatformError:
+                if time.monotonic() > deadline:
+                    raise
+                if stop.wait(1.0):
+                    raise Preempted("A safety command took over.") from None
+
+    def start_mission(self, stop: threading.Event) -> None:
+        """Fly the stored mission.
+
+        Raises:
+            PlatformError: It does not begin.
+
+        """
+        self._autopilot.set_mode("AUTO")
+        self._autopilot.command(MISSION_START)
+        self.until(on_mission, 10.0, stop, "start of the mission")
+
+    def pause(self, stop: threading.Event) -> None:
+        """Stop on the route, so that it can go on from there.
+
+        Raises:
+            PlatformError: It does not stop.
+
+        """
+        aircraft = self._autopilot.look()
+        if aircraft.on_ground or aircraft.mode in HOLDING_MODES:
+            return
+        if aircraft.mode == "AUTO":
+            try:
+                self._autopilot.command(PAUSE_CONTINUE, 0)
+                self.until(lambda a: a.mission_state is MissionState.PAUSED, 2.0, stop, "pause")
+            except Preempted:
+                raise
+            except PlatformError as error:
+                logbook.note("pause_by_mode", why=error.message)
+            else:
+                return
+        self.hold(stop)
+
+    def go_on(self, stop: threading.Event) -> None:
+        """Go on with a paused mission.
+
+        Raises:
+            PlatformError: It does not go on.
+
+        """
+        if self._autopilot.look().mode != "AUTO":
+            self._autopilot.set_mode("AUTO")
+        else:
+            self._autopilot.command(PAUSE_CONTINUE, 1)
+        self.until(on_mission, _MODE_S, stop, "the mission going on")
+
+    def hold(self, stop: threading.Event) -> None:
+        """Stop where it is; on the ground nothing moves.
+
+        Raises:
+            PlatformError: It does not stop.
+
+        """
+        self._reach(stop)
+        if self._autopilot.look().on_ground:
+            return
+        self._autopilot.set_mode("HOLD")
+        self.until(lambda a: a.mode in HOLDING_MODES or a.on_ground, _MODE_S, stop, "a holding mode")
+
+    def leave(self, mode: str, stop: threading.Event) -> None:
+        """Return or land; harmless on the ground, and again and again.
+
+        Raises:
+            PlatformError: The mode does not come into force.
+
+        """
+        self._reach(stop)
+        if self._autopilot.look().on_ground:
+            return
+        self._autopilot.set_mode(mode)
+        self.until(lambda a: a.mode == mode or a.on_ground, _MODE_S, stop, f"mode {mode}")
+
+    def until(self, reached: Callable[[Aircraft], bool], timeout_s: float, stop: threading.Event, what: str) -> None:
+        """Wait for an effect.
+
+        Raises:
+            Preempted: ``stop`` was set.
+            AutopilotSilent: No heartbeat any more.
+            NoEffect: The time is up.
+
+        """
+        deadline = time.monotonic() + timeout_s
+        while True:
+            aircraft = self._autopilot.look()
+            if stop.is_set():
+                raise Preempted("A safety command took over.")
+            if not aircraft.connected:
+                raise AutopilotSilent(f"The autopilot fell silent while waiting for {what}.")
+            if reached(aircraft):
+                return
+            if time.monotonic() > deadline:
+                raise NoEffect(f"No {what} within {timeout_s:.0f} s.", hint="The autopilot accepted it; see its texts.")
+            stop.wait(0.05)
+
+    def _reach(self, stop: threading.Event) -> None:
+        """Wait a while for a silent autopilot; the command that follows says so when it stays silent."""
+        deadline = time.monotonic() + _REACH_S
+        while not self._autopilot.look().connected and time.monotonic() < deadline and not stop.wait(0.1):
+            continue
+
+
+def on_mission(aircraft: Aircraft) -> bool:
+    """Tell whether it flies its mission."""
+    return aircraft.mode == "AUTO" and aircraft.mission_state is MissionState.ACTIVE
+
+
+def height_m(aircraft: Aircraft) -> float:
+    """Return the height above home."""
+    return aircraft.fix.alt_rel_m if aircraft.fix else 0.0
