@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from enum import StrEnum
 
 from pydantic import Field
 
 from contracts.errors import InvalidInput
 from contracts.geo import Finite, Frozen
 from interchange.losses import Ledger
-from interchange.mission import Altitude, AltitudeReference, Area, Mission, Step, Waypoint
+from interchange.mission import Altitude, AltitudeReference, Area, Mission, Step, TakeOff, Waypoint
 from interchange.reading import make
 
 WORDS = {
@@ -20,14 +21,25 @@ WORDS = {
 }
 
 
-class Site(Frozen):
-    """What the person who converts knows about the place, and the file may not say."""
+class Aircraft(StrEnum):
+    """DJI's aircraft that fly WPML, with the camera they carry."""
+
+    M30 = "m30"
+    M30T = "m30t"
+    M3E = "m3e"
+    M3T = "m3t"
+    M3M = "m3m"
+
+
+class Given(Frozen):
+    """What the person who converts knows, and the file may not say."""
 
     geoid_separation_m: float | None = Field(
         default=None, ge=-120, le=100, description="height of mean sea level above the WGS 84 ellipsoid here"
     )
     home_altitude: Altitude | None = Field(default=None, description="of the take-off, instead of the plan's")
     altitude: Altitude | None = Field(default=None, description="to fly where the file names none")
+    aircraft: Aircraft | None = Field(default=None, description="that will fly it, for formats that must name one")
 
 
 def shift_m(
@@ -61,7 +73,7 @@ def _zero_m(
     return geoid_m if reference is AltitudeReference.AMSL else -geoid_m
 
 
-def fit(mission: Mission, allowed: Collection[AltitudeReference], site: Site, ledger: Ledger) -> Mission:
+def fit(mission: Mission, allowed: Collection[AltitudeReference], given: Given, ledger: Ledger) -> Mission:
     """Return the mission with every altitude against one of the allowed references, the first that can be computed.
 
     Each change is booked as approximated, with the numbers it rests on.
@@ -70,16 +82,16 @@ def fit(mission: Mission, allowed: Collection[AltitudeReference], site: Site, le
         InvalidInput: A number is missing (home's altitude, the geoid separation) or the terrain is; the item is named.
 
     """
-    home = site.home_altitude or (mission.home.altitude if mission.home else None)
+    home = given.home_altitude or (mission.home.altitude if mission.home else None)
 
     def restate(altitude: Altitude) -> Altitude:
         if altitude.reference in allowed:
             return altitude
         for target in allowed:
-            shift = shift_m(altitude.reference, target, home, site.geoid_separation_m)
+            shift = shift_m(altitude.reference, target, home, given.geoid_separation_m)
             if shift is not None:
                 said = make(Altitude, ledger.where, value_m=round(altitude.value_m + shift, 6), reference=target)
-                ledger.approximated("altitude", _words(altitude, said, home, site.geoid_separation_m))
+                ledger.approximated("altitude", _words(altitude, said, home, given.geoid_separation_m))
                 return said
         raise InvalidInput(
             f"{ledger.where}: {altitude.value_m:g} m {WORDS[altitude.reference]} cannot be said"
@@ -88,14 +100,14 @@ def fit(mission: Mission, allowed: Collection[AltitudeReference], site: Site, le
             field=f"{ledger.where}.altitude",
         )
 
-    return _each(mission, restate, site, ledger)
+    return _each(mission, restate, given, ledger)
 
 
-def _each(mission: Mission, restate: Callable[[Altitude], Altitude], site: Site, ledger: Ledger) -> Mission:
+def _each(mission: Mission, restate: Callable[[Altitude], Altitude], given: Given, ledger: Ledger) -> Mission:
     items = []
     for index, item in enumerate(mission.items):
         with ledger.at(index, item.kind):
-            items.append(_item(_filled(item, site, ledger), restate))
+            items.append(_item(_filled(item, given, ledger), restate))
     rally = tuple(
         place.model_copy(update={"altitude": restate(place.altitude)}) if place.altitude else place
         for place in mission.rally_points
@@ -103,10 +115,10 @@ def _each(mission: Mission, restate: Callable[[Altitude], Altitude], site: Site,
     return mission.model_copy(update={"items": tuple(items), "rally_points": rally})
 
 
-def _filled(item: Step | Area, site: Site, ledger: Ledger) -> Step | Area:
-    if not isinstance(item, Waypoint) or item.altitude is not None or site.altitude is None:
+def _filled(item: Step | Area, given: Given, ledger: Ledger) -> Step | Area:
+    if not isinstance(item, Waypoint) or item.altitude is not None or given.altitude is None:
         return item
-    chosen = site.altitude
+    chosen = given.altitude
     ledger.defaulted(
         "altitude", f"The source names no altitude: {chosen.value_m:g} m {WORDS[chosen.reference]}, as asked."
     )
@@ -138,3 +150,10 @@ def _mend(source: AltitudeReference, allowed: Collection[AltitudeReference], hom
     if home is None and AltitudeReference.TAKE_OFF in (source, *allowed):
         return "Give the altitude of the take-off (home_altitude) or the geoid separation of the site."
     return "Give the geoid separation of the site (geoid_separation_m)."
+
+
+def take_off_height_m(item: TakeOff) -> float | None:
+    """Return how far to climb, None where the altitude is not said above take-off."""
+    if item.altitude is None or item.altitude.reference is not AltitudeReference.TAKE_OFF:
+        return None
+    return item.altitude.value_m

@@ -8,8 +8,8 @@ from typing import NamedTuple
 from pydantic import Field
 
 from contracts.geo import Frozen
-from interchange import formats
-from interchange.altitudes import Site
+from interchange import formats, unspoken
+from interchange.altitudes import Given
 from interchange.formats import Format
 from interchange.losses import Ledger, Loss, Severity
 from interchange.mission import Mission
@@ -46,7 +46,7 @@ def read(content: bytes, source: Format) -> tuple[Mission, tuple[Loss, ...]]:
     return mission, tuple(ledger.losses)
 
 
-def write(mission: Mission, target: Format, site: Site | None = None) -> tuple[bytes, tuple[Loss, ...]]:
+def write(mission: Mission, target: Format, given: Given | None = None) -> tuple[bytes, tuple[Loss, ...]]:
     """Return the file of a mission, and what of the mission it does not hold.
 
     Raises:
@@ -54,14 +54,16 @@ def write(mission: Mission, target: Format, site: Site | None = None) -> tuple[b
 
     """
     ledger = Ledger()
-    content = formats.CODECS[target].write(mission, ledger, site or Site())
+    codec = formats.CODECS[target]
+    unspoken.book(mission, codec.native, ledger)
+    content = codec.write(mission, ledger, given or Given())
     return content, tuple(ledger.losses)
 
 
-def convert(content: bytes, source: Format, target: Format, site: Site | None = None) -> Converted:
+def convert(content: bytes, source: Format, target: Format, given: Given | None = None) -> Converted:
     """Read, write, and report. Raises what `read` and `write` raise."""
     mission, on_reading = read(content, source)
-    written, on_writing = write(mission, target, site)
+    written, on_writing = write(mission, target, given)
     losses = (*on_reading, *on_writing)
     counted = Counter(loss.severity for loss in losses)
     counts = {severity: counted[severity] for severity in Severity}

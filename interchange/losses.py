@@ -50,6 +50,10 @@ class Ledger:
         finally:
             self._item, self._kind = before
 
+    def book_all(self, trial: Ledger) -> None:
+        """Take over what a trial booked, on the item worked on here."""
+        self.losses += [loss.model_copy(update={"item": self._item, "kind": self._kind}) for loss in trial.losses]
+
     @property
     def where(self) -> str:
         """Return the place being worked on, as an input field's name."""

@@ -91,6 +91,8 @@ def _with_place(command: int, head: Params, point: LatLon | None, altitude: Alti
             field=f"{ledger.where}.altitude",
         )
     lat, lon = (point.lat_deg, point.lon_deg) if point else (0.0, 0.0)
+    if point and not lat and not lon and command != 16:
+        ledger.approximated("point", "0, 0 means 'here' to MAVLink.")
     return Command(command, frame, (*head, lat, lon, altitude.value_m if altitude else None))
 
 

@@ -175,16 +175,17 @@ def _rally(document: dict[str, JsonValue]) -> tuple[Place, ...]:
     return tuple(_place(value, f"rallyPoints.points[{i}]", AltitudeReference.TAKE_OFF) for i, value in points)
 
 
-def write(mission: Mission, ledger: Ledger, site: altitudes.Site) -> bytes:
+def write(mission: Mission, ledger: Ledger, given: altitudes.Given) -> bytes:
     """Return the plan file of a mission.
 
     Raises:
         InvalidInput: An altitude is missing, or cannot be said as MAVLink says it; the item is named.
 
     """
-    fitted = _rally_above_home(altitudes.fit(mission, REFERENCES, site, ledger), site, ledger)
+    fitted = _rally_above_home(altitudes.fit(mission, REFERENCES, given, ledger), given, ledger)
     ours = mission.verbatim is not None and mission.verbatim.dialect == "qgc_plan"
     document = copy.deepcopy(mission.verbatim.record) if ours and mission.verbatim else copy.deepcopy(_NEW)
+    mapping(document.get("mission"), "verbatim.mission")
     _write_settings(document, fitted, ledger, kept=ours)
     zero = _ignores_yaw(document)
     records: list[JsonValue] = []
@@ -265,9 +266,9 @@ def _fence_records(mission: Mission) -> dict[str, JsonValue]:
     return {"circles": circles, "polygons": polygons, "version": 2}
 
 
-def _rally_above_home(mission: Mission, site: altitudes.Site, ledger: Ledger) -> Mission:
+def _rally_above_home(mission: Mission, given: altitudes.Given, ledger: Ledger) -> Mission:
     only = mission.model_copy(update={"items": ()})
-    said = altitudes.fit(only, (AltitudeReference.TAKE_OFF,), site, ledger)
+    said = altitudes.fit(only, (AltitudeReference.TAKE_OFF,), given, ledger)
     return mission.model_copy(update={"rally_points": said.rally_points})
 
 
@@ -292,8 +293,13 @@ def _records(item: Step | Area, ledger: Ledger, *, zero: bool) -> list[JsonValue
 
 def _shown(record: dict[str, JsonValue]) -> JsonValue:
     """Return the record with what QGroundControl's editor shows of an altitude."""
-    params, frame = record["params"], record["frame"]
-    if "Altitude" in record or frame not in _MODE_OF_FRAME or not isinstance(params, list):
+    params, frame = record.get("params"), record.get("frame")
+    if (
+        "Altitude" in record
+        or not isinstance(frame, int)
+        or frame not in _MODE_OF_FRAME
+        or not isinstance(params, list)
+    ):
         return record
-    shown = {"AMSLAltAboveTerrain": None, "Altitude": params[6], "AltitudeMode": _MODE_OF_FRAME[int(str(frame))]}
+    shown = {"AMSLAltAboveTerrain": None, "Altitude": params[6], "AltitudeMode": _MODE_OF_FRAME[frame]}
     return {**record, **shown}

@@ -14,7 +14,7 @@ from pydantic import JsonValue
 from contracts.errors import InvalidInput, TooLarge
 from interchange import altitudes, mavlink
 from interchange.losses import Ledger
-from interchange.mavlink_writing import book_unspoken, read_command, record_of
+from interchange.mavlink_writing import read_command, record_of
 from interchange.mission import Altitude, AltitudeReference, Area, Mission, Place, Step
 from interchange.reading import make, parse_number, wrong
 from interchange.text import decode
@@ -88,7 +88,7 @@ def _home(commands: list[mavlink.Command], numbered: list[tuple[int, str]]) -> P
     return make(Place, where, lat_deg=lat, lon_deg=lon, altitude=altitude)
 
 
-def write(mission: Mission, ledger: Ledger, site: altitudes.Site) -> bytes:
+def write(mission: Mission, ledger: Ledger, given: altitudes.Given) -> bytes:
     """Return the waypoint file of a mission.
 
     Raises:
@@ -96,13 +96,12 @@ def write(mission: Mission, ledger: Ledger, site: altitudes.Site) -> bytes:
 
     """
     _book_settings(mission, ledger)
-    fitted = altitudes.fit(mission.model_copy(update={"rally_points": ()}), REFERENCES, site, ledger)
+    fitted = altitudes.fit(mission.model_copy(update={"rally_points": ()}), REFERENCES, given, ledger)
     lines = [_line(0, _home_record(fitted.home, ledger), current=True)]
     for index, item in enumerate(fitted.items):
         with ledger.at(index, item.kind):
             for step in _steps(item, ledger):
                 record = record_of(step, ledger, zero_yaw_is_none=True)
-                book_unspoken(step, ledger, params=False)
                 if record is not None:
                     lines.append(_line(len(lines), record, current=False))
     return "\n".join([HEADER, *lines, ""]).encode()

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from contracts.errors import InvalidInput, PlatformError
 from interchange import conversion, formats
-from interchange.altitudes import Site
+from interchange.altitudes import Given
 from interchange.formats import Format
 from interchange.mission import Altitude, AltitudeReference
 
@@ -58,10 +58,10 @@ def convert(
         _print(made.report, target)
 
 
-def _site(geoid_separation_m: float | None, home_amsl_m: float | None, altitude_m: float | None) -> Site:
+def _site(geoid_separation_m: float | None, home_amsl_m: float | None, altitude_m: float | None) -> Given:
     home = None if home_amsl_m is None else Altitude(value_m=home_amsl_m, reference=AltitudeReference.AMSL)
     chosen = None if altitude_m is None else Altitude(value_m=altitude_m, reference=AltitudeReference.TAKE_OFF)
-    return Site(geoid_separation_m=geoid_separation_m, home_altitude=home, altitude=chosen)
+    return Given(geoid_separation_m=geoid_separation_m, home_altitude=home, altitude=chosen)
 
 
 def _load(path: Path) -> bytes:
