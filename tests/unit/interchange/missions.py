@@ -160,7 +160,7 @@ def wpml(draw: st.DrawFn) -> Mission:
     items: list[Item] = [
         TakeOff(altitude=Altitude(value_m=min(max(height, 2.0), 1500.0), reference=AltitudeReference.TAKE_OFF))
     ]
-    action = SIMPLE | HOVERS | TURNS | st.builds(Zoom, focal_length_mm=POSITIVE) | cameras(nose=True)
+    action: S = SIMPLE | HOVERS | TURNS | st.builds(Zoom, focal_length_mm=POSITIVE) | cameras(nose=True)
     items += draw(st.lists(action, max_size=2))
     base = draw(numbers(1, 15))
     speed, running = base, False
@@ -204,8 +204,9 @@ def _milliseconds(value: datetime) -> datetime:
 @st.composite
 def litchi(draw: st.DrawFn) -> Mission:
     """What Litchi's CSV says without loss, in the order it is read back."""
-    items: list[Item] = []
-    speed, look, series = None, LookAt(point=None), StopPhotos()
+    items: list[Any] = []
+    speed, look = None, LookAt(point=None)
+    series: Item = StopPhotos()
     heights = altitudes(AltitudeReference.TAKE_OFF, AltitudeReference.TERRAIN)
     tilts = st.builds(PointCamera, pitch_deg=numbers(-90, 30))
     for _ in range(draw(st.integers(0, 4))):
@@ -233,7 +234,7 @@ def litchi(draw: st.DrawFn) -> Mission:
             series = photos
             items.append(photos)
         clockwise = draw(st.booleans())
-        turns = st.builds(SetHeading, heading_deg=HEADINGS, clockwise=st.just(clockwise))
+        turns: S = st.builds(SetHeading, heading_deg=HEADINGS, clockwise=st.just(clockwise))
         items += draw(st.lists(SIMPLE | tilts | turns, max_size=5))
     return Mission(items=tuple(items))
 
