@@ -43,6 +43,7 @@ from cloud.backends.workflows import StepFunctions
 from cloud.conditions import Conditional
 from cloud.db import Database
 from cloud.middleware import BodyLimit, Envelope
+from cloud.model_turns import Models
 from cloud.rates import Rates
 from cloud.services import Services
 from cloud.settings import Settings
@@ -86,6 +87,7 @@ def build_services(settings: Settings) -> Services:
     issuer = Issuer.from_file(key_file, settings.issuer, settings.audience) if key_file else None
     keys = external_keys(settings.jwks_url) if settings.jwks_url else issuer
     signing = settings.command_signing_key_file
+    large = _model(settings, settings.bedrock_model_id)
     return Services(
         settings=settings,
         database=Database(settings.database_url.get_secret_value()),
@@ -97,7 +99,9 @@ def build_services(settings: Settings) -> Services:
             settings.sap_url, settings.sap_user, settings.sap_password.get_secret_value(), page=settings.sap_page
         ),
         notifier=SnsTopic(),
-        language_model=BedrockConverse(settings.bedrock_model_id) if settings.bedrock_model_id else None,
+        language_model=large,
+        asks=Rates(settings.assistant_asks_per_minute),
+        models=Models(small=_model(settings, settings.bedrock_small_model_id), large=large),
         signer=Signer.from_file(signing, settings.command_key_id) if signing else None,
         issuer=issuer,
         verifier=Verifier(keys, settings.issuer, settings.audience),
@@ -112,6 +116,14 @@ def _evidence_signer(settings: Settings) -> BundleSigner | None:
         return KmsSigner(settings.evidence_kms_key_id)
     key_file = settings.evidence_signing_key_file
     return LocalSigner.from_file(key_file) if key_file else None
+
+
+def _model(settings: Settings, model_id: str) -> BedrockConverse | None:
+    if not model_id:
+        return None
+    identifier, _, version = settings.bedrock_guardrail.rpartition(":")
+    guardrail = (identifier, version) if identifier else None
+    return BedrockConverse(model_id, fast=settings.bedrock_fast, guardrail=guardrail)
 
 
 def build_link(settings: Settings) -> MqttLink:

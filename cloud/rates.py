@@ -17,6 +17,7 @@ from starlette.datastructures import MutableHeaders
 from contracts.errors import TooManyRequests
 
 DEFAULT_PER_MINUTE = 6000
+ASKS_PER_MINUTE = 60
 _REMEMBERED = 20_000
 _NEVER_REFUSED = re.compile(r"^/v1/(flights|drones)/[^/]+/commands$")
 

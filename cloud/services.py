@@ -8,8 +8,9 @@ from typing import NamedTuple, Protocol
 
 from cloud.db import Database
 from cloud.executions import Workflows
+from cloud.model_turns import Models
 from cloud.notifications import Notifier
-from cloud.rates import DEFAULT_PER_MINUTE, Rates
+from cloud.rates import ASKS_PER_MINUTE, DEFAULT_PER_MINUTE, Rates
 from cloud.settings import Settings
 from cloud.signing import Signer
 from cloud.summaries import LanguageModel
@@ -110,4 +111,8 @@ class Services:
     session_key: bytes
     evidence_signer: BundleSigner | None = None
     backoff: LoginBackoff = field(default_factory=LoginBackoff)
+    asks: Rates = field(default_factory=lambda: Rates(ASKS_PER_MINUTE))
+    """Questions to the assistant, per asker."""
+    models: Models = field(default_factory=Models)
+    """Language models that may help the assistant's planner."""
     rates: Rates = field(default_factory=lambda: Rates(DEFAULT_PER_MINUTE))

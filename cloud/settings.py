@@ -41,7 +41,20 @@ class Settings(BaseSettings):
     )
     sap_user: str = Field(default="", description="technical user in SAP")
     sap_password: SecretStr = Field(default=SecretStr(""), description="its password")
-    bedrock_model_id: str = Field(default="", description="Bedrock model for the assistant; empty uses templates")
+    bedrock_model_id: str = Field(
+        default="", description="Bedrock model for summaries and hard questions; empty: templates and planner only"
+    )
+    bedrock_small_model_id: str = Field(
+        default="", description="Bedrock model for simple questions that the planner does not understand"
+    )
+    bedrock_fast: bool = Field(default=False, description="latency-optimised inference, where the model offers it")
+    bedrock_guardrail: str = Field(default="", description="id:version of a Bedrock guardrail")
+    assistant_max_steps: int = Field(default=8, ge=1, le=40, description="tool calls per answer of a model")
+    assistant_answer_tokens: int = Field(default=40_000, ge=1000, description="tokens per answer of a model")
+    assistant_answer_usd: float = Field(default=0.25, gt=0, description="money per answer of a model")
+    assistant_daily_tokens: int = Field(default=400_000, ge=0, description="tokens per user in 24 hours")
+    assistant_daily_usd: float = Field(default=2.0, ge=0, description="money per user in 24 hours")
+    assistant_asks_per_minute: int = Field(default=60, ge=1, description="questions per user")
     reconcile_every_s: float = Field(default=20.0, gt=0, description="pause between reconciliations")
     policy_file: Path | None = Field(default=None, description="severity policy; default is the shipped one")
     max_body_bytes: int = Field(default=262_144, gt=0, description="largest request body accepted")

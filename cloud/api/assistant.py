@@ -13,7 +13,8 @@ from fastapi import APIRouter, Header, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from cloud.assistant import conversation
+from cloud import rates
+from cloud.assistant import allowance, conversation, transcripts
 from cloud.assistant.conversation import Event
 from cloud.assistant.grammar.reading import MAX_QUESTION_CHARS
 from cloud.assistant.tools.declarations import Asker
@@ -55,6 +56,7 @@ def ask(
     for ``Accept: application/json``.
     """
     zone = _zone(body.time_zone)
+    rates.check(services.asks.take(principal.username), "POST", "/v1/assistant/ask")
     events = _begun(_events(services, principal, body, zone))
     if "application/json" in accept:
         whole = conversation.collect(body.question, events)
@@ -67,10 +69,22 @@ def ask(
 
 
 def _events(services: Services, principal: Principal, body: Ask, zone: ZoneInfo) -> Iterator[Event]:
-    policy = load_policy(services.settings.policy_file)
+    """Yield an answer's events and keep its transcript, also where the asker stops listening midway."""
+    now = datetime.now(UTC)
     with services.database.session() as session:
-        asker = Asker(session, principal, datetime.now(UTC), zone, policy)
-        yield from conversation.stream(asker, body.question, body.previous)
+        assistance = allowance.of(services, session, principal.username, now)
+    kept: list[Event] = []
+    try:
+        with services.database.session() as session:
+            asker = Asker(session, principal, now, zone, load_policy(services.settings.policy_file))
+            for event in conversation.stream(asker, body.question, body.previous, assistance):
+                kept.append(event)
+                yield event
+    finally:
+        said = conversation.collect(body.question, kept)
+        channel = "page" if principal.via == "session" else "api"
+        with services.database.session() as session:
+            transcripts.record(session, principal.username, channel, said, said.usage)
 
 
 def _begun(events: Iterator[Event]) -> Iterator[Event]:

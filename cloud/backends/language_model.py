@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import boto3
 from botocore.config import Config
+from botocore.eventstream import ParserError
 from botocore.exceptions import BotoCoreError, ClientError
 from urllib3.exceptions import HTTPError
 
@@ -102,7 +103,7 @@ class BedrockConverse:
                 text = assembly.take(event)
                 if text:
                     yield text
-        except (ClientError, BotoCoreError, HTTPError) as error:
+        except (ClientError, BotoCoreError, ParserError, HTTPError) as error:
             raise self._failed(error) from error
         if not assembly.stop:
             raise Unavailable(f"{self.name} broke off midway.", hint="Try again.")

@@ -46,6 +46,19 @@ def finding_steps(subject: str, found: dict[str, Any]) -> tuple[Step, ...]:
     )  # fmt: skip
 
 
+def absence_steps(empty: Step) -> tuple[Step, ...]:
+    """Return the steps that say what was looked at where a step found no finding; their ids are E91 to E99."""
+    subject = "count" if empty.tool == "count_findings" else "findings"
+    made = finding_steps(subject, empty.parameters)
+    return tuple(
+        step.model_copy(update={
+            "id": step.id.replace("E", "E9"),
+            "only_if_none": step.only_if_none and step.only_if_none.replace("E", "E9"),
+        })
+        for step in made
+    )  # fmt: skip
+
+
 def compare_steps(found: dict[str, Any], field: str, values: tuple[Any, Any]) -> tuple[Step, ...]:
     """Return two counts that differ in one condition, and the difference: the second less the first."""
     query = {name: value for name, value in found.items() if name in CountQuery.model_fields and name != "limit"}

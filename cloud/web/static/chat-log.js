@@ -102,10 +102,11 @@ class ChatLog extends HTMLElement {
         line.append(element("small", `removed: ${d.reason}`));
         this.querySelector(".sentences")?.append(line);
       },
+      note: (d) => this.querySelector(".sentences")?.append(element("li", d.text, "quiet")),
       refusal: (d) => this.#refuse(d),
       end: (d) => {
         const summary = this.querySelector("summary");
-        if (summary) summary.textContent = `How this was looked up · ${Math.max(1, Math.round(d.elapsed_ms))} ms, built-in planner`;
+        if (summary) summary.textContent = `How this was looked up · ${Math.max(1, Math.round(d.elapsed_ms))} ms, ${d.source === "planner" ? "built-in planner" : d.source}`;
       },
     });
     take[event.type]?.(event.data);
