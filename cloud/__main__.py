@@ -25,6 +25,7 @@ from cloud.db import Database
 from cloud.dispatch import Dispatch
 from cloud.ingest import Ingest
 from cloud.logbook import log, start_logging
+from cloud.mcp import stdio as mcp_stdio
 from cloud.reconcile import Reconciler
 from cloud.schedules.timetable import Timetable
 from cloud.security import Principal
@@ -211,6 +212,12 @@ def ask(
         sys.stdout.write(f"{sentence.text} {labels}\n")
     if not said.answered:
         sys.stdout.write("\n- ".join((said.reason, *said.questions)) + "\n")
+
+
+@app.command()
+def mcp(*, user: Annotated[str, typer.Option(help="Whose rights every call has.")]) -> None:
+    """Serve the assistant's tools over MCP on standard input and output; read only."""
+    _guarded(lambda: mcp_stdio.serve(build_services(_settings()), user))
 
 
 def _zone(name: str) -> ZoneInfo:

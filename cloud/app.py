@@ -42,6 +42,7 @@ from cloud.backends.sap import SapOData
 from cloud.backends.workflows import StepFunctions
 from cloud.conditions import Conditional
 from cloud.db import Database
+from cloud.mcp import http as mcp_http
 from cloud.middleware import BodyLimit, Envelope
 from cloud.model_turns import Models
 from cloud.rates import Rates
@@ -152,6 +153,7 @@ def create_app(settings: Settings, services: Services | None = None) -> FastAPI:
     """Return the HTTP application. Tests pass their own services."""
     app = _routed()
     app.state.services = services or build_services(settings)
+    mcp_http.install(app, app.state.services, settings.issuer.removesuffix("/oidc"))
     problems.install(app)
     app.add_middleware(Conditional)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)

@@ -27,6 +27,8 @@ class Claims(NamedTuple):
     roles: frozenset[Role]
     sites: frozenset[str] | None = None
     """Claim ``sites``: ids of the only sites the subject may see; without the claim all."""
+    scopes: frozenset[str] | None = None
+    """Claim ``scope``, split at blanks; None without it. MCP asks for ``kestrel:read``."""
 
 
 class Keys(Protocol):
@@ -125,7 +127,9 @@ class Verifier:
         except (jwt.PyJWTError, KeyError) as error:
             raise NotAuthenticated(f"The access token is not valid: {error}.", hint="Ask for a new one.") from error
         roles = _known_roles(claims.get("roles", claims.get("cognito:groups", [])))
-        return Claims(str(claims["sub"]), roles, _sites(claims.get("sites", claims.get("custom:sites"))))
+        sites = _sites(claims.get("sites", claims.get("custom:sites")))
+        scope = claims.get("scope")
+        return Claims(str(claims["sub"]), roles, sites, None if scope is None else frozenset(str(scope).split()))
 
 
 def _known_roles(values: object) -> frozenset[Role]:
