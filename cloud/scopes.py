@@ -10,7 +10,7 @@ from contracts.vocabulary import Role
 NEVER = frozenset({"keys", "users", "me"})
 """Not grantable: a key makes no keys. ``/v1/me`` is open to every key."""
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
-_READS_BY_POST = frozenset({"/v1/assistant/ask"})
+_READS_BY_POST = frozenset({"/v1/assistant/ask", "/v1/routes/convert"})
 _REVIEWS = frozenset({"findings"})
 _CONNECTS = frozenset({"webhooks"})
 

@@ -18,7 +18,7 @@ from interchange.mission import Mission
 class LossReport(Frozen):
     """What a conversion lost, while reading and while writing; nothing else was."""
 
-    source: Format
+    source: Format | None = Field(description="null: a plan of our own")
     target: Format
     items: int = Field(description="of the mission")
     counts: dict[Severity, int]
@@ -64,8 +64,11 @@ def convert(content: bytes, source: Format, target: Format, given: Given | None 
     """Read, write, and report. Raises what `read` and `write` raise."""
     mission, on_reading = read(content, source)
     written, on_writing = write(mission, target, given)
-    losses = (*on_reading, *on_writing)
+    return Converted(written, mission, report(source, target, mission, (*on_reading, *on_writing)))
+
+
+def report(source: Format | None, target: Format, mission: Mission, losses: tuple[Loss, ...]) -> LossReport:
+    """Return the report of a conversion; no ``source`` for a plan of our own."""
     counted = Counter(loss.severity for loss in losses)
     counts = {severity: counted[severity] for severity in Severity}
-    report = LossReport(source=source, target=target, items=len(mission.items), counts=counts, losses=losses)
-    return Converted(written, mission, report)
+    return LossReport(source=source, target=target, items=len(mission.items), counts=counts, losses=losses)
