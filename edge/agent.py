@@ -33,7 +33,7 @@ from edge.backends.objects import S3Objects
 from edge.captures.courier import Courier
 from edge.captures.shelf import CaptureShelf
 from edge.check import Probe, private_key, running_state, wait_for
-from edge.clock import utc_now
+from edge.clock import WatchedClock, utc_now
 from edge.commands import CommandDesk
 from edge.diagnostics import LOGGER, Diagnostics
 from edge.exercise import Exercise, Row
@@ -94,7 +94,7 @@ class Agent:
             self._journal,
             self._outbox,
             self._pilot,
-            utc_now,
+            WatchedClock(lambda: self._autopilot.look().clock_offset_s, self._journal.latest_us),
             lambda code, detail: self.announce(DroneEventKind.SAFETY, {"code": code, "detail": detail}),
         )
         self._monitor = Monitor(

@@ -84,6 +84,8 @@ class Aircraft(NamedTuple):
     mission_state: MissionState = MissionState.UNKNOWN
     reached_seq: int = -1
     clock_set: bool = False
+    clock_offset_s: float | None = None
+    """The autopilot's GPS time minus our own clock."""
     ekf_flags: int | None = None
     prearm_ok: bool | None = None
     home_sea_level_m: float | None = None

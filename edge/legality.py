@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from contracts.commands import SAFETY_INCREASING, Command
 from contracts.vocabulary import AircraftState, CommandKind
 from edge.flights import Flight, Phase
-from edge.refusals import AutopilotSilent, NotReady
+from edge.refusals import AutopilotSilent, NotReady, RouteChanged, UnexpectedState
 
 _ANY = frozenset(AircraftState)
 _CONNECTED = _ANY - {AircraftState.DISCONNECTED}
@@ -46,6 +47,27 @@ class Situation(NamedTuple):
     flight: Flight | None
     """The active one."""
     latched: Refusal | None
+
+
+def require_expected(command: Command, now: Situation) -> None:
+    """Refuse a command that was meant for another state than this; safety commands are meant for any.
+
+    Raises:
+        UnexpectedState: The aircraft does something else than the sender believed.
+        RouteChanged: Another route is flown, or none.
+
+    """
+    expected = command.preconditions
+    if command.kind in SAFETY_INCREASING:
+        return
+    if expected.states and now.state not in expected.states:
+        raise UnexpectedState(f"The aircraft is {now.state}; the command is for {', '.join(expected.states)}.")
+    flown = now.flight.route.content_hash() if now.flight is not None else None
+    if expected.route_hash is not None and expected.route_hash != flown:
+        raise RouteChanged(
+            f"The route being flown is {flown[:12] if flown else 'none'}, not the one that was changed.",
+            hint="Plan anew.",
+        )
 
 
 def require_legal(kind: CommandKind, now: Situation) -> None:

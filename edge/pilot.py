@@ -17,10 +17,10 @@ from edge.allowances import Allowances, loosened
 from edge.clock import now_us
 from edge.flights import Flight, Flights, Phase
 from edge.itinerary import Itinerary, itinerary_of
-from edge.legality import Refusal, Situation, require_legal
+from edge.legality import Refusal, Situation, require_expected, require_legal
 from edge.mission import aircraft_state
 from edge.procedures import Autopilot, Procedures
-from edge.refusals import NotReady, RouteChanged
+from edge.refusals import NotReady
 from edge.rules import Action
 from edge.safety import (
     Limits,
@@ -86,7 +86,9 @@ class Pilot:
 
         """
         aircraft, flight = self._autopilot.look(), self._flights.active()
-        require_legal(command.kind, Situation(aircraft_state(aircraft, self.itinerary()), flight, self.latched))
+        now = Situation(aircraft_state(aircraft, self.itinerary()), flight, self.latched)
+        require_legal(command.kind, now)
+        require_expected(command, now)
         match command.kind:
             case CommandKind.TAKE_OFF:
                 self._check_take_off(aircraft)
@@ -148,10 +150,6 @@ class Pilot:
         route = _route_of(command)
         if flight is None or flight.flight_id != command.flight_id:
             raise NotReady(f"Flight {command.flight_id} is not under way.")
-        if (flown := flight.route.content_hash()) != command.preconditions.route_hash:
-            raise RouteChanged(
-                f"The route being flown is {flown[:12]}, not the one that was changed.", hint="Plan anew."
-            )
         if (route.asset_id, route.plan_id) != (flight.route.asset_id, flight.route.plan_id):
             raise NotReady("A changed route stays with its plan and asset.", hint="End this flight and begin another.")
         self._check_path(command, aircraft)

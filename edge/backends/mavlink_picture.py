@@ -94,13 +94,14 @@ class PictureMaker:
         if m.time_unix_usec:
             self._boot_ms = m.time_boot_ms
             self._offset_us = m.time_unix_usec - m.time_boot_ms * 1000
-            self._picture = self._picture._replace(clock_set=True)
+            offset_s = m.time_unix_usec / 1e6 - time.time()
+            self._picture = self._picture._replace(clock_set=True, clock_offset_s=offset_s)
 
     def _utc_us(self, boot_ms: int) -> int | None:
         """Return UTC of the autopilot's clock; nothing between its reboot and its next SYSTEM_TIME."""
         if boot_ms + _REBOOT_MS < self._boot_ms:
             self._offset_us = None
-            self._picture = self._picture._replace(clock_set=False)
+            self._picture = self._picture._replace(clock_set=False, clock_offset_s=None)
         self._boot_ms = boot_ms
         return None if self._offset_us is None else self._offset_us + boot_ms * 1000
 

@@ -18,7 +18,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from contracts.commands import AckBatch, AckState, Command, CommandAck, SignedCommand
+from contracts.commands import MAX_LIFE_S, AckBatch, AckState, Command, CommandAck, SignedCommand
 from contracts.events import DroneEvent, DroneEventKind, EventBatch, SegmentVerified
 from contracts.ids import mint
 from contracts.media import FlightMedia, SegmentManifest, flight_media_key, manifest_key, video_key
@@ -68,7 +68,9 @@ class Ground:
         self._seq += 1
         now = datetime.now(UTC)
         values = {"command_id": mint("cmd"), "drone_id": DRONE, "kind": kind, "seq": self._seq, "issuer": "olga"}
-        sent = Command.model_validate({**values, "issued_at": now, "not_after": now + timedelta(seconds=60), **fields})
+        sent = Command.model_validate(
+            {**values, "issued_at": now, "not_after": now + timedelta(seconds=MAX_LIFE_S[kind]), **fields}
+        )
         payload = sent.model_dump_json()
         signature = base64.b64encode(self._key.sign(payload.encode())).decode()
         signed = SignedCommand(payload=payload, signature_b64=signature, key_id=COMMAND_KEY_ID)

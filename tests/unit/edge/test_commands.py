@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import json
+import shutil
 import threading
+import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from contracts.commands import AckState, Command
+from contracts.commands import MAX_LIFE_S, SAFETY_INCREASING, AckState, Approval, Command, CommandAck
 from contracts.errors import PlatformError
+from contracts.telemetry import Stream
 from contracts.vocabulary import CommandKind
+from edge.clock import WatchedClock, believable
 from edge.commands import CommandDesk
 from edge.journal import Journal
 from edge.pilot import Outcome
 from edge.refusals import NoEffect, NotReady, Preempted
-from edge.verification import Gate
-from tests.unit.edge.world import NOW, MemoryOutbox, Signer, command, route
+from edge.verification import BORN_SLACK, MAX_CLOCK_SKEW, Gate, Known, Nonces, admit
+from tests.unit.edge.world import NOW, NOW_US, MemoryOutbox, SetClock, Signer, command, route
 
 K = CommandKind
 
@@ -30,9 +36,13 @@ class Recipe:
     def __init__(self) -> None:
         self.flown: list[str] = []
         self.refusal: PlatformError | None = None
+        self.lowered: list[str] = []
         self.failure: Exception | None = None
         self.outcome = Outcome.DONE
         self.during: Callable[[threading.Event], None] = lambda stop: None
+
+    def lowers_margins(self, command: Command) -> list[str]:
+        return self.lowered
 
     def check(self, command: Command) -> None:
         if self.refusal is not None:
@@ -58,25 +68,27 @@ class Bench:
         self.recipe = Recipe()
         self.alarms: list[str] = []
         self.settled = 0
-        self.now = NOW
-        self.journal = Journal(folder / "journal.db")
+        self.clock = SetClock()
+        self.journal = Journal(folder / "journal.db", lambda: NOW_US)
         self.desk = CommandDesk(
             Gate("drone-1", folder / "keys"),
             self.journal,
             self.outbox,
             self.recipe,
-            self._clock,
+            self.clock,
             lambda code, _detail: self.alarms.append(code),
         )
-
-    def _clock(self) -> datetime:
-        return self.now
 
     def settle(self) -> None:
         self.settled += 1
 
-    def deliver(self, sent: Command) -> None:
-        self.desk.receive(self.signer.sign(sent.model_dump_json()), self.settle)
+    def deliver(self, sent: Command, *approvers: Signer) -> None:
+        payload = sent.model_dump_json()
+        approvals = tuple(approver.approve(payload) for approver in approvers)
+        self.desk.receive(self.signer.sign(payload, approvals), self.settle)
+
+    def approver(self, name: str) -> Signer:
+        return Signer(self.folder / "keys" / "approvers", name)
 
     def deliver_raw(self, payload: bytes) -> None:
         self.desk.receive(payload, self.settle)
@@ -112,8 +124,21 @@ def _nan_route(payload: str) -> str:
 
 BAD: list[tuple[str, dict[str, Any], Callable[[str], str] | None, str]] = [
     ("another drone", {"drone_id": "drone-2"}, None, "wrong_drone"),
-    ("expired", {"not_after": NOW - timedelta(seconds=1)}, None, "expired"),
-    ("from the future", {"issued_at": NOW + timedelta(hours=1)}, None, "clock_skew"),
+    ("expired", {"issued_at": NOW - timedelta(seconds=9), "not_after": NOW - timedelta(seconds=1)}, None, "expired"),
+    ("valid for hours", {"not_after": NOW + timedelta(hours=1)}, None, "lives_too_long"),
+    ("ends before it begins", {"not_after": NOW - timedelta(seconds=1)}, None, "lives_too_long"),
+    (
+        "older than the journal",
+        {"issued_at": NOW - timedelta(seconds=6), "not_after": NOW + timedelta(seconds=9)},
+        None,
+        "replayed",
+    ),
+    (
+        "from the future",
+        {"issued_at": NOW + timedelta(hours=1), "not_after": NOW + timedelta(hours=1, seconds=9)},
+        None,
+        "clock_skew",
+    ),
     ("another hash", {"route_hash": "0" * 64}, None, "route_hash_mismatch"),
     ("not a number", {}, _nan_route, "invalid_input"),
     ("no route", {}, lambda p: json.dumps({**json.loads(p), "route": None}), "invalid_input"),
@@ -185,7 +210,7 @@ def test_a_lower_sequence_is_a_replay_also_after_a_restart(bench: Bench, tmp_pat
     assert again.outbox.acks() == [("rejected", "replayed")]
 
 
-@pytest.mark.parametrize("kind", [K.PAUSE, K.RETURN_HOME, K.LAND])
+@pytest.mark.parametrize("kind", sorted(SAFETY_INCREASING))
 def test_safety_commands_ignore_the_sequence(bench: Bench, kind: CommandKind) -> None:
     bench.deliver(command(K.TAKE_OFF, seq=5))
     bench.deliver(command(kind, seq=1))
@@ -234,7 +259,7 @@ def test_a_failure_says_why(bench: Bench) -> None:
 
 def test_what_waits_too_long_on_the_drone_is_not_flown(bench: Bench) -> None:
     bench.deliver(command(K.TAKE_OFF))
-    bench.now = NOW + timedelta(seconds=31)
+    bench.clock.wait(11)
     bench.run()
     assert bench.recipe.flown == []
     assert bench.outbox.acks()[-1] == ("failed", "expired")
@@ -258,7 +283,7 @@ def test_after_a_crash_only_safety_commands_run_again(
     entry = before.journal.accept(sent, sent.model_dump_json())
     before.journal.advance(entry._replace(state=state))
     after = Bench(tmp_path, before.signer)
-    after.now = NOW + timedelta(seconds=later_s)
+    after.clock.wait(later_s)
     after.desk.recover(lambda left: left.kind is K.BEGIN_FLIGHT)
     after.run()
     assert after.recipe.flown == flown
@@ -282,3 +307,158 @@ def test_the_flown_route_is_the_signed_one(bench: Bench) -> None:
     assert entry.command.route == route()
     assert entry.command.route is not None
     assert entry.command.route.content_hash() == sent.route_hash
+
+
+def test_a_new_epoch_begins_the_numbering_anew(bench: Bench) -> None:
+    bench.deliver(command(K.TAKE_OFF, seq=50))
+    bench.deliver(command(K.RESUME, seq=1, epoch=2))
+    bench.deliver(command(K.TAKE_OFF, seq=51))
+    bench.run()
+    assert [state for state, _ in bench.outbox.acks() if state in ("acked", "rejected")] == [
+        "acked",
+        "acked",
+        "rejected",
+    ]
+    assert bench.journal.last_order() == (2, 1)
+
+
+def test_an_untrusted_clock_takes_a_nonce_once_and_soon(bench: Bench) -> None:
+    bench.clock.good = False
+    bench.clock.utc = NOW - timedelta(days=20000)
+    asked = command(K.TAKE_OFF)
+    bench.deliver(asked)
+    nonce = _nonce(bench)
+    assert bench.outbox.acks() == [("rejected", "clock_untrusted")]
+    bench.deliver(asked.model_copy(update={"nonce": nonce}))
+    bench.run()
+    assert bench.recipe.flown == [asked.command_id]
+    bench.deliver(command(K.RESUME, seq=2, nonce=nonce))
+    assert bench.outbox.acks()[-1] == ("rejected", "clock_untrusted"), "used up"
+    late = _nonce(bench)
+    bench.clock.wait(31)
+    bench.deliver(command(K.RESUME, seq=3, nonce=late))
+    assert bench.outbox.acks()[-1] == ("rejected", "clock_untrusted"), "too late"
+    assert bench.recipe.flown == [asked.command_id]
+
+
+def _nonce(bench: Bench) -> str:
+    last = bench.outbox.records[Stream.ACKS][-1]
+    assert isinstance(last, CommandAck)
+    assert last.nonce is not None
+    return last.nonce
+
+
+@pytest.mark.parametrize("kind", sorted(SAFETY_INCREASING))
+def test_safety_commands_need_no_clock(bench: Bench, kind: CommandKind) -> None:
+    bench.clock.good = False
+    bench.clock.utc = NOW + timedelta(days=1)
+    bench.deliver(command(kind))
+    bench.run()
+    assert bench.outbox.acks()[-1] == ("done", "")
+
+
+def test_a_clock_set_back_makes_no_waiting_command_valid_for_longer(bench: Bench) -> None:
+    bench.deliver(command(K.TAKE_OFF))
+    bench.clock.wait(11)
+    bench.clock.utc = NOW
+    bench.run()
+    assert bench.recipe.flown == []
+
+
+def test_lowering_a_margin_takes_two_different_people(bench: Bench) -> None:
+    bench.recipe.lowered = ["battery_reserve_percent 20 -> 10"]
+    olga, ivan = bench.approver("olga"), bench.approver("ivan")
+    shutil.copy(bench.folder / "keys/approvers/olga.pem", bench.folder / "keys/approvers/olga-again.pem")
+    again = Signer.__new__(Signer)
+    again.key, again.key_id = olga.key, "olga-again"
+    stranger = Signer(bench.folder / "elsewhere", "eve")
+    for seq, people in enumerate(
+        [(), (olga,), (olga, olga), (olga, again), (olga, stranger), (stranger, bench.signer)]
+    ):
+        bench.deliver(command(K.SET_LIMITS, seq=seq + 1), *people)
+        assert bench.outbox.acks()[-1] == ("rejected", "not_approved"), people
+    bench.deliver(command(K.SET_LIMITS, seq=9), olga, ivan)
+    bench.run()
+    assert bench.outbox.acks()[-1] == ("done", "")
+
+
+def test_an_approval_of_another_command_does_not_count(bench: Bench) -> None:
+    bench.recipe.lowered = ["standoff"]
+    olga, ivan = bench.approver("olga"), bench.approver("ivan")
+    sent, other = command(K.SET_LIMITS, seq=1).model_dump_json(), command(K.SET_LIMITS, seq=2).model_dump_json()
+    as_command = Approval(key_id="olga", signature_b64=json.loads(olga.sign(sent))["signature_b64"])
+    for pair in ((olga.approve(sent), ivan.approve(other)), (as_command, ivan.approve(sent))):
+        bench.deliver_raw(bench.signer.sign(sent, pair))
+        assert bench.outbox.acks()[-1] == ("rejected", "not_approved")
+
+
+_times = st.floats(-200, 200).map(lambda s: NOW + timedelta(seconds=round(s, 3)))
+
+
+@given(
+    kind=st.sampled_from(CommandKind),
+    drone=st.sampled_from(["drone-1", "drone-2"]),
+    seq=st.integers(1, 12),
+    epoch=st.integers(1, 3),
+    issued=_times,
+    life_s=st.floats(0.1, 700).map(lambda s: round(s, 3)),
+    trusted=st.booleans(),
+)
+@settings(max_examples=100, deadline=None)
+def test_the_rejection_table(
+    kind: CommandKind, drone: str, seq: int, epoch: int, issued: datetime, life_s: float, trusted: bool
+) -> None:
+    """Whatever comes: it is admitted exactly when every rule of the table is kept."""
+    sent = command(
+        kind, seq, drone_id=drone, epoch=epoch, issued_at=issued, not_after=issued + timedelta(seconds=life_s)
+    )
+    known = Known(NOW, trusted, (2, 6), NOW - timedelta(seconds=100))
+    safe = kind in SAFETY_INCREASING
+    rules = [
+        drone == "drone-1",
+        life_s <= MAX_LIFE_S[kind],
+        safe or trusted,
+        not trusted or sent.not_after >= NOW,
+        not trusted or issued <= NOW + MAX_CLOCK_SKEW,
+        safe or issued >= NOW - timedelta(seconds=100) - BORN_SLACK,
+        safe or (epoch, seq) > (2, 6),
+    ]
+    try:
+        admit(sent, "drone-1", known, Nonces(), 0.0)
+        admitted = True
+    except PlatformError:
+        admitted = False
+    assert admitted == all(rules)
+
+
+@pytest.mark.parametrize(
+    ("now_s", "known_s", "stepped_s", "gps_offset_s", "believed"),
+    [
+        (2e9, 2e9, 0.0, None, True),
+        (0.0, 0.0, 0.0, None, False),
+        (2e9, 2e9 + 3600, 0.0, None, False),
+        (2e9, 2e9 + 3600, 0.0, 0.4, True),
+        (2e9, 1e9, 86_400.0, None, False),
+        (2e9, 1e9, 86_400.0, -1.0, True),
+        (2e9, 1e9, 0.0, 3600.0, False),
+    ],
+    ids=[
+        "sound",
+        "1970",
+        "ran back an hour",
+        "GPS knows better",
+        "stepped a day",
+        "NTP step, GPS agrees",
+        "GPS disagrees",
+    ],
+)
+def test_when_a_clock_is_believed(
+    now_s: float, known_s: float, stepped_s: float, gps_offset_s: float | None, believed: bool
+) -> None:
+    assert believable(now_s, known_s, stepped_s, gps_offset_s) is believed
+
+
+def test_the_watched_clock_believes_the_present_and_not_a_journal_from_tomorrow() -> None:
+    now_us = time.time_ns() // 1000
+    assert WatchedClock(lambda: None, lambda: now_us).trusted()
+    assert not WatchedClock(lambda: None, lambda: now_us + 86_400_000_000).trusted()

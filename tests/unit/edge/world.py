@@ -13,7 +13,16 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from pydantic import BaseModel
 
-from contracts.commands import MAX_LIFE_S, Command, CommandAck, LimitsChange, Preconditions, SignedCommand
+from contracts.commands import (
+    APPROVAL_PREFIX,
+    MAX_LIFE_S,
+    Approval,
+    Command,
+    CommandAck,
+    LimitsChange,
+    Preconditions,
+    SignedCommand,
+)
 from contracts.events import DroneEventKind
 from contracts.geo import Enu, GeoPoint, LocalFrame
 from contracts.routes import Fence, Route, Waypoint, WaypointAction
@@ -117,14 +126,20 @@ class Signer:
     def __init__(self, keys_dir: Path, key_id: str = "k1") -> None:
         self.key = Ed25519PrivateKey.generate()
         self.key_id = key_id
-        keys_dir.mkdir(exist_ok=True)
+        keys_dir.mkdir(parents=True, exist_ok=True)
         public = self.key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
         (keys_dir / f"{key_id}.pem").write_bytes(public)
 
-    def sign(self, payload: str) -> bytes:
+    def sign(self, payload: str, approvals: tuple[Approval, ...] = ()) -> bytes:
         """Return a signed command as sent."""
         signature = base64.b64encode(self.key.sign(payload.encode())).decode()
-        return SignedCommand(payload=payload, signature_b64=signature, key_id=self.key_id).model_dump_json().encode()
+        signed = SignedCommand(payload=payload, signature_b64=signature, key_id=self.key_id, approvals=approvals)
+        return signed.model_dump_json().encode()
+
+    def approve(self, payload: str) -> Approval:
+        """Return this person's consent to a payload."""
+        signature = base64.b64encode(self.key.sign(APPROVAL_PREFIX + payload.encode())).decode()
+        return Approval(key_id=self.key_id, signature_b64=signature)
 
 
 def command(kind: CommandKind, seq: int = 1, **changes: Any) -> Command:
@@ -150,6 +165,32 @@ def command(kind: CommandKind, seq: int = 1, **changes: Any) -> Command:
     if kind is CommandKind.SET_LIMITS:
         fields["limits"] = LimitsChange(battery_reserve_percent=25.0)
     return Command(**(fields | changes))
+
+
+class SetClock:
+    """A clock that stands where it is set."""
+
+    def __init__(self) -> None:
+        self.utc = NOW
+        self.ran_s = 1000.0
+        self.good = True
+
+    def now(self) -> datetime:
+        """Return the time set."""
+        return self.utc
+
+    def elapsed_s(self) -> float:
+        """Return the seconds set."""
+        return self.ran_s
+
+    def trusted(self) -> bool:
+        """Tell what was set."""
+        return self.good
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass on both."""
+        self.utc += timedelta(seconds=seconds)
+        self.ran_s += seconds
 
 
 class MemoryOutbox:

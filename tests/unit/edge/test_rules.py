@@ -1,0 +1,225 @@
+"""The watch rules: what breaks each, what it then does, and that nothing but the landing ends it."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from contracts.events import DroneEventKind
+from contracts.geo import Enu
+from contracts.routes import Corner, Fence, Route, Solid, Zone, ZoneKind
+from contracts.vocabulary import CommandKind
+from edge.aircraft import Aircraft, Landed
+from edge.flights import Phase
+from edge.monitor import HOLD_GRACE_S, Monitor, Surroundings
+from edge.refusals import NotReady, UnsafeRoute
+from edge.rules import RULES, Action, Sight, broken_rules
+from edge.safety import Start, check_route
+from tests.unit.edge.test_pilot import Bench, Desk
+from tests.unit.edge.world import HOME, LIMITS, Announcements, at, command, flight, in_flight, route, waypoint
+
+MAST = Solid(name="mast", start=at(60, 0, 0), end=at(60, 0, 80), radius_m=2.0)
+START = Start(Enu(0, 0, 10))
+
+
+def corner(east: float, north: float) -> Corner:
+    place = at(east, north, 0)
+    return Corner(lat_deg=place.lat_deg, lon_deg=place.lon_deg)
+
+
+def square(kind: ZoneKind, east: float, north: float, half_m: float) -> Zone:
+    around = [(-half_m, -half_m), (half_m, -half_m), (half_m, half_m), (-half_m, half_m)]
+    return Zone(kind=kind, corners=tuple(corner(east + e, north + n) for e, n in around))
+
+
+def fenced(*zones: Zone, **changes: Any) -> Fence:
+    return Fence(centre=HOME, radius_m=200.0, max_alt_rel_m=120.0, zones=zones, **changes)
+
+
+def placed(east: float, north: float, up: float) -> Aircraft:
+    fix = in_flight().fix
+    assert fix is not None
+    return in_flight()._replace(fix=fix._replace(point=at(east, north, up), alt_rel_m=up))
+
+
+def sight(seen: Aircraft, planned: Route | None = None, **changes: Any) -> Sight:
+    return Sight(seen, planned or route(), 0.0, 0.0, storage_full=False, limits=LIMITS)._replace(**changes)
+
+
+KEEP_OUT = square(ZoneKind.KEEP_OUT, 100, 0, 20)
+ROUND_KEEP_OUT = Zone(kind=ZoneKind.KEEP_OUT, centre=corner(100, 0), radius_m=20)
+STAY_IN = square(ZoneKind.STAY_IN, 0, 0, 60)
+LOW = LIMITS._replace(battery_min_v=21.0)
+BROKEN: list[tuple[str, Sight, str, Action]] = [
+    ("silent", sight(in_flight(connected=False)), "autopilot_silent", Action.REPORT),
+    ("blind", sight(in_flight(gps_fix=1), blind_s=3.1), "position", Action.LAND),
+    ("outside", sight(placed(206, 0, 30)), "fence", Action.RETURN),
+    ("too high", sight(placed(0, 0, 126)), "fence", Action.RETURN),
+    ("in a zone to keep out of", sight(placed(100, 0, 30), route(fence=fenced(KEEP_OUT))), "fence", Action.RETURN),
+    ("in a round one", sight(placed(95, 0, 30), route(fence=fenced(ROUND_KEEP_OUT))), "fence", Action.RETURN),
+    ("out of a zone to stay in", sight(placed(70, 0, 30), route(fence=fenced(STAY_IN))), "fence", Action.RETURN),
+    ("near the mast", sight(placed(56, 0, 30), route(solids=(MAST,))), "standoff", Action.HOLD),
+    ("empty", sight(in_flight(battery_percent=19.0)), "battery", Action.RETURN),
+    ("low voltage", sight(in_flight(battery_v=20.5), limits=LOW), "voltage", Action.RETURN),
+    ("offline", sight(in_flight(), offline_s=301.0), "link", Action.RETURN),
+    ("full disk", sight(in_flight(), storage_full=True), "storage", Action.RETURN),
+]
+KEPT = [
+    ("sound", sight(in_flight())),
+    ("swaying at the fence", sight(placed(203, 0, 30))),
+    ("beside a zone", sight(placed(125, 0, 30), route(fence=fenced(KEEP_OUT)))),
+    ("swaying at a zone", sight(placed(82, 0, 30), route(fence=fenced(KEEP_OUT)))),
+    ("at its standoff", sight(placed(46, 0, 30), route(solids=(MAST,)))),
+    ("never mind the link", sight(in_flight(), offline_s=9000.0, limits=LIMITS._replace(link_loss_return_s=0.0))),
+    ("percentage unknown", sight(in_flight(battery_percent=None))),
+    ("a flicker of the fix", sight(in_flight(gps_fix=1), blind_s=2.0)),
+]
+
+
+@pytest.mark.parametrize(("seen", "code", "action"), [row[1:] for row in BROKEN], ids=[row[0] for row in BROKEN])
+def test_what_breaks_a_rule(seen: Sight, code: str, action: Action) -> None:
+    broken = broken_rules(seen)
+    assert [(b.code, b.action) for b in broken] == [(code, action)]
+    assert broken[0].detail
+
+
+@pytest.mark.parametrize("seen", [row[1] for row in KEPT], ids=[row[0] for row in KEPT])
+def test_what_breaks_none(seen: Sight) -> None:
+    assert broken_rules(seen) == []
+
+
+def test_every_rule_is_broken_by_some_row() -> None:
+    assert {code for _, _, code, _ in BROKEN} == {rule.code for rule in RULES}
+
+
+ORBIT = {"radius_m": 15.0, "turns": 1}
+NEAR_ORBIT = {"radius_m": 10.0}
+UNSAFE = [
+    ("through a keep-out zone", route(waypoint(0, 150, 0, 30), fence=fenced(KEEP_OUT)), "inside zone 0"),
+    ("round into it", route(waypoint(0, 70, 0, 30, orbit=ORBIT), fence=fenced(KEEP_OUT)), "inside zone 0"),
+    ("round out of the fence", route(waypoint(0, 190, 0, 30, orbit=ORBIT)), "5.0 m outside"),
+    ("past the mast", route(waypoint(0, 60, 60, 30), waypoint(1, 60, -60, 30), solids=(MAST,)), "of mast"),
+    ("round the mast too near", route(waypoint(0, 60, 0, 30, orbit=NEAR_ORBIT), solids=(MAST,)), "8.0 m of mast"),
+    ("below the floor", route(waypoint(0, 20, 0, 30), fence=fenced(min_alt_rel_m=40.0)), "at least 40.0 m"),
+    ("home past the mast", route(waypoint(0, 90, 90, 30), waypoint(1, 130, 0, 30), solids=(MAST,)), "The way home"),
+    ("a standoff of nothing", route(solids=(MAST,), standoff_m=1.0), "under 3.0 m"),
+]
+
+
+@pytest.mark.parametrize(("planned", "why"), [row[1:] for row in UNSAFE], ids=[row[0] for row in UNSAFE])
+def test_paths_are_judged_along_their_whole_length(planned: Route, why: str) -> None:
+    with pytest.raises(UnsafeRoute, match=why):
+        check_route(planned, HOME, START, LIMITS)
+
+
+def test_an_orbit_at_its_standoff_is_flown() -> None:
+    way = (waypoint(0, 30, 30, 30), waypoint(1, 60, 0, 30, orbit={"radius_m": 14.0}), waypoint(2, 20, 40, 30))
+    check_route(route(*way, solids=(MAST,)), HOME, START, LIMITS)
+
+
+class Watched(Bench):
+    """A flight under a monitor whose clock stands still until it is set."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, in_flight())
+        self.flights.save(flight(phase=Phase.FLYING))
+        self.events, self.desk, self.ran_s, self.full = Announcements(), Desk(), 100.0, False
+        around = Surroundings(lambda: 0.0, lambda: self.full, lambda: self.ran_s)
+        self.monitor = Monitor(self.craft.look, self.pilot, self.desk, self.flights, self.events, around)
+        self.monitor.step()
+
+    def see(self, **changes: Any) -> None:
+        self.craft.now(**changes)
+        self.monitor.step()
+
+    def wait(self, seconds: float) -> None:
+        self.ran_s += seconds
+        self.monitor.step()
+
+    def safety(self) -> list[object]:
+        return [fields["code"] for kind, fields in self.events.said if kind is DroneEventKind.SAFETY]
+
+    def until(self, *did: str) -> None:
+        done = threading.Event()
+        for _ in range(500):
+            if self.craft.did == list(did) and not self.monitor._acting.is_alive():
+                self.monitor.step()
+                return
+            done.wait(0.01)
+        raise AssertionError(f"It never happened: {self.craft.did}")
+
+
+def test_a_person_may_hold_a_return_for_a_while_and_then_it_goes_on(tmp_path: Path) -> None:
+    bench = Watched(tmp_path)
+    bench.see(battery_percent=15.0)
+    bench.until("RTL")
+    bench.pilot.fly(command(CommandKind.HOLD), bench.stop)
+    bench.wait(HOLD_GRACE_S - 1)
+    assert bench.craft.did == ["RTL", "HOLD"]
+    bench.wait(2)
+    bench.until("RTL", "HOLD", "RTL")
+    assert bench.safety() == ["battery"]
+
+
+@pytest.mark.parametrize("kind", [CommandKind.RESUME, CommandKind.BEGIN_FLIGHT, CommandKind.ADJUST_ROUTE])
+def test_no_command_goes_on_with_a_flight_that_a_rule_has_ended(tmp_path: Path, kind: CommandKind) -> None:
+    bench = Watched(tmp_path)
+    bench.see(battery_percent=15.0)
+    bench.until("RTL")
+    bench.craft.now(mode="HOLD", battery_percent=90.0)
+    with pytest.raises(NotReady):
+        bench.pilot.check(command(kind))
+
+
+def test_a_landing_asked_for_during_a_return_is_landed(tmp_path: Path) -> None:
+    bench = Watched(tmp_path)
+    bench.see(battery_percent=15.0)
+    bench.until("RTL")
+    bench.pilot.fly(command(CommandKind.LAND), bench.stop)
+    bench.wait(100)
+    bench.until("RTL", "LAND")
+
+
+def test_a_graver_rule_takes_over_from_a_return(tmp_path: Path) -> None:
+    bench = Watched(tmp_path)
+    bench.full = True
+    bench.wait(1)
+    bench.until("RTL")
+    bench.see(gps_fix=0)
+    bench.wait(4)
+    bench.until("RTL", "LAND")
+    assert bench.safety() == ["storage", "position"]
+
+
+def test_a_fence_breach_stays_latched_inside_the_fence_and_ends_on_the_ground(tmp_path: Path) -> None:
+    bench = Watched(tmp_path)
+    inside, outside = bench.craft.look().fix, placed(210, 0, 30).fix
+    bench.see(fix=outside)
+    bench.until("RTL")
+    bench.see(fix=inside, mode="HOLD")
+    assert bench.pilot.latched is not None
+    bench.see(landed=Landed.ON_GROUND, armed=False)
+    assert bench.pilot.latched is None
+
+
+def test_silence_in_flight_is_told_each_time_and_needs_no_move(tmp_path: Path) -> None:
+    bench = Watched(tmp_path)
+    for _ in range(2):
+        bench.see(connected=False)
+        bench.monitor.step()
+        bench.see(connected=True)
+    assert bench.safety() == ["autopilot_silent", "autopilot_silent"]
+    kinds = [kind for kind in bench.events.kinds() if kind is not DroneEventKind.STATE_CHANGED]
+    lost = [DroneEventKind.AUTOPILOT_LOST, DroneEventKind.SAFETY, DroneEventKind.AUTOPILOT_BACK]
+    assert kinds[-6:] == lost * 2
+    assert bench.craft.did == []
+
+
+def test_silence_on_the_ground_is_no_danger(tmp_path: Path) -> None:
+    bench = Watched(tmp_path)
+    bench.see(landed=Landed.ON_GROUND, armed=False)
+    bench.see(connected=False)
+    assert bench.safety() == []
