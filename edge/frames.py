@@ -51,10 +51,18 @@ class Record(NamedTuple):
     rank: Rank
 
 
+def size_bytes(record: Record) -> int:
+    """Return how long the record's frame is."""
+    return _HEAD.size + len(_label(record)) + len(record.payload)
+
+
+def _label(record: Record) -> bytes:
+    return f"{record.stream}\0{record.boot_id}\0{record.seq}\0{record.rank:d}\0".encode()
+
+
 def pack(record: Record) -> bytes:
     """Return the record's frame: magic, CRC-32C of the body, length, body."""
-    head = f"{record.stream}\0{record.boot_id}\0{record.seq}\0{record.rank:d}\0"
-    body = head.encode() + record.payload
+    body = _label(record) + record.payload
     return _HEAD.pack(_MAGIC, crc32.iscsi(body), len(body)) + body
 
 

@@ -22,7 +22,7 @@ from contracts.events import DroneEvent, DroneEventKind
 from contracts.telemetry import LostRange, SeqRange, Stream
 from edge import logbook
 from edge.clock import utc_now
-from edge.frames import MAX_FRAME_BYTES, Rank, Record, pack, usual_rank
+from edge.frames import MAX_FRAME_BYTES, Rank, Record, size_bytes, usual_rank
 from edge.reserve import Reserve
 from edge.shelf import Extent, Mark, Shelf, is_damage, is_full
 
@@ -320,7 +320,7 @@ def _resolve(done: Future[int] | None, seq: int) -> None:
 
 
 def _fitting(record: Record) -> Record:
-    if (size := len(pack(record))) > MAX_FRAME_BYTES:
+    if (size := size_bytes(record)) > MAX_FRAME_BYTES:
         raise TooLarge(f"A record of {size} bytes is over {MAX_FRAME_BYTES}.")
     return record
 
