@@ -31,6 +31,7 @@ from cloud.api import (
     schedules,
     telemetry,
     tickets,
+    uploads,
 )
 from cloud.backends.keys import KmsSigner
 from cloud.backends.language_model import BedrockConverse
@@ -70,6 +71,7 @@ ROUTERS = (
     due.router,
     telemetry.router,
     media.router,
+    uploads.router,
     captures.router,
     findings.router,
     defects.router,

@@ -9,7 +9,7 @@ from urllib.parse import unquote_plus
 
 from pydantic import BaseModel, ValidationError
 
-from cloud import captures, dead_letters, executions, flights, grading, inspections, media
+from cloud import captures, dead_letters, executions, flights, grading, inspections, media, uploads
 from cloud.logbook import log, log_failure
 from cloud.services import Message, Services
 from cloud.tables import Flight
@@ -21,7 +21,7 @@ from contracts.events import BatchReady
 from contracts.findings import DetectionBatch
 from contracts.first_look import FIRST_LOOK, FirstLook, crop_key, record_key
 from contracts.ids import parse_segment_id
-from contracts.media import FlightMedia, SegmentManifest
+from contracts.media import FlightInventory, FlightMedia, SegmentManifest
 from contracts.vocabulary import MediaState
 
 PERMANENT = (InvalidInput, Conflict, CorruptMedia)
@@ -164,6 +164,9 @@ def on_stored_object(services: Services, key: str) -> None:
             media.record_flight_media(session, record)
             flights.try_complete(session, record.flight_id)
         return
+    if key == keys.inventory_key(parts.drone_id, parts.flight_id):
+        _on_inventory(services, key)
+        return
     if key == capture_key(parts.drone_id, parts.flight_id):
         _on_capture(services, key)
         return
@@ -174,6 +177,14 @@ def on_stored_object(services: Services, key: str) -> None:
     if keys.manifest_key(manifest.drone_id, manifest.flight_id, manifest.index) != key:
         raise InvalidInput(f"{key} holds the manifest of {manifest.segment_id}.", field="key")
     _on_segment(services, manifest)
+
+
+def _on_inventory(services: Services, key: str) -> None:
+    inventory = _parsed(FlightInventory, services.objects.get(key), key)
+    if keys.inventory_key(inventory.drone_id, inventory.flight_id) != key:
+        raise InvalidInput(f"{key} is the inventory of {inventory.flight_id}.", field="key")
+    with services.database.session() as session:
+        uploads.record_inventory(session, inventory)
 
 
 def _on_capture(services: Services, key: str) -> None:

@@ -91,16 +91,18 @@ def _flat(name: str, value: Any) -> Any:
 
 
 def _column(values: list[Any]) -> dict[str, Any]:
-    if all(repr(value) == repr(values[0]) for value in values):
+    if all(value == values[0] for value in values) and len({repr(value) for value in values}) == 1:
         return {"same": values[0]}
-    if not all(type(value) in (int, float) for value in values):
-        return {"each": values}
     if all(type(value) is int for value in values):
         return _differences(values)
-    for decimals in range(_MAX_DECIMALS + 1):
-        scaled = [round(value * 10**decimals) for value in values]
-        if all(repr(a / 10**decimals) == repr(float(b)) for a, b in zip(scaled, values, strict=True)):
-            return _differences(scaled) | {"decimals": decimals}
+    if not all(type(value) in (int, float) for value in values):
+        return {"each": values}
+    texts = [repr(float(value)) for value in values]
+    decimals = max(len(text.partition(".")[2]) for text in texts)
+    scale = 10 ** min(decimals, _MAX_DECIMALS)
+    scaled = [round(value * scale) for value in values]
+    if all(repr(whole / scale) == text for whole, text in zip(scaled, texts, strict=True)):
+        return _differences(scaled) | {"decimals": min(decimals, _MAX_DECIMALS)}
     return {"each": values}
 
 

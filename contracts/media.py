@@ -66,6 +66,31 @@ class FlightMedia(Frozen):
     expected_segments: int = Field(ge=0)
 
 
+class SegmentEntry(Frozen):
+    """One segment of an inventory."""
+
+    index: int = Field(ge=0)
+    sha256: Sha256
+    size_bytes: int = Field(gt=0)
+    started_at: AwareDatetime
+
+
+class FlightInventory(Frozen):
+    """What a flight has recorded so far; leaves the drone before any of it, and again whenever it has grown."""
+
+    flight_id: FlightId
+    drone_id: DroneId
+    complete: bool = Field(description="recording has ended; nothing will be added")
+    segments: tuple[SegmentEntry, ...] = Field(max_length=10_000)
+
+
+class UploadOrder(Frozen):
+    """The cloud asks a drone to send these segments of a flight first. The newest order of a flight holds."""
+
+    flight_id: FlightId
+    segments: tuple[int, ...] = Field(max_length=1000, description="indices, most wanted first")
+
+
 class ObjectKey(NamedTuple):
     """A parsed object key below ``flights/``."""
 
@@ -90,6 +115,21 @@ def manifest_key(drone_id: str, flight_id: str, index: int) -> str:
 def flight_media_key(drone_id: str, flight_id: str) -> str:
     """Return the key of a flight's FlightMedia record."""
     return f"flights/{drone_id}/{flight_id}/flight.json"
+
+
+def inventory_key(drone_id: str, flight_id: str) -> str:
+    """Return the key of a flight's FlightInventory."""
+    return f"flights/{drone_id}/{flight_id}/inventory.json"
+
+
+def thumbnail_key(drone_id: str, flight_id: str, index: int) -> str:
+    """Return the key of a segment's thumbnail (JPEG)."""
+    return f"flights/{drone_id}/{flight_id}/thumbs/{index:05d}.jpg"
+
+
+def proxy_key(drone_id: str, flight_id: str, index: int) -> str:
+    """Return the key of a segment's 1080p proxy."""
+    return f"flights/{drone_id}/{flight_id}/proxy/{index:05d}.mp4"
 
 
 def batch_key(segment: str, model_hash: str) -> str:

@@ -15,6 +15,7 @@ from contracts import columns
 from contracts.commands import AckBatch, SignedCommand
 from contracts.errors import InvalidInput, TooLarge
 from contracts.events import EventBatch, SegmentVerified
+from contracts.media import UploadOrder
 from contracts.telemetry import DroneStatus, TelemetryBatch, Watermark
 
 PLATFORM_IDENTITY = "kestrel-cloud"
@@ -64,8 +65,9 @@ STATUS = Topic("status", DroneStatus, Direction.UP, 1, True, "on connect; last w
 COMMANDS = Topic("commands", SignedCommand, Direction.DOWN, 1, False, "on demand", "signed instructions")
 WATERMARKS = Topic("watermarks", Watermark, Direction.DOWN, 1, False, "<= 1 Hz per stream", "what is committed")
 VERIFIED = Topic("verified", SegmentVerified, Direction.DOWN, 1, False, "1 per segment", "what may be deleted")
+UPLOAD_ORDERS = Topic("upload-orders", UploadOrder, Direction.DOWN, 1, False, "on demand", "which segments first")
 
-TOPICS: tuple[Topic, ...] = (TELEMETRY, ACKS, EVENTS, STATUS, COMMANDS, WATERMARKS, VERIFIED)
+TOPICS: tuple[Topic, ...] = (TELEMETRY, ACKS, EVENTS, STATUS, COMMANDS, WATERMARKS, VERIFIED, UPLOAD_ORDERS)
 
 
 def parse_topic(topic: str) -> tuple[str, Topic]:

@@ -18,18 +18,20 @@ from contracts.captures import CAPTURE_PREFIX
 from contracts.errors import Forbidden, PlatformError
 from contracts.events import DroneEvent, DroneEventKind, SegmentVerified
 from contracts.ids import mint
-from contracts.media import PoseSample
+from contracts.media import PoseSample, UploadOrder
 from contracts.telemetry import DroneStatus, Stream, Watermark
-from contracts.topics import COMMANDS, STATUS, VERIFIED, WATERMARKS, decode
+from contracts.topics import COMMANDS, STATUS, UPLOAD_ORDERS, VERIFIED, WATERMARKS, decode
 from contracts.vocabulary import AircraftState
 from edge import VERSION, logbook
 from edge.allowances import Allowances
 from edge.backends.autopilot import MavlinkAutopilot
 from edge.backends.camera import camera_at
 from edge.backends.container import Mp4File
+from edge.backends.credentials import Files, RoleAlias
 from edge.backends.link import Credentials, MqttLink, Post, Will
 from edge.backends.mavlink_signing import Seal
 from edge.backends.objects import S3Objects
+from edge.bandwidth import Pacer
 from edge.captures.courier import Courier
 from edge.captures.shelf import CaptureShelf
 from edge.check import Probe, private_key, running_state, wait_for
@@ -49,9 +51,10 @@ from edge.publisher import Publisher
 from edge.recorder import Recorder, Rig
 from edge.refusals import AutopilotSilent, NotReady
 from edge.safety import Limits
+from edge.sender import UploadJournal
 from edge.settings import Settings
 from edge.telemetry import Sampler
-from edge.uploader import Uploader, UploadJournal
+from edge.uploader import Uploader
 from edge.verification import Gate
 
 _RANKS = {
@@ -113,9 +116,13 @@ class Agent:
             self.announce,
             self.stop,
         )
-        self._uploader = Uploader(
-            settings.drone_id, self._flights, self._uploads, S3Objects(settings.bucket), self.announce, self.stop
+        self._pacer = Pacer(
+            settings.upload_ceiling_bytes_per_s,
+            shares_link=lambda: self._flights.active() is not None,
+            answer_s=lambda: self._publisher.round_trip_s,
         )
+        store = _objects_of(settings, self._pacer)
+        self._uploader = Uploader(settings.drone_id, self._flights, self._uploads, store, self.announce, self.stop)
         self._courier = Courier(CaptureShelf(settings.captures_dir), self._uploader)
         self._sampler = Sampler(self._autopilot.look, self._monitor.situation, self._outbox.append)
         self._online_at = time.monotonic()
@@ -193,6 +200,8 @@ class Agent:
         elif isinstance(content, SegmentVerified):
             part = self._courier if content.segment_id.startswith(CAPTURE_PREFIX) else self._uploader
             part.verify(content)
+        elif isinstance(content, UploadOrder):
+            self._uploader.order(content)
 
     def _drain(self) -> None:
         """Send what is still waiting, for a moment."""
@@ -287,6 +296,14 @@ def autopilot_of(settings: Settings, on_pose: Callable[[PoseSample], None]) -> M
     return MavlinkAutopilot(settings.autopilot_url, on_pose, settings.geoid_separation_m, seal)
 
 
+def _objects_of(settings: Settings, pacer: Pacer | None = None) -> S3Objects:
+    rights = None
+    if settings.credentials_url and settings.cert_file and settings.key_file:
+        files = Files(settings.ca_file, settings.cert_file, settings.key_file)
+        rights = RoleAlias(settings.credentials_url, settings.drone_id, files)
+    return S3Objects(settings.bucket, pace=pacer.spend if pacer else None, rights=rights)
+
+
 def _link_of(settings: Settings, will: bytes) -> MqttLink:
     credentials = None
     if settings.ca_file and settings.cert_file and settings.key_file and settings.mqtt_url.startswith("mqtts"):
@@ -298,7 +315,7 @@ def _link_of(settings: Settings, will: bytes) -> MqttLink:
         credentials,
         Post(
             Will(STATUS.of(mine), will),
-            (COMMANDS.of(mine), WATERMARKS.of(mine), VERIFIED.of(mine)),
+            (COMMANDS.of(mine), WATERMARKS.of(mine), VERIFIED.of(mine), UPLOAD_ORDERS.of(mine)),
             settled_by_us=COMMANDS.of(mine),
         ),
         aws_iot=settings.aws_iot,
@@ -310,7 +327,7 @@ def probes(settings: Settings) -> dict[str, Probe]:
     return {
         "autopilot": lambda: _probe_autopilot(settings),
         "camera": lambda: camera_at(settings.camera_url).probe(),
-        "bucket": lambda: S3Objects(settings.bucket).reachable(),
+        "bucket": lambda: _objects_of(settings).reachable(),
     }
 
 

@@ -36,6 +36,12 @@ class Settings(BaseSettings):
     camera_width_px: int = Field(default=3840, gt=0)
     camera_height_px: int = Field(default=2160, gt=0)
     bucket: str = BUCKET
+    credentials_url: str | None = Field(
+        default=None,
+        pattern=r"^https://",
+        description="https://HOST/role-aliases/ALIAS/credentials: lends rights to the bucket; unset: AWS_* variables",
+    )
+    upload_ceiling_bytes_per_s: float = Field(default=0, ge=0, description="bulk never takes more; 0: no ceiling")
     command_keys_dir: Path = Field(description="directory of <key_id>.pem Ed25519 public keys")
     aws_iot: bool = Field(default=False, description="keep the SDK's throttle to AWS IoT Core quotas")
     geoid_separation_m: float | None = Field(default=None, ge=-120, le=120, description="ellipsoid minus sea level")
@@ -55,6 +61,12 @@ class Settings(BaseSettings):
             raise ValueError("EDGE_MQTT_URL must be mqtts://HOST:PORT (mqtt:// is for loopback only)")
         if not (self.ca_file and self.cert_file and self.key_file):
             raise ValueError("mqtts:// needs EDGE_CA_FILE, EDGE_CERT_FILE and EDGE_KEY_FILE")
+        return self
+
+    @model_validator(mode="after")
+    def _lent(self) -> Settings:
+        if self.credentials_url and not (self.cert_file and self.key_file):
+            raise ValueError("EDGE_CREDENTIALS_URL needs EDGE_CERT_FILE and EDGE_KEY_FILE")
         return self
 
     @property

@@ -18,6 +18,7 @@ from cloud.tables.people import Audit, User
 from cloud.tables.places import Asset, Drone, Site
 from cloud.tables.requests import IdempotencyKey
 from cloud.tables.schedules import AssetEvent, DueRuleRow, Schedule
+from cloud.tables.uploads import InventoryRow
 from cloud.tables.work import Notification, Summary, Ticket, WorkflowRun
 
 __all__ = [
@@ -42,6 +43,7 @@ __all__ = [
     "Flight",
     "FlightRegistration",
     "IdempotencyKey",
+    "InventoryRow",
     "LinkEdit",
     "LostRow",
     "Media",

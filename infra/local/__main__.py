@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from contracts.errors import NotFound, PlatformError
-from infra.local import plan_verbs, resources, supervisor
+from infra.local import lender, plan_verbs, resources, supervisor
 from infra.local.layout import DEFAULT_STATE_DIR
 from infra.local.log import report
 from infra.local.processes import Status
@@ -194,6 +194,14 @@ def keep_resources(state_dir: StateDir = DEFAULT_STATE_DIR) -> None:
     while True:
         done = keeper.step()
         time.sleep(1.0 if done is False else 0.25)
+
+
+@app.command("lend-credentials", hidden=True)
+def lend_credentials(state_dir: StateDir = DEFAULT_STATE_DIR) -> None:
+    """Lend drones rights to the store, as the AWS IoT credentials provider does."""
+    stack = Stack(state_dir)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    lender.Lender(stack.ports["lender"], stack.keys.identity("broker")).serve_forever()
 
 
 def _names(stack: Stack, only: str, leave_out: str) -> list[str] | None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 REGION = "eu-west-1"
 ACCESS_KEY_ID = "kestrel"
+KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 HEALTH_PATH = "/_ministack/health"
 
 

@@ -15,7 +15,7 @@ from contracts.errors import Unavailable
 from infra.local.files import write_private
 from infra.local.layout import Layout
 
-FIXED_PORTS = ("postgres", "mosquitto", "emulator", "api", "sap")
+FIXED_PORTS = ("postgres", "mosquitto", "emulator", "api", "sap", "lender")
 _RANGE = (20_000, 32_000)
 """Below the kernel's range for outgoing connections, so that no client socket takes a port of ours."""
 
@@ -44,7 +44,10 @@ def load_or_create(layout: Layout) -> Instance:
     """Return what was chosen for a state directory, choosing now at the first call."""
     with _locked(layout):
         known = load(layout)
-        return known if known is not None else _save(layout, _new())
+        if known is None:
+            return _save(layout, _new())
+        missing = [name for name in FIXED_PORTS if name not in known.ports]
+        return _save(layout, _with_ports(known, missing)) if missing else known
 
 
 def port(layout: Layout, name: str) -> int:
@@ -99,6 +102,14 @@ def is_free(number: int) -> bool:
             except OSError:
                 return False
     return True
+
+
+def _with_ports(known: Instance, names: list[str]) -> Instance:
+    """Return an instance made before these programs listened, with a port for each."""
+    ports = dict(known.ports)
+    for name in names:
+        ports[name] = free_port(set(ports.values()))
+    return known.model_copy(update={"ports": ports})
 
 
 def _new() -> Instance:

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from contracts import resources, topics
-from infra.local import broker, emulator
+from infra.local import broker, emulator, lender
 from infra.local.certificates import COMMAND_KEY_ID, Identity, Keys
 from infra.local.instance import Instance
 from infra.local.layout import Layout
@@ -20,7 +20,7 @@ from infra.local.processes import Probe, ProcessSpec
 
 AUDIENCE = "kestrel"
 SAP_USER = "KESTREL"
-PORT_OWNERS = ("postgres", "mosquitto", "emulator", "api", "sap")
+PORT_OWNERS = ("postgres", "mosquitto", "emulator", "api", "sap", "lender")
 """Processes that listen on the fixed port of their own name."""
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "USER", "SSL_CERT_FILE", "OMP_NUM_THREADS")
 _TASK = Probe(kind="exit")
@@ -67,6 +67,13 @@ def table(layout: Layout, instance: Instance) -> dict[str, ProcessSpec]:
             *(sys.executable, *here, "keep-resources", "--state-dir", str(layout.state_dir)),
             env="aws",
             probe=ready("resources"),
+            needs=("emulator",),
+        ),
+        spec(
+            "lender",
+            *(sys.executable, *here, "lend-credentials", "--state-dir", str(layout.state_dir)),
+            env="aws",
+            probe=tcp("lender"),
             needs=("emulator",),
         ),
         spec("api", _entry("kestrel-cloud"), "serve", env="cloud", probe=api_health, needs=stores),
@@ -117,13 +124,15 @@ def drone_environment(layout: Layout, instance: Instance, drone_id: str, identit
     aws = emulator.client_environment(instance.ports["emulator"], instance.aws_secret)
     return (
         environment(layout, instance, "plain")
-        | aws
+        # Where the store is, and no key to it: the drone borrows rights with its certificate.
+        | {name: value for name, value in aws.items() if name not in emulator.KEYS}
         | {
             "EDGE_DRONE_ID": drone_id,
             "EDGE_STATE_DIR": str(layout.drones / drone_id),
             "EDGE_BUCKET": resources.BUCKET,
             "EDGE_COMMAND_KEYS_DIR": str(keys.command_keys_dir),
             "EDGE_AWS_IOT": "false",
+            "EDGE_CREDENTIALS_URL": lender.url(instance.ports["lender"]),
         }
         | _mqtt("EDGE", instance, identity)
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import threading
 from pathlib import Path
@@ -15,16 +14,13 @@ from contracts.media import manifest_key, video_key
 from contracts.resources import BUCKET
 from edge.backends.objects import S3Objects
 from edge.flights import Flights, Phase
-from edge.uploader import PART_BYTES, Part, Uploader, UploadGone, UploadJournal
+from edge.sender import PART_BYTES, Part, UploadGone, UploadJournal
+from edge.uploader import Uploader
 from tests.services import AwsServer
 from tests.unit.edge.test_uploader import Bench as UploadBench
 from tests.unit.edge.world import NOW_US, Announcements, flight
 
 pytestmark = pytest.mark.backends
-
-
-def checksum(body: bytes) -> str:
-    return base64.b64encode(hashlib.sha256(body).digest()).decode()
 
 
 def stored(key: str) -> bytes:
@@ -37,20 +33,22 @@ def store(aws: AwsServer) -> S3Objects:
 
 
 def test_a_whole_object_goes_in_and_its_checksum_is_checked(store: S3Objects) -> None:
-    store.put("flights/d/f/00000.json", b"{}", checksum(b"{}"))
+    store.put("flights/d/f/00000.json", b"{}")
     assert stored("flights/d/f/00000.json") == b"{}"
 
 
 def test_parts_are_listed_and_made_whole(store: S3Objects) -> None:
     key, bodies = "flights/d/f/00001.mp4", [b"a" * PART_BYTES, b"tail"]
     upload = store.begin(key)
-    parts = {
-        n: Part(store.part(key, upload, n, body, checksum(body)), checksum(body)) for n, body in enumerate(bodies, 1)
-    }
-    listed = store.parts(key, upload)
-    assert sorted(listed) == [1, 2]
-    store.complete(key, upload, parts)
+    parts = {n: store.part(key, upload, n, body) for n, body in enumerate(bodies, 1)}
+    assert store.parts(key, upload) == {n: part.etag for n, part in parts.items()}
+    store.complete(key, upload, parts, store.crc(bodies[1], store.crc(bodies[0])))
     assert stored(key) == b"".join(bodies)
+
+
+def test_the_checksum_is_the_published_one(store: S3Objects) -> None:
+    assert store.crc(b"123456789") == 0xAE8B14860A799888, "the check value of CRC-64/NVME"
+    assert store.crc(b"6789", store.crc(b"12345")) == 0xAE8B14860A799888
 
 
 def test_an_unknown_upload_is_gone(store: S3Objects) -> None:
@@ -60,7 +58,7 @@ def test_an_unknown_upload_is_gone(store: S3Objects) -> None:
 
 def test_a_missing_bucket_is_an_error_never_a_success(aws: AwsServer) -> None:
     with pytest.raises(PlatformError):
-        S3Objects("no-such-bucket-here").put("k", b"x", checksum(b"x"))
+        S3Objects("no-such-bucket-here").put("k", b"x")
     with pytest.raises(PlatformError):
         S3Objects("no-such-bucket-here").reachable()
 
@@ -68,16 +66,16 @@ def test_a_missing_bucket_is_an_error_never_a_success(aws: AwsServer) -> None:
 def test_a_store_that_is_not_there_is_unavailable(aws: AwsServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     with pytest.raises(Unavailable):
-        S3Objects(BUCKET).put("k", b"x", checksum(b"x"))
+        S3Objects(BUCKET).put("k", b"x")
 
 
 class _Dying(S3Objects):
     """A store whose process dies before the second part."""
 
-    def part(self, key: str, upload_id: str, number: int, body: bytes, checksum: str) -> str:
+    def part(self, key: str, upload_id: str, number: int, body: bytes) -> Part:
         if number == 2:
             raise Unavailable("killed")
-        return super().part(key, upload_id, number, body, checksum)
+        return super().part(key, upload_id, number, body)
 
 
 def test_an_upload_goes_on_after_a_crash_between_parts(aws: AwsServer, tmp_path: Path) -> None:
@@ -91,7 +89,8 @@ def test_an_upload_goes_on_after_a_crash_between_parts(aws: AwsServer, tmp_path:
         journal = UploadJournal(tmp_path / "uploads.db")
         return Uploader("drone-1", flights, journal, store, Announcements(), threading.Event())
 
-    assert uploader(_Dying(BUCKET)).step() is False
+    dying = uploader(_Dying(BUCKET))
+    assert [dying.step(), dying.step()] == [True, False], "the inventory goes, the video breaks off"
     after = uploader(S3Objects(BUCKET))
     assert after.step() is True
     assert hashlib.sha256(stored(video_key("drone-1", "flt-1", 0))).hexdigest() == manifest.sha256

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import threading
+import zlib
 from pathlib import Path
 
 import pytest
 
 from contracts.errors import Forbidden, PlatformError, Unavailable
 from contracts.events import DroneEventKind, SegmentVerified
-from contracts.geo import Pose
+from contracts.first_look import FirstLook
+from contracts.geo import BoxNorm, Pose
 from contracts.ids import segment_id
-from contracts.media import FlightMedia, FrameTime, PoseSample, SegmentManifest
+from contracts.media import FlightInventory, FlightMedia, FrameTime, PoseSample, SegmentManifest, UploadOrder
 from contracts.optics import CameraIntrinsics
+from contracts.vocabulary import DefectKind
 from edge.clock import from_us
 from edge.flights import Flights, Phase
-from edge.uploader import PART_BYTES, Part, Uploader, UploadGone, UploadJournal
+from edge.sender import PART_BYTES, Part, UploadGone, UploadJournal
+from edge.uploader import Uploader
 from tests.unit.edge.world import NOW_US, Announcements, at, flight
-
-
-def checksum(body: bytes) -> str:
-    return base64.b64encode(hashlib.sha256(body).digest()).decode()
 
 
 class Shop:
@@ -40,9 +39,11 @@ class Shop:
         if self.failures and self.failures[0][0] == call:
             raise self.failures.pop(0)[1]
 
-    def put(self, key: str, body: bytes, checksum: str) -> None:
-        self._maybe_fail("put")
-        assert checksum == globals()["checksum"](body)
+    def crc(self, body: bytes, before: int = 0) -> int:
+        return zlib.crc32(body, before)
+
+    def put(self, key: str, body: bytes) -> None:
+        self._maybe_fail("put" if key.endswith(".mp4") else "record")
         self.objects[key] = body
         self.order.append(key)
 
@@ -52,27 +53,32 @@ class Shop:
         self.open[f"u{self.begun}"] = {}
         return f"u{self.begun}"
 
-    def part(self, key: str, upload_id: str, number: int, body: bytes, checksum: str) -> str:
+    def part(self, key: str, upload_id: str, number: int, body: bytes) -> Part:
         self._maybe_fail(f"part{number}")
-        assert checksum == globals()["checksum"](body)
         self._known(upload_id)[number] = body
         self.part_numbers.append(number)
-        return f"etag{number}"
+        return Part(_etag(body), self.crc(body))
 
-    def parts(self, key: str, upload_id: str) -> dict[int, Part]:
-        return {n: Part(f"etag{n}", checksum(body)) for n, body in self._known(upload_id).items()}
+    def parts(self, key: str, upload_id: str) -> dict[int, str]:
+        return {n: _etag(body) for n, body in self._known(upload_id).items()}
 
-    def complete(self, key: str, upload_id: str, parts: dict[int, Part]) -> None:
+    def complete(self, key: str, upload_id: str, parts: dict[int, Part], crc: int) -> None:
         self._maybe_fail("complete")
         stored = self._known(upload_id)
-        assert sorted(parts) == sorted(stored)
-        self.objects[key] = b"".join(stored[n] for n in sorted(stored))
+        assert {n: part.etag for n, part in parts.items()} == self.parts(key, upload_id)
+        whole = b"".join(stored[n] for n in sorted(stored))
+        assert self.crc(whole) == crc
+        self.objects[key] = whole
         self.order.append(key)
 
     def _known(self, upload_id: str) -> dict[int, bytes]:
         if upload_id not in self.open:
             raise UploadGone("gone")
         return self.open[upload_id]
+
+
+def _etag(body: bytes) -> str:
+    return hashlib.sha256(body).hexdigest()
 
 
 class Bench:
@@ -91,7 +97,7 @@ class Bench:
         self.journal = UploadJournal(self.folder / "uploads.db")
         self.uploader = Uploader("drone-1", self.flights, self.journal, self.shop, self.events, self.stop)
 
-    def record(self, index: int, body: bytes) -> SegmentManifest:
+    def record(self, index: int, body: bytes, at_us: int = NOW_US) -> SegmentManifest:
         folder = self.flights.folder("flt-1")
         (folder / f"{index:05d}.mp4").write_bytes(body)
         pose = Pose(point=at(0, 0, 30), yaw_deg=0.0, pitch_deg=0.0)
@@ -105,7 +111,7 @@ class Bench:
             size_bytes=len(body),
             codec="h264",
             started_at=from_us(NOW_US),
-            frames=(FrameTime(pts_ms=0, t_us=NOW_US),),
+            frames=(FrameTime(pts_ms=0, t_us=at_us),),
             poses=(PoseSample(t_us=NOW_US, pose=pose), PoseSample(t_us=NOW_US + 1, pose=pose)),
             camera=CameraIntrinsics(width_px=64, height_px=48, focal_px=90.0),
         )
@@ -117,6 +123,17 @@ class Bench:
         while (outcome := self.uploader.step()) is not None and len(outcomes) < 50:
             outcomes.append(outcome)
         return outcomes
+
+    def fail_step(self) -> None:
+        """Step over the inventory to the step that fails."""
+        while (outcome := self.uploader.step()) is True:
+            continue
+        assert outcome is False
+
+    def names(self) -> list[str]:
+        """Return what was stored, in order, without the inventories."""
+        names = [key.removeprefix("flights/drone-1/flt-1/") for key in self.shop.order]
+        return [name for name in names if name != "inventory.json"]
 
 
 @pytest.fixture
@@ -131,13 +148,10 @@ KEY = "flights/drone-1/flt-1/0000"
 def test_video_then_manifest_then_the_count(bench: Bench) -> None:
     bench.record(0, b"first")
     bench.record(1, b"second")
-    assert bench.run() == [True, True]
+    bench.run()
     bench.flights.change("flt-1", segments=2)
-    assert bench.run() == [True]
-    assert bench.shop.order == [
-        *(f"{KEY}0.mp4", f"{KEY}0.json", f"{KEY}1.mp4", f"{KEY}1.json"),
-        "flights/drone-1/flt-1/flight.json",
-    ]
+    bench.run()
+    assert bench.names() == ["00000.mp4", "00000.json", "00001.mp4", "00001.json", "flight.json"]
     told = FlightMedia.model_validate_json(bench.shop.objects[bench.shop.order[-1]])
     assert told.expected_segments == 2
     assert bench.events.kinds() == [DroneEventKind.SEGMENT_UPLOADED] * 2
@@ -151,7 +165,7 @@ def test_a_refusal_is_no_success_and_is_tried_again(bench: Bench, call: str, err
     body = b"small" if call == "put" else BIG
     bench.record(0, body)
     bench.shop.failures = [(call, error)]
-    assert bench.uploader.step() is False
+    bench.fail_step()
     assert f"{KEY}0.json" not in bench.shop.objects
     assert bench.run() == [True]
     assert bench.shop.objects[f"{KEY}0.mp4"] == body
@@ -160,10 +174,10 @@ def test_a_refusal_is_no_success_and_is_tried_again(bench: Bench, call: str, err
 def test_after_a_crash_between_parts_only_the_missing_ones_are_sent(bench: Bench) -> None:
     bench.record(0, BIG)
     bench.shop.failures = [("part3", Unavailable("the process died here"))]
-    assert bench.uploader.step() is False
+    bench.fail_step()
     bench.restart()
     assert bench.run() == [True]
-    assert bench.shop.part_numbers == [1, 2, 3]
+    assert sorted(bench.shop.part_numbers) == [1, 2, 3]
     assert bench.shop.begun == 1
     assert bench.shop.objects[f"{KEY}0.mp4"] == BIG
 
@@ -171,7 +185,7 @@ def test_after_a_crash_between_parts_only_the_missing_ones_are_sent(bench: Bench
 def test_a_forgotten_upload_starts_again(bench: Bench) -> None:
     bench.record(0, BIG)
     bench.shop.failures = [("part2", Unavailable("gone for a week"))]
-    assert bench.uploader.step() is False
+    bench.fail_step()
     bench.shop.open.clear()
     assert bench.run() == [True]
     assert bench.shop.begun == 2
@@ -181,7 +195,7 @@ def test_a_forgotten_upload_starts_again(bench: Bench) -> None:
 def test_a_part_of_other_bytes_is_sent_again(bench: Bench) -> None:
     bench.record(0, BIG)
     bench.shop.failures = [("part2", Unavailable("the process died here"))]
-    bench.uploader.step()
+    bench.fail_step()
     bench.shop.open["u1"][1] = b"rotten"
     assert bench.run() == [True]
     assert bench.shop.objects[f"{KEY}0.mp4"] == BIG
@@ -189,26 +203,30 @@ def test_a_part_of_other_bytes_is_sent_again(bench: Bench) -> None:
 
 def test_a_video_that_rotted_on_the_drone_is_not_uploaded(bench: Bench) -> None:
     bench.record(0, b"good")
+    bench.record(1, b"fine")
+    bench.flights.change("flt-1", segments=2)
     (bench.flights.folder("flt-1") / "00000.mp4").write_bytes(b"evil")
-    assert bench.uploader.step() is False
-    assert bench.shop.objects == {}
+    bench.fail_step()
+    bench.run()
+    assert bench.names() == ["00001.mp4", "00001.json"], "the others go on; the flight is not called complete"
+    assert bench.events.codes() == ["segment_damaged"]
 
 
 def test_stopping_between_parts_keeps_what_was_sent(bench: Bench) -> None:
     bench.record(0, BIG)
     send = bench.shop.part
 
-    def stop_after_first(key: str, upload_id: str, number: int, body: bytes, checksum: str) -> str:
+    def stop_after_first(key: str, upload_id: str, number: int, body: bytes) -> Part:
         bench.stop.set()
-        return send(key, upload_id, number, body, checksum)
+        return send(key, upload_id, number, body)
 
     bench.shop.part = stop_after_first  # type: ignore[method-assign]
-    assert bench.uploader.step() is None
+    bench.run()
     bench.stop.clear()
     bench.shop.part = send  # type: ignore[method-assign]
     bench.restart()
     assert bench.run() == [True]
-    assert bench.shop.part_numbers == [1, 2, 3]
+    assert sorted(bench.shop.part_numbers) == [1, 2, 3]
 
 
 def test_only_a_matching_hash_frees_the_space(bench: Bench) -> None:
@@ -222,3 +240,105 @@ def test_only_a_matching_hash_frees_the_space(bench: Bench) -> None:
     assert not video.exists()
     bench.uploader.verify(SegmentVerified(segment_id="flt-9.00000", sha256="0" * 64))
     assert bench.uploader.step() is None
+
+
+def inventory(bench: Bench) -> FlightInventory:
+    return FlightInventory.model_validate_json(bench.shop.objects["flights/drone-1/flt-1/inventory.json"])
+
+
+def test_what_exists_is_told_before_any_of_it_is_sent_and_again_when_it_grows(bench: Bench) -> None:
+    first = bench.record(0, b"first")
+    bench.uploader.step()
+    assert bench.shop.order == ["flights/drone-1/flt-1/inventory.json"]
+    told = inventory(bench)
+    assert not told.complete
+    assert [(e.index, e.sha256, e.size_bytes) for e in told.segments] == [(0, first.sha256, 5)]
+    bench.record(1, b"second")
+    bench.uploader.step()
+    assert [e.index for e in inventory(bench).segments] == [0, 1]
+    bench.flights.change("flt-1", segments=2)
+    bench.uploader.step()
+    assert inventory(bench).complete
+
+
+def look(t_us: int, crop: bytes) -> FirstLook:
+    return FirstLook(
+        look_id=f"{t_us}-0",
+        drone_id="drone-1",
+        flight_id="flt-1",
+        asset_id="wt-01",
+        t_us=t_us,
+        captured_at=from_us(t_us),
+        kind=DefectKind.CRACK,
+        confidence=0.9,
+        box=BoxNorm(x0=0.4, y0=0.4, x1=0.5, y1=0.5),
+        pose=None,
+        width_px=64,
+        height_px=48,
+        crop_sha256=hashlib.sha256(crop).hexdigest(),
+        crop_bytes=len(crop),
+        model_sha256="0" * 64,
+        latency_ms=80.0,
+    )
+
+
+def put(bench: Bench, name: str, body: bytes) -> None:
+    path = bench.flights.folder("flt-1") / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(body)
+
+
+def test_crops_then_thumbnails_then_proxies_then_what_is_wanted_then_the_rest(bench: Bench) -> None:
+    for index in range(6):
+        bench.record(index, b"video%d" % index)
+    seen = look(NOW_US + 5 * 60_000_000, b"crop")
+    put(bench, "proxy/00000.mp4", b"proxy")
+    put(bench, "thumbs/00003.jpg", b"thumb")
+    put(bench, f"first-look/{seen.look_id}.json", seen.model_dump_json().encode())
+    put(bench, f"first-look/{seen.look_id}.jpg", b"crop")
+    bench.uploader.order(UploadOrder(flight_id="flt-1", segments=(4, 99, 2)))
+    bench.restart()
+    bench.run()
+    assert bench.names() == [
+        *(f"first-look/{seen.look_id}.jpg", f"first-look/{seen.look_id}.json"),
+        *("thumbs/00003.jpg", "proxy/00000.mp4"),
+        *("00004.mp4", "00004.json", "00002.mp4", "00002.json"),
+        *(name for index in (0, 1, 3, 5) for name in (f"0000{index}.mp4", f"0000{index}.json")),
+    ]
+
+
+def test_segments_round_a_first_look_go_before_the_rest(bench: Bench) -> None:
+    for index in range(4):
+        bench.record(index, b"video%d" % index, at_us=NOW_US + index * 20_000_000)
+    seen = look(NOW_US + 40_000_000, b"crop")
+    put(bench, f"first-look/{seen.look_id}.json", seen.model_dump_json().encode())
+    put(bench, f"first-look/{seen.look_id}.jpg", b"crop")
+    bench.run()
+    assert next(name for name in bench.names() if name.startswith("0000") and name.endswith("mp4")) == "00002.mp4"
+
+
+def test_an_order_for_a_flight_it_never_flew_is_ignored(bench: Bench) -> None:
+    bench.uploader.order(UploadOrder(flight_id="flt-9", segments=(1,)))
+    assert not bench.flights.folder("flt-9").exists()
+
+
+def test_no_more_than_two_parts_are_ever_at_risk(bench: Bench) -> None:
+    body = bytes(PART_BYTES) * 5
+    bench.record(0, body)
+    under_way, most = set[int](), [0]
+    lock = threading.Lock()
+    send = bench.shop.part
+
+    def watched(key: str, upload_id: str, number: int, body: bytes) -> Part:
+        with lock:
+            under_way.add(number)
+            most[0] = max(most[0], len(under_way))
+        part = send(key, upload_id, number, body)
+        with lock:
+            under_way.discard(number)
+        return part
+
+    bench.shop.part = watched  # type: ignore[method-assign]
+    bench.run()
+    assert bench.shop.objects[f"{KEY}0.mp4"] == body
+    assert 1 <= most[0] <= 2

@@ -223,3 +223,7 @@ class Announcements:
     def kinds(self) -> list[DroneEventKind]:
         """Return what kinds were announced, in order."""
         return [kind for kind, _ in self.said]
+
+    def codes(self) -> list[object]:
+        """Return the codes of what was announced with one, in order."""
+        return [fields["code"] for _, fields in self.said if "code" in fields]

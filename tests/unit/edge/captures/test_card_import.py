@@ -28,7 +28,8 @@ from edge.captures.terms import Heights, Terms, parse_offset, stated_utc
 from edge.files import sha256_of
 from edge.flights import Flights
 from edge.recorder import Frame
-from edge.uploader import Uploader, UploadJournal
+from edge.sender import UploadJournal
+from edge.uploader import Uploader
 from tests.unit.edge.captures.reels import mp4, telemetry
 from tests.unit.edge.test_uploader import Shop
 from tests.unit.edge.world import Announcements
