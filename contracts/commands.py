@@ -36,7 +36,7 @@ class LimitsChange(Frozen):
 
     battery_reserve_percent: float | None = Field(default=None, ge=5, le=60)
     battery_min_v: float | None = Field(default=None, gt=0, le=1000)
-    link_loss_return_s: float | None = Field(default=None, ge=0, le=3600, description="0: never")
+    link_loss_return_s: float | None = Field(default=None, gt=0, le=3600)
     max_first_leg_m: float | None = Field(default=None, gt=0, le=20000)
 
     @model_validator(mode="after")

@@ -54,10 +54,13 @@ def loosened(limits: Limits, change: LimitsChange) -> list[str]:
     ways = []
     for name, wanted in change.model_dump(exclude_none=True).items():
         now = getattr(limits, name)
-        if name.startswith("battery_"):
-            looser = now is not None and wanted < now
-        else:  # seconds offline and metres of the first leg: more is looser, and no limit (0 s) is the loosest
-            looser = (wanted or float("inf")) > (now or float("inf"))
-        if looser:
+        if _is_looser(name, now, wanted):
             ways.append(f"{name} {now:g} -> {wanted:g}")
     return ways
+
+
+def _is_looser(name: str, now: float | None, wanted: float) -> bool:
+    """Less battery is looser; so are more seconds offline and more metres, and no limit (0 s) is the loosest."""
+    if name.startswith("battery_"):
+        return now is not None and wanted < now
+    return wanted > (now or float("inf"))

@@ -287,7 +287,7 @@ def test_after_a_battery_swap_the_rest_is_flown_with_its_camera(tmp_path: Path) 
     [
         ({"battery_reserve_percent": 15.0}, 1),
         ({"battery_reserve_percent": 30.0, "link_loss_return_s": 100.0}, 0),
-        ({"link_loss_return_s": 0.0, "max_first_leg_m": 4000.0}, 2),
+        ({"link_loss_return_s": 600.0, "max_first_leg_m": 4000.0}, 2),
         ({"battery_min_v": 20.0}, 0),
     ],
 )
