@@ -44,13 +44,21 @@ def write(mission: Mission, _: Ledger, __: Given) -> bytes:
     if mission.home is not None:
         features.append(_feature("home", _position(mission.home, mission.home.altitude), mission.home.altitude, {}))
     for item in mission.items:
-        body = {"item": item.model_dump(mode="json", exclude_defaults=True) | {"kind": item.kind}}
+        body = {"item": _dump(item)}
         features.append(_feature("item", _geometry(item), getattr(item, "altitude", None), body))
     features += [
         _feature("rally_point", _position(place, place.altitude), place.altitude, {}) for place in mission.rally_points
     ]
     features += [_fence(fence) for fence in mission.fences]
     return dump_json({"type": "FeatureCollection", "mission": settings, "features": features})
+
+
+def _dump(item: Item) -> dict[str, Any]:
+    """Return an item without its defaults, but with its kind, and the kinds of those inside it."""
+    said = item.model_dump(mode="json", exclude_defaults=True) | {"kind": item.kind}
+    if isinstance(item, Area):
+        said["items"] = [_dump(step) for step in item.items]
+    return said
 
 
 def _feature(role: str, geometry: JsonValue, altitude: Altitude | None, body: dict[str, Any]) -> JsonValue:

@@ -250,7 +250,7 @@ Step = Annotated[
     Field(discriminator="kind"),
 ]
 """What an autopilot executes."""
-Item = Annotated[Step | Area, Field()]
+Item = Annotated[Step | Area, Field(discriminator="kind")]
 Area.model_rebuild()
 
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from interchange.mission import (
     Altitude,
     AltitudeReference,
+    Area,
     FenceCircle,
     FencePolygon,
     Hover,
@@ -258,7 +259,15 @@ def anything() -> S:
         corner_radius_m=st.none() | POSITIVE,
         name=LABELS,
     )
-    mixed = st.tuples(every, st.lists(waypoint, max_size=3), every).map(lambda t: (*t[0], *t[1], *t[2]))
+    area = st.builds(
+        Area,
+        pattern=st.sampled_from(["survey", "CorridorScan"]),
+        outline=st.lists(POINTS, max_size=4).map(tuple),
+        closed=st.booleans(),
+        items=every.map(tuple),
+    )
+    middle = st.lists(waypoint | area, max_size=3)
+    mixed = st.tuples(every, middle, every).map(lambda t: (*t[0], *t[1], *t[2]))
     return st.builds(
         Mission,
         name=LABELS,
