@@ -19,6 +19,7 @@ from tests.unit.interchange.test_round_trips import LONG
 
 FUZZ = settings(
     max_examples=LONG or 60,
+    derandomize=not LONG,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
     phases=[Phase.generate, Phase.shrink] if LONG else [Phase.generate],

@@ -20,6 +20,7 @@ from tests.unit.interchange import missions
 LONG = int(os.environ.get("KESTREL_EXAMPLES", "0"))
 QUICK = settings(
     max_examples=LONG or 15,
+    derandomize=not LONG,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
     phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink] if LONG else [Phase.generate],
