@@ -27,6 +27,7 @@ from cloud.api import (
     interchange,
     keys,
     media,
+    reviews,
     routes,
     schedules,
     telemetry,
@@ -52,7 +53,7 @@ from cloud.services import Services
 from cloud.settings import Settings
 from cloud.signing import Signer
 from cloud.tokens import Issuer, Verifier, external_keys
-from cloud.web import fragments, live, pages
+from cloud.web import desk, fragments, live, pages
 from contracts.errors import InvalidInput
 from contracts.topics import PLATFORM_IDENTITY
 from evidence.signatures import BundleSigner, LocalSigner
@@ -74,12 +75,14 @@ ROUTERS = (
     uploads.router,
     captures.router,
     findings.router,
+    reviews.router,
     defects.router,
     tickets.router,
     assistant.router,
     dead_letters.router,
     keys.router,
     pages.router,
+    desk.router,
     fragments.router,
     live.router,
 )

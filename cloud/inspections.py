@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from sqlalchemy import delete, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
@@ -32,7 +32,7 @@ from contracts.errors import InvalidInput, NotFound
 from contracts.findings import CoverageCell, Detection, DetectionBatch, ModelCard
 from contracts.ids import mint
 from contracts.turbine import TurbineGeometry
-from contracts.vocabulary import FindingStatus, MediaState, Verdict
+from contracts.vocabulary import FindingStatus, MediaState
 
 _CLOSED = (FindingStatus.REJECTED.value, FindingStatus.REPAIRED.value)
 
@@ -344,48 +344,3 @@ def _ticketed(session: Session, flight_id: str) -> set[str]:
 def _geometry(session: Session, asset_id: str) -> TurbineGeometry | None:
     asset = session.get(Asset, asset_id)
     return TurbineGeometry.model_validate(asset.geometry) if asset is not None and asset.geometry else None
-
-
-def review(  # noqa: PLR0913 - a verdict has this many parts
-    session: Session,
-    finding_id: str,
-    verdict: Verdict,
-    reason: str,
-    by: str,
-    *,
-    rank: int | None = None,
-    policy: grading.Policy | None = None,
-) -> Finding:
-    """Record what a person says of a finding. A regrade survives later evidence; the policy no longer grades it.
-
-    Raises:
-        NotFound: No such finding.
-        InvalidInput: A regrade without a rank, or a rank outside 1 to 5.
-
-    """
-    policy = policy or grading.shipped_policy()
-    finding = session.get(Finding, finding_id, with_for_update=True)
-    if finding is None:
-        raise NotFound(f"No finding {finding_id!r}.")
-    before = {"status": finding.status, "severity_rank": finding.severity_rank}
-    if verdict is Verdict.REGRADE:
-        _regrade(finding, rank, reason, by, policy)
-    else:
-        finding.status = (FindingStatus.CONFIRMED if verdict is Verdict.CONFIRM else FindingStatus.REJECTED).value
-    finding.reviewed_by, finding.reviewed_at, finding.review_reason = by, datetime.now(UTC), reason
-    if finding.severity_rank >= policy.critical_rank and finding.status not in _CLOSED:
-        executions.want(session, finding_id, renew=True)
-    after = {"status": finding.status, "severity_rank": finding.severity_rank, "reason": reason}
-    audit.record(session, by, f"finding.{verdict.value}", finding_id, before=before, after=after)
-    notify(session, "finding", finding_id)
-    return finding
-
-
-def _regrade(finding: Finding, rank: int | None, reason: str, by: str, policy: grading.Policy) -> None:
-    if rank is None or rank not in policy.reactions:
-        raise InvalidInput("A regrade needs a rank.", hint="Send rank 1 to 5.", field="rank")
-    reaction = policy.reactions[rank]
-    finding.severity_rank, finding.severity_code, finding.severity_source = rank, str(rank), "manual"
-    finding.severity_reason = f"Set to rank {rank} by {by}: {reason}"
-    finding.action = reaction.action
-    finding.due_at = None if reaction.due_days is None else finding.detected_at + timedelta(days=reaction.due_days)

@@ -5,24 +5,22 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, BackgroundTasks, Query, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi import APIRouter, Query
+from fastapi.responses import Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
-from cloud import bundles, consume, grading, inspections, merging, tickets
+from cloud import bundles, merging, tickets
 from cloud.api.media import CellOut
 from cloud.api.tickets import RunOut, TicketOut, shown
-from cloud.idempotency import Key, once
 from cloud.paging import Page, decode_cursor, page_of
 from cloud.problems import RESPONSES
 from cloud.requests import Svc, UnitOfWork
-from cloud.security import Reader, Reviewer
+from cloud.security import Reader
 from cloud.tables import Coverage, EvidenceRow, Finding, Summary, WorkflowRun
 from contracts.errors import NotFound
-from contracts.geo import Frozen
-from contracts.vocabulary import Blade, BladeSide, DefectKind, FindingStatus, Verdict
+from contracts.vocabulary import Blade, BladeSide, DefectKind, FindingStatus
 
 router = APIRouter(prefix="/v1/findings", tags=["findings"], responses=RESPONSES)
 
@@ -121,14 +119,6 @@ class FindingDetail(FindingOut):
     same_defect: list[str] = Field(description="this defect in other inspections, newest first")
 
 
-class ReviewIn(Frozen):
-    """A person's verdict."""
-
-    verdict: Verdict
-    reason: str = Field(min_length=1, max_length=400, examples=["Shadow of the lightning receptor."])
-    rank: int | None = Field(default=None, ge=1, le=5, description="regrade: 1 least to 5 most serious")
-
-
 class Filters(BaseModel):
     """Which findings to list, and which page of them."""
 
@@ -210,32 +200,6 @@ def get_picture(
             headers = {"Cache-Control": "private, max-age=300"}
             return Response(services.objects.get(key), media_type="image/jpeg", headers=headers)
     raise NotFound(f"No {part} of finding {finding_id!r} is stored.")
-
-
-@router.post("/{finding_id}/reviews", status_code=201, response_model=FindingOut)
-def add_review(  # noqa: PLR0913, PLR0917 - FastAPI passes each part of the request by itself
-    finding_id: str,
-    body: ReviewIn,
-    request: Request,
-    session: UnitOfWork,
-    services: Svc,
-    principal: Reviewer,
-    after: BackgroundTasks,
-    key: Key = None,
-) -> JSONResponse:
-    """Confirm, reject or regrade a finding."""
-    after.add_task(consume.start_wanted, services)
-    policy = grading.load_policy(services.settings.policy_file)
-
-    def make() -> FindingOut:
-        made = inspections.review(
-            session, finding_id, body.verdict, body.reason, principal.username, rank=body.rank, policy=policy
-        )
-        session.flush()
-        session.refresh(made)
-        return FindingOut.model_validate(made)
-
-    return once(session, request, principal, key, body, make)
 
 
 def _finding(session: Session, finding_id: str) -> Finding:

@@ -76,7 +76,7 @@ def cards(session: Session, flight_id: str | None, rank: int | None = None) -> C
         .order_by(Finding.severity_rank.desc(), func.greatest(Finding.length_mm, Finding.width_mm).desc())
         .limit(MAX_CARDS)
     ).all()
-    best = _best_evidence(session, [row[0].finding_id for row in found])
+    best = best_evidence(session, [row[0].finding_id for row in found])
     return Cards(
         cards=tuple(Card(f, name, ticket, run, best.get(f.finding_id)) for f, name, ticket, run in found),
         total=sum(count for _, count, _ in per_rank),
@@ -95,7 +95,7 @@ def _joined() -> Any:
     )
 
 
-def _best_evidence(session: Session, finding_ids: list[str]) -> dict[str, str]:
+def best_evidence(session: Session, finding_ids: list[str]) -> dict[str, str]:
     """Return, per finding, the evidence with a crop that the detector is surest of."""
     rows = session.execute(
         select(EvidenceRow.finding_id, EvidenceRow.evidence_id)
@@ -127,7 +127,7 @@ def sheet(session: Session, finding_id: str) -> Sheet:
     summary = session.get(Summary, finding_id)
     told = select(func.min(Notification.sent_at)).where(Notification.finding_id == finding_id)
     return Sheet(
-        card=Card(finding, name, ticket, run, _best_evidence(session, [finding_id]).get(finding_id)),
+        card=Card(finding, name, ticket, run, best_evidence(session, [finding_id]).get(finding_id)),
         flight=session.get_one(Flight, finding.flight_id),
         evidence=tuple(evidence),
         segments={m.segment_id: m for m in segments},

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Form, Query
 from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, Field
 
-from cloud import fleet, flights, inspections
+from cloud import fleet, flights, reviews
 from cloud.reporting import blades
 from cloud.requests import Svc, UnitOfWork
 from cloud.security import Principal, Reader, authenticate
@@ -75,7 +75,7 @@ def review(finding_id: str, principal: Reader, session: UnitOfWork, given: Annot
     """Record a person's verdict and return the sheet as it is then."""
     try:
         _allow(principal, Role.ANALYST, Role.REVIEWER)
-        inspections.review(session, finding_id, given.verdict, given.reason, principal.username, rank=given.rank)
+        reviews.review(session, finding_id, given.verdict, given.reason, principal.username, rank=given.rank)
         session.flush()
         return _sheet(session, principal, finding_id)
     except PlatformError as error:

@@ -12,7 +12,8 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from cloud.db import Database
-from cloud.inspections import RecordOutcome, record_batch, review
+from cloud.inspections import RecordOutcome, record_batch
+from cloud.reviews import review
 from cloud.tables import (
     Asset,
     Base,

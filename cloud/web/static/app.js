@@ -1,6 +1,7 @@
 // @ts-check
-// Wires the page together: live events, the finding sheet, keyboard, sign-out.
+// Wires the page together: live events, the finding sheet.
 
+import "./shell.js";
 import "./local-time.js";
 import "./hold-button.js";
 import "./telemetry-strip.js";
@@ -9,7 +10,6 @@ import "./frame-viewer.js";
 import "./chat-log.js";
 import { fetchMap, openStream } from "./live.js";
 
-const csrf = document.body.dataset.csrf ?? "";
 const dialog = /** @type {HTMLDialogElement} */ (document.getElementById("sheet-dialog"));
 const slot = /** @type {HTMLElement} */ (document.getElementById("sheet-slot"));
 /** @type {Element | null} */
@@ -43,19 +43,6 @@ dialog.addEventListener("close", () => {
 });
 
 document.addEventListener("open-finding", (event) => openFinding(/** @type {CustomEvent} */ (event).detail));
-
-document.addEventListener("keydown", (event) => {
-  const typing = event.target instanceof HTMLInputElement || event.target instanceof HTMLTextAreaElement;
-  if (event.key === "/" && !typing && !dialog.open) {
-    event.preventDefault();
-    document.getElementById("ask")?.focus();
-  }
-});
-
-document.getElementById("sign-out")?.addEventListener("click", async () => {
-  await fetch("/logout", { method: "POST", headers: { "X-Kestrel-CSRF": csrf }, redirect: "manual" });
-  location.assign("/login");
-});
 
 // A session that has ended sends fragments to the sign-in page; go there instead of showing it inside this one.
 document.addEventListener("htmx:before:response", (event) => {

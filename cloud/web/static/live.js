@@ -81,7 +81,7 @@ function receive(kind, data) {
 
 /** A page that shows "the current flight" goes on to the next one when that takes over. */
 async function followNewFlight() {
-  if (location.search) return;
+  if (location.search || document.body.dataset.flight === undefined) return;
   const sheet = /** @type {HTMLDialogElement | null} */ (document.getElementById("sheet-dialog"));
   const answer = await fetch("/map.json", { headers: { Accept: "application/json" } });
   const busy = sheet?.open || document.querySelector("chat-log:not([hidden])");

@@ -1,0 +1,213 @@
+// @ts-check
+// <review-desk>: a queue judged by keyboard. The next findings are fetched before they are needed; a verdict goes to the
+// server while the next finding is already shown, and comes back to the desk when it was refused.
+
+import "./shell.js";
+import "./local-time.js";
+import "./frame-viewer.js";
+import "./chat-log.js";
+import { isTyping } from "./shell.js";
+import { openStream } from "./live.js";
+
+const AHEAD = 3;
+const WORDS = /** @type {Record<string, string>} */ ({ confirm: "confirmed", reject: "rejected", regrade: "graded" });
+
+/** @typedef {{ ids: string[], verdict: string, rank?: string, saved: Promise<boolean> }} Verdict */
+
+class ReviewDesk extends HTMLElement {
+  /** Fetched findings by id. @type {Map<string, Promise<string>>} */ #fetched = new Map();
+  /** What can be taken back, oldest first. @type {Verdict[]} */ #done = [];
+  /** @type {Set<string>} */ #marked = new Set();
+  #current = "";
+  /** Verdicts are sent one after the other. @type {Promise<unknown>} */ #sending = Promise.resolve();
+
+  connectedCallback() {
+    document.addEventListener("keydown", (event) => {
+      if (isTyping(event)) return this.#leaveField(event);
+      if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
+      if (this.#press(event.key.toLowerCase())) event.preventDefault();
+    });
+    this.addEventListener("click", (event) => {
+      const target = /** @type {Element} */ (event.target);
+      const key = target.closest("[data-key]")?.getAttribute("data-key");
+      if (key) this.#press(key);
+      const item = target.closest(".queue-list li");
+      if (item) this.#show(item.getAttribute("data-id") ?? "");
+    });
+    this.querySelector(".filters")?.addEventListener("change", (event) => /** @type {HTMLFormElement} */ (event.currentTarget).requestSubmit());
+    this.querySelector("#news")?.addEventListener("click", () => location.reload());
+    document.body.addEventListener("kestrel:finding", (event) => this.#hear(/** @type {CustomEvent} */ (event).detail.id));
+    const first = this.#items().find((item) => !item.classList.contains("judged")) ?? this.#items()[0];
+    if (first) this.#show(first.dataset.id ?? "");
+  }
+
+  #items() {
+    return /** @type {HTMLElement[]} */ ([...this.querySelectorAll(".queue-list li")]);
+  }
+
+  /** @param {string} id */
+  #item(id) {
+    return this.#items().find((item) => item.dataset.id === id);
+  }
+
+  /** A note is finished with Enter or Escape. @param {KeyboardEvent} event */
+  #leaveField(event) {
+    const field = /** @type {HTMLElement} */ (event.target);
+    if (field.id === "note" && (event.key === "Enter" || event.key === "Escape")) field.blur();
+  }
+
+  /** Do what a key stands for; return whether it stands for anything. @param {string} key */
+  #press(key) {
+    const may = this.querySelector("#note") !== null;
+    if (key === "j" || key === "k") this.#step(key === "j" ? 1 : -1);
+    else if (key === "?") /** @type {HTMLDialogElement} */ (this.querySelector("#keys-help")).showModal();
+    else if (!may) return false;
+    else if (key === "a") this.#judge("confirm");
+    else if (key === "x") this.#judge("reject");
+    else if (/^[1-5]$/.test(key)) this.#judge("regrade", key);
+    else if (key === "u") this.#undo();
+    else if (key === "s") this.#mark();
+    else if (key === "n") /** @type {HTMLElement} */ (this.querySelector("#note")).focus();
+    else return false;
+    return true;
+  }
+
+  /** @param {number} by */
+  #step(by) {
+    const items = this.#items();
+    const next = items[items.findIndex((item) => item.dataset.id === this.#current) + by];
+    if (next) this.#show(next.dataset.id ?? "");
+  }
+
+  /** Go to the next one that is not judged, after this one or else from the start. */
+  #advance() {
+    const items = this.#items();
+    const here = items.findIndex((item) => item.dataset.id === this.#current);
+    const open = [...items.slice(here + 1), ...items.slice(0, here + 1)].find((item) => !item.classList.contains("judged"));
+    if (open) return this.#show(open.dataset.id ?? "");
+    this.#current = "";
+    this.#desk().innerHTML = '<p class="empty">All of these are judged.</p>';
+  }
+
+  #desk() {
+    return /** @type {HTMLElement} */ (this.querySelector("#desk"));
+  }
+
+  /** @param {string} id */
+  async #show(id) {
+    this.#current = id;
+    for (const item of this.#items()) item.querySelector("button")?.setAttribute("aria-current", String(item.dataset.id === id));
+    this.#item(id)?.scrollIntoView({ block: "nearest" });
+    const html = await this.#fetch(id);
+    if (this.#current !== id) return;
+    this.#desk().innerHTML = html;
+    const items = this.#items();
+    const here = items.findIndex((item) => item.dataset.id === id);
+    for (const item of items.slice(here + 1).filter((i) => !i.classList.contains("judged")).slice(0, AHEAD)) this.#fetch(item.dataset.id ?? "");
+  }
+
+  /** Fetch a finding and its first pictures, once. @param {string} id @returns {Promise<string>} */
+  #fetch(id) {
+    const known = this.#fetched.get(id);
+    if (known) return known;
+    const fetched = fetch(`/fragments/review/${encodeURIComponent(id)}`, { headers: { Accept: "text/html" } }).then(async (answer) => {
+      if (answer.status === 401 || answer.redirected) location.assign("/login?next=/review");
+      const html = await answer.text();
+      for (const [, source] of html.matchAll(/<im(?:g|age)[^>]* (?:src|href)="(\/pictures\/[^"]+)"/g)) new Image().src = source;
+      return html;
+    });
+    fetched.catch(() => this.#fetched.delete(id));
+    this.#fetched.set(id, fetched);
+    return fetched;
+  }
+
+  #mark() {
+    const item = this.#item(this.#current);
+    if (!item) return;
+    if (this.#marked.delete(this.#current)) item.classList.remove("marked");
+    else this.#marked.add(this.#current) && item.classList.add("marked");
+    this.#say(`${this.#marked.size} marked`);
+    this.#step(1);
+  }
+
+  /** @param {string} verdict @param {string} [rank] */
+  #judge(verdict, rank) {
+    const ids = this.#marked.size ? [...this.#marked] : this.#current ? [this.#current] : [];
+    if (!ids.length) return;
+    this.#marked.clear();
+    const note = /** @type {HTMLInputElement} */ (this.querySelector("#note"));
+    const body = new URLSearchParams([...ids.map((id) => ["finding_id", id]), ["verdict", verdict], ["reason", note.value.trim()]]);
+    if (rank) body.set("rank", rank);
+    note.value = "";
+    for (const id of ids) this.#stamp(id, rank ?? verdict);
+    const saved = this.#send("/fragments/review", body, ids);
+    this.#done.push({ ids, verdict, rank, saved });
+    this.#say(`${this.#names(ids)} ${WORDS[verdict]}${rank ? ` ${rank}` : ""}`);
+    this.#advance();
+  }
+
+  async #undo() {
+    const last = this.#done.pop();
+    if (!last) return this.#say("Nothing to take back");
+    if (!(await last.saved)) return;
+    for (const id of last.ids) {
+      if (await this.#send(`/fragments/review/${encodeURIComponent(id)}/undo`, new URLSearchParams(), [])) this.#stamp(id, "");
+    }
+    this.#say(`${this.#names(last.ids)} taken back`);
+    this.#show(last.ids[0]);
+  }
+
+  /** Send a change; what is refused comes back to the desk with the reason. @param {string} address @param {URLSearchParams} body @param {string[]} ids */
+  #send(address, body, ids) {
+    const sent = this.#sending.then(async () => {
+      const headers = { "X-Kestrel-CSRF": document.body.dataset.csrf ?? "", Accept: "text/html" };
+      const answer = await fetch(address, { method: "POST", body, headers }).catch(() => null);
+      if (answer?.status === 401) location.assign("/login?next=/review");
+      if (answer?.ok) return true;
+      this.#refused(answer ? await answer.text() : '<p class="problem">The server did not answer. The verdict was not saved.</p>', ids);
+      return false;
+    });
+    this.#sending = sent;
+    return sent;
+  }
+
+  /** @param {string} why @param {string[]} ids */
+  #refused(why, ids) {
+    /** @type {HTMLElement} */ (this.querySelector("#desk-problem")).innerHTML = why;
+    this.#done = this.#done.filter((done) => done.ids !== ids);
+    for (const id of ids) this.#stamp(id, "");
+    if (ids.length) this.#show(ids[0]);
+  }
+
+  /** Write a verdict on a finding in the queue; none takes it off. @param {string} id @param {string} verdict */
+  #stamp(id, verdict) {
+    const item = this.#item(id);
+    if (!item) return;
+    item.classList.remove("marked", "judged", "confirmed", "rejected");
+    if (verdict) item.classList.add("judged", verdict === "reject" ? "rejected" : "confirmed");
+    const shown = /** @type {HTMLElement} */ (item.querySelector(".verdict"));
+    shown.textContent = verdict === "confirm" ? "✓" : verdict === "reject" ? "✕" : verdict;
+    this.#fetched.delete(id);
+    const left = this.querySelector("#left");
+    if (left) left.textContent = String(this.#items().filter((i) => !i.classList.contains("judged")).length);
+  }
+
+  /** @param {string[]} ids */
+  #names(ids) {
+    return ids.length === 1 ? `F-${this.#item(ids[0])?.dataset.number}` : `${ids.length} findings`;
+  }
+
+  /** @param {string} text */
+  #say(text) {
+    /** @type {HTMLElement} */ (this.querySelector("#said")).textContent = text;
+    if (text) /** @type {HTMLElement} */ (this.querySelector("#desk-problem")).replaceChildren();
+  }
+
+  /** A finding changed: one that is not in the queue is new. @param {string} id */
+  #hear(id) {
+    const news = this.querySelector("#news");
+    if (news && id && !this.#item(id)) news.removeAttribute("hidden");
+  }
+}
+customElements.define("review-desk", ReviewDesk);
+openStream();

@@ -1,0 +1,127 @@
+"""Verdicts: on one finding or many at once, taken back by who gave them, every change on record."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import select
+
+from cloud.services import Services
+from cloud.tables import Audit, WorkflowRun
+from contracts.vocabulary import DefectKind, Role
+from tests import platform
+from tests.clean_database import empty
+from tests.factories import World
+from tests.platform import Server
+from tests.stand_ins import MemoryWorkflows
+
+NOW = datetime(2026, 11, 20, 17, 0, tzinfo=UTC)
+CONFIRM = {"verdict": "confirm", "reason": "Seen."}
+
+
+@pytest.fixture(scope="module")
+def services(database_url: str) -> Iterator[Services]:
+    built = platform.build(database_url)
+    yield dataclasses.replace(built, workflows=MemoryWorkflows())
+    built.database.close()
+
+
+@pytest.fixture(scope="module")
+def server(services: Services) -> Iterator[Server]:
+    with Server(services) as running:
+        yield running
+
+
+@pytest.fixture
+def http(server: Server) -> Iterator[httpx.Client]:
+    with server.client(Role.ANALYST) as client:
+        yield client
+
+
+@pytest.fixture
+def found(services: Services) -> list[str]:
+    empty(services.database)
+    with services.database.session() as session:
+        world = World(session, NOW)
+        world.site()
+        flight = world.flight(world.asset("T-01", 260.0, 0.0), world.drone(), NOW)
+        return [world.finding(flight, DefectKind.CRACK, rank=rank, at=NOW).finding_id for rank in (2, 3, 3)]
+
+
+def shown(http: httpx.Client, finding_id: str) -> dict[str, Any]:
+    answer: dict[str, Any] = http.get(f"/v1/findings/{finding_id}").json()
+    return {k: v for k, v in answer.items() if k != "updated_at" and not isinstance(v, list)}
+
+
+@pytest.mark.parametrize(
+    "verdict",
+    [CONFIRM, {"verdict": "reject", "reason": "Shadow."}, {"verdict": "regrade", "reason": "Deep.", "rank": 5}],
+    ids=["confirm", "reject", "regrade"],
+)
+def test_a_verdict_taken_back_leaves_the_finding_as_it_was(
+    http: httpx.Client, found: list[str], verdict: dict[str, Any]
+) -> None:
+    before = shown(http, found[0])
+    assert http.post(f"/v1/findings/{found[0]}/reviews", json=verdict).status_code == 201
+    assert shown(http, found[0]) != before
+    assert http.post(f"/v1/findings/{found[0]}/reviews/undo").status_code == 200
+    assert shown(http, found[0]) == before
+
+
+def test_each_verdict_and_its_return_is_on_record(http: httpx.Client, services: Services, found: list[str]) -> None:
+    http.post(f"/v1/findings/{found[0]}/reviews", json=CONFIRM)
+    http.post(f"/v1/findings/{found[0]}/reviews/undo")
+    with services.database.session() as session:
+        rows = session.scalars(select(Audit).where(Audit.object == found[0]).order_by(Audit.id)).all()
+        assert [row.action for row in rows] == ["finding.confirm", "finding.undo"]
+        assert all(row.before and row.after for row in rows)
+
+
+def test_only_one_step_and_only_ones_own_is_taken_back(http: httpx.Client, server: Server, found: list[str]) -> None:
+    assert http.post(f"/v1/findings/{found[0]}/reviews/undo").status_code == 409
+    http.post(f"/v1/findings/{found[0]}/reviews", json=CONFIRM)
+    with server.client(Role.REVIEWER) as other:
+        answer = other.post(f"/v1/findings/{found[0]}/reviews/undo")
+        assert answer.status_code == 409
+        assert "'s." in answer.json()["detail"]
+    assert http.post(f"/v1/findings/{found[0]}/reviews/undo").status_code == 200
+    assert http.post(f"/v1/findings/{found[0]}/reviews/undo").status_code == 409
+    assert http.post("/v1/findings/fnd-none/reviews/undo").status_code == 404
+
+
+def test_one_verdict_falls_on_many_or_on_none(http: httpx.Client, found: list[str]) -> None:
+    body = {"verdict": "reject", "reason": "One dirty pane.", "finding_ids": [*found, "fnd-none"]}
+    assert http.post("/v1/findings/reviews", json=body).status_code == 404
+    assert {shown(http, one)["status"] for one in found} == {"open"}
+    answer = http.post("/v1/findings/reviews", json=body | {"finding_ids": [*found, found[0]]})
+    assert answer.status_code == 201
+    assert {row["status"] for row in answer.json()["data"]} == {"rejected"}
+
+
+@pytest.mark.parametrize(
+    ("ids", "rank"), [([], None), ([f"fnd-{n}" for n in range(201)], None)], ids=["none", "too many"]
+)
+def test_an_empty_or_endless_list_is_refused_by_field(http: httpx.Client, ids: list[str], rank: int | None) -> None:
+    answer = http.post("/v1/findings/reviews", json=CONFIRM | {"finding_ids": ids})
+    assert (answer.status_code, answer.json()["field"]) == (422, "finding_ids")
+
+
+def test_who_grades_a_rejected_finding_says_that_it_is_there_and_critical_ones_get_a_ticket(
+    http: httpx.Client, services: Services, found: list[str]
+) -> None:
+    http.post(f"/v1/findings/{found[0]}/reviews", json={"verdict": "reject", "reason": "Shadow."})
+    http.post(f"/v1/findings/{found[0]}/reviews", json={"verdict": "regrade", "reason": "No.", "rank": 5})
+    assert (shown(http, found[0])["status"], shown(http, found[0])["severity_rank"]) == ("confirmed", 5)
+    with services.database.session() as session:
+        assert session.scalars(select(WorkflowRun.finding_id)).all() == [found[0]]
+
+
+def test_a_viewer_judges_nothing(server: Server, found: list[str]) -> None:
+    with server.client(Role.VIEWER) as viewer:
+        assert viewer.post("/v1/findings/reviews", json=CONFIRM | {"finding_ids": found}).status_code == 403
+        assert viewer.post(f"/v1/findings/{found[0]}/reviews/undo").status_code == 403

@@ -1,0 +1,214 @@
+"""The review desk as an analyst uses it: by keyboard, in bulk, on a phone, and when things go wrong."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+from sqlalchemy import select
+
+from cloud import users
+from cloud.db import notify
+from cloud.services import Services
+from cloud.tables import EvidenceRow, Finding, Flight, Media
+from contracts.vocabulary import DefectKind, Role
+from tests.factories import MemoryObjects, World
+from tests.scenes import utc_now
+
+pytestmark = pytest.mark.browser
+
+AXE = (Path(__file__).parent / "vendor" / "axe.min.js").read_text()
+KEYS = ("a", "x", "3", "1", "a", "5", "x")
+OUTCOMES = [
+    ("confirmed", None),
+    ("rejected", None),
+    (None, 3),
+    (None, 1),
+    ("confirmed", None),
+    (None, 5),
+    ("rejected", None),
+]
+
+
+@pytest.fixture
+def desk(opened: Callable[..., Page]) -> Page:
+    page = opened("/review")
+    expect(page.locator("#desk-title")).to_have_text("F-2 Crack")
+    return page
+
+
+def findings(services: Services) -> list[Finding]:
+    """Return the flight's findings as the desk orders them."""
+    with services.database.session() as session:
+        rows = session.scalars(
+            select(Finding).join(Flight, Flight.flight_id == Finding.flight_id).where(Flight.state == "flying")
+        )
+        found = sorted(rows, key=lambda f: f.number)
+        session.expunge_all()
+        return found
+
+
+def judged(services: Services) -> int:
+    return sum(1 for f in findings(services) if f.reviewed_at)
+
+
+def until(services: Services, count: int, page: Page) -> None:
+    """Wait until so many verdicts are in the database."""
+    for _ in range(200):
+        if judged(services) == count:
+            return
+        page.wait_for_timeout(25)
+    assert judged(services) == count
+
+
+def test_a_queue_is_judged_by_keyboard_without_waiting_for_the_server(desk: Page, services: Services) -> None:
+    order = desk.locator(".queue-list li").evaluate_all("rows => rows.map(row => row.dataset.id)")
+    for number, key in enumerate(KEYS, start=1):
+        desk.keyboard.press(key)
+        expect(desk.locator("#left")).to_have_text(str(len(KEYS) - number))
+    expect(desk.locator("#desk")).to_have_text("All of these are judged.")
+    until(services, 7, desk)
+    by_id = {f.finding_id: f for f in findings(services)}
+    for finding_id, (status, rank) in zip(order, OUTCOMES, strict=True):
+        finding = by_id[finding_id]
+        assert finding.reviewed_by == "ana"
+        assert status is None or finding.status == status
+        assert rank is None or (finding.severity_rank, finding.severity_source) == (rank, "manual")
+
+
+def test_a_note_goes_with_the_next_verdict_only(desk: Page, services: Services) -> None:
+    desk.keyboard.press("n")
+    desk.keyboard.type("a 5 mm gap, xa")
+    desk.keyboard.press("Enter")
+    desk.keyboard.press("a")
+    desk.keyboard.press("a")
+    until(services, 2, desk)
+    assert sorted(f.review_reason for f in findings(services) if f.reviewed_at) == ["", "a 5 mm gap, xa"]
+
+
+def test_the_last_verdict_can_be_taken_back(desk: Page, services: Services) -> None:
+    desk.keyboard.press("x")
+    until(services, 1, desk)
+    desk.keyboard.press("u")
+    expect(desk.locator("#said")).to_have_text("F-2 taken back")
+    expect(desk.locator("#desk-title")).to_have_text("F-2 Crack")
+    expect(desk.locator("#left")).to_have_text("7")
+    until(services, 0, desk)
+    assert {f.status for f in findings(services)} == {"open"}
+    desk.keyboard.press("u")
+    expect(desk.locator("#said")).to_have_text("Nothing to take back")
+
+
+def test_a_verdict_falls_on_all_that_are_marked(desk: Page, services: Services) -> None:
+    for key in ("s", "s", "j", "s"):
+        desk.keyboard.press(key)
+    expect(desk.locator(".queue-list .marked")).to_have_count(3)
+    desk.keyboard.press("x")
+    expect(desk.locator("#said")).to_have_text("3 findings rejected")
+    until(services, 3, desk)
+    assert sum(f.status == "rejected" for f in findings(services)) == 3
+    desk.keyboard.press("u")
+    until(services, 0, desk)
+
+
+def test_a_refused_verdict_comes_back_to_the_desk_with_the_reason(desk: Page, services: Services) -> None:
+    gone = desk.locator(".queue-list li").first.get_attribute("data-id")
+    desk.route(
+        "**/fragments/review", lambda route: route.fulfill(status=503, body='<p class="problem">Merged into F-9.</p>')
+    )
+    desk.keyboard.press("a")
+    expect(desk.locator("#desk-problem")).to_have_text("Merged into F-9.")
+    expect(desk.locator("#left")).to_have_text("7")
+    expect(desk.locator("#on-desk")).to_have_attribute("data-id", gone or "")
+    assert judged(services) == 0
+
+
+def test_what_the_last_inspection_saw_stands_beside_it(opened: Callable[..., Page], services: Services) -> None:
+    with services.database.session() as session:
+        now = utc_now()
+        crack = session.scalars(select(Finding).where(Finding.number == 2)).one()
+        old = session.scalars(select(Finding).where(Finding.number == 1)).one()
+        segment = session.scalars(select(Media).where(Media.flight_id == old.flight_id)).one()
+        crack.link_group, old.detected_at = old.link_group, now - timedelta(days=365)
+        objects = services.objects
+        assert isinstance(objects, MemoryObjects)
+        World(session, now, seed=5, objects=objects).evidence(old, segment)
+    page = opened("/review")
+    before = page.locator(".before")
+    expect(before).to_contain_text("420 × 6 mm")
+    assert before.locator("img").evaluate("async image => { await image.decode(); return image.naturalWidth }") > 100
+
+
+def test_a_new_finding_is_announced_not_pushed_in(desk: Page, services: Services) -> None:
+    expect(desk.locator("#connection")).to_have_text("Live")
+    with services.database.session() as session:
+        flight = session.scalars(select(Flight).where(Flight.state == "flying")).one()
+        world = World(session, utc_now(), seed=99)
+        found = world.finding(flight, DefectKind.DELAMINATION, blade=None, side=None, rank=5, length_mm=900)
+        notify(session, "finding", found.finding_id)
+    desk.get_by_role("button", name="New findings: load").click()
+    expect(desk.locator("#left")).to_have_text("8")
+
+
+def test_filters_stand_in_the_address(desk: Page) -> None:
+    desk.get_by_label("Kind").select_option("crack")
+    expect(desk).to_have_url(re.compile("kind=crack"))
+    expect(desk.locator(".queue-list li")).to_have_count(2)
+    desk.get_by_role("link", name=re.compile("Critical")).click()
+    expect(desk).to_have_url(re.compile("rank=5.*kind=crack|kind=crack.*rank=5"))
+    expect(desk.locator(".queue-list li")).to_have_count(1)
+    desk.get_by_label("judged too").check()
+    expect(desk).to_have_url(re.compile("all=true"))
+
+
+def test_who_may_not_judge_may_look(opened: Callable[..., Page], services: Services) -> None:
+    with services.database.session() as session:
+        users.put_user(session, "ana", "fly-high-9", [Role.VIEWER])
+    page = opened("/review")
+    expect(page.locator("#desk-title")).to_have_text("F-2 Crack")
+    page.keyboard.press("a")
+    page.keyboard.press("j")
+    expect(page.locator("#desk-title")).not_to_have_text("F-2 Crack")
+    expect(page.locator(".verdicts")).to_contain_text("takes the role analyst or reviewer")
+    assert judged(services) == 0
+
+
+def test_keys_are_explained(desk: Page) -> None:
+    desk.keyboard.press("?")
+    expect(desk.get_by_role("dialog")).to_contain_text("take back your last verdict")
+    desk.keyboard.press("a")
+    desk.keyboard.press("Escape")
+    expect(desk.locator("#left")).to_have_text("7")
+
+
+def test_an_empty_desk_says_so(opened: Callable[..., Page], services: Services) -> None:
+    with services.database.session() as session:
+        session.query(EvidenceRow).delete()
+        for finding in session.scalars(select(Finding)):
+            finding.reviewed_at = utc_now()
+    page = opened("/review")
+    expect(page.locator(".queue")).to_contain_text("Everything is judged")
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_axe_finds_nothing(opened: Callable[..., Page], dark: bool) -> None:
+    page = opened("/review", dark=dark)
+    expect(page.locator("#desk-title")).to_have_text("F-2 Crack")
+    page.keyboard.press("j")
+    page.keyboard.press("x")
+    page.evaluate(AXE)
+    tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+    found = page.evaluate("tags => axe.run({ runOnly: tags })", tags)
+    assert [f"{v['id']}: {n['target']} {n['failureSummary']}" for v in found["violations"] for n in v["nodes"]] == []
+
+
+def test_a_phone_judges_by_touch_without_sideways_scrolling(opened: Callable[..., Page], services: Services) -> None:
+    page = opened("/review", width=390, height=844)
+    expect(page.locator("#desk-title")).to_have_text("F-2 Crack")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.get_by_role("button", name="Confirm").click()
+    until(services, 1, page)
