@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 IfMatch = Annotated[
     str | None,
-    Header(alias="If-Match", max_length=400, pattern=r"^[\x21-\x7e ]*$", description="the `ETag` you decided upon"),
+    Header(alias="If-Match", description="the `ETag` you decided upon"),
 ]
 REVALIDATE = "private, no-cache"
 """A browser may keep it and must ask each time whether it is still so."""

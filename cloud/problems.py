@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 from urllib.parse import quote
 
@@ -129,7 +130,18 @@ def of_http(request: Request, error: HTTPException) -> Response:
     }.get(error.status_code, str(error.detail))
     response = _response(request, error.status_code, code, detail)
     response.headers.update(error.headers or {})
+    if error.status_code == 405 and (methods := _methods(request)):
+        response.headers["Allow"] = ", ".join(methods)
     return response
+
+
+def _methods(request: Request) -> list[str]:
+    """Return every method a path takes; the framework names those of the first route that has it."""
+    paths: dict[str, Any] = request.app.openapi()["paths"]
+    for template, methods in paths.items():
+        if re.fullmatch(re.sub(r"\\{[^}]+\\}", "[^/]+", re.escape(template)), request.url.path):
+            return sorted(method.upper() for method in methods)
+    return []
 
 
 def of_unexpected(request: Request, error: Exception) -> Response:

@@ -155,7 +155,7 @@ def _answers(response: JSON) -> bool:
 def _parameter(operation: JSON, name: str, text: str) -> None:
     parameters = operation.setdefault("parameters", [])
     if not any(item["name"] == name for item in parameters):
-        schema = {"type": "string", "maxLength": 200, "pattern": r"^[\x21-\x7e]*$"}
+        schema = {"type": "string"}
         parameters.append({"name": name, "in": "header", "required": False, "description": text, "schema": schema})
 
 
