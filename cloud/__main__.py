@@ -21,6 +21,7 @@ from cloud.app import build_link, build_services, create_app
 from cloud.app import openapi as document
 from cloud.assistant.conversation import Answer, answer
 from cloud.assistant.tools.declarations import Asker
+from cloud.backends.hooks import HttpPost
 from cloud.db import Database
 from cloud.dispatch import Dispatch
 from cloud.ingest import Ingest
@@ -32,6 +33,7 @@ from cloud.security import Principal
 from cloud.settings import Settings
 from cloud.tables import User
 from cloud.users import rights_of
+from cloud.webhooks.courier import Courier
 from contracts.errors import InvalidInput, NotFound, PlatformError, Unavailable
 from contracts.vocabulary import Role
 
@@ -40,6 +42,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _RETRY_EXIT, _FAILED_EXIT = 75, 1
 _POLL_S = 0.1
 _TIMETABLE_S = 5.0
+_COURIER_S = 0.5
 T = TypeVar("T")
 
 
@@ -110,10 +113,12 @@ def ingest() -> None:
 
 @app.command()
 def consume() -> None:
-    """Turn stored segments into vision jobs, and detections into findings."""
+    """Turn stored segments into vision jobs and detections into findings; tell webhooks of changes."""
     start_logging()
     services = _guarded(lambda: build_services(_settings()))
+    courier = Courier(services.database, HttpPost(private=services.settings.webhook_private_targets))
     steps = [(consumer.step, _POLL_S) for consumer in consuming.consumers(services)]
+    steps.append((courier.step, _COURIER_S))
     loop.run_all(steps, loop.until_signalled())
 
 

@@ -33,6 +33,7 @@ from cloud.api import (
     telemetry,
     tickets,
     uploads,
+    webhooks,
 )
 from cloud.backends.keys import KmsSigner
 from cloud.backends.language_model import BedrockConverse
@@ -81,6 +82,7 @@ ROUTERS = (
     assistant.router,
     dead_letters.router,
     keys.router,
+    webhooks.router,
     pages.router,
     desk.router,
     fragments.router,

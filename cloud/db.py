@@ -16,6 +16,9 @@ from sqlalchemy.orm import Session, sessionmaker
 from contracts.errors import Unavailable
 
 LIVE_CHANNEL = "kestrel_live"
+_KEEP_CHANGE = text(
+    "INSERT INTO changes (xact, kind, object_id) VALUES (pg_current_xact_id()::text::bigint, :kind, :id)"
+)
 LiveKind = Literal["telemetry", "flight", "command", "media", "finding", "ticket", "drone"]
 
 
@@ -52,6 +55,8 @@ class Database:
 
 
 def notify(session: Session, kind: LiveKind, object_id: str) -> None:
-    """Tell live pages, on commit, that something changed."""
+    """Tell live pages, on commit, that something changed; all but telemetry is kept, for streams and webhooks."""
     payload = json.dumps({"kind": kind, "id": object_id})
     session.execute(text("SELECT pg_notify(:channel, :payload)"), {"channel": LIVE_CHANNEL, "payload": payload})
+    if kind != "telemetry":
+        session.execute(_KEEP_CHANGE, {"kind": kind, "id": object_id})

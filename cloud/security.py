@@ -121,3 +121,5 @@ Reader = Annotated[Principal, Depends(authenticate)]
 Operator = Annotated[Principal, Depends(require(Role.OPERATOR))]
 Reviewer = Annotated[Principal, Depends(require(Role.ANALYST, Role.REVIEWER))]
 Admin = Annotated[Principal, Depends(require(Role.ADMIN))]
+Connector = Annotated[Principal, Depends(require(Role.INTEGRATION))]
+"""Who connects other systems."""

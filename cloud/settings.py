@@ -60,3 +60,4 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(default=262_144, gt=0, description="largest request body accepted")
     rate_limit_per_minute: int = Field(default=DEFAULT_PER_MINUTE, gt=0, description="requests of one asker")
     flight_approvals: int = Field(default=1, ge=1, le=2, description="different people who must approve a flight")
+    webhook_private_targets: bool = Field(default=False, description="let webhooks lead into our own network, by http")

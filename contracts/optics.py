@@ -14,7 +14,7 @@ class CameraIntrinsics(Frozen):
 
     width_px: int = Field(gt=0, le=16384)
     height_px: int = Field(gt=0, le=16384)
-    focal_px: float = Field(gt=0, description="focal length divided by pixel pitch")
+    focal_px: float = Field(ge=1, le=1e6, description="focal length divided by pixel pitch")
 
     def gsd_mm_px(self, distance_m: float) -> float:
         """Return the size of a pixel on a surface square to the view at ``distance_m``."""

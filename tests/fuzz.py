@@ -116,12 +116,15 @@ def read(report: dict[str, Any]) -> tuple[int, int, list[str]]:
 @contextmanager
 def world() -> Iterator[Services]:
     """Yield services on a Postgres of their own, with something in it."""
-    with tempfile.TemporaryDirectory(prefix="kt", ignore_cleanup_errors=True) as folder:
-        with DatabaseServer(Path(folder) / "pg") as server, server.database(migrated=True) as url:
-            services = services_on(url)
-            fill(services)
-            yield services
-            services.database.close()
+    with (
+        tempfile.TemporaryDirectory(prefix="kt", ignore_cleanup_errors=True) as folder,
+        DatabaseServer(Path(folder) / "pg") as server,
+        server.database(migrated=True) as url,
+    ):
+        services = services_on(url)
+        fill(services)
+        yield services
+        services.database.close()
 
 
 def main() -> int:

@@ -19,6 +19,7 @@ from cloud.tables.places import Asset, Drone, Site
 from cloud.tables.requests import IdempotencyKey
 from cloud.tables.schedules import AssetEvent, DueRuleRow, Schedule
 from cloud.tables.uploads import InventoryRow
+from cloud.tables.webhooks import Change, Delivery, Webhook
 from cloud.tables.work import Notification, Summary, Ticket, WorkflowRun
 
 __all__ = [
@@ -28,11 +29,13 @@ __all__ = [
     "Audit",
     "Base",
     "CaptureRow",
+    "Change",
     "CommandRow",
     "Coverage",
     "DeadLetter",
     "DefectAbsence",
     "DefectLink",
+    "Delivery",
     "DetectionRow",
     "Drone",
     "DroneEventRow",
@@ -59,5 +62,6 @@ __all__ = [
     "Transcript",
     "User",
     "WatermarkRow",
+    "Webhook",
     "WorkflowRun",
 ]

@@ -38,6 +38,12 @@ WRITERS: dict[tuple[str, str], set[Role]] = {
     ("POST", "/v1/due-rules"): {Role.OPERATOR},
     ("DELETE", "/v1/due-rules/rul-0"): {Role.OPERATOR},
     ("POST", "/v1/assets/wt-00/events"): {Role.OPERATOR},
+    ("POST", "/v1/webhooks"): {Role.INTEGRATION},
+    ("PATCH", "/v1/webhooks/whk-0"): {Role.INTEGRATION},
+    ("DELETE", "/v1/webhooks/whk-0"): {Role.INTEGRATION},
+    ("POST", "/v1/webhooks/whk-0/rotate"): {Role.INTEGRATION},
+    ("POST", "/v1/webhooks/whk-0/ping"): {Role.INTEGRATION},
+    ("POST", "/v1/webhooks/whk-0/deliveries/0/replay"): {Role.INTEGRATION},
     ("POST", "/v1/keys"): set(),
     ("DELETE", "/v1/keys/key-0"): set(),
 }
@@ -106,7 +112,7 @@ def test_every_route_needs_a_proof_of_who_asks(server: Server, anyone: httpx.Cli
 
 def test_every_write_is_in_the_table(server: Server) -> None:
     """A write that is documented and not listed above would be untested."""
-    ids = r"/(flt-0|kite-01|fnd-0|run-0|key-0|cmd-0|sch-0|rul-0|wt-00|0)(?=/|$)"
+    ids = r"/(flt-0|kite-01|fnd-0|run-0|key-0|cmd-0|sch-0|rul-0|wt-00|whk-0|0)(?=/|$)"
     shapes = {re.sub(ids, "/{id}", path) for _, path in WRITERS}
     asking = {"/v1/assistant/ask"}  # writes nothing
     for method, path in documented(server):
