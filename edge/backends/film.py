@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import av
 
 from contracts.errors import CorruptMedia
+from contracts.media import SegmentManifest
+from edge.captures import klv
 from edge.captures.video import Film
 from edge.recorder import Frame
+
+_TS_CLOCK = Fraction(1, 90_000)
 
 
 class Mp4Films:
@@ -89,3 +94,49 @@ def _created(text: str | None) -> datetime | None:
     except ValueError:
         return None
     return moment.astimezone(UTC) if moment.tzinfo is not None and moment.year > 2000 else None
+
+
+def transport_stream(video: Path, manifest: SegmentManifest, out: IO[bytes]) -> None:
+    """Write a segment and its pose track as MPEG-TS with a KLV data track (STANAG 4609), pictures unchanged.
+
+    MP4 has no room for it: FFmpeg's muxer refuses KLV in MP4, MOV and Matroska.
+
+    Raises:
+        CorruptMedia: The video cannot be read.
+
+    """
+    mission = klv.Mission(manifest.flight_id, manifest.drone_id, manifest.camera, manifest.pose_sigma_m)
+    first_us = manifest.frames[0].t_us
+    waiting = [((s.t_us - first_us) * 9 // 100, klv.packet(s, mission)) for s in manifest.poses]
+    lead = max(0, -waiting[0][0]) if waiting else 0
+    try:
+        with av.open(str(video)) as source, av.open(out, "w", format="mpegts") as sink:
+            picture = sink.add_stream_from_template(source.streams.video[0])
+            data = sink.add_data_stream("klv")
+            data.time_base = _TS_CLOCK
+            for packet in source.demux(source.streams.video[0]):
+                if packet.size == 0 or packet.pts is None:
+                    continue
+                due = float(packet.dts * packet.time_base / _TS_CLOCK)
+                while waiting and waiting[0][0] <= due:
+                    sink.mux(_data_packet(data, *waiting.pop(0), lead))
+                _shift(packet, lead)
+                packet.stream = picture
+                sink.mux(packet)
+            for late in waiting:
+                sink.mux(_data_packet(data, *late, lead))
+    except av.FFmpegError as error:
+        raise CorruptMedia(f"{video.name} cannot be copied: {error}") from error
+
+
+def _data_packet(stream: Any, ticks: int, body: bytes, lead: int) -> Any:
+    packet = av.Packet(body)
+    packet.stream, packet.time_base = stream, _TS_CLOCK
+    packet.pts = packet.dts = ticks + lead
+    return packet
+
+
+def _shift(packet: Any, lead: int) -> None:
+    """Make room for the poses before the first frame."""
+    offset = round(lead * _TS_CLOCK / packet.time_base)
+    packet.pts, packet.dts = packet.pts + offset, packet.dts + offset
