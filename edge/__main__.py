@@ -12,15 +12,17 @@ from pydantic import ValidationError
 
 from contracts.captures import HeightDatum
 from contracts.errors import InvalidInput, PlatformError
+from contracts.media import SegmentManifest
 from edge import logbook
 from edge.agent import Agent, acceptance_flight, probes
 from edge.backends.container import Mp4File
-from edge.backends.film import Mp4Films
+from edge.backends.film import Mp4Films, transport_stream
 from edge.captures.command import CardImport, Stated, as_json, summary
 from edge.captures.shelf import CaptureShelf
 from edge.check import run_checks
 from edge.exercise import Row
 from edge.settings import Settings
+from edge.tracks import sidecars
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 
@@ -141,6 +143,27 @@ def import_(
         raise typer.Exit(_RETRYABLE if error.retryable else _USAGE) from error
     typer.echo(as_json(inventory, captures, dry_run=dry_run) if json_ else summary(inventory))
     raise typer.Exit(_REFUSED if inventory.refused else 0)
+
+
+@app.command()
+def export(
+    video: Annotated[Path, typer.Argument(help="A segment (MP4) whose manifest (JSON) lies beside it.")],
+    out: Annotated[Path, typer.Option(help="Folder to write to.")] = Path(),
+    json_: Json = False,
+) -> None:
+    """Write a segment for other programs: MPEG-TS with a KLV track (STANAG 4609), KLV alone, and DJI-style SRT."""
+    try:
+        manifest = SegmentManifest.model_validate_json(video.with_suffix(".json").read_bytes())
+        written = [out / f"{video.stem}{suffix}" for suffix in (".ts", ".klv", ".srt")]
+        with written[0].open("wb") as stream:
+            transport_stream(video, manifest, stream)
+        for suffix, content in sidecars.contents(manifest):
+            (out / f"{video.stem}{suffix}").write_bytes(content)
+    except (PlatformError, OSError, ValidationError) as error:
+        typer.echo(f"{video}: {error}", err=True)
+        raise typer.Exit(_USAGE) from error
+    made = [str(path) for path in written if path.exists()]
+    typer.echo(json.dumps({"files": made}) if json_ else "\n".join(made))
 
 
 def _settings(**given: object) -> Settings:

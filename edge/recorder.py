@@ -20,6 +20,7 @@ from edge import logbook
 from edge.clock import from_us
 from edge.files import rename_durably, sha256_of, sync, write_durably
 from edge.flights import Flight, Flights, Phase
+from edge.tracks import sidecars
 
 SEGMENT_US = 4_000_000
 GAP_US = 500_000
@@ -216,6 +217,7 @@ class Recorder:
         manifest = self._manifest(segment, pts_ms)
         rename_durably(segment.part, video)
         write_durably(video.with_suffix(".json"), manifest.model_dump_json().encode())
+        sidecars.write(video, manifest)
         self._index = segment.index + 1
         logbook.note("segment_recorded", segment_id=manifest.segment_id, frames=len(pts_ms), bytes=manifest.size_bytes)
         self._announce(

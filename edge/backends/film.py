@@ -12,9 +12,9 @@ import av
 
 from contracts.errors import CorruptMedia
 from contracts.media import SegmentManifest
-from edge.captures import klv
 from edge.captures.video import Film
 from edge.recorder import Frame
+from edge.tracks import klv
 
 _TS_CLOCK = Fraction(1, 90_000)
 
@@ -115,7 +115,7 @@ def transport_stream(video: Path, manifest: SegmentManifest, out: IO[bytes]) -> 
             data = sink.add_data_stream("klv")
             data.time_base = _TS_CLOCK
             for packet in source.demux(source.streams.video[0]):
-                if packet.size == 0 or packet.pts is None:
+                if packet.size == 0 or packet.pts is None or packet.dts is None:
                     continue
                 due = float(packet.dts * packet.time_base / _TS_CLOCK)
                 while waiting and waiting[0][0] <= due:
@@ -138,5 +138,5 @@ def _data_packet(stream: Any, ticks: int, body: bytes, lead: int) -> Any:
 
 def _shift(packet: Any, lead: int) -> None:
     """Make room for the poses before the first frame."""
-    offset = round(lead * _TS_CLOCK / packet.time_base)
+    offset = int(lead * _TS_CLOCK / packet.time_base)
     packet.pts, packet.dts = packet.pts + offset, packet.dts + offset

@@ -20,7 +20,8 @@ from contracts.geo import GeoPoint, Pose
 from contracts.media import FrameTime, PoseSample, SegmentManifest
 from contracts.optics import CameraIntrinsics
 from edge.backends.film import transport_stream
-from edge.captures import klv, sidecars, srt, subtitles
+from edge.captures import srt
+from edge.tracks import klv, sidecars, subtitles
 from tests.unit.edge.captures.reels import FPS, mp4
 
 MANY = int(os.environ.get("KESTREL_PROPERTY_EXAMPLES", "60"))
@@ -60,13 +61,21 @@ def test_what_is_written_is_read_back(track: list[PoseSample]) -> None:
         assert max(turn(a.yaw_deg, b.yaw_deg), turn(a.roll_deg, b.roll_deg), abs(a.pitch_deg - b.pitch_deg)) <= 2e-7
 
 
+def without_fine_height(raw: bytes) -> bytes:
+    """Return a packet without tag 104, which klvdata takes for 16 bits; the sum at its end is not looked at there."""
+    _, start = klv._ber_at(raw, len(klv.UAS_LOCAL_SET))
+    body = raw[start:-10] + raw[-4:]
+    assert raw[-10] == 104
+    return klv.UAS_LOCAL_SET + bytes([0x81, len(body)]) + body
+
+
 @settings(max_examples=MANY, deadline=None)
 @given(sample=samples.filter(lambda s: well_inside(s.pose)))
 def test_an_independent_reader_reads_the_same(sample: PoseSample) -> None:
     """klvdata rounds past the ends of its own ranges and then refuses them: they are left out."""
     raw = klv.packet(sample, MISSION)
     assert klvdata.common.packet_checksum(raw) == raw[-2:]
-    (packet,) = klvdata.StreamParser(raw)
+    (packet,) = klvdata.StreamParser(without_fine_height(raw))
     said: dict[int, tuple[Any, ...]] = packet.MetadataList()
     assert next(iter(said)) == 2
     assert float(said[13][3]) == pytest.approx(sample.pose.point.lat_deg, abs=1e-6)
@@ -159,7 +168,7 @@ def test_a_segment_and_its_track_make_one_stanag_4609_stream(tmp_path: Path) -> 
     video = mp4(tmp_path / "00000.mp4", 2.0)
     out = io.BytesIO()
     transport_stream(video, manifest(), out)
-    with av.open(io.BytesIO(out.getvalue()), format="mpegts") as opened:
+    with av.open(io.BytesIO(out.getvalue()), mode="r", format="mpegts") as opened:
         assert [s.type for s in opened.streams] == ["video", "data"]
         packets = [(p.stream.type, bytes(p)) for p in opened.demux() if p.size]
     raw = b"".join(body for kind, body in packets if kind == "data")

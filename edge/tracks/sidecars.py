@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from contracts.media import SegmentManifest
-from edge.captures import klv, subtitles
 from edge.files import write_durably
+from edge.tracks import klv, subtitles
 
 
 def write(video: Path, manifest: SegmentManifest) -> None:

@@ -3,15 +3,14 @@
 Keys, tags and scales after MISB ST 0601.17; lengths after SMPTE ST 336 (BER). The precision time stamp comes first and
 the checksum last, as the standard orders.
 
-The pose track knows where the camera looks in the world, not how the aircraft stood. The platform's angles (tags 5 to 7)
-are therefore written as zero, a platform that points north and level, and the sensor's relative angles (18 to 20) carry
-the camera's own: the line of sight a reader computes is the true one, its aircraft symbol is not.
+The pose track knows where the camera looks in the world, not how the aircraft stood. The platform's angles (tags 5 to
+7) are therefore written as zero, a platform that points north and level, and the sensor's relative angles (18 to 20)
+carry the camera's own: the line of sight a reader computes is the true one, its aircraft symbol is not.
 """
 
 from __future__ import annotations
 
 import math
-import struct
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
@@ -116,7 +115,9 @@ class Packet(NamedTuple):
         point = GeoPoint(lat_deg=lat, lon_deg=lon, alt_m=alt)
         signed_roll = roll - 360 if roll > 180 else roll
         pitch = max(-90.0, min(90.0, elevation))
-        return PoseSample(t_us=self.t_us, pose=Pose(point=point, yaw_deg=azimuth, pitch_deg=pitch, roll_deg=signed_roll))
+        return PoseSample(
+            t_us=self.t_us, pose=Pose(point=point, yaw_deg=azimuth, pitch_deg=pitch, roll_deg=signed_roll)
+        )
 
 
 def track(samples: Iterable[PoseSample], mission: Mission) -> bytes:
@@ -234,7 +235,9 @@ def _item(tag: int, raw: bytes) -> bytes:
 
 
 def _ber(size: int) -> bytes:
-    return bytes([size]) if size < 0x80 else b"\x82" + struct.pack(">H", size)
+    if size < 0x80:
+        return bytes([size])
+    return bytes([0x81, size]) if size < 0x100 else b"\x82" + size.to_bytes(2, "big")
 
 
 def _ber_at(data: bytes, at: int) -> tuple[int, int]:

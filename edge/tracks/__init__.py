@@ -1,0 +1,1 @@
+"""A segment's pose track in the forms that other programs read."""
