@@ -26,7 +26,7 @@ from edge import VERSION, logbook
 from edge.allowances import Allowances
 from edge.backends.autopilot import MavlinkAutopilot
 from edge.backends.camera import camera_at
-from edge.backends.container import Mp4File
+from edge.backends.container import Mp4File, whole_frames
 from edge.backends.credentials import Files, RoleAlias
 from edge.backends.link import Credentials, MqttLink, Post, Will
 from edge.backends.mavlink_signing import Seal
@@ -50,6 +50,7 @@ from edge.poses import Poses
 from edge.publisher import Publisher
 from edge.recorder import Recorder, Rig
 from edge.refusals import AutopilotSilent, NotReady
+from edge.retention import Retention
 from edge.safety import Limits
 from edge.sender import UploadJournal
 from edge.settings import Settings
@@ -110,7 +111,7 @@ class Agent:
         )
         self._publisher = Publisher(settings.drone_id, self._outbox, self._link, lambda: self._status(online=True))
         self._recorder = Recorder(
-            Rig(settings.drone_id, settings.camera, camera_at(settings.camera_url), Mp4File),
+            Rig(settings.drone_id, settings.camera, camera_at(settings.camera_url), Mp4File, whole_frames),
             self._poses,
             self._flights,
             self.announce,
@@ -124,6 +125,8 @@ class Agent:
         store = _objects_of(settings, self._pacer)
         self._uploader = Uploader(settings.drone_id, self._flights, self._uploads, store, self.announce, self.stop)
         self._courier = Courier(CaptureShelf(settings.captures_dir), self._uploader)
+        folders = (settings.recordings_dir, settings.captures_dir)
+        self._retention = Retention(folders, settings.storage_budget_bytes, self.announce)
         self._sampler = Sampler(self._autopilot.look, self._monitor.situation, self._outbox.append)
         self._online_at = time.monotonic()
         self._link_loss_guarded = settings.autopilot_link_loss == "leave"
@@ -173,7 +176,11 @@ class Agent:
             Loop("recorder", self._recorder.step, 0.5),
             Loop("uploader", self._uploader.step, 0.5, max_backoff_s=30.0),
             Loop("captures", self._courier.step, 5.0, max_backoff_s=60.0),
+<<<<<<< HEAD
             Loop("link-loss", self._guard_link_loss, 2.0),
+=======
+            Loop("retention", self._retention.step, 30.0),
+>>>>>>> 83a4520 (Cameras that cannot replay: RTSP, V4L2, files, both codecs; what was filmed before a break or a kill is kept)
             Loop("status", self._write_status, 1.0),
         ]
 

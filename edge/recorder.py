@@ -39,10 +39,22 @@ class Frame(NamedTuple):
     t_us: int
     key: bool
     packet: Any
+    format: str = ""
+    """Codec, size and parameter sets: frames of different formats do not fit into one file."""
+
+
+class Size(NamedTuple):
+    """A picture's size, pixels."""
+
+    width_px: int
+    height_px: int
 
 
 class Camera(Protocol):
     """Where encoded frames come from."""
+
+    replays: bool
+    """Whether it keeps what it filmed and gives it again. What a camera that does not gave is kept at once."""
 
     def frames(self, from_us: int, waiting: Callable[[], bool]) -> Iterator[Frame]:
         """Yield frames from ``from_us`` on, in order; end when the camera has no more for now.
@@ -58,6 +70,7 @@ class SegmentFile(Protocol):
     """A video file being written."""
 
     codec: str
+    size: Size
 
     def add(self, frame: Frame) -> None:
         """Write a frame."""
@@ -70,6 +83,8 @@ class SegmentFile(Protocol):
 
 
 OpenFile = Callable[[Path, Frame], SegmentFile]
+Rescue = Callable[[Path], Iterator[Frame]]
+"""Yields the frames that are whole in a file that was cut off, ``t_us`` counting from the first."""
 
 
 class PoseTrack(Protocol):
@@ -92,13 +107,14 @@ class Rig(NamedTuple):
     intrinsics: CameraIntrinsics
     camera: Camera
     open_file: OpenFile
+    rescue: Rescue
 
 
 class _Segment:
     """The segment in hand."""
 
     def __init__(self, index: int, part: Path, file: SegmentFile, first: Frame) -> None:
-        self.index, self.part, self.file = index, part, file
+        self.index, self.part, self.file, self.format = index, part, file, first.format
         self.times_us: list[int] = []
         self.add(first)
 
@@ -109,7 +125,9 @@ class _Segment:
     def ends_before(self, frame: Frame) -> bool:
         """Tell whether ``frame`` opens the next segment."""
         gap_us = frame.t_us - self.times_us[-1]
-        return gap_us > GAP_US or (frame.key and frame.t_us - self.times_us[0] >= SEGMENT_US)
+        if gap_us > GAP_US or frame.format != self.format:
+            return True
+        return frame.key and frame.t_us - self.times_us[0] >= SEGMENT_US
 
 
 class Recorder:
@@ -165,13 +183,20 @@ class Recorder:
                 if self._stop.is_set():
                     break
         except BaseException:
+            self._leave_off()
             self._resume(flight)
             raise
         return got, False
 
     def close(self) -> None:
-        """Give up the segment in hand; it is recorded again from the camera's memory."""
-        self._abandon()
+        """Leave the segment in hand: whole if the camera cannot give it again, else to be recorded again."""
+        self._leave_off()
+
+    def _leave_off(self) -> None:
+        if self._camera.replays:
+            self._abandon()
+        else:
+            self._close()
 
     def _flight(self) -> Flight:
         return self._flights.known(self._flight_id)
@@ -188,7 +213,26 @@ class Recorder:
             manifest = SegmentManifest.model_validate_json(path.read_bytes())
             self._from_us = manifest.frames[-1].t_us + 1
             self._index += 1
+        if not self._camera.replays:
+            self._rescue()
         logbook.note("recording_from", flight_id=flight.flight_id, index=self._index, from_us=self._from_us)
+
+    def _rescue(self) -> None:
+        """Make a segment of what a dead process left of the one it had in hand: all but its last group of pictures."""
+        part = self._folder() / f"{self._index:05d}.mp4.part"
+        begun, torn = part.with_suffix(".begun"), part.with_suffix(".torn")
+        if not begun.exists() or not (part.exists() or torn.exists()):
+            return
+        start_us = int(begun.read_text())
+        if not torn.exists():  # else a rescue was killed as well: begin it again
+            part.replace(torn)
+        for frame in self._rig.rescue(torn):
+            self._take(frame._replace(t_us=start_us + frame.t_us))
+        saved = self._segment is not None
+        self._close()
+        torn.unlink()
+        begun.unlink(missing_ok=True)
+        logbook.note("segment_rescued", flight_id=self._flight_id, index=self._index, saved=saved)
 
     def _take(self, frame: Frame) -> None:
         if frame.t_us < self._from_us:
@@ -200,6 +244,8 @@ class Recorder:
                 logbook.warn("frame_without_key", t_us=frame.t_us)
                 return
             part = self._folder() / f"{self._index:05d}.mp4.part"
+            if not self._camera.replays:
+                write_durably(part.with_suffix(".begun"), str(frame.t_us).encode())
             self._segment = _Segment(self._index, part, self._rig.open_file(part, frame), frame)
         else:
             self._segment.add(frame)
@@ -217,6 +263,7 @@ class Recorder:
         manifest = self._manifest(segment, pts_ms)
         rename_durably(segment.part, video)
         write_durably(video.with_suffix(".json"), manifest.model_dump_json().encode())
+        segment.part.with_suffix(".begun").unlink(missing_ok=True)
         sidecars.write(video, manifest)
         self._index = segment.index + 1
         logbook.note("segment_recorded", segment_id=manifest.segment_id, frames=len(pts_ms), bytes=manifest.size_bytes)
@@ -239,9 +286,20 @@ class Recorder:
             started_at=from_us(times[0]),
             frames=tuple(FrameTime(pts_ms=p, t_us=t) for p, t in zip(pts_ms, sorted(times), strict=True)),
             poses=poses,
-            camera=self._rig.intrinsics,
+            camera=self._intrinsics(segment.file.size),
             pose_sigma_m=pose_sigma_m(poses, times[0], times[-1]),
         )
+
+    def _intrinsics(self, size: Size) -> CameraIntrinsics:
+        """Return the camera of a picture's true size: turned to another resolution it keeps its field of view."""
+        known = self._rig.intrinsics
+        if (known.width_px, known.height_px) == size:
+            return known
+        scale = size.width_px / known.width_px
+        if size.height_px != round(known.height_px * scale):
+            detail = f"The picture is {size.width_px}x{size.height_px}: its shape is not that of the camera settings."
+            self._announce(DroneEventKind.SAFETY, {"code": "camera_shape_changed", "detail": detail})
+        return CameraIntrinsics(width_px=size.width_px, height_px=size.height_px, focal_px=known.focal_px * scale)
 
     def _poses_of(self, start_us: int, end_us: int) -> tuple[PoseSample, ...]:
         deadline = time.monotonic() + _POSE_PATIENCE_S

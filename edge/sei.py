@@ -10,6 +10,7 @@ _UUID = b"MISPmicrosectime"
 _START = re.compile(b"\x00\x00\x01")
 _USER_DATA_UNREGISTERED = 5
 _H264_SEI, _HEVC_PREFIX_SEI = 6, 39
+_H264_SPS, _HEVC_SPS = 7, 33
 
 
 def frame_time_us(access_unit: bytes) -> int | None:
@@ -19,6 +20,16 @@ def frame_time_us(access_unit: bytes) -> int | None:
         if header_bytes and (t_us := _stamp(_unescaped(nal[header_bytes:]))) is not None:
             return t_us
     return None
+
+
+def parameter_sets(access_unit: bytes, *, hevc: bool) -> bytes:
+    """Return the sequence parameter sets in an Annex B access unit; they say the picture's size and profile."""
+    wanted = _HEVC_SPS if hevc else _H264_SPS
+
+    def kind(nal: bytes) -> int:
+        return nal[0] >> 1 & 0x3F if hevc else nal[0] & 0x1F
+
+    return b"".join(nal.rstrip(b"\x00") for nal in _nals(access_unit) if nal and kind(nal) == wanted)
 
 
 def _nals(data: bytes) -> Iterator[bytes]:

@@ -8,17 +8,19 @@ import queue
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
-from typing import Any
-from urllib.parse import urlsplit
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl, urlsplit
 from urllib.request import urlopen
 
 import av
 
 from contracts.errors import Unavailable
+from edge import logbook
 from edge.clock import now_us
 from edge.recorder import Frame
-from edge.sei import frame_time_us
+from edge.sei import frame_time_us, parameter_sets
 
 _CONNECT_S = 5.0
 _POLL_S = 0.2
@@ -26,10 +28,13 @@ _PIECE_BYTES = 256 * 1024
 _QUEUED_PIECES = 64
 _PROBE = {"probesize": "4000000", "analyzeduration": "500000"}
 _END = b""
+_STORABLE = ("h264", "hevc")
 
 
 class ReplayCamera:
     """An HTTP camera with ``/stream.ts?from_us=`` and ``/status``."""
+
+    replays = True
 
     def __init__(self, url: str) -> None:
         self._url = url.rstrip("/")
@@ -43,7 +48,7 @@ class ReplayCamera:
         """
         pipe = _Pipe(f"{self._url}/stream.ts?from_us={from_us}", waiting)
         try:
-            yield from _demuxed(pipe, _PROBE)
+            yield from _demuxed(pipe, _PROBE, "mpegts")
             if pipe.broken is not None:
                 raise Unavailable(f"{self._url}: the stream broke off: {pipe.broken}.", hint="Is the camera running?")
         finally:
@@ -80,20 +85,28 @@ class ReplayCamera:
 
 
 class PlainCamera:
-    """Any FFmpeg URL; it cannot replay, so what was not recorded is gone."""
+    """A camera that cannot replay: RTSP, V4L2, a file played in its own time, any other FFmpeg URL."""
 
+    replays = False
     _IDLE_S = 3.0
 
     def __init__(self, url: str) -> None:
         self._url = url
+        self._source = source_of(url)
         self._last_at = 0.0
 
     def frames(self, from_us: int, waiting: Callable[[], bool]) -> Iterator[Frame]:
-        """Yield frames as they come until none comes for 3 s."""
+        """Yield frames as they come until none comes for 3 s, or the picture's format changes.
+
+        Raises:
+            Unavailable: The camera is away or fell silent in the middle.
+
+        """
         if waiting():
             return
         try:
-            for frame in _demuxed(self._url, {}, timeout=(_CONNECT_S, self._IDLE_S)):
+            frames = _demuxed(self._source.where, self._source.options, self._source.format, (_CONNECT_S, self._IDLE_S))
+            for frame in _in_own_time(frames, waiting) if self._source.paced else frames:
                 self._last_at = time.monotonic()
                 if frame.t_us >= from_us:
                     yield frame
@@ -103,15 +116,20 @@ class PlainCamera:
             raise
 
     def probe(self) -> str:
-        """Say that the stream opens.
+        """Say what the stream is.
 
         Raises:
-            Unavailable: It does not.
+            Unavailable: It does not open, or its codec cannot be stored.
 
         """
+        source = self._source
         try:
-            with av.open(self._url, timeout=(_CONNECT_S, self._IDLE_S)) as container:
-                return f"{self._url}: {container.streams.video[0].codec_context.name}."
+            with av.open(
+                source.where, format=source.format, options=source.options, timeout=(_CONNECT_S, self._IDLE_S)
+            ) as container:
+                stream = container.streams.video[0]
+                _require_storable(stream)
+                return f"{self._url}: {stream.codec_context.name} {stream.width}x{stream.height}."
         except (av.FFmpegError, IndexError) as error:
             raise Unavailable(f"{self._url}: {error}.", hint="Is the camera running?") from error
 
@@ -120,30 +138,107 @@ class PlainCamera:
         return time.monotonic() - self._last_at > self._IDLE_S
 
 
+class Source(NamedTuple):
+    """A URL as FFmpeg wants it."""
+
+    where: str
+    format: str | None = None
+    options: dict[str, str] = {}  # noqa: RUF012 - a default of a NamedTuple; never changed
+    paced: bool = False
+
+
+def source_of(url: str) -> Source:
+    """Return how a camera's URL is opened.
+
+    ``rtsp://`` goes over TCP: a lost datagram spoils a whole group of pictures. ``v4l2:/dev/video0`` asks the camera
+    for its own H.264; ``?input_format=hevc&video_size=1920x1080`` after it asks for others. ``file:`` plays in its own
+    time.
+    """
+    parts = urlsplit(url)
+    match parts.scheme:
+        case "rtsp" | "rtsps":
+            return Source(url, options={"rtsp_transport": "tcp", "fpsprobesize": "1", **_PROBE})
+        case "v4l2":
+            return Source(parts.path, "v4l2", {"input_format": "h264"} | dict(parse_qsl(parts.query)))
+        case "file":
+            return Source(parts.path, paced=True)
+        case _:
+            return Source(url)
+
+
 def camera_at(url: str) -> ReplayCamera | PlainCamera:
     """Return the camera for a URL: a bare ``http://HOST:PORT`` is a replaying one."""
     parts = urlsplit(url)
     return ReplayCamera(url) if parts.scheme == "http" and parts.path in ("", "/") else PlainCamera(url)
 
 
-def _demuxed(source: Any, options: dict[str, str], timeout: Any = None) -> Iterator[Frame]:
+def _require_storable(stream: Any) -> None:
+    if stream.codec_context.name not in _STORABLE:
+        raise Unavailable(
+            f"The camera sends {stream.codec_context.name}; the agent stores {', '.join(_STORABLE)}.",
+            hint="Set the camera to H.264 or H.265.",
+        )
+
+
+def _in_own_time(frames: Iterator[Frame], waiting: Callable[[], bool]) -> Iterator[Frame]:
+    """Hold each frame back until its time has come; a file is read faster than it was filmed."""
+    for frame in frames:
+        while (early_s := (frame.t_us - now_us()) / 1e6) > 0:
+            if waiting():
+                return
+            time.sleep(min(early_s, _POLL_S))
+        yield frame
+
+
+def _demuxed(source: Any, options: dict[str, str], kind: str | None, timeout: Any = None) -> Iterator[Frame]:
+    """Yield frames until the source ends or its format changes; the caller opens it anew and sees the new one."""
     try:
-        kind = "mpegts" if isinstance(source, _Pipe) else None
         with av.open(source, format=kind, options=options, timeout=timeout) as container:
             stream = container.streams.video[0]
-            opened_us, first_pts = now_us(), None
-            for packet in container.demux(stream):
-                if packet.size == 0 or packet.pts is None:
-                    continue
+            _require_storable(stream)
+            opened_us, first_pts, form = now_us(), None, ""
+            for packet in _timed(container.demux(stream)):
                 first_pts = packet.pts if first_pts is None else first_pts
                 t_us = frame_time_us(bytes(packet))
                 if t_us is None:
                     t_us = opened_us + round((packet.pts - first_pts) * float(packet.time_base) * 1e6)
-                yield Frame(t_us, packet.is_keyframe, packet)
+                seen = _format(stream, packet) if packet.is_keyframe else form
+                if form and seen != form:
+                    logbook.note("camera_format_changed", before=form, after=seen)
+                    return
+                form = seen
+                yield Frame(t_us, packet.is_keyframe, packet, form)
     except (av.FFmpegError, IndexError) as error:
         if isinstance(source, _Pipe) and source.empty:
             return
         raise Unavailable(f"The camera's stream cannot be read: {error}.") from error
+
+
+def _timed(packets: Iterable[Any]) -> Iterator[Any]:
+    """Give the first packets their times: over RTSP, FFmpeg learns the clock from the second frame only."""
+    early: list[Any] = []
+    known: Any = None
+    for packet in packets:
+        if packet.size == 0 or (packet.pts is None and known is not None):
+            continue
+        if packet.pts is None or (early and known is None):
+            known = packet if packet.pts is not None else None
+            early.append(packet)
+            continue
+        step = packet.pts - known.pts if early else 0
+        for behind, waiting in zip(range(len(early) - 1, -1, -1), early, strict=True):
+            waiting.pts = waiting.dts = known.pts - behind * step
+            yield waiting
+        early.clear()
+        known = packet
+        yield packet
+
+
+def _format(stream: Any, packet: Any) -> str:
+    """Name a stream's format by codec, size and the parameter sets in front of a key frame."""
+    context = stream.codec_context
+    sets = parameter_sets(bytes(packet), hevc=context.name == "hevc") or bytes(context.extradata or b"")
+    return f"{context.name} {stream.width}x{stream.height} {zlib.crc32(sets):08x}"
 
 
 class _Pipe:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,12 @@ from typing import Any
 import av
 
 from contracts.errors import CorruptMedia
-from edge.recorder import Frame
+from edge import logbook
+from edge.recorder import Frame, Size
 
 _CLOCK = Fraction(1, 90_000)
-_OPTIONS = {"movflags": "frag_keyframe+empty_moov+default_base_moof"}
+_OPTIONS = {"movflags": "frag_keyframe+empty_moov+default_base_moof", "flush_packets": "1"}
+"""Each fragment reaches the file when it is made: left in FFmpeg's buffer, whole groups died with the process."""
 
 
 class Mp4File:
@@ -26,6 +29,7 @@ class Mp4File:
         self._last_ticks = 0
         source = first.packet.stream
         self.codec = str(source.codec_context.name)[:16]
+        self.size = Size(source.width, source.height)
         self._out = av.open(str(path), "w", format="mp4", options=_OPTIONS)
         self._stream: Any = self._out.add_stream_from_template(source)
         self._stream.time_base = _CLOCK
@@ -63,3 +67,14 @@ class Mp4File:
         """Close and delete."""
         self._out.close()
         self._path.unlink(missing_ok=True)
+
+
+def whole_frames(path: Path) -> Iterator[Frame]:
+    """Yield the frames of a file that was cut off, as far as its fragments are whole; none when not one is."""
+    try:
+        with av.open(str(path)) as torn:
+            for packet in torn.demux(torn.streams.video[0]):
+                if packet.size and packet.pts is not None:
+                    yield Frame(round(packet.pts * packet.time_base * 1_000_000), packet.is_keyframe, packet)
+    except (av.FFmpegError, IndexError) as error:
+        logbook.warn("torn_segment_ends", path=str(path), error=str(error))

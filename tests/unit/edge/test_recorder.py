@@ -18,7 +18,7 @@ from contracts.geo import Pose
 from contracts.ids import segment_id
 from contracts.media import PoseSample, SegmentManifest
 from contracts.optics import CameraIntrinsics
-from edge.backends.container import Mp4File
+from edge.backends.container import Mp4File, whole_frames
 from edge.files import sha256_of
 from edge.flights import Flights, Phase
 from edge.poses import Poses
@@ -31,6 +31,8 @@ OPTICS = CameraIntrinsics(width_px=64, height_px=48, focal_px=90.0)
 
 class Tape:
     """A camera that replays from its memory; it breaks off where told."""
+
+    replays = True
 
     def __init__(self, frames: list[Frame]) -> None:
         self.frames_on_card = frames
@@ -61,7 +63,7 @@ class Bench:
 
     def restart(self) -> None:
         self.flights = Flights(self.folder / "recordings")
-        rig = Rig("drone-1", OPTICS, self.tape, Mp4File)
+        rig = Rig("drone-1", OPTICS, self.tape, Mp4File, whole_frames)
         self.recorder = Recorder(rig, self.poses, self.flights, self.events, threading.Event())
 
     def fly(self, first_us: int, last_us: int) -> None:
@@ -165,7 +167,7 @@ def test_frames_before_the_first_key_frame_are_left_out(tmp_path: Path) -> None:
     bench = Bench(tmp_path, Tape([]))
     bench.fly(STRIPS[0], STRIPS[-1])
     bench.tape.frames_on_card = FRAMES
-    rig = Rig("drone-1", OPTICS, _Raw(FRAMES[2:]), Mp4File)
+    rig = Rig("drone-1", OPTICS, _Raw(FRAMES[2:]), Mp4File, whole_frames)
     bench.recorder = Recorder(rig, bench.poses, bench.flights, bench.events, threading.Event())
     bench.run()
     assert bench.manifests()[0].frames[0].t_us == STRIPS[5]
