@@ -176,11 +176,8 @@ class Agent:
             Loop("recorder", self._recorder.step, 0.5),
             Loop("uploader", self._uploader.step, 0.5, max_backoff_s=30.0),
             Loop("captures", self._courier.step, 5.0, max_backoff_s=60.0),
-<<<<<<< HEAD
             Loop("link-loss", self._guard_link_loss, 2.0),
-=======
             Loop("retention", self._retention.step, 30.0),
->>>>>>> 83a4520 (Cameras that cannot replay: RTSP, V4L2, files, both codecs; what was filmed before a break or a kill is kept)
             Loop("status", self._write_status, 1.0),
         ]
 
