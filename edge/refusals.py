@@ -95,6 +95,12 @@ class AutopilotRefused(Conflict):
     code = "autopilot_refused"
 
 
+class ReadsBackDifferently(AutopilotRefused):
+    """What the autopilot stores is not what it was sent; nothing of it is flown."""
+
+    code = "reads_back_differently"
+
+
 class NoEffect(Unavailable):
     """The autopilot said yes and nothing happened in time."""
 

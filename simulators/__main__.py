@@ -94,9 +94,10 @@ def autopilot(
     ready_s: Annotated[float, typer.Option(min=0, help="Seconds from a cold start until it can be armed.")] = 3.0,
     geoid_m: Annotated[float, typer.Option(help="Height of mean sea level above the ellipsoid here.")] = 41.0,
     battery_wh: Annotated[float, typer.Option(min=1)] = 550.0,
+    stack: Annotated[str, typer.Option(help="ardupilot (as observed) or px4 (as documented).")] = "ardupilot",
     json: Json = False,
 ) -> None:
-    """Fly the simulated drone: an ArduCopter-like autopilot on MAVLink 2."""
+    """Fly the simulated drone: an autopilot on MAVLink 2 with ArduCopter's or PX4's manners."""
     from simulators import autopilot as flown
     from simulators.process import program
 
@@ -112,6 +113,7 @@ def autopilot(
             ready_s=ready_s,
             geoid_m=geoid_m,
             battery_wh=battery_wh,
+            stack=flown.stack_named(stack),
         )
         flown.autopilot_verb(world, connect, as_json=json)
 

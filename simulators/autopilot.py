@@ -19,8 +19,9 @@ from simulators.autopilot_commands import DENIED, Commands, item_of
 from simulators.autopilot_link import Link, Wire, open_link
 from simulators.autopilot_log import PoseLog
 from simulators.autopilot_modes import Commander
-from simulators.autopilot_params import name_of
+from simulators.autopilot_parameters import Parameters
 from simulators.autopilot_reports import Reports
+from simulators.autopilot_stack import ARDUPILOT, STACKS, Stack
 from simulators.autopilot_state import TICK_MS, Sequencer, State, StateFile, Supervisor
 from simulators.autopilot_streams import Streams
 from simulators.autopilot_transfer import Transfer
@@ -59,6 +60,7 @@ class World:
     ready_s: float = 3.0
     geoid_m: float = 41.0
     battery_wh: float = 550.0
+    stack: Stack = ARDUPILOT
 
 
 class Autopilot:
@@ -75,10 +77,11 @@ class Autopilot:
         self._outgoing: list[Any] = []
         air = Air(self.state.seed, world.wind_mps, world.wind_from_deg)
         self.commander = Commander(self.state, air, self._outgoing.append, world.geoid_m)
-        reports = Reports(self.commander, Sensors(self.state.seed), world.geoid_m)
+        reports = Reports(self.commander, Sensors(self.state.seed), world.geoid_m, world.stack)
         self._streams = Streams(self.state, reports, self._outgoing.append)
-        self._commands = Commands(self.commander, self._streams, world.geoid_m)
-        self._transfer = Transfer(self.commander, self._outgoing.append, world.geoid_m)
+        self._commands = Commands(self.commander, self._streams, world.geoid_m, world.stack)
+        self._transfer = Transfer(self.commander, self._outgoing.append, world.geoid_m, atomic=world.stack.px4)
+        self._parameters = Parameters(self.state, world.stack, self._outgoing.append)
         if self.resumed:
             self._resume()
         self._origin_s, self._origin_ms = time.monotonic(), self.state.t_ms
@@ -152,7 +155,7 @@ class Autopilot:
 
     def _flush(self) -> None:
         for message in self._outgoing:
-            self._wire.send(message)
+            self._wire.send(self._world.stack.outwards(message))
         self._outgoing.clear()
 
     def _handle(self, message: Any) -> bool:
@@ -166,8 +169,8 @@ class Autopilot:
             self._command_ack(mav.MAV_CMD_DO_SET_MODE, message, self.commander.set_mode(message.custom_mode))
             return True
         if kind in _MISSION_MESSAGES:
-            return self._transfer.handle(message)
-        return self._plain(kind, message) or self._parameter(kind, message)
+            return self._transfer.handle(self._world.stack.inwards(message))
+        return self._plain(kind, message) or self._parameters.handle(message)
 
     def _plain(self, kind: str, message: Any) -> bool:
         """Take what earns no answer."""
@@ -193,34 +196,17 @@ class Autopilot:
         peer = message.get_srcSystem(), message.get_srcComponent()
         self._outgoing.append(mav.MAVLink_command_ack_message(command, result, 0, 0, *peer))
 
-    def _parameter(self, kind: str, message: Any) -> bool:
-        params = self.state.params
-        if kind == "PARAM_REQUEST_LIST":
-            for name in params:
-                self._report(name)
-        elif kind == "PARAM_REQUEST_READ":
-            names = list(params)
-            index = message.param_index
-            name = names[index] if 0 <= index < len(names) else name_of(message.param_id)
-            self._report(name)
-        elif kind == "PARAM_SET" and math.isfinite(message.param_value):
-            name = name_of(message.param_id)
-            if name in params:
-                params[name] = message.param_value
-                self._report(name)
-                return True
-        return False
 
-    def _report(self, name: str) -> None:
-        """Send PARAM_VALUE; an unknown name gets no answer, as on the real thing."""
-        params = self.state.params
-        if name in params:
-            index = list(params).index(name)
-            self._outgoing.append(
-                mav.MAVLink_param_value_message(
-                    name.encode("ascii"), params[name], mav.MAV_PARAM_TYPE_REAL32, len(params), index
-                )
-            )
+def stack_named(name: str) -> Stack:
+    """Return a stack's manners.
+
+    Raises:
+        InvalidInput: There is none of this name.
+
+    """
+    if name not in STACKS:
+        raise InvalidInput(f"{name!r} is no autopilot we know.", hint=f"One of {', '.join(STACKS)}.", field="stack")
+    return STACKS[name]
 
 
 def parse_home(text: str) -> GeoPoint:

@@ -10,6 +10,7 @@ from pymavlink.dialects.v20 import ardupilotmega as mav
 
 from simulators.autopilot_items import ACTIONS, act, place
 from simulators.autopilot_modes import LAND, RTL, Commander
+from simulators.autopilot_stack import ARDUPILOT, Stack
 from simulators.autopilot_state import Item
 from simulators.autopilot_streams import Streams
 
@@ -19,6 +20,7 @@ UNSUPPORTED: Final = int(mav.MAV_RESULT_UNSUPPORTED)
 FAILED: Final = int(mav.MAV_RESULT_FAILED)
 _FORCE: Final = 21196
 _PICTURE_GAP_MS: Final = 100
+_NOT_PX4: Final = frozenset({mav.MAV_CMD_DO_PAUSE_CONTINUE, mav.MAV_CMD_DO_SET_MISSION_CURRENT})
 
 
 def item_of(message: Any) -> Item:
@@ -44,15 +46,16 @@ def _scaled(command: int, value: float) -> int:
 class Commands:
     """Carries out one command and says how it went."""
 
-    def __init__(self, commander: Commander, streams: Streams, geoid_m: float) -> None:
+    def __init__(self, commander: Commander, streams: Streams, geoid_m: float, stack: Stack = ARDUPILOT) -> None:
         self._commander = commander
+        self._stack = stack
         self._streams = streams
         self._geoid_m = geoid_m
         self._picture_ms = -_PICTURE_GAP_MS
         self._table: dict[int, Callable[[Item], int]] = {
             mav.MAV_CMD_COMPONENT_ARM_DISARM: self._arm,
-            mav.MAV_CMD_DO_SET_MODE: lambda item: _result(commander.set_mode(int(item.p2))),
-            mav.MAV_CMD_NAV_TAKEOFF: lambda item: _result(commander.take_off(item.z)),
+            mav.MAV_CMD_DO_SET_MODE: lambda item: _result(commander.set_mode(stack.asked_mode(item.p2, item.p3))),
+            mav.MAV_CMD_NAV_TAKEOFF: self._take_off,
             mav.MAV_CMD_NAV_RETURN_TO_LAUNCH: lambda _: _result(commander.set_mode(RTL)),
             mav.MAV_CMD_NAV_LAND: lambda _: _result(commander.set_mode(LAND)),
             mav.MAV_CMD_MISSION_START: lambda _: _result(commander.start_mission()),
@@ -72,7 +75,14 @@ class Commands:
         if item.command in ACTIONS:
             return _result(act(item, self._commander.pilot))
         action = self._table.get(item.command)
-        return UNSUPPORTED if action is None else action(item)
+        if action is None or (self._stack.px4 and item.command in _NOT_PX4):
+            return UNSUPPORTED
+        return action(item)
+
+    def _take_off(self, item: Item) -> int:
+        """ArduCopter's height is above home, PX4's above the sea."""
+        sea_m = self._commander.pilot.home.alt_m - self._geoid_m
+        return _result(self._commander.take_off(item.z - sea_m if self._stack.px4 else item.z))
 
     def _arm(self, item: Item) -> int:
         force = int(item.p2) == _FORCE

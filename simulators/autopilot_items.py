@@ -112,7 +112,7 @@ def place(item: Item, pilot: Pilot, geoid_m: float) -> Enu:
     """Return where ``item`` is; latitude and longitude 0 mean "here", as in ArduCopter."""
     here = pilot.frame.to_geo(pilot.state.position)
     lat, lon = (item.x / 1e7, item.y / 1e7) if item.x or item.y else (here.lat_deg, here.lon_deg)
-    alt_m = pilot.home.alt_m + item.z if item.frame == ABOVE_HOME else item.z + geoid_m
+    alt_m = pilot.home.alt_m + item.z if _FRAMES.get(item.frame) == ABOVE_HOME else item.z + geoid_m
     return pilot.frame.to_enu(GeoPoint(lat_deg=lat, lon_deg=lon, alt_m=alt_m))
 
 

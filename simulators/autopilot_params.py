@@ -32,6 +32,10 @@ DEFAULTS: Final[dict[str, float]] = {
     "PILOT_SPEED_DN": 150,
     "SIM_GPS_DISABLE": 0,
     "SIM_RC_PRESENT": 0,
+    "NAV_DLL_ACT": 0,
+    "COM_DL_LOSS_T": 10,
+    "GF_ACTION": 2,
+    "GF_MAX_VER_DIST": 0,
 }
 """``SIM_RC_PRESENT`` is ours: 1 for a transmitter whose throttle stick stands in the middle.
 Lengths ending in ``_ALT``/``_SPEED*`` are centimetres (per second) as in ArduCopter; fence lengths are metres."""

@@ -14,6 +14,7 @@ from pymavlink.dialects.v20 import ardupilotmega as mav
 from contracts.geo import Enu, GeoPoint
 from simulators import flight
 from simulators.autopilot_modes import Commander
+from simulators.autopilot_stack import ARDUPILOT, Stack
 from simulators.autopilot_state import Phase
 from simulators.flight_air import Sensors
 
@@ -34,7 +35,8 @@ _CAPABILITIES: Final = (
     | mav.MAV_PROTOCOL_CAPABILITY_MISSION_RALLY
 )
 _VERSION: Final = 4 << 24 | 5 << 16 | 5 << 8 | 255
-"""4.5.5, an official release: the one whose behaviour is reproduced."""
+_PX4_VERSION: Final = 1 << 24 | 15 << 16 | 4 << 8 | 255
+"""ArduCopter 4.5.5, whose observed behaviour is reproduced, and the PX4 whose documentation was read."""
 _GIMBAL_FLAGS: Final = (
     mav.GIMBAL_DEVICE_FLAGS_ROLL_LOCK
     | mav.GIMBAL_DEVICE_FLAGS_PITCH_LOCK
@@ -64,8 +66,9 @@ def quaternion(roll_deg: float, pitch_deg: float, yaw_deg: float) -> list[float]
 class Reports:
     """Builds messages from the present state."""
 
-    def __init__(self, commander: Commander, sensors: Sensors, geoid_m: float) -> None:
+    def __init__(self, commander: Commander, sensors: Sensors, geoid_m: float, stack: Stack = ARDUPILOT) -> None:
         self._commander = commander
+        self._stack = stack
         self._state = commander.state
         self._pilot = commander.pilot
         self._sensors = sensors
@@ -87,6 +90,7 @@ class Reports:
             mav.MAVLINK_MSG_ID_WIND: self._wind,
             mav.MAVLINK_MSG_ID_HOME_POSITION: self._home,
             mav.MAVLINK_MSG_ID_EKF_STATUS_REPORT: self._ekf,
+            mav.MAVLINK_MSG_ID_ESTIMATOR_STATUS: self._estimator,
             mav.MAVLINK_MSG_ID_FENCE_STATUS: self._fence,
             mav.MAVLINK_MSG_ID_CAMERA_FEEDBACK: self._feedback,
             mav.MAVLINK_MSG_ID_AUTOPILOT_VERSION: self._version,
@@ -95,7 +99,17 @@ class Reports:
     def _version(self) -> Any:
         nothing = [0] * 8
         return mav.MAVLink_autopilot_version_message(
-            _CAPABILITIES, _VERSION, 0, 0, 0, nothing, nothing, nothing, 0x1209, 0x5740, 0
+            _CAPABILITIES,
+            _PX4_VERSION if self._stack.px4 else _VERSION,
+            0,
+            0,
+            0,
+            nothing,
+            nothing,
+            nothing,
+            0x1209,
+            0x5740,
+            0,
         )
 
     def _system_time(self) -> Any:
@@ -111,9 +125,9 @@ class Reports:
         status = mav.MAV_STATE_STANDBY if self._pilot.on_ground else mav.MAV_STATE_ACTIVE
         return mav.MAVLink_heartbeat_message(
             mav.MAV_TYPE_HEXAROTOR,
-            mav.MAV_AUTOPILOT_ARDUPILOTMEGA,
+            self._stack.autopilot,
             base | mav.MAV_MODE_FLAG_MANUAL_INPUT_ENABLED,
-            watch.mode,
+            self._stack.custom_mode(watch.mode, self._pilot.phase),
             mav.MAV_STATE_CRITICAL if failing else status,
             3,
         )
@@ -233,6 +247,10 @@ class Reports:
         return mav.MAVLink_ekf_status_report_message(
             _EKF_READY if ready else _EKF_STARTING, 0.02, 0.01, 0.02, 0.03, 0.0, 0.0
         )
+
+    def _estimator(self) -> Any:
+        flags = self._ekf().flags
+        return mav.MAVLink_estimator_status_message(self._state.t_ms * 1000, flags, 0.1, 0.1, 0.1, 0, 0, 0, 0.3, 0.5)
 
     def _fence(self) -> Any:
         watch, fence = self._state.supervisor, self._commander.fence

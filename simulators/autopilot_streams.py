@@ -27,6 +27,7 @@ _DEFAULT_MS: Final = {
     mav.MAVLINK_MSG_ID_FENCE_STATUS: 1000,
     mav.MAVLINK_MSG_ID_CAMERA_FEEDBACK: 0,
     mav.MAVLINK_MSG_ID_AUTOPILOT_VERSION: 0,
+    mav.MAVLINK_MSG_ID_ESTIMATOR_STATUS: 0,
 }
 """Milliseconds between two of a kind; 0 is on request only."""
 

@@ -35,8 +35,10 @@ class _Upload:
 class Transfer:
     """Receives and hands out missions and fences."""
 
-    def __init__(self, commander: Commander, send: Send, geoid_m: float) -> None:
+    def __init__(self, commander: Commander, send: Send, geoid_m: float, *, atomic: bool = False) -> None:
         self._commander = commander
+        self._atomic = atomic
+        """PX4's way: home is not an item, items are kept as sent, and a list counts when it is whole."""
         self._state = commander.state
         self._send = send
         self._geoid_m = geoid_m
@@ -82,9 +84,11 @@ class Transfer:
         elif count == 0:
             return self._clear(peer, kind)
         else:
-            if kind == _ROUTE:
-                del self._state.mission[count:]
             self._upload = _Upload(peer, kind, count, self._state.t_ms)
+            if kind == _ROUTE and self._atomic:
+                self._upload.staged, self._upload.next_seq = [self._home()], 1
+            elif kind == _ROUTE:
+                del self._state.mission[count:]
             self._ask(self._upload)
         return False
 
@@ -103,7 +107,7 @@ class Transfer:
             self._ack(peer, refused, upload.kind)
             return False
         upload.heard_ms = self._state.t_ms
-        self._store(upload, normalised(item))
+        self._store(upload, item if self._atomic else normalised(item))
         upload.next_seq += 1
         if upload.next_seq < upload.count:
             self._ask(upload)
@@ -112,7 +116,7 @@ class Transfer:
         return self._complete(upload)
 
     def _store(self, upload: _Upload, item: Item) -> None:
-        if upload.kind != _ROUTE:
+        if upload.kind != _ROUTE or self._atomic:
             upload.staged.append(item)
             return
         kept, seq = self._state.mission, upload.next_seq
@@ -128,6 +132,8 @@ class Transfer:
         elif upload.kind == _RALLY:
             self._state.rally[:] = upload.staged
         else:
+            if self._atomic:
+                self._state.mission[:] = upload.staged
             self._commander.mission.restart_item()
             self._commander.say("Flight plan received")
         self._ack(upload.peer, mav.MAV_MISSION_ACCEPTED, upload.kind)

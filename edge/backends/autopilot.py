@@ -12,6 +12,7 @@ from typing import Any
 from pymavlink.dialects.v20 import ardupilotmega as mav
 
 from contracts.media import PoseSample
+from edge import logbook
 from edge.aircraft import Aircraft
 from edge.backends.mavlink_camera import CameraControl
 from edge.backends.mavlink_connection import SYSTEM, Connection, Message, next_of
@@ -22,10 +23,12 @@ from edge.backends.mavlink_signing import Seal
 from edge.backends.mavlink_streams import Streams
 from edge.backends.mavlink_transfer import FENCE, MISSION, RALLY, Transfer, require_same
 from edge.itinerary import Item
-from edge.refusals import AutopilotRefused, AutopilotSilent
+from edge.refusals import AutopilotRefused, AutopilotSilent, ReadsBackDifferently
 
-_ACK_TIMEOUT_S = 1.5
-_TRIES = 4
+_ACK_TIMEOUT_S = 1.0
+_TRIES = 8
+_UPLOADS = 3
+"""How often a list that reads back differently (a lost packet at its end) is sent."""
 _LISTEN_TO_REASONS_S = 0.7
 _PROMPT = "PreArm: "
 
@@ -235,8 +238,16 @@ class MavlinkAutopilot:
     def _replace(self, kind: int, items: tuple[Item, ...], first: int) -> None:
         with self._lock:
             transfer = Transfer(self._connection, self._goal, kind)
-            transfer.store(items)
-            require_same(kind, items, transfer.read_back(), first)
+            for left in reversed(range(_UPLOADS)):
+                transfer.store(items)
+                try:
+                    require_same(kind, items, transfer.read_back(), first)
+                except ReadsBackDifferently as error:
+                    if not left:
+                        raise
+                    logbook.warn("upload_differs", kind=kind, error=error.message)
+                else:
+                    return
 
     def _ack_of(self, number: int, system: int, answers: queue.Queue[Message]) -> int | None:
         deadline = time.monotonic() + _ACK_TIMEOUT_S

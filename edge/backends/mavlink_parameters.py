@@ -12,8 +12,8 @@ from pymavlink.dialects.v20 import ardupilotmega as mav
 from edge.backends.mavlink_connection import Connection, Message, next_of
 from edge.refusals import AutopilotRefused
 
-_ANSWER_S = 1.0
-_TRIES = 3
+_ANSWER_S = 0.5
+_TRIES = 8
 _INTEGERS = {mav.MAV_PARAM_TYPE_INT32: "<i", mav.MAV_PARAM_TYPE_UINT32: "<I"}
 _SMALL_INTEGERS = frozenset(
     {mav.MAV_PARAM_TYPE_INT8, mav.MAV_PARAM_TYPE_UINT8, mav.MAV_PARAM_TYPE_INT16, mav.MAV_PARAM_TYPE_UINT16}

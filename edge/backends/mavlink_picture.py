@@ -17,7 +17,7 @@ _ARMED = 128
 _YAW_IN_VEHICLE_FRAME = 32
 _UNKNOWN_U16 = 65_535
 _REBOOT_MS = 5_000
-_SILENT_S = 2.5
+SILENT_S = 2.5
 """With a look ten times a second and a heartbeat at 1 Hz at least, silence is told well within 3 s."""
 _GUESS_AFTER_S = 5.0
 _STANDBY, _ACTIVE = 3, 4
@@ -60,7 +60,7 @@ class PictureMaker:
     @property
     def picture(self) -> Aircraft:
         """Return the latest picture; connected while heartbeats come and the landed state is known."""
-        alive = time.monotonic() - self._heard_at < _SILENT_S and self._picture.landed is not Landed.UNDEFINED
+        alive = time.monotonic() - self._heard_at < SILENT_S and self._picture.landed is not Landed.UNDEFINED
         state = self._picture.mission_state
         if state is MissionState.UNKNOWN and self._picture.mode == "AUTO":  # autopilots before MISSION_CURRENT told it
             state = MissionState.ACTIVE
@@ -80,7 +80,7 @@ class PictureMaker:
         if stack is None:
             return
         now = time.monotonic()
-        if now - self._heard_at >= _SILENT_S:
+        if now - self._heard_at >= SILENT_S:
             self._first_heard_at = now
             self._picture = self._picture._replace(landed=Landed.UNDEFINED)
         self._heard_at, self._stack = now, stack

@@ -15,13 +15,14 @@ from pymavlink.dialects.v20 import ardupilotmega as mav
 
 from edge.backends.mavlink_connection import Connection, Message, next_of
 from edge.itinerary import Item
-from edge.refusals import AutopilotRefused, AutopilotSilent
+from edge.refusals import AutopilotRefused, AutopilotSilent, ReadsBackDifferently
 
 MISSION, FENCE, RALLY = 0, 1, 2
 NAMES = {MISSION: "mission", FENCE: "fence", RALLY: "rally points"}
-_ASK_AGAIN_S = 1.5
-_ANSWER_S = 1.5
-_TRIES = 6
+_ASK_AGAIN_S = 2.2
+_ANSWER_S = 0.6
+_TRIES = 12
+"""Many short tries: on a link that loses three of ten packets each way, one exchange in 3,000 fails."""
 Goal = Callable[[], tuple[int, int]]
 
 
@@ -48,15 +49,27 @@ class Transfer:
                 if not asked:
                     self._connection.send("mission_count_encode", *self._goal(), len(items), self._kind)
                 answer = next_of(answers, _ASK_AGAIN_S)
-                if answer is None or answer.mission_type != self._kind:
-                    continue
-                if answer.get_type() == "MISSION_ACK":
-                    if self._ends(answer.type, complete=len(asked) == len(items)):
-                        return
-                elif answer.seq < len(items):
-                    asked.add(answer.seq)
-                    self._send_item(answer.seq, items[answer.seq])
+                if answer is None and len(asked) == len(items):
+                    return  # the acknowledgement was lost; what is read back decides
+                if answer is None:  # it asks every second while it waits: this silence means that it gave up
+                    asked.clear()
+                elif self._hear(answer, items, asked):
+                    return
         raise AutopilotSilent(f"The upload of the {NAMES[self._kind]} broke off.", hint="Send the command anew.")
+
+    def _hear(self, answer: Message, items: tuple[Item, ...], asked: set[int]) -> bool:
+        """Give what is asked for; return whether the upload has ended well."""
+        if answer.mission_type != self._kind:
+            return False
+        if answer.get_type() != "MISSION_ACK":
+            if answer.seq < len(items):
+                asked.add(answer.seq)
+                self._send_item(answer.seq, items[answer.seq])
+            return False
+        if answer.type == mav.MAV_MISSION_OPERATION_CANCELLED:  # it lost patience with us: start over
+            asked.clear()
+            return False
+        return self._ends(answer.type, complete=len(asked) == len(items))
 
     def read_back(self) -> list[Item]:
         """Return what the autopilot holds.
@@ -120,14 +133,14 @@ def require_same(kind: int, sent: tuple[Item, ...], stored: list[Item], first: i
     """Compare what was sent with what was read back, from item ``first`` on.
 
     Raises:
-        AutopilotRefused: With the item that differs.
+        ReadsBackDifferently: With the item that differs.
 
     """
     if len(stored) != len(sent):
-        raise AutopilotRefused(f"The autopilot stored {len(stored)} of {len(sent)} items of the {NAMES[kind]}.")
+        raise ReadsBackDifferently(f"The autopilot stored {len(stored)} of {len(sent)} items of the {NAMES[kind]}.")
     for seq, (ours, theirs) in enumerate(zip(sent, stored, strict=True)):
         if seq >= first and not ours.same(theirs):
-            raise AutopilotRefused(f"Item {seq} of the {NAMES[kind]} reads back as {theirs}, sent was {ours}.")
+            raise ReadsBackDifferently(f"Item {seq} of the {NAMES[kind]} reads back as {theirs}, sent was {ours}.")
 
 
 def _item_of(m: Message) -> Item:

@@ -2,29 +2,42 @@
 
 from __future__ import annotations
 
+import os
+import random
+import select
+import socket
 import subprocess
 import sys
 import threading
+import time
+import tty
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+from contracts.events import DroneEventKind
 from contracts.media import PoseSample
+from contracts.routes import Corner, Fence, Zone, ZoneKind
 from contracts.vocabulary import CommandKind
 from edge.aircraft import Aircraft
 from edge.allowances import Allowances
 from edge.backends.autopilot import MavlinkAutopilot
+from edge.backends.mavlink_picture import SILENT_S
+from edge.enclosure import fence_items, rally_item
 from edge.flights import Flights
 from edge.itinerary import itinerary_of
+from edge.monitor import Monitor, Surroundings
 from edge.pilot import Outcome, Pilot
-from edge.refusals import AutopilotRefused, AutopilotSilent
+from edge.refusals import AutopilotRefused, AutopilotSilent, NotReady
 from edge.safety import Limits, require_position
 from infra.local.instance import free_port
+from tests.unit.edge.test_pilot import Desk
 from tests.unit.edge.world import HOME, command, route
 
 pytestmark = pytest.mark.backends
+ONE_LINK = pytest.mark.parametrize("craft", ["tcp"], indirect=True)
 LIMITS = Limits(20.0, None, 300.0, 3000.0)
 
 
@@ -116,3 +129,144 @@ def test_silence_is_noticed_and_it_comes_back_by_itself(craft: Craft) -> None:
     craft.start()
     craft.until(lambda a: a.connected)
     craft.autopilot.set_mode("GUIDED")
+
+
+@ONE_LINK
+def test_silence_is_told_at_the_first_look_after_it_and_within_three_seconds(craft: Craft, tmp_path: Path) -> None:
+    """The agent looks ten times a second; by its own clock no look may pass in silence for longer than that."""
+    pilot, flights = _pilot(craft, tmp_path), Flights(tmp_path / "recordings")
+    pilot.fly(command(CommandKind.TAKE_OFF), threading.Event())
+    told: list[tuple[float, DroneEventKind, object]] = []
+    desk = Desk()
+    around = Surroundings(lambda: 0.0)
+    monitor = Monitor(
+        craft.autopilot.look,
+        pilot,
+        desk,
+        flights,
+        lambda kind, fields: told.append((time.monotonic(), kind, fields.get("code"))),
+        around,
+    )
+    monitor.step()
+    craft.kill()
+    looks, resting = [], threading.Event()
+    while not any(kind is DroneEventKind.AUTOPILOT_LOST for _, kind, _ in told):
+        looks.append(time.monotonic())
+        monitor.step()
+        resting.wait(0.1)
+    heard_at = craft.autopilot._maker._heard_at
+    unseen = [at for at in looks[:-1] if at - heard_at >= SILENT_S]
+    assert not unseen, "no look passed in silence"
+    assert SILENT_S + 0.1 < 3.0
+    lost = [(kind, code) for _, kind, code in told][-2:]
+    assert lost == [(DroneEventKind.AUTOPILOT_LOST, None), (DroneEventKind.SAFETY, "autopilot_silent")]
+
+
+@pytest.mark.parametrize("craft", ["udpin"], indirect=True)
+def test_with_two_of_ten_datagrams_lost_each_way_everything_is_still_stored(craft: Craft) -> None:
+    wire, dice = craft.autopilot._connection._wire, random.Random(7)
+    send, receive = wire.send, wire.receive
+    wire.send = lambda data: None if dice.random() < 0.2 else send(data)  # type: ignore[method-assign]
+    wire.receive = lambda: b"" if dice.random() < 0.2 and receive() else receive()  # type: ignore[method-assign]
+    craft.autopilot.upload(itinerary_of(route(), HOME).items)
+    zone = Zone(kind=ZoneKind.KEEP_OUT, corners=(NORTH, EAST, SOUTH))
+    fence = Fence(centre=HOME, radius_m=150.7, max_alt_rel_m=80, zones=(zone,))
+    craft.autopilot.store_fence(fence_items(fence), 80.0)
+    craft.autopilot.command(401)
+
+
+NORTH, EAST, SOUTH = (Corner(lat_deg=56.7 + n * 1e-4, lon_deg=8.2 + e * 1e-4) for n, e in ((2, 4), (0, 6), (-2, 4)))
+
+
+@ONE_LINK
+def test_a_fence_and_rally_points_are_stored_switched_on_and_read_back(craft: Craft) -> None:
+    zones = (
+        Zone(kind=ZoneKind.STAY_IN, centre=NORTH, radius_m=120.0),
+        Zone(kind=ZoneKind.KEEP_OUT, centre=EAST, radius_m=12.3),
+        Zone(kind=ZoneKind.KEEP_OUT, corners=(NORTH, EAST, SOUTH)),
+    )
+    items = fence_items(Fence(centre=HOME, radius_m=150.7, max_alt_rel_m=80, zones=zones))
+    assert [(item.command, item.params[0]) for item in items] == [
+        (5003, 150.0),
+        (5003, 120.0),
+        (5004, 13.0),
+        *[(5002, 3.0)] * 3,
+    ]
+    craft.autopilot.store_fence(items, 80.0)
+    for name, value in {"FENCE_ENABLE": 1, "FENCE_ALT_MAX": 80, "FENCE_TYPE": 5, "FENCE_ACTION": 1}.items():
+        assert craft.autopilot.parameter(name) == value
+    broken = tuple(item._replace(params=(4.0, 0.0, 0.0, 0.0)) for item in items[-3:])
+    with pytest.raises(AutopilotRefused, match="fence were refused: MAV_MISSION_ERROR"):
+        craft.autopilot.store_fence(broken, 80.0)
+    craft.autopilot.store_rally((rally_item(HOME, 20.0),))
+    craft.autopilot.clear_rally()
+
+
+@ONE_LINK
+def test_the_link_loss_action_is_set_and_never_hides_a_real_loss(craft: Craft) -> None:
+    craft.autopilot.put_parameter("FS_OPTIONS", 18)
+    assert craft.autopilot.set_link_loss() == ["FS_GCS_ENABLE=1", "FS_GCS_TIMEOUT=5", "FS_OPTIONS without bit 2"]
+    assert craft.autopilot.parameter("FS_OPTIONS") == 16
+    craft.autopilot.put_parameter("SYSID_MYGCS", 245)
+    with pytest.raises(AutopilotRefused, match="hide the loss"):
+        craft.autopilot.set_link_loss()
+    assert craft.autopilot.put_parameter("NO_SUCH_NAME", 1.0) is False
+
+
+@ONE_LINK
+def test_readiness_passes_the_autopilots_reasons_up(craft: Craft) -> None:
+    craft.until(lambda a: a.position_good and a.gps_fix >= 3)
+    assert craft.autopilot.readiness() == []
+    craft.autopilot.put_parameter("SIM_GPS_DISABLE", 1)
+    craft.until(lambda a: a.gps_fix < 3 and not a.position_good)
+    reasons = craft.autopilot.readiness()
+    assert "PreArm: Need Position Estimate" in reasons
+    assert any("GPS fix 1" in reason for reason in reasons)
+
+
+@ONE_LINK
+def test_a_camera_that_has_not_announced_itself_is_not_commanded(craft: Craft) -> None:
+    for move in (craft.autopilot.camera.photograph, lambda: craft.autopilot.camera.film(on=True)):
+        with pytest.raises(NotReady, match="No camera"):
+            move()
+    with pytest.raises(NotReady, match="No gimbal"):
+        craft.autopilot.camera.point(90.0, -10.0)
+
+
+@ONE_LINK
+def test_a_serial_wire_carries_the_same(craft: Craft) -> None:
+    """A pseudo-terminal stands for the UART; its other end is joined to the simulator."""
+    ours, theirs = os.openpty()
+    tty.setraw(ours)
+    tty.setraw(theirs)
+    address = craft._theirs.split(":")
+    joined = socket.create_connection((address[1], int(address[2])))
+    over = threading.Event()
+    pump = threading.Thread(target=_join, args=(ours, joined, over))
+    pump.start()
+    autopilot = MavlinkAutopilot(f"serial:{os.ttyname(theirs)}:115200", lambda _pose: None, None)
+    autopilot.start()
+    try:
+        seen, waiting = autopilot.look(), threading.Event()
+        for _ in range(400):
+            if (seen := autopilot.look()).connected and seen.fix is not None:
+                break
+            waiting.wait(0.05)
+        assert seen.connected
+        autopilot.upload(itinerary_of(route(), HOME).items)
+    finally:
+        autopilot.stop()
+        over.set()
+        pump.join()
+        joined.close()
+        os.close(ours)
+        os.close(theirs)
+
+
+def _join(wire: int, stream: socket.socket, over: threading.Event) -> None:
+    while not over.is_set():
+        for ready in select.select([wire, stream.fileno()], [], [], 0.1)[0]:
+            if ready == stream.fileno():
+                os.write(wire, stream.recv(4096))
+            else:
+                stream.sendall(os.read(wire, 4096))
