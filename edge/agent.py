@@ -248,7 +248,8 @@ class Agent:
                 self.announce(DroneEventKind.SAFETY, {"code": "database_damaged", "detail": detail})
 
     def _status(self, *, online: bool) -> bytes:
-        name = self._autopilot.look().autopilot
+        seen = self._autopilot.look()
+        name = f"{seen.autopilot} {seen.version}".strip()
         status = DroneStatus(
             drone_id=self._settings.drone_id,
             boot_id=self.boot_id,

@@ -19,7 +19,7 @@ from edge.aircraft import RALLY_CAPABILITY, Aircraft
 from edge.enclosure import rally_item
 from edge.itinerary import Item, itinerary_of
 from edge.procedures import Autopilot, Procedures, on_mission
-from edge.refusals import AutopilotSilent, NoEffect, NotReady
+from edge.refusals import AutopilotRefused, AutopilotSilent, NoEffect, NotReady
 from edge.safety import Limits, Start, check_route
 
 _CONTACT_S = 30.0
@@ -117,7 +117,7 @@ class Exercise:
         return Row(name, passed, detail, said, round(time.monotonic() - started, 1))
 
     def _handshake(self) -> str:
-        self._wait(lambda a: a.connected and a.fix is not None, _CONTACT_S, "heartbeat and position")
+        self._wait(lambda a: a.connected, _CONTACT_S, "heartbeat")
         aircraft = self._autopilot.look()
         if not aircraft.on_ground:
             raise NotReady(f"The aircraft is in the air or armed, in mode {aircraft.mode}.", hint="Land and disarm it.")
@@ -127,17 +127,24 @@ class Exercise:
 
     def _ready(self) -> str:
         """Wait like a person would: a cold start takes 40 s and more."""
-        self._autopilot.set_mode("GUIDED")
         deadline, reasons = time.monotonic() + _READY_S, ["no answer"]
         while reasons:
-            reasons = self._autopilot.readiness()
+            reasons = self._reasons()
             if reasons and time.monotonic() > deadline:
                 raise NotReady(" ".join(reasons), hint="Mend what the autopilot names.")
             if reasons:
                 self._stop.wait(1.0)
-        self._wait(lambda a: a.home is not None, 20.0, "home position")
+        self._wait(lambda a: a.home is not None and a.fix is not None, 20.0, "position and home")
         aircraft = self._autopilot.look()
         return f"GPS fix {aircraft.gps_fix}, {aircraft.satellites} satellites, estimator flags {aircraft.ekf_flags}"
+
+    def _reasons(self) -> list[str]:
+        """Ask in the mode from which it will be armed: what is ready in another mode need not be in this one."""
+        try:
+            self._autopilot.set_mode("GUIDED")
+        except AutopilotRefused as error:  # it is still starting
+            return [error.message]
+        return self._autopilot.readiness()
 
     def _route(self) -> tuple[Route, GeoPoint]:
         if self._plan is None:

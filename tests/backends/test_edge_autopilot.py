@@ -26,7 +26,7 @@ from edge.allowances import Allowances
 from edge.backends.autopilot import MavlinkAutopilot
 from edge.backends.mavlink_picture import SILENT_S
 from edge.enclosure import fence_items, rally_item
-from edge.flights import Flights
+from edge.flights import Flights, Phase
 from edge.itinerary import itinerary_of
 from edge.monitor import Monitor, Surroundings
 from edge.pilot import Outcome, Pilot
@@ -111,9 +111,22 @@ def test_a_flight_begins_pauses_resumes_and_comes_home(craft: Craft, tmp_path: P
     craft.until(lambda a: a.reached_seq >= 3, 60)
     pilot.fly(command(CommandKind.PAUSE), stop)
     pilot.fly(command(CommandKind.RESUME), stop)
+    _look_closer(craft, pilot, stop)
     pilot.fly(command(CommandKind.RETURN_HOME), stop)
     craft.until(lambda a: a.mode == "RTL")
     craft.until(lambda a: a.on_ground, 60)
+
+
+def _look_closer(craft: Craft, pilot: Pilot, stop: threading.Event) -> None:
+    """In flight: the changed route is stored, and the aircraft goes to its detour and passes it."""
+    pilot._flights.change("flt-1", phase=Phase.FLYING)
+    order = command(CommandKind.ADJUST_ROUTE)
+    pilot.check(order)
+    assert pilot.fly(order, stop) is Outcome.DONE
+    itinerary = pilot.itinerary()
+    assert itinerary is not None
+    craft.until(lambda a: itinerary.waypoint_reached(a.reached_seq) >= order.resume_at, 60)
+    assert pilot._flights.known("flt-1").stored
 
 
 def _pilot(craft: Craft, folder: Path) -> Pilot:
