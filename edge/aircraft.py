@@ -18,6 +18,7 @@ _GOOD = 1 | 2 | 16
 _CONSTANT_POSITION = 128
 FENCE_CAPABILITY, RALLY_CAPABILITY = 1 << 14, 1 << 15
 """MAV_PROTOCOL_CAPABILITY_MISSION_FENCE and _MISSION_RALLY."""
+_CLIMBING_MPS = 0.3
 
 
 class Landed(IntEnum):
@@ -100,6 +101,11 @@ class Aircraft(NamedTuple):
         if self.ekf_flags is None:
             return True
         return self.ekf_flags & _GOOD == _GOOD and not self.ekf_flags & _CONSTANT_POSITION
+
+    @property
+    def climbing(self) -> bool:
+        """Tell whether it gains height."""
+        return self.fix is not None and self.fix.vel_up_mps > _CLIMBING_MPS
 
     @property
     def on_ground(self) -> bool:

@@ -11,8 +11,6 @@ from edge.aircraft import HOLDING_MODES, LAND_MODES, RETURN_MODES, Aircraft, Lan
 from edge.flights import Flight, Phase
 from edge.itinerary import Itinerary
 
-_CLIMBING_MPS = 0.3
-
 
 class Emit(NamedTuple):
     """An event to send."""
@@ -54,9 +52,8 @@ def aircraft_state(aircraft: Aircraft, itinerary: Itinerary | None) -> AircraftS
 
 
 def _by_hand(aircraft: Aircraft, itinerary: Itinerary | None) -> AircraftState:
-    climbing = aircraft.fix is not None and aircraft.fix.vel_up_mps > _CLIMBING_MPS
     low = aircraft.fix is None or aircraft.fix.alt_rel_m < 1.0
-    if aircraft.landed is Landed.TAKING_OFF and (climbing or low):
+    if aircraft.landed is Landed.TAKING_OFF and (aircraft.climbing or low):
         return AircraftState.TAKING_OFF
     return AircraftState.PAUSED if aircraft.mode in HOLDING_MODES and itinerary else AircraftState.HOLDING
 

@@ -76,7 +76,7 @@ class Procedures:
         self._autopilot.upload(itinerary_of(route, home, first).items)
 
     def take_off(self, altitude_m: float, stop: threading.Event, arm_patience_s: float = ARM_PATIENCE_S) -> None:
-        """Arm and climb.
+        """Arm and climb; done when it is up and climbs no more, so that the next command finds it holding.
 
         Raises:
             PlatformError: With the autopilot's reasons.
@@ -86,7 +86,8 @@ class Procedures:
         self.until(lambda a: a.mode in READY_MODES, _MODE_S, stop, "mode GUIDED")
         self.arm(stop, arm_patience_s)
         self._autopilot.take_off(altitude_m)
-        self.until(lambda a: height_m(a) >= 0.95 * altitude_m, 20.0 + 2.0 * altitude_m, stop, f"{altitude_m:.0f} m")
+        up = f"{altitude_m:.0f} m"
+        self.until(lambda a: height_m(a) >= 0.95 * altitude_m and not a.climbing, 20.0 + 2.0 * altitude_m, stop, up)
 
     def arm(self, stop: threading.Event, patience_s: float = ARM_PATIENCE_S) -> None:
         """Arm; the estimator needs up to a minute after power-on, so be patient and pass its reasons up.

@@ -126,6 +126,24 @@ def test_a_refused_mission_leaves_no_flight_behind(tmp_path: Path) -> None:
     assert bench.craft.did[-1] == "HOLD", "nothing flies on by itself"
 
 
+def test_a_take_off_is_done_when_it_climbs_no_more_so_that_a_flight_may_begin(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, aircraft())
+    rising = aircraft(up=30.0).fix
+    assert rising is not None
+    looks = iter([2.0, 1.0, 0.4])
+
+    def settle(what: str) -> None:
+        if what == "take off":
+            bench.craft.look = lambda: bench.craft.picture._replace(  # type: ignore[method-assign]
+                landed=Landed.TAKING_OFF, fix=rising._replace(vel_up_mps=next(looks, 0.0))
+            )
+
+    bench.craft.on = settle
+    assert bench.fly(K.TAKE_OFF) is Outcome.DONE
+    assert next(looks, None) is None, "it waited through the climb"
+    bench.pilot.check(command(K.BEGIN_FLIGHT))
+
+
 def test_a_safety_command_stops_the_take_off(tmp_path: Path) -> None:
     bench = Bench(tmp_path, aircraft())
     bench.craft.on = lambda what: bench.stop.set() if what == "take off" else None
