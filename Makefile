@@ -66,6 +66,7 @@ train: setup-train ## train the detector anew (hours on a CPU)
 	@$(BIN)/kestrel-vision train $(ARGS)
 docs: setup ## write the generated pages of docs/
 	@$(BIN)/python -m infra.docs $(ARGS)
+	@$(BIN)/python -m cloud.planning.pictures
 clean: ## remove what is built or cached; keeps .venv and every state directory
 	@rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	@find . -name __pycache__ -type d -not -path './.venv/*' -prune -exec rm -rf {} +

@@ -17,6 +17,9 @@ from contracts.errors import NotAuthenticated, PlatformError, TooManyRequests, U
 
 MEDIA_TYPE = "application/problem+json"
 _FIRST_ERRORS = 5
+_PATTERNS = ("blades", "tower", "orbit", "facade", "corridor", "right_of_way", "grid")
+_KINDS = ("wind_turbine", "power_line", "telecom_tower", "pipeline")
+_TAGS = frozenset([*(("params", pattern) for pattern in _PATTERNS), *(("geometry", kind) for kind in _KINDS)])
 _STATUS_CODES = {
     400: "malformed",
     404: "not_found",
@@ -118,7 +121,9 @@ def of_validation(request: Request, error: RequestValidationError) -> Response:
 
 def _field_name(location: tuple[int | str, ...]) -> str:
     parts = [str(part) for part in location if part not in ("body", "query", "path", "header")]
-    return ".".join(parts) or "body"
+    # After params and geometry stands the tag of what they are, which is no field of the request.
+    named = [part for before, part in zip(["", *parts], parts, strict=False) if (before, part) not in _TAGS]
+    return ".".join(named) or "body"
 
 
 def of_http(request: Request, error: HTTPException) -> Response:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -56,6 +57,10 @@ class Settings(BaseSettings):
     assistant_daily_usd: float = Field(default=2.0, ge=0, description="money per user in 24 hours")
     assistant_asks_per_minute: int = Field(default=60, ge=1, description="questions per user")
     reconcile_every_s: float = Field(default=20.0, gt=0, description="pause between reconciliations")
+    terrain_dir: Path | None = Field(default=None, description="folder of elevation files (GeoTIFF, HGT)")
+    terrain_datum: Literal["", "egm96", "ellipsoid"] = Field(
+        default="", description="what heights are measured from, for files that do not say it"
+    )
     policy_file: Path | None = Field(default=None, description="severity policy; default is the shipped one")
     max_body_bytes: int = Field(default=262_144, gt=0, description="largest request body accepted")
     rate_limit_per_minute: int = Field(default=DEFAULT_PER_MINUTE, gt=0, description="requests of one asker")

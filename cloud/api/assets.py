@@ -6,19 +6,19 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from sqlalchemy import select
 
 from cloud.idempotency import Key, once
 from cloud.paging import Cursor, Limit, Page, decode_cursor, page_of
 from cloud.planning import assets
+from cloud.planning.surveys import AnyGeometry
 from cloud.problems import RESPONSES
 from cloud.requests import UnitOfWork
 from cloud.security import Operator, Reader
 from cloud.tables import Asset, Site
 from contracts.geo import Frozen
 from contracts.ids import AssetId, SiteId
-from contracts.turbine import TurbineGeometry
 from contracts.vocabulary import AssetKind
 
 router = APIRouter(prefix="/v1", tags=["assets"], responses=RESPONSES)
@@ -49,7 +49,20 @@ class AssetIn(Frozen):
     name: str = Field(min_length=1, max_length=120, examples=["Turbine 1"])
     functional_location: str = Field(default="", max_length=40, examples=["KES-NORTH-WT-01"], description="SAP's name")
     external_id: str | None = Field(default=None, max_length=120)
-    geometry: TurbineGeometry | None = Field(default=None, description="needed for wind turbines")
+    geometry: AnyGeometry | None = Field(
+        default=None, description="needed for wind turbines; of the asset's kind, which its field kind names"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _geometry_of_the_kind(cls, values: Any) -> Any:
+        """Give the geometry the asset's kind, by which its fields are known."""
+        if not isinstance(values, dict) or not isinstance(values.get("geometry"), dict):
+            return values
+        kind = values.get("kind", AssetKind.WIND_TURBINE)
+        if kind == AssetKind.WIND_TURBINE or not isinstance(kind, str):
+            return values
+        return {**values, "geometry": {"kind": str(kind), **values["geometry"]}}
 
 
 class AssetOut(BaseModel):

@@ -3,24 +3,38 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import select, tuple_
 
 from cloud.idempotency import Key, once
 from cloud.paging import Cursor, Limit, Page, decode_cursor, number, page_of
 from cloud.planning import plans
-from cloud.planning.pattern import PlanRequest
+from cloud.planning.terrain import Datum, Terrain, open_folder
+from cloud.planning.wishes import PlanRequest
 from cloud.problems import RESPONSES
 from cloud.requests import Svc, UnitOfWork
 from cloud.security import Operator, Reader
+from cloud.settings import Settings
 from cloud.tables import Plan
 from contracts.routes import Route
 
 router = APIRouter(prefix="/v1/plans", tags=["plans"], responses=RESPONSES)
+
+
+@cache
+def _ground(folder: Path, datum: str) -> Terrain | None:
+    return open_folder(folder, Datum(datum) if datum else None)
+
+
+def terrain_of(settings: Settings) -> Terrain | None:
+    """Return the ground of the configured elevation files; they are read anew when the program starts."""
+    return _ground(settings.terrain_dir, settings.terrain_datum) if settings.terrain_dir else None
 
 
 class PlanOut(BaseModel):
@@ -36,6 +50,9 @@ class PlanOut(BaseModel):
     content_hash: str
     checks: list[dict[str, Any]]
     estimates: dict[str, Any]
+    series_id: str | None = Field(description="the plan of part 1, where one wish became several flights")
+    part: int
+    parts: int
     created_by: str
     created_at: datetime
 
@@ -51,15 +68,16 @@ class RouteOut(BaseModel):
 def add_plan(
     body: PlanRequest, request: Request, session: UnitOfWork, services: Svc, principal: Operator, key: Key = None
 ) -> JSONResponse:
-    """Plan a route. Checks with the verdict ``block`` forbid its approval and say why."""
-    return once(
-        session,
-        request,
-        principal,
-        key,
-        body,
-        lambda: PlanOut.model_validate(plans.create(session, services.routes, body, principal.username)),
-    )
+    """Plan a route. Checks with the verdict ``block`` forbid its approval and say why.
+
+    Where one battery does not suffice, the answer is part 1; the others are at ``/v1/plans/{plan_id}/{version}/parts``.
+    """
+
+    def make() -> PlanOut:
+        ground = terrain_of(services.settings)
+        return PlanOut.model_validate(plans.create(session, services.routes, body, principal.username, ground)[0])
+
+    return once(session, request, principal, key, body, make)
 
 
 @router.get("")
@@ -80,6 +98,12 @@ def list_plans(
 def get_plan(plan_id: str, version: int, session: UnitOfWork, _: Reader) -> PlanOut:
     """Return one plan version."""
     return PlanOut.model_validate(plans.plan(session, plan_id, version))
+
+
+@router.get("/{plan_id}/{version}/parts")
+def list_parts(plan_id: str, version: int, session: UnitOfWork, _: Reader) -> list[PlanOut]:
+    """List every battery-sized flight of the wish that a plan belongs to, in order."""
+    return [PlanOut.model_validate(row) for row in plans.series(session, plans.plan(session, plan_id, version))]
 
 
 @router.get("/{plan_id}/{version}/route")

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic import TypeAdapter
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from cloud import audit
+from cloud.planning import components
+from cloud.planning.surveys import AnyGeometry, kind_of
 from cloud.tables import Asset, Drone, Site
 from contracts.errors import Conflict, InvalidInput, NotFound
 from contracts.geo import GeoPoint
 from contracts.optics import CameraIntrinsics
 from contracts.turbine import TurbineGeometry
 from contracts.vocabulary import AssetKind
+
+_GEOMETRIES: TypeAdapter[AnyGeometry] = TypeAdapter(AnyGeometry)
 
 
 def site(session: Session, site_id: str) -> Site:
@@ -48,13 +53,13 @@ def add_site(session: Session, by: str, **values: Any) -> Site:
     return row
 
 
-def add_asset(session: Session, by: str, kind: AssetKind, geometry: TurbineGeometry | None, **values: Any) -> Asset:
-    """Create an asset.
+def add_asset(session: Session, by: str, kind: AssetKind, geometry: AnyGeometry | None, **values: Any) -> Asset:
+    """Create an asset with the parts its geometry has.
 
     Raises:
         Conflict: Its id is taken.
         NotFound: No such site.
-        InvalidInput: A wind turbine without its geometry.
+        InvalidInput: A wind turbine without its geometry, or the geometry of another kind of asset.
 
     """
     site(session, values["site_id"])
@@ -62,9 +67,13 @@ def add_asset(session: Session, by: str, kind: AssetKind, geometry: TurbineGeome
         raise Conflict(f"The asset {values['asset_id']} exists.", field="asset_id")
     if kind is AssetKind.WIND_TURBINE and geometry is None:
         raise InvalidInput("A wind turbine needs its geometry.", hint="Give at least geometry.foot.", field="geometry")
+    if geometry is not None and kind_of(geometry) != kind.value:
+        raise InvalidInput(f"This is the geometry of a {kind_of(geometry)}, not of a {kind.value}.", field="geometry")
     row = Asset(kind=kind.value, geometry=geometry.model_dump(mode="json") if geometry else {}, **values)
     session.add(row)
     session.flush()
+    if geometry is not None:
+        components.grow(session, row.asset_id, geometry)
     audit.record(session, by, "asset.create", row.asset_id, after={"site_id": row.site_id, "kind": row.kind})
     return row
 
@@ -88,6 +97,13 @@ def turbine(row: Asset) -> TurbineGeometry:
             f"{row.asset_id} is a {row.kind}; the blades pattern needs a wind turbine.", field="asset_id"
         )
     return TurbineGeometry.model_validate(row.geometry)
+
+
+def geometry_of(row: Asset) -> AnyGeometry | None:
+    """Return an asset's geometry; None when it has none."""
+    if not row.geometry:
+        return None
+    return _GEOMETRIES.validate_python(row.geometry)
 
 
 def camera_on_site(session: Session, site_id: str, drone_id: str | None) -> CameraIntrinsics | None:

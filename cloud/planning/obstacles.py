@@ -38,6 +38,12 @@ class Cone(NamedTuple):
     start_radius_m: float
     end_radius_m: float
 
+    @property
+    def highest_m(self) -> float:
+        """Return a height above which nothing of it reaches."""
+        top = max(self.start.up, self.start.up + self.length_m * self.axis.up)
+        return top + max(self.start_radius_m, self.end_radius_m)
+
     def distance_m(self, point: Enu) -> float:
         """Return how far ``point`` is from the surface; 0 inside."""
         east, north, up = point.east - self.start.east, point.north - self.start.north, point.up - self.start.up

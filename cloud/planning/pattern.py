@@ -7,8 +7,9 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from contracts.geo import Frozen, GeoPoint
-from contracts.ids import AssetId, DroneId, PlanId
+from contracts.ids import AssetId
 from contracts.optics import CameraIntrinsics
+from contracts.routes import Zone
 from contracts.turbine import TurbineGeometry
 from contracts.vocabulary import Blade, BladeSide
 
@@ -20,6 +21,7 @@ ORDER = (BladeSide.PS, BladeSide.LE, BladeSide.SS, BladeSide.TE)
 class BladesParams(Frozen):
     """What the operator may choose of the pattern ``blades``."""
 
+    pattern: Literal["blades"] = "blades"
     standoff_m: float = Field(default=10.0, ge=6, le=30, description="camera to the side's centre line")
     speed_mps: float = Field(default=4.0, ge=0.5, le=8, description="on passes")
     transit_speed_mps: float = Field(default=6.0, ge=0.5, le=12)
@@ -41,17 +43,6 @@ class BladesParams(Frozen):
         return self
 
 
-class PlanRequest(Frozen):
-    """What to plan. ``home`` defaults to the site's; a known ``plan_id`` gets its next version."""
-
-    asset_id: AssetId = Field(examples=["wt-01"])
-    pattern: Literal["blades"] = "blades"
-    params: BladesParams = BladesParams()
-    home: GeoPoint | None = None
-    drone_id: DroneId | None = Field(default=None, description="whose camera; default: the site's first drone")
-    plan_id: PlanId | None = None
-
-
 class PlanInputs(Frozen):
     """Everything a route depends on."""
 
@@ -60,3 +51,4 @@ class PlanInputs(Frozen):
     home: GeoPoint
     camera: CameraIntrinsics = DEFAULT_CAMERA
     blades: BladesParams = BladesParams()
+    zones: tuple[Zone, ...] = Field(default=(), max_length=40)

@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 from cloud.planning import checks, estimates
 from cloud.planning.drawing import TAKE_OFF_UP_M, Draft, draw, space_of
-from cloud.planning.estimates import Estimates
+from cloud.planning.estimates import Estimates, Times
 from cloud.planning.pattern import PlanInputs
+from cloud.planning.photography import Shot
 from cloud.planning.verdicts import Check
 from contracts.geo import UP, Enu, GeoPoint
 from contracts.routes import Fence, Route, Waypoint, WaypointAction
@@ -64,17 +65,16 @@ def estimate(inputs: PlanInputs, draft: Draft, route: Route) -> Estimates:
     )
     height_m = points[-1].up - draft.home.up
     duration_s = TAKE_OFF_UP_M / estimates.CLIMB_MPS + sum(legs) + estimates.landing_s(height_m)
-    gsd_mm_px = inputs.camera.gsd_mm_px(inputs.blades.standoff_m)
-    return Estimates(
-        duration_s=round(duration_s, 1),
-        distance_m=round(sum(b.minus(a).norm() for a, b in zip([start, *points], points, strict=False)), 1),
-        video_s=round(video_s, 1),
-        battery_percent=round(100.0 * duration_s / estimates.ENDURANCE_S, 1),
-        storage_bytes=round(video_s * estimates.VIDEO_BYTES_PER_S),
-        gsd_mm_px=round(gsd_mm_px, 3),
-        motion_blur_px=round(1000.0 * inputs.blades.speed_mps * inputs.blades.shutter_s / gsd_mm_px, 2),
-        inspected_m=round(sum(p.last_m - p.first_m for p in draft.passes), 1),
+    shot = Shot(inputs.camera, inputs.blades.standoff_m)
+    speed_mps = inputs.blades.transit_speed_mps
+    times = Times(
+        duration_s=duration_s,
+        distance_m=sum(b.minus(a).norm() for a, b in zip([start, *points], points, strict=False)),
+        video_s=video_s,
+        battery_percent=estimates.battery_percent(duration_s, speed_mps, inputs.blades.wind_mps or 0.0),
     )
+    blur_px = shot.blur_px(inputs.blades.speed_mps, inputs.blades.shutter_s)
+    return estimates.of_flight(times, shot, blur_px, sum(p.last_m - p.first_m for p in draft.passes))
 
 
 def route_of(inputs: PlanInputs, draft: Draft, plan_id: str, version: int) -> Route:
@@ -106,6 +106,7 @@ def route_of(inputs: PlanInputs, draft: Draft, plan_id: str, version: int) -> Ro
             centre=_rounded(inputs.geometry.foot),
             radius_m=params.fence_radius_m,
             max_alt_rel_m=params.max_alt_rel_m,
+            zones=inputs.zones,
         ),
         waypoints=tuple(waypoints),
     )

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from cloud import audit
 from cloud.logbook import log
-from cloud.planning import assets, planner
-from cloud.planning.pattern import DEFAULT_CAMERA, PlanInputs, PlanRequest
+from cloud.planning import assets, patterns, planner, rules, site_zones, tracks, verdicts
+from cloud.planning.flying import TAKE_OFF_UP_M, Planned
+from cloud.planning.pattern import DEFAULT_CAMERA, BladesParams, PlanInputs
+from cloud.planning.rules import Limits, Surroundings
+from cloud.planning.surveys import CorridorParams, RightOfWayParams, SurveyInputs
+from cloud.planning.terrain import Terrain
+from cloud.planning.verdicts import Check
+from cloud.planning.wishes import Pattern, PlanRequest
+from cloud.planning.zones import SiteZone
 from cloud.services import Routes
-from cloud.tables import Plan
+from cloud.tables import Asset, Plan
 from contracts.errors import Conflict, NotFound, Unavailable
 from contracts.ids import mint
 from contracts.routes import Route
@@ -24,42 +33,109 @@ def plan(session: Session, plan_id: str, version: int) -> Plan:
     return row
 
 
-def create(session: Session, routes: Routes, wanted: PlanRequest, by: str) -> Plan:
-    """Plan a route round an asset's blades, check it, store it. A known ``plan_id`` gets its next version.
+def create(
+    session: Session, routes: Routes, wanted: PlanRequest, by: str, terrain: Terrain | None = None
+) -> list[Plan]:
+    """Plan the flights of a wish, check them, store them. A known ``plan_id`` gets its next version.
+
+    One row for each battery-sized flight; the first has the plan's id, the others that id with ``-p02`` and so on.
 
     Raises:
         NotFound: No such asset, drone or plan.
-        InvalidInput: The asset is no wind turbine, or the parameters do not fit it; the field is named.
+        InvalidInput: The pattern does not fit the asset, or the parameters do not; the field is named.
 
     """
     asset = assets.asset(session, wanted.asset_id)
-    camera = assets.camera_on_site(session, asset.site_id, wanted.drone_id)
-    inputs = PlanInputs(
+    zones = site_zones.of_site(session, asset.site_id)
+    inputs = _inputs(session, asset, wanted, zones)
+    plan_id, version = wanted.plan_id or mint("pln"), _next_version(session, wanted.plan_id)
+    planned = _made(inputs, plan_id, version)
+    rows = []
+    for part, flight in enumerate(planned, start=1):
+        stored = inputs.model_copy(update={"part": part}) if isinstance(inputs, SurveyInputs) else inputs
+        row = _row(flight, stored, _Part(plan_id, part, len(planned)), by)
+        row.checks = [one.model_dump(mode="json") for one in _judged(flight, zones, terrain)]
+        rows.append(row)
+    session.add_all(rows)
+    session.flush()
+    for row, flight in zip(rows, planned, strict=True):
+        session.refresh(row)
+        audit.record(session, by, "plan.create", f"{row.plan_id}/{version}", after={"content_hash": row.content_hash})
+        _keep(routes, flight.route)
+    return rows
+
+
+def _inputs(
+    session: Session, asset: Asset, wanted: PlanRequest, zones: tuple[SiteZone, ...]
+) -> PlanInputs | SurveyInputs:
+    camera = assets.camera_on_site(session, asset.site_id, wanted.drone_id) or DEFAULT_CAMERA
+    at_site = assets.home_of(assets.site(session, asset.site_id))
+    enforced = site_zones.for_the_drone(zones)
+    if isinstance(wanted.params, BladesParams):
+        return PlanInputs(
+            asset_id=wanted.asset_id,
+            geometry=assets.turbine(asset),
+            home=wanted.home or at_site,
+            camera=camera,
+            blades=wanted.params,
+            zones=enforced,
+        )
+    beside = isinstance(wanted.params, CorridorParams | RightOfWayParams)
+    return SurveyInputs(
         asset_id=wanted.asset_id,
-        geometry=assets.turbine(asset),
-        home=wanted.home or assets.home_of(assets.site(session, asset.site_id)),
-        camera=camera or DEFAULT_CAMERA,
-        blades=wanted.params,
+        geometry=assets.geometry_of(asset),
+        home=wanted.home or (None if beside else at_site),
+        camera=camera,
+        params=wanted.params,
+        zones=enforced,
     )
-    version = _next_version(session, wanted.plan_id)
-    planned = planner.plan(inputs, wanted.plan_id or mint("pln"), version)
-    row = Plan(
-        plan_id=planned.route.plan_id,
-        version=version,
-        asset_id=wanted.asset_id,
-        pattern=planned.route.pattern,
+
+
+def _made(inputs: PlanInputs | SurveyInputs, plan_id: str, version: int) -> list[Planned]:
+    """Return every flight of a wish."""
+    if isinstance(inputs, PlanInputs):
+        return [Planned(*planner.plan(inputs, plan_id, version))]
+    return patterns.flights(inputs, lambda part: (plan_id if part == 1 else f"{plan_id}-p{part:02d}", version))
+
+
+class _Part(NamedTuple):
+    series_id: str
+    part: int
+    parts: int
+
+
+def _row(flight: Planned, inputs: PlanInputs | SurveyInputs, of: _Part, by: str) -> Plan:
+    return Plan(
+        plan_id=flight.route.plan_id,
+        version=flight.route.version,
+        asset_id=inputs.asset_id,
+        pattern=flight.route.pattern,
         params=inputs.model_dump(mode="json"),
-        content_hash=planned.route.content_hash(),
-        checks=[check.model_dump(mode="json") for check in planned.checks],
-        estimates=planned.estimates.model_dump(mode="json"),
+        content_hash=flight.route.content_hash(),
+        checks=[],
+        estimates=flight.estimates.model_dump(mode="json"),
+        series_id=of.series_id if of.parts > 1 else None,
+        part=of.part,
+        parts=of.parts,
         created_by=by,
     )
-    session.add(row)
-    session.flush()
-    session.refresh(row)
-    audit.record(session, by, "plan.create", f"{row.plan_id}/{version}", after={"content_hash": row.content_hash})
-    _keep(routes, planned.route)
-    return row
+
+
+def _judged(flight: Planned, zones: tuple[SiteZone, ...], terrain: Terrain | None) -> list[Check]:
+    """Return the planner's checks together with those of the site's zones and ground, the graver of each name."""
+    if not zones and terrain is None:
+        return list(flight.checks)
+    limits = Limits(max_alt_rel_m=flight.route.fence.max_alt_rel_m)
+    around = Surroundings(zones=zones, terrain=terrain, limits=limits)
+    return verdicts.graver(flight.checks, rules.judge(tracks.of_route(flight.route, TAKE_OFF_UP_M), around))
+
+
+def series(session: Session, row: Plan) -> list[Plan]:
+    """Return every part of the wish a plan belongs to."""
+    if row.series_id is None:
+        return [row]
+    query = select(Plan).where(Plan.series_id == row.series_id, Plan.version == row.version).order_by(Plan.part)
+    return list(session.scalars(query))
 
 
 def _next_version(session: Session, plan_id: str | None) -> int:
@@ -94,8 +170,15 @@ def route(session: Session, routes: Routes, plan_id: str, version: int) -> Route
         stored = None
     if stored is not None and stored.content_hash() == row.content_hash:
         return stored
-    made = planner.plan(PlanInputs.model_validate(row.params), plan_id, version).route
+    made = _again(row).route
     if made.content_hash() != row.content_hash:
         raise Conflict(f"The planner makes another route of {plan_id} now.", hint="Plan it again and approve that.")
     _keep(routes, made)
     return made
+
+
+def _again(row: Plan) -> Planned:
+    if row.pattern == Pattern.BLADES.value:
+        return _made(PlanInputs.model_validate(row.params), row.plan_id, row.version)[0]
+    inputs = SurveyInputs.model_validate(row.params)
+    return _made(inputs, row.series_id or row.plan_id, row.version)[inputs.part - 1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -72,6 +73,17 @@ def holds(kept: bool) -> Verdict:
 def grade(value: float, warn_over: float, block_over: float) -> Verdict:
     """Return the verdict on a number that should be low."""
     return Verdict.BLOCK if value > block_over else Verdict.WARN if value > warn_over else Verdict.PASS
+
+
+def graver(first: Iterable[Check], second: Iterable[Check]) -> list[Check]:
+    """Return checks of both, the graver one where both have a name; the first's order leads."""
+    order = list(Verdict)
+    found: dict[str, Check] = {check.name: check for check in first}
+    for check in second:
+        known = found.get(check.name)
+        if known is None or order.index(check.verdict) > order.index(known.verdict):
+            found[check.name] = check
+    return list(found.values())
 
 
 def place_of(segment: int, metre: float, point: GeoPoint) -> Worst:

@@ -16,6 +16,7 @@ from cloud.tables.history import DefectAbsence, DefectLink, FlightRegistration, 
 from cloud.tables.keys import ApiKey
 from cloud.tables.people import Audit, User
 from cloud.tables.places import Asset, Drone, Site
+from cloud.tables.planning import Component, SiteZoneRow
 from cloud.tables.requests import IdempotencyKey
 from cloud.tables.schedules import AssetEvent, DueRuleRow, Schedule
 from cloud.tables.uploads import InventoryRow
@@ -31,6 +32,7 @@ __all__ = [
     "CaptureRow",
     "Change",
     "CommandRow",
+    "Component",
     "Coverage",
     "DeadLetter",
     "DefectAbsence",
@@ -56,6 +58,7 @@ __all__ = [
     "Proposal",
     "Schedule",
     "Site",
+    "SiteZoneRow",
     "Summary",
     "Telemetry",
     "Ticket",

@@ -23,6 +23,10 @@ class Plan(Base):
     content_hash: Mapped[str]
     checks: Mapped[list[Any]]
     estimates: Mapped[dict[str, Any]]
+    series_id: Mapped[str | None] = mapped_column(index=True)
+    """The plan of part 1, where one wish became several battery-sized flights."""
+    part: Mapped[int] = mapped_column(default=1, server_default="1")
+    parts: Mapped[int] = mapped_column(default=1, server_default="1")
     created_by: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 

@@ -25,6 +25,7 @@ from infra.local.verify_verb import verify_verb
 
 app = typer.Typer(help="The whole platform on this machine.", no_args_is_help=True, pretty_exceptions_enable=False)
 app.add_typer(plan_verbs.app, name="plan")
+app.command("import-assets")(plan_verbs.import_assets)
 app.command("verify")(verify_verb)
 StateDir = Annotated[Path, typer.Option("--state-dir", envvar="KESTREL_STATE_DIR", help="Where the instance lives.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]

@@ -30,7 +30,10 @@ class Api:
         self._http.close()
 
     def _renew(self) -> None:
-        answer = self._http.post("/oidc/token", data=self._sign_in)
+        try:
+            answer = self._http.post("/oidc/token", data=self._sign_in)
+        except httpx.TransportError as error:
+            raise Unavailable(f"{self._http.base_url} does not answer ({error}).", hint="Is it up?") from error
         self._http.headers["Authorization"] = f"Bearer {_checked(answer)['access_token']}"
 
     def get(self, path: str, **params: Any) -> Any:

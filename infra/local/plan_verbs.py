@@ -2,26 +2,92 @@
 
 from __future__ import annotations
 
+import json
+from contextlib import closing
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from contracts.errors import InvalidInput, PlatformError
+from infra.local import planning
+from infra.local.layout import DEFAULT_STATE_DIR
 from interchange import conversion, formats
 from interchange.altitudes import Given
 from interchange.formats import Format
 from interchange.mission import Altitude, AltitudeReference
 
-app = typer.Typer(help="Flight plans: convert those of other programs.", no_args_is_help=True)
+app = typer.Typer(help="Plan an asset, or convert flight plans of other programs.")
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
-@app.callback()
-def plans() -> None:
-    """Flight plans: convert those of other programs."""
+@app.callback(invoke_without_command=True)
+def plans(
+    context: typer.Context,
+    *,
+    asset: Annotated[str, typer.Option(help="Which asset to plan; its id, in either case.")] = "",
+    pattern: Annotated[
+        str, typer.Option(help="blades, tower, orbit, facade, corridor, right-of-way or grid.")
+    ] = "blades",
+    params: Annotated[str, typer.Option(help="JSON of the pattern's parameters; see docs/planning.md.")] = "{}",
+    home: Annotated[str, typer.Option(help='JSON, {"lat_deg": …, "lon_deg": …, "alt_m": …}; default: the site.')] = "",
+    url: Annotated[str, typer.Option(envvar="KESTREL_URL", help="The platform; default: this machine's.")] = "",
+    username: Annotated[str, typer.Option(envvar="KESTREL_USER")] = "operator",
+    password: Annotated[str, typer.Option(envvar="KESTREL_PASSWORD", help="Default: as the demo keeps it.")] = "",
+    state_dir: Annotated[Path, typer.Option(envvar="KESTREL_STATE_DIR")] = DEFAULT_STATE_DIR,
+    as_json: Json = False,
+) -> None:
+    """Plan an asset with the running platform: route, checks, estimates. Exit 3 when a check blocks it."""
+    if context.invoked_subcommand is not None:
+        return
+    if not asset:
+        typer.echo(context.get_help())
+        raise typer.Exit(2)
+    try:
+        wanted = planning.parse(params, "params")
+        place = planning.parse(home, "home") if home else None
+        with closing(planning.api_of(planning.Access(url, username, password, state_dir))) as api:
+            found = planning.plan(api, asset, pattern, wanted, place)
+    except PlatformError as error:
+        _fail(error)
+    if as_json:
+        typer.echo(json.dumps(found, indent=2))
+    else:
+        planning.show(found)
+    raise typer.Exit(planning.exit_code(found))
+
+
+def import_assets(
+    file: Annotated[Path, typer.Argument(help="GeoJSON, KML, KMZ or CSV.")],
+    *,
+    site: Annotated[str, typer.Option(help="Which site they stand on.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would happen and write nothing.")] = False,
+    url: Annotated[str, typer.Option(envvar="KESTREL_URL", help="The platform; default: this machine's.")] = "",
+    username: Annotated[str, typer.Option(envvar="KESTREL_USER")] = "operator",
+    password: Annotated[str, typer.Option(envvar="KESTREL_PASSWORD", help="Default: as the demo keeps it.")] = "",
+    state_dir: Annotated[Path, typer.Option(envvar="KESTREL_STATE_DIR")] = DEFAULT_STATE_DIR,
+    as_json: Json = False,
+) -> None:
+    """Import assets by their external ids; exit 1 when a feature is refused, and then nothing is written."""
+    try:
+        with closing(planning.api_of(planning.Access(url, username, password, state_dir))) as api:
+            report = planning.import_file(api, site, file, dry_run=dry_run)
+    except PlatformError as error:
+        _fail(error)
+    if as_json:
+        typer.echo(json.dumps(report, indent=2))
+    else:
+        for row in report["rows"]:
+            why = f": {row['field']} {row['message']}" if row["outcome"] == "refused" else ""
+            typer.echo(f"{row['outcome']:9} {row['external_id'] or row['where']}{why}")
+    raise typer.Exit(1 if any(row["outcome"] == "refused" for row in report["rows"]) else 0)
+
+
+def _fail(error: PlatformError) -> NoReturn:
+    typer.echo(f"kestrel: {error}", err=True)
+    raise typer.Exit(75 if error.retryable else 1) from error
 
 
 @app.command()
@@ -50,8 +116,7 @@ def convert(
         )
         _store(target, made.content)
     except PlatformError as error:
-        typer.echo(f"kestrel: {error}", err=True)
-        raise typer.Exit(75 if error.retryable else 1) from error
+        _fail(error)
     if as_json:
         typer.echo(made.report.model_dump_json(indent=2))
     else:

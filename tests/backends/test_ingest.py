@@ -17,7 +17,8 @@ from sqlalchemy.orm import Session
 from cloud import fleet, flights
 from cloud.ingest import Ingest
 from cloud.planning import plans
-from cloud.planning.pattern import BladesParams, PlanRequest
+from cloud.planning.pattern import BladesParams
+from cloud.planning.wishes import PlanRequest
 from cloud.services import Services
 from cloud.tables import CommandRow, DeadLetter, Drone, DroneEventRow, Flight, Telemetry
 from contracts import columns
@@ -288,7 +289,7 @@ def begun(bench: Bench) -> tuple[str, str]:
 
 def _plan(bench: Bench, session: Session) -> str:
     wanted = PlanRequest(asset_id="wt-01", params=BladesParams(blades=(Blade.A,)))
-    row = plans.create(session, bench.services.routes, wanted, "operator")
+    [row] = plans.create(session, bench.services.routes, wanted, "operator")
     return row.plan_id
 
 

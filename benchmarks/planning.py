@@ -1,0 +1,71 @@
+"""How long planning takes: a turbine's blades, and 50 km of power line, each from inputs to checked routes."""
+
+from __future__ import annotations
+
+import math
+import statistics
+import time
+from collections.abc import Callable
+
+from cloud.planning import patterns, planner
+from cloud.planning.pattern import PlanInputs
+from cloud.planning.surveys import SurveyInputs
+from contracts.geo import Enu, GeoPoint, LocalFrame
+from contracts.powerline import LineTower, PowerLine
+from contracts.turbine import TurbineGeometry
+
+FOOT = GeoPoint(lat_deg=54.9, lon_deg=8.3, alt_m=45.0)
+TURBINE_BUDGET_MS, LINE_BUDGET_MS = 200.0, 2000.0
+
+
+def _turbine(number: int) -> Callable[[], object]:
+    turbine = TurbineGeometry(foot=FOOT, yaw_deg=number * 17.0 % 360.0, rotor_azimuth_deg=number * 7.0 % 120.0)
+    home = turbine.frame().to_geo(Enu(70.0, 30.0, 0.5))
+    inputs = PlanInputs(asset_id="wt-01", geometry=turbine, home=home)
+    return lambda: planner.plan(inputs, "pln-1", 1)
+
+
+def line_of_50_km() -> PowerLine:
+    """Return 168 towers, 300 m apart, that wander a little."""
+    places, feet = Enu(0.0, 0.0, 0.0), []
+    frame = LocalFrame(FOOT)
+    for number in range(168):
+        feet.append(frame.to_geo(places).model_copy(update={"alt_m": 45.0 + 10.0 * math.sin(number / 9.0)}))
+        heading = 0.3 * math.sin(number / 7.0)
+        places = places.plus(Enu(math.cos(heading), math.sin(heading), 0.0), 300.0)
+    return PowerLine(towers=tuple(LineTower(name=f"T{n:03d}", foot=foot) for n, foot in enumerate(feet)))
+
+
+def _line(_: int) -> Callable[[], object]:
+    wish = {"asset_id": "line-1", "geometry": line_of_50_km(), "home": None, "params": {"pattern": "corridor"}}
+    inputs = SurveyInputs.model_validate(wish)
+    return lambda: patterns.flights(inputs, lambda part: (f"pln-{part}", 1))
+
+
+def measure(make: Callable[[int], Callable[[], object]], times: int) -> tuple[float, float]:
+    """Return median and 95th percentile in milliseconds."""
+    taken = []
+    for number in range(times):
+        work = make(number)
+        began = time.perf_counter()
+        work()
+        taken.append(1000.0 * (time.perf_counter() - began))
+    return statistics.median(taken), statistics.quantiles(taken, n=20, method="inclusive")[-1]
+
+
+def main() -> None:
+    """Print both against their budgets."""
+    measure(_turbine, 2)
+    for name, make, times, budget_ms in (
+        ("turbine, blades", _turbine, 40, TURBINE_BUDGET_MS),
+        ("50 km line, corridor", _line, 10, LINE_BUDGET_MS),
+    ):
+        median_ms, p95_ms = measure(make, times)
+        share = p95_ms / budget_ms
+        print(
+            f"{name}: median {median_ms:.0f} ms, p95 {p95_ms:.0f} ms, {share:.2f} of the budget of {budget_ms:.0f} ms"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,146 @@
+"""Go or no-go at a time, with a drone: daylight, its other flights, its health, battery, storage, wind, camera."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from astral import Observer
+from astral.sun import elevation
+from pydantic import AwareDatetime, Field
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from cloud.planning.estimates import Estimates
+from cloud.planning.verdicts import Check, Row, Verdict, grade, holds
+from cloud.tables import Drone, Flight, Plan, Telemetry
+from contracts.errors import NotFound
+from contracts.geo import Frozen
+from contracts.routes import Route
+from contracts.vocabulary import FlightState
+
+_CIVIL_TWILIGHT_DEG = -6.0
+_SUNRISE_DEG = -0.833
+"""The sun's centre when its upper edge touches the horizon, refraction included."""
+_RESERVE_PERCENT, _WARN_RESERVE_PERCENT = 30.0, 40.0
+_WIND_WARN_MPS, _WIND_BLOCK_MPS = 8.0, 12.0
+_FRESH = timedelta(minutes=2)
+_TURNAROUND = timedelta(minutes=10)
+_LIVE = (FlightState.PLANNED, FlightState.APPROVED, FlightState.FLYING, FlightState.PAUSED, FlightState.RETURNING)
+
+
+class Conditions(Frozen):
+    """When, with which drone, and what is known of that day; what is left out is taken from telemetry or unchecked."""
+
+    drone_id: str = Field(max_length=63, examples=["kite-01"])
+    start_at: AwareDatetime
+    wind_mps: float | None = Field(default=None, ge=0, le=60, description="forecast for the time of the flight")
+    battery_percent: float | None = Field(default=None, ge=0, le=100, description="default: as last reported")
+    storage_free_bytes: int | None = Field(default=None, ge=0, description="on the aircraft")
+
+
+def judge(session: Session, route: Route, figures: Estimates, when: Conditions) -> list[Check]:
+    """Return the checks of a route at a time.
+
+    Raises:
+        NotFound: No such drone.
+
+    """
+    drone = session.get(Drone, when.drone_id)
+    if drone is None:
+        raise NotFound(f"No drone {when.drone_id!r} is registered.", hint="Register it with POST /v1/drones.")
+    last = session.scalars(
+        select(Telemetry).where(Telemetry.drone_id == drone.drone_id).order_by(Telemetry.captured_at.desc()).limit(1)
+    ).first()
+    found = [
+        daylight(route, when.start_at, timedelta(seconds=figures.duration_s)),
+        _schedule(session, when, timedelta(seconds=figures.duration_s)),
+        _health(drone),
+    ]
+    charge = when.battery_percent if when.battery_percent is not None else last.battery_percent if last else None
+    if charge is not None:
+        found.append(battery(charge, figures))
+    if when.storage_free_bytes is not None:
+        found.append(storage(when.storage_free_bytes, figures))
+    if when.wind_mps is not None:
+        found.append(wind(when.wind_mps))
+    return found
+
+
+def daylight(route: Route, start_at: datetime, duration: timedelta) -> Check:
+    """Say how high the sun stands at the darker end of the flight: below the horizon warns, after dusk blocks."""
+    observer = Observer(latitude=route.home.lat_deg, longitude=route.home.lon_deg)
+    ends = (start_at.astimezone(UTC), (start_at + duration).astimezone(UTC))
+    lowest, at = min((elevation(observer, end, with_refraction=False), end) for end in ends)
+    row = Row(
+        "daylight", lowest, _CIVIL_TWILIGHT_DEG, "deg",
+        f"At {at:%H:%M} UTC the sun stands {{value:.1f}} degrees above the horizon; civil twilight ends at"
+        " {limit:.0f}.",
+        "Fly between sunrise and sunset.",
+    )  # fmt: skip
+    return row.decided(grade(-lowest, -_SUNRISE_DEG, -_CIVIL_TWILIGHT_DEG))
+
+
+def _schedule(session: Session, when: Conditions, duration: timedelta) -> Check:
+    start, end = when.start_at - _TURNAROUND, when.start_at + duration + _TURNAROUND
+    query = (
+        select(Flight, Plan)
+        .join(Plan, (Plan.plan_id == Flight.plan_id) & (Plan.version == Flight.plan_version))
+        .where(Flight.drone_id == when.drone_id, Flight.state.in_([state.value for state in _LIVE]))
+    )
+    for flight, plan in session.execute(query):
+        begins = flight.started_at or flight.due_at
+        if begins is None:
+            continue
+        ends = begins + timedelta(seconds=float(plan.estimates.get("duration_s", 0.0)))
+        if begins < end and ends > start:
+            return Check(
+                name="schedule",
+                verdict=Verdict.BLOCK,
+                sentence=f"The drone flies {flight.flight_id} from {begins:%H:%M} to {ends:%H:%M} UTC; ten minutes are"
+                " kept between flights.",
+                mend="Choose another time or another drone.",
+            )
+    return Check(name="schedule", verdict=Verdict.PASS, sentence="The drone has no other flight at that time.")
+
+
+def _health(drone: Drone) -> Check:
+    now = datetime.now(UTC)
+    if drone.online and drone.last_seen_at is not None and now - drone.last_seen_at <= _FRESH:
+        return Check(name="drone_health", verdict=Verdict.PASS, sentence="The drone is online and reports.")
+    at = drone.last_seen_at
+    seen = f"was last heard of at {at:%Y-%m-%d %H:%M} UTC" if at else "was never heard of"
+    return Check(
+        name="drone_health",
+        verdict=Verdict.WARN,
+        sentence=f"The drone {drone.drone_id} {seen}.",
+        mend="Switch it on and wait until it reports before you approve the flight.",
+    )
+
+
+def battery(charge_percent: float, figures: Estimates) -> Check:
+    """Say what the flight leaves of the charge there is."""
+    left = charge_percent - figures.battery_percent
+    row = Row(
+        "battery", left, _RESERVE_PERCENT, "%",
+        f"The battery holds {charge_percent:.0f} % and the flight takes {figures.battery_percent:.0f} %:"
+        " {value:.0f} % are left, {limit:.0f} % must be.",
+        "Charge it, or plan a shorter flight.",
+    )  # fmt: skip
+    return row.decided(grade(-left, -_WARN_RESERVE_PERCENT, -_RESERVE_PERCENT))
+
+
+def storage(free_bytes: int, figures: Estimates) -> Check:
+    """Say whether the recording fits on the aircraft."""
+    row = Row(
+        "storage", figures.storage_bytes / 1e9, free_bytes / 1e9, "GB",
+        "The recording takes {value:.1f} GB; {limit:.1f} GB are free.",
+        "Upload and free what the aircraft still holds.",
+    )  # fmt: skip
+    return row.decided(holds(figures.storage_bytes <= free_bytes))
+
+
+def wind(forecast_mps: float) -> Check:
+    """Say whether the wind allows the flight."""
+    sentence = "The forecast wind is {value:.1f} m/s; the limit is {limit:.0f} m/s."
+    row = Row("wind", forecast_mps, _WIND_BLOCK_MPS, "m/s", sentence, "Wait for less wind.")
+    return row.decided(grade(forecast_mps, _WIND_WARN_MPS, _WIND_BLOCK_MPS))

@@ -1,0 +1,266 @@
+"""From what is to be looked at to flights: drawn, estimated, checked, and split so that each fits one battery."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+from cloud.planning import checks, estimates, rules, tracks
+from cloud.planning.estimates import Estimates, Times
+from cloud.planning.obstacles import Cone
+from cloud.planning.photography import Shot
+from cloud.planning.rules import Limits, Surroundings
+from cloud.planning.surveys import SurveyInputs
+from cloud.planning.verdicts import Check, Row, Verdict, grade
+from contracts.errors import InvalidInput
+from contracts.geo import UP, Enu, GeoPoint, LocalFrame
+from contracts.routes import Fence, Route, Waypoint, WaypointAction
+
+TAKE_OFF_UP_M = 10.0
+BATTERY_PERCENT = 55.0
+"""What a flight is planned to take at most: well clear of the reserve that warns."""
+FENCE_BEYOND_M = 40.0
+_MAX_WAYPOINTS = 400
+_LOWEST_PITCH_DEG = -90.0
+
+
+class Step(NamedTuple):
+    """A place to fly to, looking in a direction (unit east-north-up there) on arrival."""
+
+    point: GeoPoint
+    look: Enu
+    speed_mps: float
+    action: WaypointAction = WaypointAction.NONE
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """One flight before it is a route: the places, and the solid things near it in the frame of its home."""
+
+    home: GeoPoint
+    steps: tuple[Step, ...]
+    shot: Shot
+    inspected_m: float
+    cones: tuple[Cone, ...] = ()
+    top_alt_m: float = 0.0
+    """Above the ellipsoid: a return at this height clears everything."""
+    gaps: tuple[str, ...] = field(default=())
+    """What of the wanted places cannot be flown."""
+
+
+class Survey(Protocol):
+    """A pattern: sections in the order they are flown, and the flight over some of them."""
+
+    @property
+    def sections(self) -> int:
+        """Return how many there are."""
+
+    def flight(self, first: int, last: int) -> Drawn:
+        """Return the flight over sections ``first`` to ``last`` (both included)."""
+
+
+class Planned(NamedTuple):
+    """A route with what was found out about it."""
+
+    route: Route
+    checks: tuple[Check, ...]
+    estimates: Estimates
+
+
+def plan(inputs: SurveyInputs, survey: Survey, name: Callable[[int], tuple[str, int]]) -> list[Planned]:
+    """Return every flight of a survey.
+
+    Args:
+        inputs: What the operator wants.
+        survey: The pattern over the asset.
+        name: Gives plan id and version of part n (from 1).
+
+    Raises:
+        InvalidInput: One section alone is too much for a battery, or a route cannot keep its own limits.
+
+    """
+    planned: list[Planned] = []
+    first = 0
+    while first < survey.sections:
+        last = _last_that_fits(inputs, survey, first)
+        drawn = survey.flight(first, last)
+        planned.append(_planned(inputs, drawn, *name(len(planned) + 1)))
+        first = last + 1
+    return planned
+
+
+def _last_that_fits(inputs: SurveyInputs, survey: Survey, first: int) -> int:
+    """Return the last section that one flight from ``first`` on can take: steps grow, then the gap is halved."""
+    why = _too_much(inputs, survey.flight(first, first))
+    if why is not None:
+        raise InvalidInput(f"One section alone is too much for a flight: {why}", hint=_SMALLER, field="params")
+    good, step = first, 1
+    while good < survey.sections - 1:
+        tried = min(good + step, survey.sections - 1)
+        if _too_much(inputs, survey.flight(first, tried)) is None:
+            good, step = tried, step * 2
+        elif step == 1:
+            break
+        else:
+            step = max(1, step // 4)
+    return good
+
+
+_SMALLER = "Fly faster, lower or nearer to home, or raise params.max_alt_rel_m."
+
+
+def _too_much(inputs: SurveyInputs, drawn: Drawn) -> str | None:
+    """Return why a flight is too long or too high, None when it is not."""
+    if len(drawn.steps) > _MAX_WAYPOINTS:
+        return f"It has {len(drawn.steps)} waypoints; {_MAX_WAYPOINTS} are sound."
+    figures = estimate(inputs, drawn)
+    if figures.battery_percent > BATTERY_PERCENT:
+        return f"It takes {figures.battery_percent:.0f} % of the battery; {BATTERY_PERCENT:.0f} % are planned."
+    rise_m = max(step.point.alt_m for step in drawn.steps) - drawn.home.alt_m
+    if rise_m > inputs.params.max_alt_rel_m:
+        return f"It rises to {rise_m:.0f} m above home; the ceiling is {inputs.params.max_alt_rel_m:.0f} m."
+    return None
+
+
+def _planned(inputs: SurveyInputs, drawn: Drawn, plan_id: str, version: int) -> Planned:
+    route = route_of(inputs, drawn, plan_id, version)
+    figures = estimate(inputs, drawn)
+    found = check(inputs, drawn, route, figures)
+    broken = next((one for one in found if one.verdict is Verdict.BLOCK and one.name not in _OPERATORS_OWN), None)
+    if broken is not None:
+        raise InvalidInput(broken.sentence, hint=broken.mend, field=_FIELDS.get(broken.name, "params"))
+    return Planned(route, tuple(found), figures)
+
+
+_OPERATORS_OWN = frozenset({"ground_resolution", "motion_blur"})
+"""Checks of numbers the operator may insist on: such a plan is stored, blocked and explained."""
+_FIELDS = {"wind": "params.wind_mps", "altitude": "params.max_alt_rel_m", "obstacle_clearance": "params.standoff_m"}
+
+
+def route_of(inputs: SurveyInputs, drawn: Drawn, plan_id: str, version: int) -> Route:
+    """Return a drawn flight as a route, its numbers rounded so that every machine makes the same."""
+    home = rounded(drawn.home)
+    waypoints = [
+        Waypoint(
+            seq=seq,
+            point=rounded(step.point),
+            speed_mps=round(step.speed_mps, 2),
+            camera_yaw_deg=_yaw_deg(step.look),
+            camera_pitch_deg=round(math.degrees(math.asin(max(-1.0, min(1.0, step.look.up)))), 2),
+            action=step.action,
+        )
+        for seq, step in enumerate(drawn.steps)
+    ]
+    frame = LocalFrame(home)
+    places = [Enu(0.0, 0.0, 0.0), *(frame.to_enu(waypoint.point) for waypoint in waypoints)]
+    east, north = ([place[axis] for place in places] for axis in (0, 1))
+    centre = Enu((min(east) + max(east)) / 2, (min(north) + max(north)) / 2, 0.0)
+    reach_m = max(math.hypot(place.east - centre.east, place.north - centre.north) for place in places)
+    ground = frame.to_geo(centre).model_copy(update={"alt_m": home.alt_m})
+    return Route(
+        plan_id=plan_id,
+        version=version,
+        asset_id=inputs.asset_id,
+        pattern=inputs.params.pattern,
+        home=home,
+        standoff_m=round(drawn.shot.distance_m, 2),
+        fence=Fence(
+            centre=rounded(ground),
+            radius_m=float(math.ceil(reach_m + FENCE_BEYOND_M)),
+            max_alt_rel_m=inputs.params.max_alt_rel_m,
+            zones=inputs.zones,
+        ),
+        waypoints=tuple(waypoints),
+    )
+
+
+def _yaw_deg(look: Enu) -> float:
+    if math.hypot(look.east, look.north) < 1e-6:
+        return 0.0
+    return round(math.degrees(math.atan2(look.east, look.north)) % 360.0, 2) % 360.0
+
+
+def rounded(point: GeoPoint) -> GeoPoint:
+    """Return a point to the millimetre."""
+    return GeoPoint(lat_deg=round(point.lat_deg, 8), lon_deg=round(point.lon_deg, 8), alt_m=round(point.alt_m, 3))
+
+
+def estimate(inputs: SurveyInputs, drawn: Drawn) -> Estimates:
+    """Return what a flight takes, from take-off to landing."""
+    frame = LocalFrame(drawn.home)
+    points = [frame.to_enu(step.point) for step in drawn.steps]
+    start = UP.times(TAKE_OFF_UP_M)
+    legs = estimates.legs_s(start, points, [step.speed_mps for step in drawn.steps])
+    recording, video_s = False, 0.0
+    for step, leg_s in zip(drawn.steps, legs, strict=True):
+        video_s += leg_s if recording else 0.0
+        recording = step.action is WaypointAction.START_VIDEO or (
+            recording and step.action is not WaypointAction.STOP_VIDEO
+        )
+    speed_mps = max(step.speed_mps for step in drawn.steps)
+    duration_s = TAKE_OFF_UP_M / estimates.CLIMB_MPS + sum(legs) + estimates.landing_s(max(0.0, points[-1].up))
+    places = [start, *points]
+    times = Times(
+        duration_s=duration_s,
+        distance_m=sum(b.minus(a).norm() for a, b in zip(places, points, strict=False)),
+        video_s=video_s,
+        battery_percent=estimates.battery_percent(duration_s, speed_mps, inputs.params.wind_mps or 0.0),
+    )
+    blur_px = drawn.shot.blur_px(record_speed_mps(drawn), inputs.params.shutter_s)
+    return estimates.of_flight(times, drawn.shot, blur_px, drawn.inspected_m)
+
+
+def record_speed_mps(drawn: Drawn) -> float:
+    """Return the speed while recording."""
+    return next(step.speed_mps for step in drawn.steps if step.action is WaypointAction.STOP_VIDEO)
+
+
+def check(inputs: SurveyInputs, drawn: Drawn, route: Route, figures: Estimates) -> list[Check]:
+    """Return every check of a route that time and weather do not change."""
+    track = tracks.of_route(route, TAKE_OFF_UP_M)
+    return_m = max(30.0, drawn.top_alt_m - route.home.alt_m)
+    limits = Limits(max_alt_rel_m=inputs.params.max_alt_rel_m, return_alt_rel_m=math.ceil(return_m))
+    return [
+        *rules.judge(track, Surroundings(cones=drawn.cones, limits=limits)),
+        _in_the_fence(route),
+        *checks.pairs(route),
+        *checks.graded(figures, 1.25 * inputs.params.gsd_mm_px, inputs.params.wind_mps),
+        _camera(route),
+        _coverage(drawn.gaps),
+        checks.message_size(route),
+    ]
+
+
+def _in_the_fence(route: Route) -> Check:
+    frame = LocalFrame(route.fence.centre)
+    places = [frame.to_enu(waypoint.point) for waypoint in route.waypoints]
+    reaches = [math.hypot(place.east, place.north) for place in places]
+    value = max(reaches)
+    sentence = "The route reaches {value:.1f} m from the middle of its fence; the fence leaves {limit:.1f} m."
+    row = Row("fence_radius", value, route.fence.radius_m, "m", sentence, "Plan it again.")
+    return row.decided(grade(value, route.fence.radius_m - 2.0, route.fence.radius_m))
+
+
+def _camera(route: Route) -> Check:
+    highest = max(waypoint.camera_pitch_deg for waypoint in route.waypoints)
+    row = Row(
+        "camera_limits", highest, 45.0, "deg",
+        "The camera looks up to {value:.0f} degrees; the gimbal reaches {limit:.0f}.", "Fly higher.",
+    )  # fmt: skip
+    return row.decided(grade(highest, 45.0, 45.0))
+
+
+def _coverage(gaps: Sequence[str]) -> Check:
+    if not gaps:
+        return Check(name="coverage", verdict=Verdict.PASS, sentence="Everything wanted is looked at.")
+    return Check(
+        name="coverage",
+        verdict=Verdict.WARN,
+        sentence=f"Something is in the way: {'; '.join(gaps)}.",
+        mend="Raise params.standoff_m, or look at the rest by another pattern.",
+        value=float(len(gaps)),
+        limit=0.0,
+        unit="strips",
+    )

@@ -1,0 +1,254 @@
+"""Assets of every kind, their parts, zones of a site, and plans in several flights, over HTTP with a real database."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+from typer.testing import CliRunner
+
+from cloud import users
+from cloud.services import Services
+from contracts.geo import Enu, LocalFrame
+from contracts.routes import Route
+from contracts.vocabulary import Role
+from infra.local.__main__ import app
+from tests import platform
+from tests.platform import FOOT, RouteShelf, Server
+from tests.services import DatabaseServer
+
+
+@pytest.fixture(scope="module")
+def services(postgres_server: DatabaseServer) -> Iterator[Services]:
+    with postgres_server.database(migrated=True) as url:
+        built = platform.build(url)
+        platform.stock(built)
+        yield built
+        built.database.close()
+
+
+@pytest.fixture(scope="module")
+def server(services: Services) -> Iterator[Server]:
+    with Server(services) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def operator(server: Server) -> Iterator[httpx.Client]:
+    with server.client(Role.OPERATOR) as http:
+        yield http
+
+
+@pytest.fixture(scope="module")
+def site_id(operator: httpx.Client) -> str:
+    return str(operator.get("/v1/sites").json()["data"][0]["site_id"])
+
+
+def place(east_m: float, north_m: float = 0.0) -> dict[str, float]:
+    point = LocalFrame(FOOT).to_geo(Enu(east_m, north_m, 0.0))
+    return {"lat_deg": point.lat_deg, "lon_deg": point.lon_deg, "alt_m": 45.0}
+
+
+@pytest.fixture(scope="module")
+def line_id(operator: httpx.Client, site_id: str) -> str:
+    towers = [
+        {"name": f"M{n}", "foot": place(300.0 * n, 2000.0), "external_id": f"GRID-{n}", "height_m": 30.0}
+        for n in range(25)
+    ]
+    body = {
+        "asset_id": "line-7",
+        "site_id": site_id,
+        "kind": "power_line",
+        "name": "Line 7",
+        "geometry": {"towers": towers},
+    }
+    answer = operator.post("/v1/assets", json=body)
+    assert answer.status_code == 201, answer.text
+    return "line-7"
+
+
+def test_parts_of_a_line_are_a_tree_with_the_customers_names(operator: httpx.Client, line_id: str) -> None:
+    rows = operator.get(f"/v1/assets/{line_id}/components", params={"limit": 200}).json()["data"]
+    by_id = {row["component_id"]: row for row in rows}
+    tower = by_id[f"{line_id}.tower-0003"]
+    assert (tower["kind"], tower["external_id"], tower["parent_id"]) == ("line_tower", "GRID-3", None)
+    assert by_id[f"{line_id}.tower-0003-string-1"]["parent_id"] == tower["component_id"]
+    assert sum(row["kind"] == "span" for row in rows) == 24
+
+
+def test_a_part_is_given_its_functional_location(operator: httpx.Client, line_id: str) -> None:
+    part = f"{line_id}.span-0001"
+    named = operator.patch(f"/v1/components/{part}", json={"functional_location": "GRID-SP-1", "external_id": "SP1"})
+    assert (named.status_code, named.json()["functional_location"]) == (200, "GRID-SP-1")
+    taken = operator.patch(f"/v1/components/{line_id}.span-0002", json={"external_id": "SP1"})
+    assert (taken.status_code, taken.json()["field"]) == (409, "external_id")
+    assert operator.patch("/v1/components/none.such", json={}).status_code == 404
+
+
+def test_a_long_line_is_planned_as_several_flights(operator: httpx.Client, services: Services, line_id: str) -> None:
+    made = operator.post("/v1/plans", json={"asset_id": line_id, "pattern": "corridor", "params": {}})
+    assert made.status_code == 201, made.text
+    first = made.json()
+    assert first["parts"] > 1
+    parts = operator.get(f"/v1/plans/{first['plan_id']}/1/parts").json()
+    assert [part["part"] for part in parts] == list(range(1, first["parts"] + 1))
+    assert len({part["content_hash"] for part in parts}) == len(parts)
+    last = parts[-1]
+    assert isinstance(services.routes, RouteShelf)
+    services.routes.kept.clear()
+    again = operator.get(f"/v1/plans/{last['plan_id']}/1/route").json()
+    assert again["content_hash"] == last["content_hash"]
+    assert Route.model_validate(again["route"]).pattern == "corridor"
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"pattern": "corridor", "params": {"standoff_m": -1}}, "params.standoff_m"),
+        ({"pattern": "corridor", "params": {"blades": ["A"]}}, "params.blades"),
+        ({"pattern": "spiral"}, "pattern"),
+        ({"pattern": "blades"}, "asset_id"),
+        ({"pattern": "facade"}, "pattern"),
+    ],
+)
+def test_a_wish_that_does_not_fit_is_refused_by_field(
+    operator: httpx.Client, line_id: str, body: dict[str, Any], field: str
+) -> None:
+    refused = operator.post("/v1/plans", json={"asset_id": line_id, **body})
+    assert refused.status_code == 422, refused.text
+    named = [problem["field"] for problem in refused.json()["errors"]] or [refused.json()["field"]]
+    assert field in named
+
+
+def test_geometry_of_another_kind_is_refused(operator: httpx.Client, site_id: str) -> None:
+    body = {"asset_id": "odd", "site_id": site_id, "kind": "pipeline", "name": "Odd", "geometry": {"towers": []}}
+    refused = operator.post("/v1/assets", json=body)
+    assert refused.status_code == 422
+    assert refused.json()["field"].startswith("geometry.")
+
+
+def test_a_no_fly_zone_across_the_route_blocks_the_plan_and_reaches_the_drone(
+    operator: httpx.Client, site_id: str
+) -> None:
+    assert operator.post("/v1/plans", json={"asset_id": "wt-01"}).json()["checks"]
+    across = [place(-12.0, -60.0), place(-8.0, -60.0), place(-8.0, 60.0), place(-12.0, 60.0)]
+    corners = [{"lat_deg": c["lat_deg"], "lon_deg": c["lon_deg"]} for c in across]
+    made = operator.post(f"/v1/sites/{site_id}/zones", json={"kind": "keep_out", "name": "School", "corners": corners})
+    assert made.status_code == 201, made.text
+    planned = operator.post("/v1/plans", json={"asset_id": "wt-01"}).json()
+    blocked = next(check for check in planned["checks"] if check["name"] == "no_fly")
+    assert blocked["verdict"] == "block"
+    assert "School" in blocked["sentence"]
+    assert f"segment {blocked['worst']['segment']}" in blocked["sentence"]
+    route = operator.get(f"/v1/plans/{planned['plan_id']}/1/route").json()["route"]
+    assert route["fence"]["zones"][0]["kind"] == "keep_out"
+    zone_id = made.json()["zone_id"]
+    assert [zone["zone_id"] for zone in operator.get(f"/v1/sites/{site_id}/zones").json()] == [zone_id]
+    assert operator.delete(f"/v1/sites/{site_id}/zones/{zone_id}").status_code == 204
+    after = operator.post("/v1/plans", json={"asset_id": "wt-01"}).json()
+    assert "no_fly" not in {check["name"] for check in after["checks"]}
+
+
+def test_a_zone_whose_outline_crosses_itself_is_refused(operator: httpx.Client, site_id: str) -> None:
+    bow = [place(0, 0), place(10, 10), place(10, 0), place(0, 10)]
+    corners = [{"lat_deg": c["lat_deg"], "lon_deg": c["lon_deg"]} for c in bow]
+    refused = operator.post(f"/v1/sites/{site_id}/zones", json={"kind": "keep_out", "name": "Bow", "corners": corners})
+    assert refused.status_code == 422
+    assert "Self-intersection" in refused.text
+
+
+def turbine_file(name: str, **properties: Any) -> str:
+    spot = place(3000.0)
+    feature = {
+        "type": "Feature",
+        "geometry": {"type": "Point", "coordinates": [spot["lon_deg"], spot["lat_deg"], 45.0]},
+        "properties": {"external_id": "WEA-77", "kind": "wind_turbine", "name": name, **properties},
+    }
+    text = json.dumps({"type": "FeatureCollection", "features": [feature]})
+    return base64.b64encode(text.encode()).decode()
+
+
+def send(operator: httpx.Client, site_id: str, content: str, *, dry_run: bool = False) -> dict[str, Any]:
+    body = {"filename": "t.geojson", "content_base64": content, "dry_run": dry_run}
+    answer = operator.post(f"/v1/sites/{site_id}/assets/import", json=body)
+    assert answer.status_code == 200, answer.text
+    return dict(answer.json())
+
+
+def test_an_import_is_repeatable_and_writes_all_or_nothing(operator: httpx.Client, site_id: str) -> None:
+    dry = send(operator, site_id, turbine_file("Seventy-seven"), dry_run=True)
+    assert (dry["written"], dry["rows"][0]["outcome"]) == (False, "created")
+    assert operator.get("/v1/assets/wea-77").status_code == 404
+    first = send(operator, site_id, turbine_file("Seventy-seven"))
+    assert (first["written"], first["rows"][0]["asset_id"]) == (True, "wea-77")
+    assert operator.get("/v1/assets/wea-77/components").json()["data"]
+    again = send(operator, site_id, turbine_file("Seventy-seven"))
+    assert again["rows"][0]["outcome"] == "unchanged"
+    renamed = send(operator, site_id, turbine_file("77", hub_height_m=70))
+    assert renamed["rows"][0]["outcome"] == "updated"
+    assert operator.get("/v1/assets/wea-77").json()["geometry"]["hub_height_m"] == 70.0
+    refused = send(operator, site_id, turbine_file("77", hub_height_m=-1))
+    assert (refused["written"], refused["rows"][0]["field"]) == (False, "hub_height_m")
+
+
+def test_a_plan_of_another_program_is_judged_over_its_segments(operator: httpx.Client, site_id: str) -> None:
+    corners = [place(90, -30), place(110, -30), place(110, 30), place(90, 30)]
+    zone = {
+        "kind": "keep_out",
+        "name": "Prison",
+        "corners": [{k: c[k] for k in ("lat_deg", "lon_deg")} for c in corners],
+    }
+    zone_id = operator.post(f"/v1/sites/{site_id}/zones", json=zone).json()["zone_id"]
+    ends = [place(0.0), place(200.0)]
+    rows = [
+        "QGC WPL 110",
+        f"0\t1\t0\t16\t0\t0\t0\t0\t{FOOT.lat_deg}\t{FOOT.lon_deg}\t5\t1",
+        "1\t0\t3\t22\t0\t0\t0\t0\t0\t0\t50\t1",
+    ]
+    rows += [f"{n + 2}\t0\t3\t16\t0\t0\t0\t0\t{e['lat_deg']}\t{e['lon_deg']}\t50\t1" for n, e in enumerate(ends)]
+    body = {
+        "name": "over.waypoints",
+        "content_base64": base64.b64encode("\n".join(rows).encode()).decode(),
+        "site_id": site_id,
+    }
+    answer = operator.post("/v1/routes/checks", json=body)
+    assert answer.status_code == 200, answer.text
+    blocked = next(check for check in answer.json()["checks"] if check["name"] == "no_fly")
+    assert (answer.json()["verdict"], blocked["verdict"]) == ("block", "block")
+    assert blocked["worst"]["metre"] == pytest.approx(90.0, abs=1.0)
+    operator.delete(f"/v1/sites/{site_id}/zones/{zone_id}")
+
+
+def test_a_plan_is_judged_at_a_time(operator: httpx.Client) -> None:
+    made = operator.post("/v1/plans", json={"asset_id": "wt-01"}).json()
+    path = f"/v1/plans/{made['plan_id']}/1/checks"
+    night = {"drone_id": "kite-01", "start_at": "2026-12-21T22:00:00Z", "wind_mps": 9.0, "storage_free_bytes": 10}
+    answer = operator.post(path, json=night)
+    assert answer.status_code == 200, answer.text
+    found = {check["name"]: check["verdict"] for check in answer.json()["checks"]}
+    assert (found["daylight"], found["wind"], found["storage"]) == ("block", "warn", "block")
+    assert found["schedule"] == "pass"
+    assert operator.post(path, json={**night, "drone_id": "none"}).status_code == 404
+
+
+def test_the_verb_plans_at_the_running_platform(server: Server, services: Services) -> None:
+    with services.database.session() as session:
+        users.put_user(session, "pilot", "correct horse battery", [Role.OPERATOR])
+    access = ["--url", server.url, "--username", "pilot", "--password", "correct horse battery"]
+    done = CliRunner().invoke(app, ["plan", "--asset", "WT-01", "--pattern", "blades", "--json", *access])
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.stdout)
+    [flight] = found["flights"]
+    assert (found["verdict"], flight["estimates"]["images"] > 0) == ("pass", True)
+    assert len(flight["route"]["waypoints"]) > 20
+    blocked = CliRunner().invoke(app, ["plan", "--asset", "wt-01", "--params", '{"shutter_s": 0.02}', *access])
+    assert blocked.exit_code == 3
+    assert "motion_blur" in blocked.stdout
+    gone = CliRunner().invoke(app, ["plan", "--asset", "wt-01", "--url", "http://127.0.0.1:9", *access[2:]])
+    assert gone.exit_code == 75
+    wrong = CliRunner().invoke(app, ["plan", "--asset", "wt-01", "--params", "[", *access])
+    assert wrong.exit_code == 1
