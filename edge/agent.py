@@ -372,7 +372,10 @@ def _probe_autopilot(settings: Settings) -> str:
     try:
         if not wait_for(lambda: autopilot.look().connected, 5.0):
             raise AutopilotSilent(f"{settings.autopilot_url}: no heartbeat for 5 s.", hint="Check its link and power.")
+        reasons = " ".join(autopilot.readiness())
         aircraft = autopilot.look()
-        return f"{aircraft.autopilot}, mode {aircraft.mode}, battery {aircraft.battery_percent} %."
+        seen = f"{aircraft.autopilot} {aircraft.version}".strip()
+        ready = f"Not ready to arm yet: {reasons}" if reasons else "Ready to arm."
+        return f"{seen}, mode {aircraft.mode}, battery {aircraft.battery_percent} %. {ready}"
     finally:
         autopilot.stop()
