@@ -7,6 +7,7 @@ INPUTS := pyproject.toml requirements.lock $(SETUP)
 PYTEST := $(BIN)/python -m pytest
 ARGS ?=
 WORKERS ?= 2
+FUZZ_SECONDS ?= 300
 
 .PHONY: help
 help: ## list these verbs
@@ -58,6 +59,12 @@ journeys: setup-dev ## whole flights on the whole stack
 	@$(PYTEST) -q tests/journeys $(ARGS)
 browser: setup-dev setup-browser ## the page in Chromium
 	@$(PYTEST) -q tests/browser $(ARGS)
+
+.PHONY: client fuzz-api
+client: setup-dev ## write the typed client from the API's document
+	@$(BIN)/kestrel-cloud openapi > .kestrel-openapi.json && $(BIN)/python scripts/client.py .kestrel-openapi.json client; rm -f .kestrel-openapi.json
+fuzz-api: setup-dev ## Schemathesis against the live API, all checks on (FUZZ_SECONDS=300)
+	@$(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS) $(ARGS)
 
 .PHONY: bench train docs clean
 bench: setup-dev ## measure against the budgets of docs

@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from cloud.logbook import log_failure
-from contracts.errors import NotAuthenticated, PlatformError, TooManyRequests, UnsupportedMediaType
+from contracts.errors import InvalidInput, NotAuthenticated, PlatformError, TooManyRequests, UnsupportedMediaType
 
 MEDIA_TYPE = "application/problem+json"
 _FIRST_ERRORS = 5
@@ -21,7 +21,6 @@ _PATTERNS = ("blades", "tower", "orbit", "facade", "corridor", "right_of_way", "
 _KINDS = ("wind_turbine", "power_line", "telecom_tower", "pipeline")
 _TAGS = frozenset([*(("params", pattern) for pattern in _PATTERNS), *(("geometry", kind) for kind in _KINDS)])
 _STATUS_CODES = {
-    400: "malformed",
     404: "not_found",
     405: "method_not_allowed",
     413: "too_large",
@@ -128,6 +127,9 @@ def _field_name(location: tuple[int | str, ...]) -> str:
 
 def of_http(request: Request, error: HTTPException) -> Response:
     """Answer for routes and methods that do not exist."""
+    if error.status_code == 400:
+        unread = InvalidInput("The body cannot be read.", hint="Send JSON in UTF-8.", field="body")
+        return of_platform_error(request, unread)
     code = _STATUS_CODES.get(error.status_code, "http_error")
     detail = {
         404: f"There is nothing at {request.url.path}.",

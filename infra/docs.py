@@ -7,8 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, get_args, get_origin
 
+import yaml
 from pydantic import BaseModel
 
+from contracts import asyncapi
 from contracts.topics import MAX_PAYLOAD_BYTES, PLATFORM_IDENTITY, TOPICS, Direction, Topic
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -37,7 +39,13 @@ def topics_page() -> str:
     return "\n".join(lines) + "\n"
 
 
-PAGES: dict[str, Callable[[], str]] = {"topics.md": topics_page}
+def asyncapi_page() -> str:
+    """Return the AsyncAPI document of the MQTT side."""
+    head = "# Generated from contracts/topics.py: change the table there, then run `make docs`.\n"
+    return head + yaml.safe_dump(asyncapi.document(), sort_keys=False, width=120, allow_unicode=True)
+
+
+PAGES: dict[str, Callable[[], str]] = {"topics.md": topics_page, "asyncapi.yaml": asyncapi_page}
 
 
 def _row(topic: Topic) -> str:

@@ -64,8 +64,9 @@ def fill(services: Services) -> None:
     now = datetime.now(UTC)
     with services.database.session() as session:
         world = World(session, now, objects=services.objects, routes=services.routes)  # type: ignore[arg-type]
-        world.site()
-        turbine, drone = world.asset("Turbine 1", 120.0, 80.0), world.drone()
+        world.site("north-ridge")
+        turbine = world.asset("Turbine 1", 120.0, 80.0, asset_id="wt-01", site_id="north-ridge")
+        drone = world.drone("Kite 01", site_id="north-ridge")
         for state, ago_h in (("complete", 30), ("approved", 0)):
             flown = world.flight(turbine, drone, now - timedelta(hours=ago_h) if ago_h else None, state=state)
             if ago_h:

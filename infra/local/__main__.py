@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from contracts.errors import NotFound, PlatformError
-from infra.local import lender, plan_verbs, resources, supervisor
+from infra.local import api_verbs, lender, plan_verbs, resources, supervisor
 from infra.local.layout import DEFAULT_STATE_DIR
 from infra.local.log import report
 from infra.local.processes import Status
@@ -26,6 +26,9 @@ from infra.local.verify_verb import verify_verb
 app = typer.Typer(help="The whole platform on this machine.", no_args_is_help=True, pretty_exceptions_enable=False)
 app.add_typer(plan_verbs.app, name="plan")
 app.command("import-assets")(plan_verbs.import_assets)
+app.add_typer(api_verbs.flights, name="flights")
+app.add_typer(api_verbs.findings, name="findings")
+app.add_typer(api_verbs.drones, name="drones")
 app.command("verify")(verify_verb)
 StateDir = Annotated[Path, typer.Option("--state-dir", envvar="KESTREL_STATE_DIR", help="Where the instance lives.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
