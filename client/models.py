@@ -86,6 +86,30 @@ class AssetEventKind(StrEnum):
     incident = 'incident'
 
 
+class AssetFile(BaseModel):
+    """
+    A GeoJSON, KML, KMZ or CSV file of assets.
+    """
+
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    filename: Annotated[
+        str,
+        Field(
+            examples=['turbines.geojson'],
+            max_length=200,
+            min_length=5,
+            title='Filename',
+        ),
+    ]
+    content_base64: Annotated[str, Field(min_length=1, title='Content Base64')]
+    dry_run: Annotated[
+        bool | None,
+        Field(description='say what would happen and write nothing', title='Dry Run'),
+    ] = False
+
+
 class ExternalId(RootModel[str]):
     root: Annotated[str, Field(max_length=120, title='External Id')]
 
@@ -156,6 +180,7 @@ class BladesParams(BaseModel):
     model_config = ConfigDict(
         extra='forbid',
     )
+    pattern: Annotated[Literal['blades'], Field(title='Pattern')] = 'blades'
     standoff_m: Annotated[
         float | None,
         Field(
@@ -373,6 +398,112 @@ class CommandState(StrEnum):
     expired = 'expired'
 
 
+class ExternalId1(RootModel[str]):
+    root: Annotated[
+        str,
+        Field(
+            examples=['BLD-2031-A'], max_length=120, min_length=1, title='External Id'
+        ),
+    ]
+
+
+class FunctionalLocation(RootModel[str]):
+    root: Annotated[
+        str,
+        Field(
+            examples=['KES-NORTH-WT-01-BA'], max_length=40, title='Functional Location'
+        ),
+    ]
+
+
+class ComponentNames(BaseModel):
+    """
+    The customer's names for a part; what is left out stays as it is.
+    """
+
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    external_id: Annotated[
+        ExternalId1 | None, Field(examples=['BLD-2031-A'], title='External Id')
+    ] = None
+    functional_location: Annotated[
+        FunctionalLocation | None,
+        Field(examples=['KES-NORTH-WT-01-BA'], title='Functional Location'),
+    ] = None
+
+
+class ComponentOut(BaseModel):
+    """
+    A part of an asset; ``parent_id`` makes the parts a tree.
+    """
+
+    component_id: Annotated[str, Field(title='Component Id')]
+    asset_id: Annotated[str, Field(title='Asset Id')]
+    parent_id: Annotated[str | None, Field(title='Parent Id')]
+    kind: Annotated[str, Field(title='Kind')]
+    name: Annotated[str, Field(title='Name')]
+    external_id: Annotated[str | None, Field(title='External Id')]
+    functional_location: Annotated[str, Field(title='Functional Location')]
+    place: Annotated[dict[str, Any], Field(title='Place')]
+
+
+class WindMps1(RootModel[float]):
+    root: Annotated[
+        float,
+        Field(
+            description='forecast for the time of the flight',
+            ge=0.0,
+            le=60.0,
+            title='Wind Mps',
+        ),
+    ]
+
+
+class BatteryPercent(RootModel[float]):
+    root: Annotated[
+        float,
+        Field(
+            description='default: as last reported',
+            ge=0.0,
+            le=100.0,
+            title='Battery Percent',
+        ),
+    ]
+
+
+class StorageFreeBytes(RootModel[int]):
+    root: Annotated[
+        int, Field(description='on the aircraft', ge=0, title='Storage Free Bytes')
+    ]
+
+
+class Conditions(BaseModel):
+    """
+    When, with which drone, and what is known of that day; what is left out is taken from telemetry or unchecked.
+    """
+
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    drone_id: Annotated[
+        str, Field(examples=['kite-01'], max_length=63, title='Drone Id')
+    ]
+    start_at: Annotated[AwareDatetime, Field(title='Start At')]
+    wind_mps: Annotated[
+        WindMps1 | None,
+        Field(description='forecast for the time of the flight', title='Wind Mps'),
+    ] = None
+    battery_percent: Annotated[
+        BatteryPercent | None,
+        Field(description='default: as last reported', title='Battery Percent'),
+    ] = None
+    storage_free_bytes: Annotated[
+        StorageFreeBytes | None,
+        Field(description='on the aircraft', title='Storage Free Bytes'),
+    ] = None
+
+
 class ConsentOut(BaseModel):
     """
     Who approved a flight, when, and which warnings they acknowledged by name.
@@ -393,6 +524,108 @@ class Corner(BaseModel):
     )
     lat_deg: Annotated[float, Field(ge=-90.0, le=90.0, title='Lat Deg')]
     lon_deg: Annotated[float, Field(ge=-180.0, le=180.0, title='Lon Deg')]
+
+
+class StandoffM(RootModel[float]):
+    root: Annotated[
+        float,
+        Field(
+            description='instead of what gsd_mm_px asks for',
+            ge=5.0,
+            le=150.0,
+            title='Standoff M',
+        ),
+    ]
+
+
+class SpeedMps(RootModel[float]):
+    root: Annotated[
+        float, Field(description='while recording', ge=0.5, le=12.0, title='Speed Mps')
+    ]
+
+
+class WindMps2(RootModel[float]):
+    root: Annotated[
+        float,
+        Field(
+            description='forecast; unchecked when left out',
+            ge=0.0,
+            le=60.0,
+            title='Wind Mps',
+        ),
+    ]
+
+
+class Side(StrEnum):
+    left = 'left'
+    right = 'right'
+
+
+class LastSpan(RootModel[int]):
+    root: Annotated[int, Field(ge=0, le=2000, title='Last Span')]
+
+
+class CorridorParams(BaseModel):
+    """
+    Along a power line's conductors, following their sag, on one side or both.
+    """
+
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    gsd_mm_px: Annotated[float | None, Field(gt=0.1, le=100.0, title='Gsd Mm Px')] = 4.0
+    standoff_m: Annotated[
+        StandoffM | None,
+        Field(description='instead of what gsd_mm_px asks for', title='Standoff M'),
+    ] = None
+    front_overlap: Annotated[
+        float | None,
+        Field(
+            description='between frames a second apart',
+            ge=0.0,
+            le=0.95,
+            title='Front Overlap',
+        ),
+    ] = 0.6
+    side_overlap: Annotated[
+        float | None,
+        Field(
+            description='between neighbouring strips',
+            ge=0.0,
+            le=0.95,
+            title='Side Overlap',
+        ),
+    ] = 0.3
+    speed_mps: Annotated[
+        SpeedMps | None, Field(description='while recording', title='Speed Mps')
+    ] = None
+    transit_speed_mps: Annotated[
+        float | None, Field(ge=0.5, le=12.0, title='Transit Speed Mps')
+    ] = 8.0
+    shutter_s: Annotated[float | None, Field(gt=0.0, le=0.1, title='Shutter S')] = (
+        0.0005
+    )
+    max_blur_px: Annotated[float | None, Field(gt=0.1, le=5.0, title='Max Blur Px')] = (
+        1.5
+    )
+    max_alt_rel_m: Annotated[
+        float | None,
+        Field(description='above home', ge=20.0, le=500.0, title='Max Alt Rel M'),
+    ] = 120.0
+    wind_mps: Annotated[
+        WindMps2 | None,
+        Field(description='forecast; unchecked when left out', title='Wind Mps'),
+    ] = None
+    pattern: Annotated[Literal['corridor'], Field(title='Pattern')] = 'corridor'
+    sides: Annotated[
+        list[Side] | None, Field(max_length=2, min_length=1, title='Sides')
+    ] = [Side.left, Side.right]
+    raise_m: Annotated[
+        float | None,
+        Field(description='above the conductors', ge=-10.0, le=30.0, title='Raise M'),
+    ] = 2.0
+    first_span: Annotated[int | None, Field(ge=0, le=2000, title='First Span')] = 0
+    last_span: Annotated[LastSpan | None, Field(title='Last Span')] = None
 
 
 class CoverageOut(BaseModel):
@@ -699,6 +932,69 @@ class EvidenceOut(BaseModel):
     frame_sha256: Annotated[str | None, Field(title='Frame Sha256')]
 
 
+class FacadeParams(BaseModel):
+    """
+    Vertical strips before one face of a mast.
+    """
+
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    gsd_mm_px: Annotated[
+        float | None,
+        Field(
+            description='wanted; the standoff follows from it',
+            gt=0.1,
+            le=100.0,
+            title='Gsd Mm Px',
+        ),
+    ] = 3.0
+    standoff_m: Annotated[
+        StandoffM | None,
+        Field(description='instead of what gsd_mm_px asks for', title='Standoff M'),
+    ] = None
+    front_overlap: Annotated[
+        float | None,
+        Field(
+            description='between frames a second apart',
+            ge=0.0,
+            le=0.95,
+            title='Front Overlap',
+        ),
+    ] = 0.6
+    side_overlap: Annotated[
+        float | None,
+        Field(
+            description='between neighbouring strips',
+            ge=0.0,
+            le=0.95,
+            title='Side Overlap',
+        ),
+    ] = 0.3
+    speed_mps: Annotated[
+        SpeedMps | None, Field(description='while recording', title='Speed Mps')
+    ] = None
+    transit_speed_mps: Annotated[
+        float | None, Field(ge=0.5, le=12.0, title='Transit Speed Mps')
+    ] = 8.0
+    shutter_s: Annotated[float | None, Field(gt=0.0, le=0.1, title='Shutter S')] = (
+        0.0005
+    )
+    max_blur_px: Annotated[float | None, Field(gt=0.1, le=5.0, title='Max Blur Px')] = (
+        1.5
+    )
+    max_alt_rel_m: Annotated[
+        float | None,
+        Field(description='above home', ge=20.0, le=500.0, title='Max Alt Rel M'),
+    ] = 120.0
+    wind_mps: Annotated[
+        WindMps2 | None,
+        Field(description='forecast; unchecked when left out', title='Wind Mps'),
+    ] = None
+    pattern: Annotated[Literal['facade'], Field(title='Pattern')] = 'facade'
+    face: Annotated[int | None, Field(ge=0, le=7, title='Face')] = 0
+
+
 class MinAltRelM(RootModel[float]):
     root: Annotated[float, Field(ge=0.0, le=2000.0, title='Min Alt Rel M')]
 
@@ -817,6 +1113,85 @@ class GeoidSeparationM(RootModel[float]):
     ]
 
 
+class GroundAltM(RootModel[float]):
+    root: Annotated[
+        float,
+        Field(
+            description='above the ellipsoid; default: home',
+            ge=-500.0,
+            le=9000.0,
+            title='Ground Alt M',
+        ),
+    ]
+
+
+class GridParams(BaseModel):
+    """
+    Parallel lines over an area, looking down, at one height.
+    """
+
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    gsd_mm_px: Annotated[float | None, Field(gt=0.1, le=100.0, title='Gsd Mm Px')] = (
+        12.0
+    )
+    standoff_m: Annotated[
+        StandoffM | None,
+        Field(description='instead of what gsd_mm_px asks for', title='Standoff M'),
+    ] = None
+    front_overlap: Annotated[
+        float | None,
+        Field(
+            description='between frames a second apart',
+            ge=0.0,
+            le=0.95,
+            title='Front Overlap',
+        ),
+    ] = 0.6
+    side_overlap: Annotated[
+        float | None,
+        Field(
+            description='between neighbouring strips',
+            ge=0.0,
+            le=0.95,
+            title='Side Overlap',
+        ),
+    ] = 0.3
+    speed_mps: Annotated[
+        SpeedMps | None, Field(description='while recording', title='Speed Mps')
+    ] = None
+    transit_speed_mps: Annotated[
+        float | None, Field(ge=0.5, le=12.0, title='Transit Speed Mps')
+    ] = 8.0
+    shutter_s: Annotated[float | None, Field(gt=0.0, le=0.1, title='Shutter S')] = (
+        0.0005
+    )
+    max_blur_px: Annotated[float | None, Field(gt=0.1, le=5.0, title='Max Blur Px')] = (
+        1.5
+    )
+    max_alt_rel_m: Annotated[
+        float | None,
+        Field(description='above home', ge=20.0, le=500.0, title='Max Alt Rel M'),
+    ] = 120.0
+    wind_mps: Annotated[
+        WindMps2 | None,
+        Field(description='forecast; unchecked when left out', title='Wind Mps'),
+    ] = None
+    pattern: Annotated[Literal['grid'], Field(title='Pattern')] = 'grid'
+    corners: Annotated[
+        list[Corner], Field(max_length=100, min_length=3, title='Corners')
+    ]
+    bearing_deg: Annotated[
+        float | None,
+        Field(description='of the lines', ge=0.0, lt=360.0, title='Bearing Deg'),
+    ] = 0.0
+    ground_alt_m: Annotated[
+        GroundAltM | None,
+        Field(description='above the ellipsoid; default: home', title='Ground Alt M'),
+    ] = None
+
+
 class GrowthOut(BaseModel):
     """
     Change of length (and area) since an earlier finding; the interval holds the true change 95 times in 100.
@@ -826,6 +1201,21 @@ class GrowthOut(BaseModel):
     low_mm: Annotated[float, Field(title='Low Mm')]
     high_mm: Annotated[float, Field(title='High Mm')]
     grown_mm2: Annotated[float | None, Field(title='Grown Mm2')] = None
+
+
+class Guy(BaseModel):
+    """
+    A stay: where it is fixed on the mast and where it is anchored in the ground.
+    """
+
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    height_m: Annotated[float, Field(gt=0.0, le=350.0, title='Height M')]
+    anchor_bearing_deg: Annotated[
+        float, Field(ge=0.0, lt=360.0, title='Anchor Bearing Deg')
+    ]
+    anchor_radius_m: Annotated[float, Field(gt=1.0, le=300.0, title='Anchor Radius M')]
 
 
 class Height(BaseModel):
@@ -948,6 +1338,36 @@ class LimitsChange(BaseModel):
     )
 
 
+class ExternalId2(RootModel[str]):
+    root: Annotated[str, Field(max_length=120, title='External Id')]
+
+
+class LineTower(BaseModel):
+    """
+    One support of the line. ``height_m`` is its top, ``attachment_height_m`` where its conductors hang.
+    """
+
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    name: Annotated[str, Field(max_length=60, min_length=1, title='Name')]
+    foot: GeoPoint
+    height_m: Annotated[float | None, Field(gt=3.0, le=250.0, title='Height M')] = 32.0
+    attachment_height_m: Annotated[
+        float | None,
+        Field(
+            description="of the string's lower end",
+            gt=2.0,
+            le=245.0,
+            title='Attachment Height M',
+        ),
+    ] = 24.0
+    base_radius_m: Annotated[
+        float | None, Field(gt=0.0, le=30.0, title='Base Radius M')
+    ] = 3.5
+    external_id: Annotated[ExternalId2 | None, Field(title='External Id')] = None
+
+
 class Me(BaseModel):
     """
     Who the caller is.
@@ -996,6 +1416,29 @@ class MergeIn(BaseModel):
     reason: Annotated[str, Field(max_length=400, min_length=1, title='Reason')]
 
 
+class Mount(BaseModel):
+    """
+    Something fixed to a face: an antenna, a dish, a remote radio head.
+    """
+
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    name: Annotated[str, Field(max_length=60, min_length=1, title='Name')]
+    face: Annotated[int, Field(ge=0, le=7, title='Face')]
+    height_m: Annotated[float, Field(gt=0.0, le=350.0, title='Height M')]
+    reach_m: Annotated[
+        float | None,
+        Field(
+            description='how far it stands out from the mast',
+            gt=0.0,
+            le=6.0,
+            title='Reach M',
+        ),
+    ] = 1.0
+    external_id: Annotated[ExternalId2 | None, Field(title='External Id')] = None
+
+
 class Occurrence(BaseModel):
     """
     A time of a schedule, and what stands in its way.
@@ -1028,6 +1471,81 @@ class Orbit(BaseModel):
     ] = True
 
 
+class FirstHeightM(RootModel[float]):
+    root: Annotated[
+        float,
+        Field(
+            description='of the lowest ring', ge=5.0, le=350.0, title='First Height M'
+        ),
+    ]
+
+
+class OrbitParams(BaseModel):
+    """
+    Rings round a mast or a turbine's tower, rising like a helix.
+    """
+
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    gsd_mm_px: Annotated[
+        float | None,
+        Field(
+            description='wanted; the standoff follows from it',
+            gt=0.1,
+            le=100.0,
+            title='Gsd Mm Px',
+        ),
+    ] = 3.0
+    standoff_m: Annotated[
+        StandoffM | None,
+        Field(description='instead of what gsd_mm_px asks for', title='Standoff M'),
+    ] = None
+    front_overlap: Annotated[
+        float | None,
+        Field(
+            description='between frames a second apart',
+            ge=0.0,
+            le=0.95,
+            title='Front Overlap',
+        ),
+    ] = 0.6
+    side_overlap: Annotated[
+        float | None,
+        Field(
+            description='between neighbouring strips',
+            ge=0.0,
+            le=0.95,
+            title='Side Overlap',
+        ),
+    ] = 0.3
+    speed_mps: Annotated[
+        SpeedMps | None, Field(description='while recording', title='Speed Mps')
+    ] = None
+    transit_speed_mps: Annotated[
+        float | None, Field(ge=0.5, le=12.0, title='Transit Speed Mps')
+    ] = 8.0
+    shutter_s: Annotated[float | None, Field(gt=0.0, le=0.1, title='Shutter S')] = (
+        0.0005
+    )
+    max_blur_px: Annotated[float | None, Field(gt=0.1, le=5.0, title='Max Blur Px')] = (
+        1.5
+    )
+    max_alt_rel_m: Annotated[
+        float | None,
+        Field(description='above home', ge=20.0, le=500.0, title='Max Alt Rel M'),
+    ] = 120.0
+    wind_mps: Annotated[
+        WindMps2 | None,
+        Field(description='forecast; unchecked when left out', title='Wind Mps'),
+    ] = None
+    pattern: Annotated[Literal['orbit'], Field(title='Pattern')] = 'orbit'
+    first_height_m: Annotated[
+        FirstHeightM | None,
+        Field(description='of the lowest ring', title='First Height M'),
+    ] = None
+
+
 class Segment(RootModel[int]):
     root: Annotated[int, Field(ge=0)]
 
@@ -1049,6 +1567,17 @@ class OrderOut(BaseModel):
     segments: Annotated[list[int], Field(title='Segments')]
 
 
+class Outcome(StrEnum):
+    """
+    What became of a feature.
+    """
+
+    created = 'created'
+    updated = 'updated'
+    unchanged = 'unchanged'
+    refused = 'refused'
+
+
 class PageAssetOut(BaseModel):
     data: Annotated[list[AssetOut], Field(title='Data')]
     next_cursor: Annotated[str | None, Field(title='Next Cursor')] = None
@@ -1056,6 +1585,11 @@ class PageAssetOut(BaseModel):
 
 class PageCaptureOut(BaseModel):
     data: Annotated[list[CaptureOut], Field(title='Data')]
+    next_cursor: Annotated[str | None, Field(title='Next Cursor')] = None
+
+
+class PageComponentOut(BaseModel):
+    data: Annotated[list[ComponentOut], Field(title='Data')]
     next_cursor: Annotated[str | None, Field(title='Next Cursor')] = None
 
 
@@ -1082,6 +1616,20 @@ class PageFirstLookOut(BaseModel):
 class PageKeyOut(BaseModel):
     data: Annotated[list[KeyOut], Field(title='Data')]
     next_cursor: Annotated[str | None, Field(title='Next Cursor')] = None
+
+
+class Pattern(StrEnum):
+    """
+    How an asset is flown.
+    """
+
+    blades = 'blades'
+    tower = 'tower'
+    orbit = 'orbit'
+    facade = 'facade'
+    corridor = 'corridor'
+    right_of_way = 'right_of_way'
+    grid = 'grid'
 
 
 class PayloadOut(BaseModel):
@@ -1111,6 +1659,30 @@ class Period(BaseModel):
     zone: Annotated[str, Field(title='Zone')]
 
 
+class Pipeline(BaseModel):
+    """
+    The centre line on the ground, in order of chainage.
+    """
+
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    kind: Annotated[Literal['pipeline'], Field(title='Kind')] = 'pipeline'
+    centre_line: Annotated[
+        list[GeoPoint], Field(max_length=10000, min_length=2, title='Centre Line')
+    ]
+    start_chainage_m: Annotated[
+        float | None, Field(ge=0.0, le=10000000.0, title='Start Chainage M')
+    ] = 0.0
+    right_of_way_m: Annotated[
+        float | None,
+        Field(description='full width', ge=2.0, le=200.0, title='Right Of Way M'),
+    ] = 20.0
+    diameter_mm: Annotated[
+        float | None, Field(gt=0.0, le=3000.0, title='Diameter Mm')
+    ] = 600.0
+
+
 class PlanOut(BaseModel):
     """
     A plan version: its inputs, what was checked, what it will take.
@@ -1124,6 +1696,15 @@ class PlanOut(BaseModel):
     content_hash: Annotated[str, Field(title='Content Hash')]
     checks: Annotated[list[dict[str, Any]], Field(title='Checks')]
     estimates: Annotated[dict[str, Any], Field(title='Estimates')]
+    series_id: Annotated[
+        str | None,
+        Field(
+            description='the plan of part 1, where one wish became several flights',
+            title='Series Id',
+        ),
+    ]
+    part: Annotated[int, Field(title='Part')]
+    parts: Annotated[int, Field(title='Parts')]
     created_by: Annotated[str, Field(title='Created By')]
     created_at: Annotated[AwareDatetime, Field(title='Created At')]
 
@@ -1143,45 +1724,6 @@ class PlanId(RootModel[str]):
     root: Annotated[str, Field(pattern='^[a-z0-9][a-z0-9-]{0,62}$', title='Plan Id')]
 
 
-class PlanRequest(BaseModel):
-    """
-    What to plan. ``home`` defaults to the site's; a known ``plan_id`` gets its next version.
-    """
-
-    model_config = ConfigDict(
-        extra='forbid',
-    )
-    asset_id: Annotated[
-        str,
-        Field(
-            examples=['wt-01'], pattern='^[a-z0-9][a-z0-9-]{0,62}$', title='Asset Id'
-        ),
-    ]
-    pattern: Annotated[Literal['blades'], Field(title='Pattern')] = 'blades'
-    params: Annotated[BladesParams | None, Field(validate_default=True)] = {
-        'standoff_m': 10.0,
-        'speed_mps': 4.0,
-        'transit_speed_mps': 6.0,
-        'blades': ['A', 'B', 'C'],
-        'sides': ['PS', 'LE', 'SS', 'TE'],
-        'start_at_m': 3.0,
-        'max_camera_pitch_deg': 45.0,
-        'fence_radius_m': 150.0,
-        'max_alt_rel_m': 120.0,
-        'shutter_s': 0.0005,
-        'max_gsd_mm_px': 5.0,
-    }
-    home: GeoPoint | None = None
-    drone_id: Annotated[
-        DroneId1 | None,
-        Field(
-            description="whose camera; default: the site's first drone",
-            title='Drone Id',
-        ),
-    ] = None
-    plan_id: Annotated[PlanId | None, Field(title='Plan Id')] = None
-
-
 class Position(BaseModel):
     """
     Where it is. ``alt`` is above the WGS 84 ellipsoid, metres; accuracies are not known.
@@ -1193,6 +1735,44 @@ class Position(BaseModel):
     accuracy_h: Annotated[Literal['HAUnknown'], Field(title='Accuracy H')] = 'HAUnknown'
     accuracy_v: Annotated[Literal['VAUnknown'], Field(title='Accuracy V')] = 'VAUnknown'
     extrapolated: Annotated[bool | None, Field(title='Extrapolated')] = False
+
+
+class PowerLine(BaseModel):
+    """
+    A line of towers in order, and how its conductors hang.
+    """
+
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    kind: Annotated[Literal['power_line'], Field(title='Kind')] = 'power_line'
+    towers: Annotated[
+        list[LineTower], Field(max_length=2000, min_length=2, title='Towers')
+    ]
+    phase_offsets_m: Annotated[
+        list[float] | None,
+        Field(
+            description='conductors, left of the centre line',
+            max_length=12,
+            min_length=1,
+            title='Phase Offsets M',
+        ),
+    ] = [-6.0, 0.0, 6.0]
+    catenary_constant_m: Annotated[
+        float | None,
+        Field(
+            description='tension over weight per metre',
+            ge=200.0,
+            le=5000.0,
+            title='Catenary Constant M',
+        ),
+    ] = 1200.0
+    insulator_length_m: Annotated[
+        float | None, Field(gt=0.0, le=10.0, title='Insulator Length M')
+    ] = 2.2
+    voltage_kv: Annotated[
+        float | None, Field(gt=0.0, le=1200.0, title='Voltage Kv')
+    ] = 110.0
 
 
 class Readiness(BaseModel):
@@ -1258,6 +1838,56 @@ class Rank(RootModel[int]):
 
 class FindingId(RootModel[str]):
     root: Annotated[str, Field(pattern='^[a-z0-9][a-z0-9-]{0,62}$')]
+
+
+class RightOfWayParams(BaseModel):
+    """
+    Over a pipeline's right of way, looking down.
+    """
+
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    gsd_mm_px: Annotated[float | None, Field(gt=0.1, le=100.0, title='Gsd Mm Px')] = (
+        12.0
+    )
+    standoff_m: Annotated[
+        StandoffM | None,
+        Field(description='instead of what gsd_mm_px asks for', title='Standoff M'),
+    ] = None
+    front_overlap: Annotated[
+        float | None,
+        Field(
+            description='between frames a second apart',
+            ge=0.0,
+            le=0.95,
+            title='Front Overlap',
+        ),
+    ] = 0.6
+    side_overlap: Annotated[
+        float | None, Field(ge=0.0, le=0.95, title='Side Overlap')
+    ] = 0.2
+    speed_mps: Annotated[
+        SpeedMps | None, Field(description='while recording', title='Speed Mps')
+    ] = None
+    transit_speed_mps: Annotated[
+        float | None, Field(ge=0.5, le=12.0, title='Transit Speed Mps')
+    ] = 8.0
+    shutter_s: Annotated[float | None, Field(gt=0.0, le=0.1, title='Shutter S')] = (
+        0.0005
+    )
+    max_blur_px: Annotated[float | None, Field(gt=0.1, le=5.0, title='Max Blur Px')] = (
+        1.5
+    )
+    max_alt_rel_m: Annotated[
+        float | None,
+        Field(description='above home', ge=20.0, le=500.0, title='Max Alt Rel M'),
+    ] = 120.0
+    wind_mps: Annotated[
+        WindMps2 | None,
+        Field(description='forecast; unchecked when left out', title='Wind Mps'),
+    ] = None
+    pattern: Annotated[Literal['right_of_way'], Field(title='Pattern')] = 'right_of_way'
 
 
 class RowKind(StrEnum):
@@ -1538,6 +2168,34 @@ class SiteOut(BaseModel):
     ]
 
 
+class RadiusM(RootModel[float]):
+    root: Annotated[float, Field(gt=0.0, le=20000.0, title='Radius M')]
+
+
+class FloorAltM(RootModel[float]):
+    root: Annotated[
+        float,
+        Field(
+            description='not in force below it',
+            ge=-1000.0,
+            le=20000.0,
+            title='Floor Alt M',
+        ),
+    ]
+
+
+class CeilingAltM(RootModel[float]):
+    root: Annotated[
+        float,
+        Field(
+            description='not in force above it',
+            ge=-1000.0,
+            le=20000.0,
+            title='Ceiling Alt M',
+        ),
+    ]
+
+
 class Solid(BaseModel):
     """
     A part of the asset as a capsule: every place within ``radius_m`` of the line from ``start`` to ``end``.
@@ -1602,6 +2260,35 @@ class Switch(BaseModel):
     enabled: Annotated[bool, Field(title='Enabled')]
 
 
+class TelecomTower(BaseModel):
+    """
+    Dimensions of one mast. Face 0 looks along ``face_bearing_deg``; the others follow clockwise.
+    """
+
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    kind: Annotated[Literal['telecom_tower'], Field(title='Kind')] = 'telecom_tower'
+    foot: GeoPoint
+    height_m: Annotated[float | None, Field(gt=6.0, le=350.0, title='Height M')] = 45.0
+    faces: Annotated[int | None, Field(ge=3, le=8, title='Faces')] = 4
+    face_bearing_deg: Annotated[
+        float | None, Field(ge=0.0, lt=360.0, title='Face Bearing Deg')
+    ] = 0.0
+    base_radius_m: Annotated[
+        float | None, Field(gt=0.0, le=20.0, title='Base Radius M')
+    ] = 2.5
+    top_radius_m: Annotated[
+        float | None, Field(gt=0.0, le=20.0, title='Top Radius M')
+    ] = 0.8
+    mounts: Annotated[
+        list[Mount] | None, Field(max_length=400, title='Mounts', validate_default=True)
+    ] = []
+    guys: Annotated[
+        list[Guy] | None, Field(max_length=48, title='Guys', validate_default=True)
+    ] = []
+
+
 class TicketOut(BaseModel):
     """
     A maintenance notification of a physical defect, as it concerns one finding of it.
@@ -1645,6 +2332,84 @@ class Token(BaseModel):
     scope: Annotated[
         str | None, Field(description='roles, separated by blanks', title='Scope')
     ] = ''
+
+
+class Strips(RootModel[int]):
+    root: Annotated[
+        int,
+        Field(
+            description='default: what the overlap asks for',
+            ge=3,
+            le=24,
+            title='Strips',
+        ),
+    ]
+
+
+class TowerParams(BaseModel):
+    """
+    Vertical strips round a wind turbine's tower or a mast.
+    """
+
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    gsd_mm_px: Annotated[
+        float | None,
+        Field(
+            description='wanted; the standoff follows from it',
+            gt=0.1,
+            le=100.0,
+            title='Gsd Mm Px',
+        ),
+    ] = 3.0
+    standoff_m: Annotated[
+        StandoffM | None,
+        Field(description='instead of what gsd_mm_px asks for', title='Standoff M'),
+    ] = None
+    front_overlap: Annotated[
+        float | None,
+        Field(
+            description='between frames a second apart',
+            ge=0.0,
+            le=0.95,
+            title='Front Overlap',
+        ),
+    ] = 0.6
+    side_overlap: Annotated[
+        float | None,
+        Field(
+            description='between neighbouring strips',
+            ge=0.0,
+            le=0.95,
+            title='Side Overlap',
+        ),
+    ] = 0.3
+    speed_mps: Annotated[
+        SpeedMps | None, Field(description='while recording', title='Speed Mps')
+    ] = None
+    transit_speed_mps: Annotated[
+        float | None, Field(ge=0.5, le=12.0, title='Transit Speed Mps')
+    ] = 8.0
+    shutter_s: Annotated[float | None, Field(gt=0.0, le=0.1, title='Shutter S')] = (
+        0.0005
+    )
+    max_blur_px: Annotated[float | None, Field(gt=0.1, le=5.0, title='Max Blur Px')] = (
+        1.5
+    )
+    max_alt_rel_m: Annotated[
+        float | None,
+        Field(description='above home', ge=20.0, le=500.0, title='Max Alt Rel M'),
+    ] = 120.0
+    wind_mps: Annotated[
+        WindMps2 | None,
+        Field(description='forecast; unchecked when left out', title='Wind Mps'),
+    ] = None
+    pattern: Annotated[Literal['tower'], Field(title='Pattern')] = 'tower'
+    strips: Annotated[
+        Strips | None,
+        Field(description='default: what the overlap asks for', title='Strips'),
+    ] = None
 
 
 class TurbineGeometry(BaseModel):
@@ -1746,7 +2511,7 @@ class UploadOut(BaseModel):
     missing: Annotated[list[int], Field(title='Missing')]
 
 
-class Verdict(StrEnum):
+class VerdictInput(StrEnum):
     """
     What a person says of a finding.
     """
@@ -1754,6 +2519,16 @@ class Verdict(StrEnum):
     confirm = 'confirm'
     reject = 'reject'
     regrade = 'regrade'
+
+
+class VerdictOutput(StrEnum):
+    """
+    Whether it may fly.
+    """
+
+    pass_ = 'pass'
+    warn = 'warn'
+    block = 'block'
 
 
 class WaypointAction(StrEnum):
@@ -1872,8 +2647,19 @@ class WebhookSwitch(BaseModel):
     enabled: Annotated[bool, Field(title='Enabled')]
 
 
-class RadiusM(RootModel[float]):
-    root: Annotated[float, Field(gt=0.0, le=20000.0, title='Radius M')]
+class Worst(BaseModel):
+    """
+    Where on the route a check is closest to its limit. ``segment`` ends at the waypoint of that number.
+    """
+
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    segment: Annotated[int, Field(title='Segment')]
+    metre: Annotated[float, Field(title='Metre')]
+    lat_deg: Annotated[float, Field(title='Lat Deg')]
+    lon_deg: Annotated[float, Field(title='Lon Deg')]
+    alt_m: Annotated[float, Field(title='Alt M')]
 
 
 class ZoneKind(StrEnum):
@@ -2074,8 +2860,30 @@ class AssetIn(BaseModel):
     ] = ''
     external_id: Annotated[ExternalId | None, Field(title='External Id')] = None
     geometry: Annotated[
-        TurbineGeometry | None, Field(description='needed for wind turbines')
+        TurbineGeometry | PowerLine | TelecomTower | Pipeline | None,
+        Field(
+            description="needed for wind turbines; of the asset's kind, which its field kind names",
+            title='Geometry',
+        ),
     ] = None
+
+
+class Check(BaseModel):
+    """
+    One verdict and its reason in plain words.
+    """
+
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    name: Annotated[str, Field(title='Name')]
+    verdict: VerdictOutput
+    sentence: Annotated[str, Field(title='Sentence')]
+    mend: Annotated[str | None, Field(title='Mend')] = ''
+    value: Annotated[float | None, Field(title='Value')] = None
+    limit: Annotated[float | None, Field(title='Limit')] = None
+    unit: Annotated[str | None, Field(title='Unit')] = ''
+    worst: Worst | None = None
 
 
 class Citation(BaseModel):
@@ -2184,6 +2992,43 @@ class Entities(BaseModel):
         str | None, Field(alias='@iot.nextLink', title='@Iot.Nextlink')
     ] = None
     value: Annotated[list[Entity], Field(title='Value')]
+
+
+class FilePlan(BaseModel):
+    """
+    A plan of another program, and where it is to be flown.
+    """
+
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    content_base64: Annotated[
+        str, Field(examples=['UUdDIFdQTCAxMTAK'], min_length=1, title='Content Base64')
+    ]
+    name: Annotated[
+        str | None, Field(examples=['ridge.plan'], max_length=200, title='Name')
+    ] = ''
+    source: Format | None = None
+    site_id: Annotated[
+        str,
+        Field(
+            description='whose zones apply',
+            examples=['north-ridge'],
+            pattern='^[a-z0-9][a-z0-9-]{0,62}$',
+            title='Site Id',
+        ),
+    ]
+    home: Annotated[
+        GeoPoint | None,
+        Field(description="instead of the plan's own; above the ellipsoid"),
+    ] = None
+    wind_mps: Annotated[float | None, Field(ge=0.0, le=60.0, title='Wind Mps')] = 0.0
+    max_alt_rel_m: Annotated[
+        float | None, Field(ge=5.0, le=500.0, title='Max Alt Rel M')
+    ] = 120.0
+    return_alt_rel_m: Annotated[
+        float | None, Field(ge=5.0, le=500.0, title='Return Alt Rel M')
+    ] = 30.0
 
 
 class FindingDetail(BaseModel):
@@ -2393,6 +3238,28 @@ class Given(BaseModel):
     ] = None
 
 
+class Imported(BaseModel):
+    """
+    One feature's fate.
+    """
+
+    where: Annotated[str, Field(title='Where')]
+    external_id: Annotated[str | None, Field(title='External Id')] = ''
+    asset_id: Annotated[str | None, Field(title='Asset Id')] = ''
+    outcome: Outcome
+    field: Annotated[str | None, Field(title='Field')] = ''
+    message: Annotated[str | None, Field(title='Message')] = ''
+
+
+class Judged(BaseModel):
+    """
+    The gravest verdict, and every check with its reason.
+    """
+
+    verdict: VerdictOutput
+    checks: Annotated[list[Check], Field(title='Checks')]
+
+
 class Loss(BaseModel):
     """
     One thing that the far side will not get as it was.
@@ -2511,6 +3378,58 @@ class PageWebhookOut(BaseModel):
     next_cursor: Annotated[str | None, Field(title='Next Cursor')] = None
 
 
+class PlanRequest(BaseModel):
+    """
+    What to plan. ``home`` defaults to the site's; a known ``plan_id`` gets its next version.
+
+    Lines and pipes that are longer than a flight reaches take off beside each stretch when ``home`` is left out.
+    """
+
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    asset_id: Annotated[
+        str,
+        Field(
+            examples=['wt-01'], pattern='^[a-z0-9][a-z0-9-]{0,62}$', title='Asset Id'
+        ),
+    ]
+    pattern: Pattern | None = Pattern.blades
+    params: Annotated[
+        BladesParams
+        | TowerParams
+        | OrbitParams
+        | FacadeParams
+        | CorridorParams
+        | RightOfWayParams
+        | GridParams
+        | None,
+        Field(discriminator='pattern', title='Params', validate_default=True),
+    ] = {
+        'pattern': 'blades',
+        'standoff_m': 10.0,
+        'speed_mps': 4.0,
+        'transit_speed_mps': 6.0,
+        'blades': ['A', 'B', 'C'],
+        'sides': ['PS', 'LE', 'SS', 'TE'],
+        'start_at_m': 3.0,
+        'max_camera_pitch_deg': 45.0,
+        'fence_radius_m': 150.0,
+        'max_alt_rel_m': 120.0,
+        'shutter_s': 0.0005,
+        'max_gsd_mm_px': 5.0,
+    }
+    home: GeoPoint | None = None
+    drone_id: Annotated[
+        DroneId1 | None,
+        Field(
+            description="whose camera; default: the site's first drone",
+            title='Drone Id',
+        ),
+    ] = None
+    plan_id: Annotated[PlanId | None, Field(title='Plan Id')] = None
+
+
 class RIDDetails(BaseModel):
     """
     What does not change during a flight.
@@ -2547,7 +3466,7 @@ class ReviewIn(BaseModel):
     model_config = ConfigDict(
         extra='forbid',
     )
-    verdict: Verdict
+    verdict: VerdictInput
     reason: Annotated[
         str,
         Field(
@@ -2571,7 +3490,7 @@ class ReviewsIn(BaseModel):
     model_config = ConfigDict(
         extra='forbid',
     )
-    verdict: Verdict
+    verdict: VerdictInput
     reason: Annotated[
         str,
         Field(
@@ -2606,6 +3525,37 @@ class Sentence(BaseModel):
         list[Citation] | None, Field(title='Citations', validate_default=True)
     ] = []
     cited_of: Annotated[int | None, Field(title='Cited Of')] = None
+
+
+class SiteZone(BaseModel):
+    """
+    A zone of a site; heights are above the WGS 84 ellipsoid, none means from the ground to the sky.
+    """
+
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    kind: ZoneKind
+    corners: Annotated[
+        list[Corner] | None,
+        Field(
+            description='a simple polygon, in either sense',
+            max_length=100,
+            title='Corners',
+            validate_default=True,
+        ),
+    ] = []
+    centre: Corner | None = None
+    radius_m: Annotated[RadiusM | None, Field(title='Radius M')] = None
+    name: Annotated[str, Field(max_length=80, min_length=1, title='Name')]
+    floor_alt_m: Annotated[
+        FloorAltM | None,
+        Field(description='not in force below it', title='Floor Alt M'),
+    ] = None
+    ceiling_alt_m: Annotated[
+        CeilingAltM | None,
+        Field(description='not in force above it', title='Ceiling Alt M'),
+    ] = None
 
 
 class Waypoint(BaseModel):
@@ -2648,6 +3598,19 @@ class Zone(BaseModel):
     ] = []
     centre: Corner | None = None
     radius_m: Annotated[RadiusM | None, Field(title='Radius M')] = None
+
+
+class ZoneOut(BaseModel):
+    """
+    A zone as stored.
+    """
+
+    zone_id: Annotated[str, Field(title='Zone Id')]
+    site_id: Annotated[str, Field(title='Site Id')]
+    name: Annotated[str, Field(title='Name')]
+    body: SiteZone
+    created_by: Annotated[str, Field(title='Created By')]
+    created_at: Annotated[AwareDatetime, Field(title='Created At')]
 
 
 class Answer(BaseModel):
@@ -2798,6 +3761,15 @@ class Fence(BaseModel):
     zones: Annotated[
         list[Zone] | None, Field(max_length=40, title='Zones', validate_default=True)
     ] = []
+
+
+class ImportReport(BaseModel):
+    """
+    The fate of every feature. With a fault, or on a dry run, nothing is written.
+    """
+
+    written: Annotated[bool, Field(title='Written')]
+    rows: Annotated[list[Imported], Field(title='Rows')]
 
 
 class PageDefectOut(BaseModel):

@@ -52,6 +52,38 @@ class Operations(Transport):
         """Return one asset."""
         return models.AssetOut.model_validate_json(self.request("GET", f"/v1/assets/{self.quoted(asset_id)}"))
 
+    def list_components(self, asset_id: str, *, limit: int | None = None, cursor: str | None = None) -> models.PageComponentOut:
+        """List an asset's parts by id."""
+        return models.PageComponentOut.model_validate_json(self.request("GET", f"/v1/assets/{self.quoted(asset_id)}/components", query={"limit": limit, "cursor": cursor}))
+
+    def name_component(self, component_id: str, body: models.ComponentNames) -> models.ComponentOut:
+        """Give a part the customer's external id or functional location."""
+        return models.ComponentOut.model_validate_json(self.request("PATCH", f"/v1/components/{self.quoted(component_id)}", body=body))
+
+    def add_zone(self, site_id: str, body: models.SiteZone, *, idempotency_key: str | None = None) -> models.ZoneOut:
+        """Add a no-fly zone (``keep_out``) or a fence (``stay_in``); every later plan on the site is checked against it."""
+        return models.ZoneOut.model_validate_json(self.request("POST", f"/v1/sites/{self.quoted(site_id)}/zones", headers={"Idempotency-Key": idempotency_key}, body=body))
+
+    def list_zones(self, site_id: str) -> bytes:
+        """List a site's zones."""
+        return self.request("GET", f"/v1/sites/{self.quoted(site_id)}/zones")
+
+    def remove_zone(self, site_id: str, zone_id: str) -> bytes:
+        """Take a zone away. Plans that were checked against it keep their verdicts; plan again to have them judged anew."""
+        return self.request("DELETE", f"/v1/sites/{self.quoted(site_id)}/zones/{self.quoted(zone_id)}")
+
+    def check_plan(self, plan_id: str, version: int, body: models.Conditions) -> models.Judged:
+        """Say whether a plan may be flown at a time by a drone: its own checks and those of the day. Nothing is stored."""
+        return models.Judged.model_validate_json(self.request("POST", f"/v1/plans/{self.quoted(plan_id)}/{self.quoted(version)}/checks", body=body))
+
+    def check_file(self, body: models.FilePlan) -> models.Judged:
+        """Say whether a plan of another program may be flown: over whole segments and circles. Nothing is stored."""
+        return models.Judged.model_validate_json(self.request("POST", "/v1/routes/checks", body=body))
+
+    def import_assets(self, site_id: str, body: models.AssetFile) -> models.ImportReport:
+        """Import assets by their external ids: the same file again changes nothing, and one fault writes nothing."""
+        return models.ImportReport.model_validate_json(self.request("POST", f"/v1/sites/{self.quoted(site_id)}/assets/import", body=body))
+
     def add_drone(self, body: models.DroneIn, *, idempotency_key: str | None = None) -> models.DroneOut:
         """Register a drone."""
         return models.DroneOut.model_validate_json(self.request("POST", "/v1/drones", headers={"Idempotency-Key": idempotency_key}, body=body))
@@ -75,6 +107,10 @@ class Operations(Transport):
     def get_plan(self, plan_id: str, version: int) -> models.PlanOut:
         """Return one plan version."""
         return models.PlanOut.model_validate_json(self.request("GET", f"/v1/plans/{self.quoted(plan_id)}/{self.quoted(version)}"))
+
+    def list_parts(self, plan_id: str, version: int) -> bytes:
+        """List every battery-sized flight of the wish that a plan belongs to, in order."""
+        return self.request("GET", f"/v1/plans/{self.quoted(plan_id)}/{self.quoted(version)}/parts")
 
     def get_route(self, plan_id: str, version: int) -> models.RouteOut:
         """Return the waypoints of a plan version."""
