@@ -27,6 +27,8 @@ from cloud.dispatch import Dispatch
 from cloud.ingest import Ingest
 from cloud.logbook import log, start_logging
 from cloud.mcp import stdio as mcp_stdio
+from cloud.policy import verbs as policy_verbs
+from cloud.prediction import verbs as outlook_verbs
 from cloud.reconcile import Reconciler
 from cloud.schedules.timetable import Timetable
 from cloud.security import Principal
@@ -240,6 +242,10 @@ def openapi() -> None:
 
 def _database() -> Database:
     return Database(_settings().database_url.get_secret_value())
+
+
+app.add_typer(policy_verbs.build(_database, _guarded), name="policy")
+app.command("outlook")(outlook_verbs.build(_database, _guarded))
 
 
 if __name__ == "__main__":

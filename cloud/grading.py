@@ -5,6 +5,7 @@ Pure. Detector confidence and language models have no say here.
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -23,9 +24,11 @@ _TOP_RANK = 5
 class Reaction(Frozen):
     """What a rank asks for."""
 
-    letter: str = Field(pattern="^[a-e]$")
+    letter: str = Field(pattern="^[A-Za-z0-9]{1,8}$", description="the scheme's own name of the reaction")
     action: str = Field(min_length=1, max_length=200)
     due_days: int | None = Field(ge=0)
+    stop: bool = Field(default=False, description="the asset may not run on")
+    code: str = Field(default="", max_length=20, description="the scheme's severity code; empty: the rank's number")
 
 
 class Grade(Frozen):
@@ -43,18 +46,20 @@ class Raise(Frozen):
     from_mm: float = Field(default=0, ge=0)
     sides: tuple[BladeSide, ...] = tuple(BladeSide)
     beyond_span_share: float = Field(default=0, ge=0, le=1)
+    from_mm_per_year: float | None = Field(default=None, gt=0, description="growth, where it is beyond its error")
     because: str = Field(min_length=1, max_length=200)
 
     def applies(self, defect: Measured, size_mm: float) -> bool:
         """Return whether this raise holds for a defect."""
-        placed = defect.side is not None and defect.span_share is not None
-        return (
-            placed
-            and defect.kind in self.kinds
-            and size_mm >= self.from_mm
-            and defect.side in self.sides
-            and (defect.span_share or 0.0) >= self.beyond_span_share
+        if defect.kind not in self.kinds or size_mm < self.from_mm:
+            return False
+        if self.from_mm_per_year is not None and (defect.grown_mm_per_year or 0.0) < self.from_mm_per_year:
+            return False
+        anywhere = (
+            self.from_mm_per_year is not None and self.beyond_span_share == 0 and len(self.sides) == len(BladeSide)
         )
+        placed = defect.side in self.sides and (defect.span_share or 0.0) >= self.beyond_span_share
+        return anywhere or (placed and defect.span_share is not None)
 
 
 class Policy(Frozen):
@@ -63,6 +68,7 @@ class Policy(Frozen):
     version: str = Field(min_length=1, max_length=60)
     scheme: str = Field(min_length=1, max_length=20)
     asset_kinds: tuple[AssetKind, ...] = Field(min_length=1)
+    customer: str = Field(default="", max_length=80, description="whose it is; empty: anyone's")
     sources: tuple[str, ...] = Field(min_length=1)
     critical_rank: int = Field(ge=1, le=_TOP_RANK)
     grazing_deg: float = Field(ge=0, le=90)
@@ -93,6 +99,8 @@ class Measured(NamedTuple):
     side: BladeSide | None
     span_share: float | None
     incidence_deg: float
+    grown_mm_per_year: float | None = None
+    """Of the length, since the previous finding; None where it is within its error or not known."""
 
 
 class Severity(NamedTuple):
@@ -108,17 +116,18 @@ class Severity(NamedTuple):
     policy_version: str
     critical: bool
 
+    def due_at(self, since: datetime) -> datetime | None:
+        """Return when it is due, counted from when the defect was seen."""
+        return None if self.due_days is None else since + timedelta(days=self.due_days)
+
 
 def grade(policy: Policy, defect: Measured) -> Severity:
     """Return a defect's severity under a policy, with the numbers that led to it."""
-    size_mm = max(defect.length_mm, defect.width_mm)
-    step = [g for g in policy.grades[defect.kind] if size_mm >= g.from_mm][-1]
-    raised = next((r for r in policy.raises if r.applies(defect, size_mm)), None)
-    rank = min(_TOP_RANK, step.rank + 1) if raised else step.rank
+    step, raised, rank = _ranked(policy, defect)
     reaction = policy.reactions[rank]
     return Severity(
         scheme=policy.scheme,
-        code=str(rank),
+        code=reaction.code or str(rank),
         rank=rank,
         reaction=reaction.letter,
         action=reaction.action,
@@ -127,6 +136,18 @@ def grade(policy: Policy, defect: Measured) -> Severity:
         policy_version=policy.version,
         critical=rank >= policy.critical_rank,
     )
+
+
+def rank(policy: Policy, defect: Measured) -> int:
+    """Return the rank alone: what replaying a whole history needs, without its sentences."""
+    return _ranked(policy, defect)[2]
+
+
+def _ranked(policy: Policy, defect: Measured) -> tuple[Grade, Raise | None, int]:
+    size_mm = max(defect.length_mm, defect.width_mm)
+    step = next(g for g in reversed(policy.grades[defect.kind]) if size_mm >= g.from_mm)
+    raised = next((r for r in policy.raises if r.applies(defect, size_mm)), None)
+    return step, raised, min(_TOP_RANK, step.rank + 1) if raised else step.rank
 
 
 def _reason(policy: Policy, defect: Measured, step: Grade, raised: Raise | None, rank: int) -> str:
@@ -169,8 +190,16 @@ def load_policy(file: Path | None = None) -> Policy:
     return shipped_policy() if file is None else parse_policy(file.read_text(encoding="utf-8"), str(file))
 
 
+_SHIPPED = {
+    AssetKind.WIND_TURBINE: "wind_gwo_v1.yaml",
+    AssetKind.POWER_LINE: "utility_v1.yaml",
+    AssetKind.TELECOM_TOWER: "tower_pipeline_v1.yaml",
+    AssetKind.PIPELINE: "tower_pipeline_v1.yaml",
+}
+
+
 @cache
-def shipped_policy() -> Policy:
-    """Return the policy that comes with the program."""
-    name = "wind_gwo_v1.yaml"
+def shipped_policy(asset_kind: AssetKind = AssetKind.WIND_TURBINE) -> Policy:
+    """Return the policy that comes with the program for a kind of asset."""
+    name = _SHIPPED[asset_kind]
     return parse_policy(resources.files("cloud").joinpath("policies", name).read_text(encoding="utf-8"), name)

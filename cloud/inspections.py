@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
 
 from sqlalchemy import delete, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
@@ -15,9 +14,12 @@ from cloud.db import notify
 from cloud.history import identity
 from cloud.logbook import log
 from cloud.merging import is_finding, merged, same_defect
+from cloud.policy.replay import yearly
+from cloud.policy.versions import active_policy
 from cloud.tables import (
     Asset,
     Coverage,
+    DefectLink,
     DetectionRow,
     EvidenceRow,
     Finding,
@@ -64,7 +66,7 @@ def record_batch(session: Session, batch: DetectionBatch, policy: grading.Policy
         InvalidInput: The segment belongs to another flight or asset, or was analysed from another video.
 
     """
-    policy = policy or grading.shipped_policy()
+    policy = active_policy(session, batch.asset_id, policy or grading.shipped_policy())
     flight = session.get(Flight, batch.flight_id, with_for_update=True)
     media = session.get(Media, batch.segment_id, with_for_update=True)
     if flight is None or media is None:
@@ -76,12 +78,12 @@ def record_batch(session: Session, batch: DetectionBatch, policy: grading.Policy
     groups, held_before = _grouped(session, batch)
     outcome = RecordOutcome(held=sum(1 for g in groups if not is_finding(g.detections)) - held_before)
     inspection = _Inspection(flight, batch.model, policy, _geometry(session, flight.asset_id), outcome)
-    written = [f for g in groups if g.changed and (f := _write(session, inspection, g)) is not None]
+    written = [(f, g) for g in groups if g.changed and (f := _write(session, inspection, g)) is not None]
     _cover(session, flight.flight_id, batch.coverage)
     # Severity may hang on growth, and growth on which defects the whole flight found again.
     identity.link_asset(session, flight.asset_id, since=flight)
-    for finding in written:
-        _judge(session, inspection, finding)
+    for finding, group in written:
+        _judge(session, inspection, finding, group)
     _analysed(session, media, batch)
     return outcome
 
@@ -148,15 +150,18 @@ def _write(session: Session, inspection: _Inspection, group: _Group) -> Finding 
         outcome.new_findings.append(finding.finding_id)
     _describe(finding, group.detections, inspection.model)
     if finding.severity_source != "manual":
-        _grade(finding, group.detections, inspection.policy, inspection.geometry)
+        _grade(finding, group.detections, inspection, None)
     session.add(finding)
     session.flush()
     _attach(session, finding.finding_id, group.detections)
     return finding
 
 
-def _judge(session: Session, inspection: _Inspection, finding: Finding) -> None:
-    """Start what a finding's severity asks for."""
+def _judge(session: Session, inspection: _Inspection, finding: Finding, group: _Group) -> None:
+    """Let what has grown be graded higher, and start what a finding's severity asks for."""
+    grown = _grown_mm_per_year(session, finding)
+    if grown is not None and finding.severity_source != "manual":
+        _grade(finding, group.detections, inspection, grown)
     critical = finding.severity_rank >= inspection.policy.critical_rank and finding.status not in _CLOSED
     if critical and executions.want(session, finding.finding_id) is not None:
         inspection.outcome.critical.append(finding.finding_id)
@@ -204,6 +209,15 @@ def _absorb(session: Session, kept: Finding, lost: Finding) -> None:
     log("finding_merged", finding_id=lost.finding_id, into=kept.finding_id)
 
 
+def _grown_mm_per_year(session: Session, finding: Finding) -> float | None:
+    link = session.get(DefectLink, finding.finding_id)
+    if link is None or link.previous_finding_id is None:
+        return None
+    earlier = session.get(Finding, link.previous_finding_id)
+    at = earlier.detected_at if earlier is not None else None
+    return yearly(link.grown_mm, link.grown_sigma_mm, at, finding.detected_at)
+
+
 def lock_ticketing(session: Session, finding_id: str) -> None:
     """Keep other transactions from opening a ticket for a finding, or merging it away, until this one ends."""
     session.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))"), {"key": f"ticket/{finding_id}"})
@@ -232,8 +246,9 @@ def _describe(finding: Finding, detections: list[Detection], model: ModelCard) -
 
 
 def _grade(
-    finding: Finding, detections: list[Detection], policy: grading.Policy, geometry: TurbineGeometry | None
+    finding: Finding, detections: list[Detection], inspection: _Inspection, grown_mm_per_year: float | None
 ) -> None:
+    policy, geometry = inspection.policy, inspection.geometry
     defect = merged(detections)
     place = defect.place
     severity = grading.grade(
@@ -246,6 +261,7 @@ def _grade(
             side=place.side if place else None,
             span_share=place.distance_to_root_m / geometry.blade_length_m if place and geometry else None,
             incidence_deg=min(e.incidence_deg for d in detections for e in d.evidence),
+            grown_mm_per_year=grown_mm_per_year,
         ),
     )
     finding.severity_scheme, finding.severity_code, finding.severity_rank = (
@@ -255,7 +271,7 @@ def _grade(
     )
     finding.severity_source, finding.policy_version = "policy", severity.policy_version
     finding.severity_reason, finding.action = severity.reason, severity.action
-    finding.due_at = None if severity.due_days is None else finding.detected_at + timedelta(days=severity.due_days)
+    finding.due_at = severity.due_at(finding.detected_at)
 
 
 def _detection_row(segment_id: str, detection: Detection) -> DetectionRow:

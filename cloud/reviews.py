@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from cloud import audit, executions, grading
 from cloud.db import notify
+from cloud.policy.versions import active_policy
 from cloud.tables import Audit, Finding
 from contracts.errors import Conflict, InvalidInput, NotFound
 from contracts.vocabulary import FindingStatus, Verdict
@@ -52,8 +53,8 @@ def review(  # noqa: PLR0913 - a verdict has this many parts
         InvalidInput: A regrade without a rank, or a rank outside 1 to 5.
 
     """
-    policy = policy or grading.shipped_policy()
     finding = _locked(session, finding_id)
+    policy = active_policy(session, finding.asset_id, policy or grading.shipped_policy())
     before = _judged(finding)
     if verdict is Verdict.REGRADE:
         _regrade(finding, rank, reason, by, policy)
@@ -144,7 +145,8 @@ def _regrade(finding: Finding, rank: int | None, reason: str, by: str, policy: g
     if rank is None or rank not in policy.reactions:
         raise InvalidInput("A regrade needs a rank.", hint="Send rank 1 to 5.", field="rank")
     reaction = policy.reactions[rank]
-    finding.severity_rank, finding.severity_code, finding.severity_source = rank, str(rank), "manual"
+    finding.severity_rank, finding.severity_source = rank, "manual"
+    finding.severity_code = reaction.code or str(rank)
     finding.severity_reason = f"Set to rank {rank} by {by}: {reason}" if reason else f"Set to rank {rank} by {by}."
     finding.action = reaction.action
     finding.due_at = None if reaction.due_days is None else finding.detected_at + timedelta(days=reaction.due_days)

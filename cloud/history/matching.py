@@ -10,16 +10,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from cloud.history.pairs import Known, Pairs, paired
+from cloud.history.pairs import Block, Known, Pairs, paired
 from cloud.history.sightings import Sighting, Vector
 
-_STARTS = 12
+_STARTS = 8
 _GREEDY_STEPS = 6
 _SETTLING_STEPS = 4
 SURE_ENOUGH = 0.8
@@ -148,11 +149,19 @@ def _settle(pairs: Pairs, shift: Shift, nothing: Shift) -> _Hypothesis:
 def _shift(pairs: Pairs, chosen: Chosen, nothing: Shift) -> Shift:
     """Return the Gaussian posterior of the shift, given that the chosen pairs are right."""
     lever, weight = pairs.lever[chosen], pairs.own_inverse[chosen]
-    precision = np.linalg.inv(nothing.covariance)
-    information = precision + np.einsum("pdk,pde,pel->kl", lever, weight, lever)
+    information = _precision(nothing) + np.einsum("pdk,pde,pel->kl", lever, weight, lever)
     pull = np.einsum("pdk,pde,pe->k", lever, weight, pairs.residual[chosen])
     covariance = np.linalg.inv(information)
     return Shift(covariance @ pull, covariance)
+
+
+@lru_cache(maxsize=4)
+def _inverse(key: bytes, size: int) -> Vector:
+    return np.asarray(np.linalg.inv(np.frombuffer(key).reshape(size, size)), dtype=np.float64)
+
+
+def _precision(shift: Shift) -> Vector:
+    return _inverse(shift.covariance.tobytes(), len(shift.mean))
 
 
 def _score(pairs: Pairs, chosen: Chosen, shift: Shift, nothing: Shift) -> float:
@@ -167,16 +176,21 @@ def _assigned(pairs: Pairs, ratio: Vector) -> Chosen:
     """Return the pairs of the best joint assignment, surface by surface; a pair below zero is never worth it."""
     chosen = np.zeros(pairs.size, bool)
     for block in pairs.blocks:
-        worth = np.maximum(ratio[block], 0.0)
-        rows, row = np.unique(pairs.known[block], return_inverse=True)
-        columns, column = np.unique(pairs.new[block], return_inverse=True)
-        table = np.zeros((len(rows), len(columns)))
-        table[row, column] = worth
-        index = np.full(table.shape, -1)
-        index[row, column] = block
-        taken = index[linear_sum_assignment(table, maximize=True)]
-        chosen[taken[taken >= 0]] = True
-    return chosen & (ratio > 0)
+        chosen[block.pairs[_best_of(block, ratio[block.pairs])]] = True
+    return chosen
+
+
+def _best_of(block: Block, ratio: Vector) -> NDArray[np.intp]:
+    """Return which pairs of a surface its best assignment takes."""
+    if len(ratio) == 1:
+        return np.flatnonzero(ratio > 0)
+    table = np.zeros(block.shape)
+    table[block.row, block.column] = np.maximum(ratio, 0.0)
+    index = np.full(block.shape, -1, dtype=np.intp)
+    index[block.row, block.column] = np.arange(len(ratio))
+    taken = index[linear_sum_assignment(table, maximize=True)]
+    taken = taken[taken >= 0]
+    return np.asarray(taken[ratio[taken] > 0], dtype=np.intp)
 
 
 def _certainty(pairs: Pairs, hypothesis: _Hypothesis) -> Vector:
@@ -184,18 +198,16 @@ def _certainty(pairs: Pairs, hypothesis: _Hypothesis) -> Vector:
     ratio = pairs.ratio(*hypothesis.shift)
     sure = np.zeros(pairs.size)
     for block in pairs.blocks:
-        for p in block[hypothesis.chosen[block]]:
-            rivals = block[
-                (ratio[block] > 0) & ((pairs.known[block] == pairs.known[p]) ^ (pairs.new[block] == pairs.new[p]))
-            ]
-            lost = ratio[p] if len(rivals) == 0 else _lost_without(pairs, hypothesis, ratio, block, int(p))
-            sure[p] = 1 / (1 + math.exp(-min(lost, 50.0)))
+        own = ratio[block.pairs]
+        for n in np.flatnonzero(hypothesis.chosen[block.pairs]):
+            rivals = (own > 0) & ((block.row == block.row[n]) ^ (block.column == block.column[n]))
+            lost = _lost_without(block, own, int(n)) if rivals.any() else own[n]
+            sure[block.pairs[n]] = 1 / (1 + math.exp(-min(lost, 50.0)))
     return sure
 
 
-def _lost_without(pairs: Pairs, hypothesis: _Hypothesis, ratio: Vector, block: NDArray[np.intp], p: int) -> float:
-    without = np.full_like(ratio, -1.0)
-    without[block] = ratio[block]
-    without[p] = -1.0
-    other = _assigned(pairs.only(block), without[block])
-    return float(ratio[block][hypothesis.chosen[block]].sum() - ratio[block][other].sum())
+def _lost_without(block: Block, ratio: Vector, n: int) -> float:
+    without = ratio.copy()
+    without[n] = -1.0
+    best, other = _best_of(block, ratio), _best_of(block, without)
+    return float(ratio[best].sum() - ratio[other].sum())

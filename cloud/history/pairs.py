@@ -56,6 +56,22 @@ class Known(NamedTuple):
         return place, own, lever
 
 
+class Block(NamedTuple):
+    """The pairs of one surface as a table of known defects by new findings."""
+
+    pairs: NDArray[np.intp]
+    row: NDArray[np.intp]
+    column: NDArray[np.intp]
+    shape: tuple[int, int]
+
+    @classmethod
+    def of(cls, pairs: NDArray[np.intp], known: NDArray[np.intp], new: NDArray[np.intp]) -> Block:
+        """Return the table of some pairs."""
+        rows, row = np.unique(known[pairs], return_inverse=True)
+        columns, column = np.unique(new[pairs], return_inverse=True)
+        return cls(pairs, row, column, (len(rows), len(columns)))
+
+
 @dataclass(frozen=True)
 class Pairs:
     """Pairs as arrays of one length: indices, residual (p, d), errors (p, d, d), lever (p, d, 3 per flight)."""
@@ -68,26 +84,13 @@ class Pairs:
     lever: Vector
     says: Vector
     """What kind, size and the chances of missing and of new defects say: added to what the place says."""
-    blocks: list[NDArray[np.intp]]
-    """Indices of the pairs of each surface."""
+    blocks: list[Block]
+    """The pairs of each surface."""
 
     @property
     def size(self) -> int:
         """Return how many pairs there are."""
         return len(self.known)
-
-    def only(self, block: NDArray[np.intp]) -> Pairs:
-        """Return the pairs of one surface."""
-        return Pairs(
-            self.known[block],
-            self.new[block],
-            self.residual[block],
-            self.own[block],
-            self.own_inverse[block],
-            self.lever[block],
-            self.says[block],
-            [np.arange(len(block))],
-        )
 
     def exact(self, shift: Vector) -> Vector:
         """Return the log-likelihood ratio of each pair under a known shift, however far off."""
@@ -133,7 +136,7 @@ def paired(known: Sequence[Known], sightings: Sequence[Sighting], mean: Vector, 
     i, j, residual, own, lever = i[near], j[near], residual[near], own[near], lever[near]
     says = np.array([_says(known[a], sightings[b]) for a, b in zip(i, j, strict=True)])
     surfaces = np.array([sightings[n].surface for n in j])
-    blocks = [np.flatnonzero(surfaces == name) for name in np.unique(surfaces)]
+    blocks = [Block.of(np.flatnonzero(surfaces == name), i, j) for name in np.unique(surfaces)]
     return Pairs(i, j, residual, own, np.linalg.inv(own) if len(own) else own, lever, says, blocks)
 
 

@@ -14,9 +14,11 @@ from cloud.tables.findings import Coverage, DetectionRow, EvidenceRow, Finding
 from cloud.tables.flights import CommandRow, Flight, Outgoing, Plan
 from cloud.tables.history import DefectAbsence, DefectLink, FlightRegistration, LinkEdit
 from cloud.tables.keys import ApiKey
+from cloud.tables.outlook import AssetRisk, HealthRow, Prediction
 from cloud.tables.people import Audit, User
 from cloud.tables.places import Asset, Drone, Site
 from cloud.tables.planning import Component, SiteZoneRow
+from cloud.tables.policies import PolicyRow
 from cloud.tables.requests import IdempotencyKey
 from cloud.tables.schedules import AssetEvent, DueRuleRow, Schedule
 from cloud.tables.uploads import InventoryRow
@@ -27,6 +29,7 @@ __all__ = [
     "ApiKey",
     "Asset",
     "AssetEvent",
+    "AssetRisk",
     "Audit",
     "Base",
     "CaptureRow",
@@ -47,6 +50,7 @@ __all__ = [
     "FirstLookRow",
     "Flight",
     "FlightRegistration",
+    "HealthRow",
     "IdempotencyKey",
     "InventoryRow",
     "LinkEdit",
@@ -55,6 +59,8 @@ __all__ = [
     "Notification",
     "Outgoing",
     "Plan",
+    "PolicyRow",
+    "Prediction",
     "Proposal",
     "Schedule",
     "Site",

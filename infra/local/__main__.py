@@ -17,6 +17,7 @@ from rich.table import Table
 
 from contracts.errors import NotFound, PlatformError
 from infra.local import api_verbs, lender, plan_verbs, resources, supervisor
+from infra.local import analysis_verbs, lender, plan_verbs, resources, supervisor
 from infra.local.layout import DEFAULT_STATE_DIR
 from infra.local.log import report
 from infra.local.processes import Status
@@ -29,6 +30,7 @@ app.command("import-assets")(plan_verbs.import_assets)
 app.add_typer(api_verbs.flights, name="flights")
 app.add_typer(api_verbs.findings, name="findings")
 app.add_typer(api_verbs.drones, name="drones")
+app.add_typer(analysis_verbs.policy, name="policy")
 app.command("verify")(verify_verb)
 StateDir = Annotated[Path, typer.Option("--state-dir", envvar="KESTREL_STATE_DIR", help="Where the instance lives.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
