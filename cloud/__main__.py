@@ -22,6 +22,7 @@ from cloud.app import openapi as document
 from cloud.assistant.conversation import Answer, answer
 from cloud.assistant.tools.declarations import Asker
 from cloud.backends.hooks import HttpPost
+from cloud.datasets import verbs as dataset_verbs
 from cloud.db import Database
 from cloud.dispatch import Dispatch
 from cloud.ingest import Ingest
@@ -246,6 +247,7 @@ def _database() -> Database:
 
 app.add_typer(policy_verbs.build(_database, _guarded), name="policy")
 app.command("outlook")(outlook_verbs.build(_database, _guarded))
+dataset_verbs.add_to(app, _database, lambda: build_services(_settings()), _guarded)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
+from cloud.datasets import views
 from cloud.db import Database
 from cloud.tables import Base
 
@@ -31,6 +32,8 @@ def migrate(database: Database) -> str:
     with database.engine.begin() as connection:
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
         command.upgrade(_config(connection), "head")
+        for statement in views.create():
+            connection.execute(text(statement))
     return newest_version()
 
 

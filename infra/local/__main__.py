@@ -31,6 +31,7 @@ app.add_typer(api_verbs.flights, name="flights")
 app.add_typer(api_verbs.findings, name="findings")
 app.add_typer(api_verbs.drones, name="drones")
 app.add_typer(analysis_verbs.policy, name="policy")
+app.command("export")(analysis_verbs.export)
 app.command("verify")(verify_verb)
 StateDir = Annotated[Path, typer.Option("--state-dir", envvar="KESTREL_STATE_DIR", help="Where the instance lives.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]

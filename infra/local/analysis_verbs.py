@@ -36,6 +36,19 @@ def policy_add(
     _run(state_dir, "policy", "add", str(file.resolve()), "--by", by, *_json(as_json))
 
 
+def export(
+    form: Annotated[str, typer.Argument(metavar="FORMAT", help="csv, geojson, kml or coco")],
+    out: Annotated[Path, typer.Option(help="File to write.")],
+    view: Annotated[str, typer.Option(help="CSV: which view of docs/datasets.md.")] = "findings",
+    asset: Annotated[str, typer.Option(help="Only this asset.")] = "",
+    state_dir: StateDir = DEFAULT_STATE_DIR,
+    as_json: Json = False,
+) -> None:
+    """Write findings (or for CSV any view for analysts) as a file other programs read."""
+    only = ("--asset", asset) if asset else ()
+    _run(state_dir, "export", form, "--out", str(out.resolve()), "--view", view, *only, *_json(as_json))
+
+
 def _json(as_json: bool) -> tuple[str, ...]:
     return ("--json",) if as_json else ()
 
