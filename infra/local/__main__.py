@@ -16,8 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from contracts.errors import NotFound, PlatformError
-from infra.local import api_verbs, lender, plan_verbs, resources, supervisor
-from infra.local import analysis_verbs, lender, plan_verbs, resources, supervisor
+from infra.local import analysis_verbs, api_verbs, lender, plan_verbs, resources, supervisor
 from infra.local.layout import DEFAULT_STATE_DIR
 from infra.local.log import report
 from infra.local.processes import Status
