@@ -91,6 +91,7 @@ class Agent:
         self._uploads = UploadJournal(state / "uploads.db")
         self._autopilot = autopilot_of(settings, self._poses.add)
         self._link = _link_of(settings, self._status(online=False))
+        self._link.alarm = lambda code, detail: self.announce(DroneEventKind.SAFETY, {"code": code, "detail": detail})
         self._allowances = Allowances(state / "limits.json", limits)
         self._pilot = Pilot(self._autopilot, self._flights, self._allowances, self._enough_disk)
         self._desk = CommandDesk(

@@ -18,9 +18,22 @@ from contracts.errors import InvalidInput, Unavailable
 from edge import logbook
 from edge.inbox import Inbound
 
-_KEEPALIVE_S = 20
-_PING_TIMEOUT_MS = 8_000
 _SESSION_S = 3_600
+_REFUSED_PAUSE_S = 60.0
+_RESUBSCRIBE_S = 2.0
+_AUTH_REFUSALS = (134, 135, 138, 140)
+"""MQTT 5: bad user name or password, not authorised, banned, bad authentication method."""
+
+
+class Patience(NamedTuple):
+    """How long silence is borne before it counts as loss: a dead link is noticed within 28 s."""
+
+    keepalive_s: int = 20
+    ping_ms: int = 8_000
+    connack_ms: int = 10_000
+    ack_s: int = 30
+    refused_s: float = _REFUSED_PAUSE_S
+
 
 
 class Credentials(NamedTuple):
@@ -57,6 +70,7 @@ class MqttLink:
         post: Post,
         *,
         aws_iot: bool = False,
+        patience: Patience = Patience(),
     ) -> None:
         self.inbox: queue.Queue[Inbound] = queue.Queue()
         self._post = post
@@ -64,22 +78,28 @@ class MqttLink:
         self._up = threading.Event()
         self._stopped = threading.Event()
         self._failed_once = False
+        self._patience = patience
+        self.alarm: Callable[[str, str], None] = _log_only
+        """Told code and detail when the broker will not have us."""
+        self._wanted = False
+        self._connected = False
+        self._timers: set[threading.Timer] = set()
         parts = urlsplit(url)
         self._client: Any = mqtt5.Client(
             mqtt5.ClientOptions(
                 host_name=parts.hostname or "",
                 port=parts.port or (8883 if parts.scheme == "mqtts" else 1883),
                 tls_ctx=_tls(credentials) if credentials else None,
-                connect_options=_connect_packet(client_id, post.will),
+                connect_options=_connect_packet(client_id, post.will, patience.keepalive_s),
                 session_behavior=mqtt5.ClientSessionBehaviorType.REJOIN_ALWAYS,
                 offline_queue_behavior=mqtt5.ClientOperationQueueBehaviorType.FAIL_ALL_ON_DISCONNECT,
                 extended_validation_and_flow_control_options=_flow_control(aws_iot),
                 retry_jitter_mode=mqtt5.ExponentialBackoffJitterMode.FULL,
                 min_reconnect_delay_ms=1_000,
                 max_reconnect_delay_ms=60_000,
-                ping_timeout_ms=_PING_TIMEOUT_MS,
-                connack_timeout_ms=10_000,
-                ack_timeout_sec=30,
+                ping_timeout_ms=patience.ping_ms,
+                connack_timeout_ms=patience.connack_ms,
+                ack_timeout_sec=patience.ack_s,
                 on_publish_callback_fn=self._on_publish,
                 on_lifecycle_event_connection_success_fn=self._on_connect,
                 on_lifecycle_event_connection_failure_fn=self._on_failure,
@@ -96,6 +116,7 @@ class MqttLink:
 
     def start(self) -> None:
         """Connect, and reconnect for ever."""
+        self._wanted = True
         self._client.start()
 
     def stop(self, farewell: Will | None = None) -> None:
@@ -107,6 +128,10 @@ class MqttLink:
             except Exception as error:  # noqa: BLE001 - the last will says it instead
                 logbook.warn("farewell_not_sent", error=str(error))
         self._up.clear()
+        self._wanted = False
+        for timer in tuple(self._timers):
+            timer.cancel()
+        self._stopped.clear()
         self._client.stop(mqtt5.DisconnectPacket(reason_code=mqtt5.DisconnectReasonCode.NORMAL_DISCONNECTION))
         self._stopped.wait(timeout=5.0)
 
@@ -135,6 +160,12 @@ class MqttLink:
 
     def _on_connect(self, _data: Any) -> None:
         self._failed_once = False
+        self._connected = True
+        self._subscribe()
+
+    def _subscribe(self) -> None:
+        if not self._connected:
+            return
         packet = mqtt5.SubscribePacket(
             subscriptions=[
                 mqtt5.Subscription(topic_filter=topic, qos=mqtt5.QoS.AT_LEAST_ONCE)
@@ -146,23 +177,53 @@ class MqttLink:
     def _on_subscribed(self, outcome: Future[Any]) -> None:
         if (error := outcome.exception()) is not None:
             logbook.warn("subscribe_failed", error=str(error))
+            self._later(_RESUBSCRIBE_S, self._subscribe)
             return
         refused = [str(code) for code in outcome.result().reason_codes if int(code) >= 128]
         if refused:
-            logbook.warn("subscribe_refused", codes=refused, hint="The broker's access list does not know this drone.")
+            self.alarm("subscribe_refused", f"Codes {', '.join(refused)}. The broker's access list lacks this drone.")
+            self._later(self._patience.refused_s, self._subscribe)
             return
         self._connects += 1
         self._up.set()
         logbook.note("link_up", connects=self._connects)
 
     def _on_failure(self, data: Any) -> None:
-        if not self._failed_once:
-            self._failed_once = True
+        connack = data.connack_packet
+        if connack is not None and int(connack.reason_code) in _AUTH_REFUSALS:
+            self._hold_off(int(connack.reason_code))
+        elif not self._failed_once:
             logbook.warn("link_cannot_connect", error=str(data.exception))
+        self._failed_once = True
+
+    def _hold_off(self, reason: int) -> None:
+        """The broker knows us and will not have us: asking every second changes nothing and may get us banned."""
+        if not self._failed_once:
+            self.alarm("link_refused", f"The broker refuses this drone with reason {reason}. Check its certificate.")
+        self._client.stop()
+        self._later(self._patience.refused_s, self._start_again)
+
+    def _start_again(self) -> None:
+        if self._wanted:
+            self._client.start()
+
+    def _later(self, delay_s: float, work: Callable[[], None]) -> None:
+        if not self._wanted:
+            return
+        self._timers = {timer for timer in self._timers if timer.is_alive()}
+        timer = threading.Timer(delay_s, work)
+        timer.daemon = True
+        self._timers.add(timer)
+        timer.start()
 
     def _on_disconnect(self, data: Any) -> None:
         self._up.clear()
+        self._connected = False
         logbook.warn("link_down", error=str(data.exception))
+
+
+def _log_only(code: str, detail: str) -> None:
+    logbook.warn(code, detail=detail)
 
 
 def _nothing() -> None:
@@ -180,10 +241,10 @@ def _settle(outcome: Future[Any], done: Future[None], topic: str) -> None:
     done.set_result(None)
 
 
-def _connect_packet(client_id: str, will: Will) -> Any:
+def _connect_packet(client_id: str, will: Will, keepalive_s: int) -> Any:
     return mqtt5.ConnectPacket(
         client_id=client_id,
-        keep_alive_interval_sec=_KEEPALIVE_S,
+        keep_alive_interval_sec=keepalive_s,
         session_expiry_interval_sec=_SESSION_S,
         will=mqtt5.PublishPacket(topic=will.topic, payload=will.payload, qos=mqtt5.QoS.AT_LEAST_ONCE, retain=True),
     )
