@@ -66,9 +66,13 @@ client: setup-dev ## write the typed client from the API's document
 fuzz-api: setup-dev ## Schemathesis against the live API, all checks on (FUZZ_SECONDS=300)
 	@$(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS) $(ARGS)
 
-.PHONY: bench train docs clean
+.PHONY: bench edge-size edge-faults train docs clean
 bench: setup-dev ## measure against the budgets of docs
 	@$(BIN)/python -m benchmarks $(ARGS)
+edge-size: ## what the agent weighs in a fresh environment, and how fast it starts
+	@PYTHON=$(BIN)/python scripts/edge-size
+edge-faults: setup-dev ## the long run: 200 kills, 1000 damaged outboxes
+	@KESTREL_KILLS=200 KESTREL_FUZZ=1000 $(PYTEST) -q -s tests/journeys/test_edge_faults.py $(ARGS)
 train: setup-train ## train the detector anew (hours on a CPU)
 	@$(BIN)/kestrel-vision train $(ARGS)
 docs: setup ## write the generated pages of docs/

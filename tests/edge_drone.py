@@ -1,7 +1,7 @@
 """The agent's durable half as a process that can be killed: outbox, publisher, link, command desk; no aircraft.
 
 What it was promised is written to ``acked.log`` (one line a record, once its future is done) and what it carried out to
-``executed.log``: the oracle compares them with the cloud. Started with one JSON argument.
+``executed.log``: the oracle compares them with the cloud.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import queue
 import signal
 import sys
 import threading
-import time
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
@@ -74,10 +73,17 @@ def sample(seq: int) -> TelemetrySample:
             "captured_at": utc_now(),
             "monotonic_ms": seq,
             "state": AircraftState.ON_ROUTE,
-            "lat_deg": 54 + at, "lon_deg": 8 + at, "alt_m": 100 + at, "alt_rel_m": 55.5, "yaw_deg": 360 * at,
+            "lat_deg": 54 + at,
+            "lon_deg": 8 + at,
+            "alt_m": 100 + at,
+            "alt_rel_m": 55.5,
+            "yaw_deg": 360 * at,
             **dict.fromkeys(("pitch_deg", "roll_deg", "gimbal_yaw_deg", "gimbal_pitch_deg"), 0.25),
             **dict.fromkeys(("vel_east_mps", "vel_north_mps", "vel_up_mps"), 1.5),
-            "battery_percent": 80.0, "battery_v": 22.5, "gps_fix": 6, "satellites": 18,
+            "battery_percent": 80.0,
+            "battery_v": 22.5,
+            "gps_fix": 6,
+            "satellites": 18,
         }
     )
 
@@ -163,14 +169,30 @@ class Drone:
         return said.model_dump_json().encode()
 
 
-def main() -> None:
-    """Run until SIGTERM."""
+def _live(asked: dict[str, Any]) -> None:
+    """Be one drone until SIGTERM."""
+    log = os.open(Path(asked["state_dir"]) / "drone.log", os.O_CREAT | os.O_APPEND | os.O_WRONLY)
+    os.dup2(log, 2)
     logbook.configure()
-    drone = Drone(json.loads(sys.argv[1]))
+    drone = Drone(asked)
     signal.signal(signal.SIGTERM, lambda *_: drone.stop.set())
-    started = time.monotonic()
     drone.run()
-    logbook.note("drone_stopped", after_s=time.monotonic() - started)
+    logbook.note("drone_stopped")
+
+
+def main() -> None:
+    """Fork a drone for each line of JSON and answer with its pid: importing everything takes longer than its start."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    for line in sys.stdin:
+        pid = os.fork()
+        if pid == 0:
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            try:
+                _live(json.loads(line))
+            finally:
+                os._exit(0)
+        sys.stdout.write(f"{pid}\n")
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":
