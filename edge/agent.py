@@ -91,7 +91,6 @@ class Agent:
         self._uploads = UploadJournal(state / "uploads.db")
         self._autopilot = autopilot_of(settings, self._poses.add)
         self._link = _link_of(settings, self._status(online=False))
-        self._link.alarm = lambda code, detail: self.announce(DroneEventKind.SAFETY, {"code": code, "detail": detail})
         self._allowances = Allowances(state / "limits.json", limits)
         self._pilot = Pilot(self._autopilot, self._flights, self._allowances, self._enough_disk)
         self._desk = CommandDesk(
@@ -100,7 +99,7 @@ class Agent:
             self._outbox,
             self._pilot,
             WatchedClock(lambda: self._autopilot.look().clock_offset_s, self._journal.latest_us),
-            lambda code, detail: self.announce(DroneEventKind.SAFETY, {"code": code, "detail": detail}),
+            self._alarm,
         )
         self._monitor = Monitor(
             self._autopilot.look,
@@ -139,6 +138,7 @@ class Agent:
         logging.getLogger(LOGGER).addHandler(diagnostics)
         self._report_renewals()
         self._autopilot.start()
+        self._link.alarm = self._alarm
         self._link.start()
         threads = [loop.start(self.stop) for loop in self._loops()]
         self.stop.wait()
@@ -166,6 +166,9 @@ class Agent:
             lambda seq: DroneEvent.model_validate({"seq": seq, "kind": kind, "at": at, **known}),
             _RANKS.get(kind),
         )
+
+    def _alarm(self, code: str, detail: str) -> None:
+        self.announce(DroneEventKind.SAFETY, {"code": code, "detail": detail})
 
     def _loops(self) -> list[Loop]:
         return [
