@@ -9,11 +9,12 @@ from pathlib import Path
 _CHUNK_BYTES = 1024 * 1024
 
 
-def write_durably(path: Path, content: bytes) -> None:
-    """Replace ``path`` by ``content`` in one step."""
+def write_durably(path: Path, content: bytes, *, mode: int = 0o644) -> None:
+    """Replace ``path`` by ``content`` in one step; the content is never readable to more than ``mode`` says."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(path.name + ".part")
-    with beside.open("wb") as out:
+    beside.unlink(missing_ok=True)
+    with open(beside, "wb", opener=lambda name, flags: os.open(name, flags, mode)) as out:
         out.write(content)
         out.flush()
         os.fsync(out.fileno())

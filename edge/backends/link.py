@@ -54,9 +54,11 @@ class Will(NamedTuple):
 class Post(NamedTuple):
     """What is said and heard; publishes on ``settled_by_us`` are acknowledged by whoever handles them."""
 
-    will: Will
+    will: Will | None
     subscriptions: tuple[str, ...]
     settled_by_us: str
+    keeps_session: bool = True
+    """Whether what was sent while we were away is delivered on return; answers to old questions must not be."""
 
 
 class MqttLink:
@@ -90,8 +92,10 @@ class MqttLink:
                 host_name=parts.hostname or "",
                 port=parts.port or (8883 if parts.scheme == "mqtts" else 1883),
                 tls_ctx=_tls(credentials) if credentials else None,
-                connect_options=_connect_packet(client_id, post.will, patience.keepalive_s),
-                session_behavior=mqtt5.ClientSessionBehaviorType.REJOIN_ALWAYS,
+                connect_options=_connect_packet(client_id, post, patience.keepalive_s),
+                session_behavior=mqtt5.ClientSessionBehaviorType.REJOIN_ALWAYS
+                if post.keeps_session
+                else mqtt5.ClientSessionBehaviorType.CLEAN,
                 offline_queue_behavior=mqtt5.ClientOperationQueueBehaviorType.FAIL_ALL_ON_DISCONNECT,
                 extended_validation_and_flow_control_options=_flow_control(aws_iot),
                 retry_jitter_mode=mqtt5.ExponentialBackoffJitterMode.FULL,
@@ -166,6 +170,9 @@ class MqttLink:
     def _subscribe(self) -> None:
         if not self._connected:
             return
+        if not self._post.subscriptions:
+            self._set_up()
+            return
         packet = mqtt5.SubscribePacket(
             subscriptions=[
                 mqtt5.Subscription(topic_filter=topic, qos=mqtt5.QoS.AT_LEAST_ONCE)
@@ -184,6 +191,9 @@ class MqttLink:
             self.alarm("subscribe_refused", f"Codes {', '.join(refused)}. The broker's access list lacks this drone.")
             self._later(self._patience.refused_s, self._subscribe)
             return
+        self._set_up()
+
+    def _set_up(self) -> None:
         self._connects += 1
         self._up.set()
         logbook.note("link_up", connects=self._connects)
@@ -241,12 +251,17 @@ def _settle(outcome: Future[Any], done: Future[None], topic: str) -> None:
     done.set_result(None)
 
 
-def _connect_packet(client_id: str, will: Will, keepalive_s: int) -> Any:
+def _connect_packet(client_id: str, post: Post, keepalive_s: int) -> Any:
+    will = None
+    if post.will is not None:
+        will = mqtt5.PublishPacket(
+            topic=post.will.topic, payload=post.will.payload, qos=mqtt5.QoS.AT_LEAST_ONCE, retain=True
+        )
     return mqtt5.ConnectPacket(
         client_id=client_id,
         keep_alive_interval_sec=keepalive_s,
-        session_expiry_interval_sec=_SESSION_S,
-        will=mqtt5.PublishPacket(topic=will.topic, payload=will.payload, qos=mqtt5.QoS.AT_LEAST_ONCE, retain=True),
+        session_expiry_interval_sec=_SESSION_S if post.keeps_session else 0,
+        will=will,
     )
 
 

@@ -1,0 +1,1 @@
+"""A drone's own life: its identity, its configuration, its updates, its health."""

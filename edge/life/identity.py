@@ -1,0 +1,139 @@
+"""The drone's certificate on disk: the one in use, the one being made, the one just replaced.
+
+``current/`` is in use, ``next/`` is in the making, ``previous/`` waits to be revoked. Each step is one rename or one
+durable write, so a drone killed anywhere starts with a whole identity.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import NamedTuple
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+)
+from cryptography.x509.oid import NameOID
+from pydantic import Field
+
+from contracts.errors import InvalidInput
+from contracts.geo import Frozen
+from edge.files import rename_durably, write_durably
+
+_PRIVATE_FOLDER, _PRIVATE_FILE = 0o700, 0o600
+
+
+class Identity(Frozen):
+    """Who the drone is, as the cloud said when it issued the certificate."""
+
+    thing_name: str = Field(min_length=1, max_length=128)
+    certificate_id: str = Field(min_length=1, max_length=128)
+
+
+class Papers(NamedTuple):
+    """The files of one identity."""
+
+    folder: Path
+
+    @property
+    def key_file(self) -> Path:
+        """Return the private key's file."""
+        return self.folder / "key.pem"
+
+    @property
+    def cert_file(self) -> Path:
+        """Return the certificate's file."""
+        return self.folder / "cert.pem"
+
+    @property
+    def whole(self) -> bool:
+        """Tell whether the cloud has accepted this identity."""
+        return (self.folder / "identity.json").exists()
+
+    def identity(self) -> Identity:
+        """Return who this is."""
+        return Identity.model_validate_json((self.folder / "identity.json").read_bytes())
+
+
+class Wallet:
+    """The folder of identities."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(_PRIVATE_FOLDER)
+        self._folder = folder
+        self.current, self.next, self.previous = (Papers(folder / n) for n in ("current", "next", "previous"))
+        if not self.current.folder.exists() and self._proved():
+            self._promote()  # killed between the two renames of a switch
+
+    def prepare(self, common_name: str) -> str:
+        """Return a signing request (PEM) for the key in the making; the key is made once and never leaves the disk."""
+        self.next.folder.mkdir(exist_ok=True)
+        self.next.folder.chmod(_PRIVATE_FOLDER)
+        if not self.next.key_file.exists():
+            key = ec.generate_private_key(ec.SECP256R1())
+            private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+            write_durably(self.next.key_file, private, mode=_PRIVATE_FILE)
+        loaded = load_pem_private_key(self.next.key_file.read_bytes(), None)
+        if not isinstance(loaded, ec.EllipticCurvePrivateKey):
+            raise InvalidInput(f"{self.next.key_file} is no EC key.", hint="Remove the folder and provision again.")
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+        request = x509.CertificateSigningRequestBuilder().subject_name(name).sign(loaded, hashes.SHA256())
+        return request.public_bytes(Encoding.PEM).decode()
+
+    def accept(self, certificate_pem: str, identity: Identity) -> None:
+        """Keep what the cloud issued for the key in the making.
+
+        Raises:
+            InvalidInput: The certificate is for another key.
+
+        """
+        try:
+            certificate = x509.load_pem_x509_certificate(certificate_pem.encode())
+        except ValueError as error:
+            raise InvalidInput(f"The issued certificate cannot be read: {error}.") from error
+        key = load_pem_private_key(self.next.key_file.read_bytes(), None)
+        form = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        if certificate.public_key().public_bytes(*form) != key.public_key().public_bytes(*form):
+            raise InvalidInput("The issued certificate is for another key.", hint="Provision again.")
+        write_durably(self.next.cert_file, certificate_pem.encode())
+        write_durably(self.next.folder / "identity.json", identity.model_dump_json().encode())
+
+    def switch(self) -> None:
+        """Put the proved identity into use; the replaced one waits in ``previous``."""
+        write_durably(self.next.folder / "proved", b"")
+        if self.current.folder.exists():
+            shutil.rmtree(self.previous.folder, ignore_errors=True)
+            rename_durably(self.current.folder, self.previous.folder)
+        self._promote()
+
+    def forget_previous(self) -> None:
+        """Delete the replaced identity; the cloud has been asked to revoke it."""
+        shutil.rmtree(self.previous.folder, ignore_errors=True)
+
+    def discard_next(self) -> None:
+        """Drop an identity in the making that does not work."""
+        shutil.rmtree(self.next.folder, ignore_errors=True)
+
+    def _proved(self) -> bool:
+        return self.next.whole and (self.next.folder / "proved").exists()
+
+    def _promote(self) -> None:
+        rename_durably(self.next.folder, self.current.folder)
+
+
+def open_to_others(paths: tuple[Path, ...]) -> list[str]:
+    """Return what is wrong with the rights of private files and folders: 600 and 700 are right."""
+    found = []
+    for path in paths:
+        if path.exists() and (mode := path.stat().st_mode & 0o777) & 0o077:
+            right = "700" if path.is_dir() else "600"
+            found.append(f"{path} has mode {mode:o}: chmod {right} {path}")
+    return found
