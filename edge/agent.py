@@ -28,6 +28,7 @@ from edge.backends.autopilot import MavlinkAutopilot
 from edge.backends.camera import camera_at
 from edge.backends.container import Mp4File, whole_frames
 from edge.backends.credentials import Files, RoleAlias
+from edge.backends.dialogue import rotated
 from edge.backends.link import Credentials, MqttLink, Post, Will
 from edge.backends.mavlink_signing import Seal
 from edge.backends.objects import S3Objects
@@ -42,6 +43,12 @@ from edge.exercise import Exercise, Row
 from edge.flights import Flights
 from edge.frames import Rank
 from edge.journal import Journal
+from edge.life import health
+from edge.life.checks import rotation_due
+from edge.life.identity import Wallet
+from edge.life.shadow import Shadow, Tunables
+from edge.life.shadow import topics as shadow_topics
+from edge.life.watchdog import Watchdog
 from edge.loop import Loop
 from edge.monitor import Monitor, Surroundings
 from edge.outbox import Outbox
@@ -67,11 +74,16 @@ _RANKS = {
 """What an event is worth when the disk is full, where it is not an ordinary event."""
 
 
+_STUCK_S = 20.0
+"""The status is written each second; later than this a loop hangs in something that will not end."""
+
+
 class Agent:
     """Everything that runs on the drone, wired."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._wallet = Wallet(settings.state_dir / "identity")
         _require_private_key(settings)
         self.stop = threading.Event()
         self.boot_id = mint("boot")
@@ -128,6 +140,11 @@ class Agent:
         folders = (settings.recordings_dir, settings.captures_dir)
         self._retention = Retention(folders, settings.storage_budget_bytes, self.announce)
         self._sampler = Sampler(self._autopilot.look, self._monitor.situation, self._outbox.append)
+        self._shadow = Shadow(state / "shadow.json", self._tune)
+        self._shadow_topics = shadow_topics(settings.drone_id)
+        self._shadow_asked = 0
+        self._watchdog = Watchdog(settings.notify_socket, self._turning)
+        self._turned_at = time.monotonic()
         self._online_at = time.monotonic()
         self._link_loss_guarded = settings.autopilot_link_loss == "leave"
 
@@ -142,6 +159,7 @@ class Agent:
         self._link.start()
         threads = [loop.start(self.stop) for loop in self._loops()]
         self.stop.wait()
+        self._watchdog.stopping()
         for thread in threads:
             thread.join(timeout=8.0)
         self._recorder.close()
@@ -183,6 +201,9 @@ class Agent:
             Loop("link-loss", self._guard_link_loss, 2.0),
             Loop("retention", self._retention.step, 30.0),
             Loop("status", self._write_status, 1.0),
+            Loop("watchdog", self._watchdog.step, 5.0),
+            Loop("shadow", self._ask_shadow, 2.0),
+            Loop("rotation", self._rotate, 60.0, max_backoff_s=3600.0),
         ]
 
     def _take_in(self) -> bool | None:
@@ -193,6 +214,9 @@ class Agent:
             return None
         if message.topic == COMMANDS.of(self._settings.drone_id):
             self._desk.receive(message.payload, message.settle)
+            return True
+        if message.topic in (self._shadow_topics["got"], self._shadow_topics["delta"]):
+            self._take_shadow(message.topic, message.payload)
             return True
         try:
             _, content = decode(message.topic, message.payload)
@@ -210,6 +234,55 @@ class Agent:
             part.verify(content)
         elif isinstance(content, UploadOrder):
             self._uploader.order(content)
+
+    def _turning(self) -> bool:
+        """Tell whether the loops still turn: the status is written each second."""
+        return time.monotonic() - self._turned_at < _STUCK_S
+
+    def _tune(self, wanted: Tunables) -> None:
+        """Apply what the shadow asks; what it does not say is as the settings say."""
+        ceiling = wanted.upload_ceiling_bytes_per_s
+        self._pacer.limit(self._settings.upload_ceiling_bytes_per_s if ceiling is None else ceiling)
+        self._retention.limit(wanted.storage_budget_bytes or self._settings.storage_budget_bytes)
+
+    def _ask_shadow(self) -> bool | None:
+        """Ask for the whole shadow once for each connection: deltas that came meanwhile are not repeated."""
+        generation = self._link.generation
+        if not self._settings.aws_iot or not generation or generation == self._shadow_asked:
+            return None
+        self._link.publish(self._shadow_topics["get"], b"{}", qos=1, retain=False).result(timeout=10.0)
+        self._shadow_asked = generation
+        return True
+
+    def _take_shadow(self, topic: str, payload: bytes) -> None:
+        try:
+            take = self._shadow.on_delta if topic == self._shadow_topics["delta"] else self._shadow.on_document
+            answer = take(payload)
+        except PlatformError as error:
+            logbook.warn("shadow_unreadable", code=error.code, error=error.message)
+            return
+        if answer is not None:
+            self._link.publish(self._shadow_topics["update"], answer, qos=1, retain=False)
+
+    def _rotate(self) -> bool | None:
+        """Replace the certificate when it ends soon or the shadow asks; never in flight."""
+        settings, wallet = self._settings, self._wallet
+        due = rotation_due(wallet, self._shadow.tunables.replace_certificate)
+        begun = wallet.next.folder.exists() or wallet.previous.folder.exists()
+        if not (due or begun) or not settings.provisioning_template or self._flights.active() is not None:
+            return None
+        if not wallet.current.whole or settings.ca_file is None:
+            return None
+        before = wallet.current.identity().certificate_id
+        outcome = rotated(settings.mqtt_url, settings.ca_file, wallet, settings.provisioning_template, self._give_up)
+        if wallet.current.identity().certificate_id != before:
+            logbook.note("agent_restarts", why="a new certificate is in use")
+            self.stop.set()
+        return outcome
+
+    def _give_up(self, certificate_id: str) -> None:
+        """Ask the cloud to revoke the replaced certificate; the request is on disk when this returns."""
+        self.announce(DroneEventKind.SAFETY, {"code": "certificate_replaced", "detail": certificate_id})
 
     def _drain(self) -> None:
         """Send what is still waiting, for a moment."""
@@ -266,6 +339,7 @@ class Agent:
 
     def _write_status(self) -> None:
         state, flight_id, waypoint = self._monitor.situation()
+        self._turned_at = time.monotonic()
         running = not self.stop.is_set()
         pending = {s: sum(e.held for e in self._outbox.extents(s)) for s in Stream} if running else {}
         status = {
@@ -279,6 +353,7 @@ class Agent:
             "waypoint": waypoint,
             "pending": pending,
             "storage": self._outbox.trouble or "well",
+            "health": health.read(self._settings.state_dir).model_dump(mode="json"),
             "flights": [f.model_dump(mode="json", exclude={"route"}) for f in self._flights.all()[-5:]],
         }
         write_status(self._settings.state_dir, status)
@@ -318,13 +393,15 @@ def _link_of(settings: Settings, will: bytes) -> MqttLink:
     if settings.ca_file and settings.cert_file and settings.key_file and settings.mqtt_url.startswith("mqtts"):
         credentials = Credentials(settings.ca_file, settings.cert_file, settings.key_file)
     mine = settings.drone_id
+    shadow = shadow_topics(mine)
+    asked = (shadow["got"], shadow["delta"]) if settings.aws_iot else ()
     return MqttLink(
         settings.mqtt_url,
         mine,
         credentials,
         Post(
             Will(STATUS.of(mine), will),
-            (COMMANDS.of(mine), WATERMARKS.of(mine), VERIFIED.of(mine), UPLOAD_ORDERS.of(mine)),
+            (COMMANDS.of(mine), WATERMARKS.of(mine), VERIFIED.of(mine), UPLOAD_ORDERS.of(mine), *asked),
             settled_by_us=COMMANDS.of(mine),
         ),
         aws_iot=settings.aws_iot,

@@ -43,6 +43,11 @@ class Pacer:
         self._free_at = self._window_from = self._probed_at = clock()
         self._window_bytes = 0
 
+    def limit(self, ceiling_bps: float) -> None:
+        """Set the ceiling; 0 is none."""
+        with self._lock:
+            self._ceiling_bps = ceiling_bps or float("inf")
+
     @property
     def rate_bps(self) -> float:
         """Return what bulk may take now; on the ground the ceiling only."""

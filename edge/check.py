@@ -16,6 +16,7 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 from contracts.errors import PlatformError
+from edge.life import checks as life
 from edge.settings import Settings
 
 OPEN_TO_OTHERS = 0o077
@@ -93,6 +94,7 @@ def _local(settings: Settings) -> Iterator[Check]:
     if settings.key_file and settings.cert_file:
         yield private_key(settings.key_file)
         yield certificate(settings.cert_file, settings.drone_id, now)
+    yield from (Check(*row) for row in life.rows(settings.state_dir, settings.key_file))
     keys = sorted(p.stem for p in settings.command_keys_dir.glob("*.pem"))
     yield Check("commands", bool(keys), f"Trusted keys: {', '.join(keys) or 'none'}.", "Fill EDGE_COMMAND_KEYS_DIR.")
     yield broker(settings.mqtt_url)

@@ -51,6 +51,10 @@ class Retention:
             self._announce(DroneEventKind.SAFETY, {"code": f"storage_{room.level}", "detail": detail})
         return True if freed else None
 
+    def limit(self, budget_bytes: int) -> None:
+        """Set the budget."""
+        self._budget_bytes = budget_bytes
+
     def room(self) -> Room:
         """Return how much is used."""
         files = (path for folder in self._folders for path in folder.rglob("*"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -11,7 +12,7 @@ from typing import Self
 from contracts.errors import Conflict, Unavailable
 from edge.backends.link import Credentials, MqttLink, Post
 from edge.life.identity import Papers, Wallet
-from edge.life.provisioning import Clerk, answers
+from edge.life.provisioning import Clerk, Rotation, answers
 
 _CONNECT_S = 15.0
 _ANSWER_S = 15.0
@@ -90,3 +91,21 @@ def provisioned(state_dir: Path, url: str, claim: Credentials, template: str, se
         raise Unavailable("The broker does not let the new certificate in yet.", hint="Run the verb again.")
     wallet.switch()
     return wallet.current
+
+
+def rotated(url: str, ca_file: Path, wallet: Wallet, template: str, revoke: Callable[[str], None]) -> bool | None:
+    """Do the next step of a rotation that is due, beside the link in use, under a client id of its own.
+
+    Raises:
+        Unavailable: The broker cannot be reached.
+
+    """
+    thing = wallet.current.identity().thing_name
+    beside = f"{thing}-papers"
+
+    def proves() -> bool:
+        return lets_in(url, beside, Credentials(ca_file, wallet.next.cert_file, wallet.next.key_file))
+
+    own = Credentials(ca_file, wallet.current.cert_file, wallet.current.key_file)
+    with MqttDialogue(url, beside, own, answers(template)) as dialogue:
+        return Rotation(wallet, Clerk(wallet, template, thing), proves, revoke).step(dialogue, due=True)

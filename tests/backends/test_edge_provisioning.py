@@ -13,10 +13,11 @@ from cryptography.x509.oid import NameOID
 
 from contracts.errors import Conflict, Forbidden, InvalidInput, Unavailable
 from edge.backends import dialogue as dialogues
-from edge.backends.dialogue import MqttDialogue, lets_in, provisioned
+from edge.backends.dialogue import MqttDialogue, lets_in, provisioned, rotated
 from edge.backends.link import Credentials
 from edge.files import rename_durably
 from edge.life import identity as identities
+from edge.life.checks import rotation_due
 from edge.life.identity import Identity, Wallet, open_to_others
 from edge.life.provisioning import CREATE_FROM_CSR, Clerk, Rotation, answers, register_thing
 from tests.backends.aws_iot import TEMPLATE, AwsIot
@@ -146,6 +147,17 @@ def test_a_refused_rotation_leaves_the_current_one(aws_iot: AwsIot, tmp_path: Pa
     assert drone.step() is False
     assert drone.wallet.current.identity().certificate_id == drone.first
     assert not drone.wallet.next.folder.exists()
+
+
+def test_the_agents_own_steps_rotate_beside_its_link(aws_iot: AwsIot, tmp_path: Path) -> None:
+    papers = provisioned(tmp_path, aws_iot.broker.url, aws_iot.claim, TEMPLATE, SERIAL)
+    wallet, revoked = Wallet(tmp_path / "identity"), list[str]()
+    first, ca_file = papers.identity().certificate_id, aws_iot.claim.ca_file
+    for _ in range(3):
+        assert rotated(aws_iot.broker.url, ca_file, wallet, TEMPLATE, revoked.append) is True
+    assert revoked == [first]
+    assert rotation_due(wallet)
+    assert rotation_due(wallet, wallet.current.identity().certificate_id)
 
 
 class Killed(BaseException):

@@ -1,0 +1,102 @@
+"""How the companion computer is: load, memory, heat, storage, versions, clock. Read from the kernel's own files."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pydantic import AwareDatetime, Field
+
+from contracts.geo import Frozen
+from edge import VERSION
+
+_HOT_C = 85.0
+_PROC, _THERMAL, _CLOCK = Path("/proc"), Path("/sys/class/thermal"), Path("/run/systemd/timesync/synchronized")
+
+
+class Health(Frozen):
+    """One reading. What the computer does not tell is None."""
+
+    at: AwareDatetime
+    agent_version: str
+    python_version: str
+    kernel: str
+    load_per_core: float = Field(ge=0, description="one-minute load over the number of cores; 1 is busy")
+    memory_free_percent: float | None = Field(default=None, ge=0, le=100)
+    agent_memory_bytes: int | None = Field(default=None, ge=0)
+    temperature_c: float | None = Field(default=None, description="the hottest zone")
+    storage_free_bytes: int = Field(ge=0)
+    storage_free_percent: float = Field(ge=0, le=100)
+    uptime_s: float | None = Field(default=None, ge=0)
+    clock_synchronised: bool | None = None
+
+    def complaints(self) -> list[str]:
+        """Return what a person should look at."""
+        found = []
+        if self.temperature_c is not None and self.temperature_c >= _HOT_C:
+            found.append(f"{self.temperature_c:.0f} °C: shade it or give it air.")
+        if self.memory_free_percent is not None and self.memory_free_percent < 10:
+            found.append(f"{self.memory_free_percent:.0f} % of memory is free.")
+        if self.storage_free_percent < 5:
+            found.append(f"{self.storage_free_percent:.0f} % of the storage is free.")
+        if self.load_per_core > 2:
+            found.append(f"The load is {self.load_per_core:.1f} per core.")
+        if self.clock_synchronised is False:
+            found.append("The clock is not synchronised.")
+        return found
+
+
+def read(state_dir: Path, proc: Path = _PROC, thermal: Path = _THERMAL, clock: Path = _CLOCK) -> Health:
+    """Read how the computer is now."""
+    disk = shutil.disk_usage(state_dir)
+    memory = _memory(proc / "meminfo")
+    return Health(
+        at=datetime.now(UTC),
+        agent_version=VERSION,
+        python_version=platform.python_version(),
+        kernel=platform.release(),
+        load_per_core=os.getloadavg()[0] / (os.cpu_count() or 1),
+        memory_free_percent=memory,
+        agent_memory_bytes=_resident(proc / "self" / "statm"),
+        temperature_c=_hottest(thermal),
+        storage_free_bytes=disk.free,
+        storage_free_percent=100.0 * disk.free / disk.total,
+        uptime_s=_uptime(proc / "uptime"),
+        clock_synchronised=clock.exists() if clock.parent.exists() else None,
+    )
+
+
+def _memory(meminfo: Path) -> float | None:
+    try:
+        lines = dict(line.split(":", 1) for line in meminfo.read_text().splitlines())
+        total, free = (int(lines[name].split()[0]) for name in ("MemTotal", "MemAvailable"))
+    except (OSError, ValueError, KeyError):
+        return None
+    return 100.0 * free / total if total else None
+
+
+def _resident(statm: Path) -> int | None:
+    try:
+        return int(statm.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def _hottest(thermal: Path) -> float | None:
+    found = []
+    for zone in thermal.glob("thermal_zone*/temp"):
+        try:
+            found.append(int(zone.read_text()) / 1000)
+        except (OSError, ValueError):
+            continue
+    return max(found, default=None)
+
+
+def _uptime(uptime: Path) -> float | None:
+    try:
+        return float(uptime.read_text().split()[0])
+    except (OSError, ValueError, IndexError):
+        return None
