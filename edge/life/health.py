@@ -34,7 +34,7 @@ class Health(Frozen):
     clock_synchronised: bool | None = None
 
     def complaints(self) -> list[str]:
-        """Return what a person should look at."""
+        """Return what a person should mend before a flight; a load passes by itself and is only shown."""
         found = []
         if self.temperature_c is not None and self.temperature_c >= _HOT_C:
             found.append(f"{self.temperature_c:.0f} °C: shade it or give it air.")
@@ -42,8 +42,6 @@ class Health(Frozen):
             found.append(f"{self.memory_free_percent:.0f} % of memory is free.")
         if self.storage_free_percent < 5:
             found.append(f"{self.storage_free_percent:.0f} % of the storage is free.")
-        if self.load_per_core > 2:
-            found.append(f"The load is {self.load_per_core:.1f} per core.")
         if self.clock_synchronised is False:
             found.append("The clock is not synchronised.")
         return found
