@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -21,7 +22,7 @@ from edge.backends.film import Mp4Films, transport_stream
 from edge.backends.link import Credentials
 from edge.captures.command import CardImport, Stated, as_json, summary
 from edge.captures.shelf import CaptureShelf
-from edge.check import run_checks
+from edge.check import run_checks, running_state
 from edge.exercise import Row
 from edge.settings import Settings
 from edge.tracks import sidecars
@@ -99,6 +100,7 @@ def _print_row(row: Row) -> None:
 @app.command()
 def status(
     state_dir: Annotated[Path, typer.Option(envvar="EDGE_STATE_DIR", help="The agent's state directory.")],
+    fresh: Annotated[bool, typer.Option("--fresh", help="Fail unless an agent said this within 10 s.")] = False,
     json_: Json = False,
 ) -> None:
     """Say how the running agent is."""
@@ -107,6 +109,9 @@ def status(
         typer.echo(f"No agent has run in {state_dir}.", err=True)
         raise typer.Exit(_USAGE)
     said = json.loads(path.read_text(encoding="utf-8"))
+    if fresh and running_state(path, datetime.now(UTC)) is None:
+        typer.echo(f"The agent in {state_dir} last spoke at {said.get('at')}.", err=True)
+        raise typer.Exit(_RETRYABLE)
     if json_:
         typer.echo(json.dumps(said))
         return
