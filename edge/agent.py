@@ -137,16 +137,21 @@ class Agent:
         store = _objects_of(settings, self._pacer)
         self._uploader = Uploader(settings.drone_id, self._flights, self._uploads, store, self.announce, self.stop)
         self._courier = Courier(CaptureShelf(settings.captures_dir), self._uploader)
+        self._sampler = Sampler(self._autopilot.look, self._monitor.situation, self._outbox.append)
+        self._begin_life(state)
+        self._online_at = time.monotonic()
+        self._link_loss_guarded = settings.autopilot_link_loss == "leave"
+
+    def _begin_life(self, state: Path) -> None:
+        """Make the parts that look after the drone itself."""
+        settings = self._settings
         folders = (settings.recordings_dir, settings.captures_dir)
         self._retention = Retention(folders, settings.storage_budget_bytes, self.announce)
-        self._sampler = Sampler(self._autopilot.look, self._monitor.situation, self._outbox.append)
         self._shadow = Shadow(state / "shadow.json", self._tune)
         self._shadow_topics = shadow_topics(settings.drone_id)
         self._shadow_asked = 0
         self._watchdog = Watchdog(settings.notify_socket, self._turning)
         self._turned_at = time.monotonic()
-        self._online_at = time.monotonic()
-        self._link_loss_guarded = settings.autopilot_link_loss == "leave"
 
     def run(self) -> None:
         """Work until ``stop`` is set, then leave cleanly."""
