@@ -390,7 +390,8 @@ def _objects_of(settings: Settings, pacer: Pacer | None = None) -> S3Objects:
     if settings.credentials_url and settings.cert_file and settings.key_file:
         files = Files(settings.ca_file, settings.cert_file, settings.key_file)
         rights = RoleAlias(settings.credentials_url, settings.drone_id, files)
-    return S3Objects(settings.bucket, pace=pacer.spend if pacer else None, rights=rights)
+    pace = pacer.spend if pacer else None
+    return S3Objects(settings.bucket, pace=pace, rights=rights, checksum=settings.store_checksum)
 
 
 def _link_of(settings: Settings, will: bytes) -> MqttLink:

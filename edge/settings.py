@@ -41,6 +41,9 @@ class Settings(BaseSettings):
         pattern=r"^https://",
         description="https://HOST/role-aliases/ALIAS/credentials: lends rights to the bucket; unset: AWS_* variables",
     )
+    store_checksum: Literal["CRC64NVME", "CRC32"] = Field(
+        default="CRC64NVME", description="over whole objects; CRC32 where the store is an emulator"
+    )
     upload_ceiling_bytes_per_s: float = Field(default=0, ge=0, description="bulk never takes more; 0: no ceiling")
     command_keys_dir: Path = Field(description="directory of <key_id>.pem Ed25519 public keys")
     aws_iot: bool = Field(default=False, description="keep the SDK's throttle to AWS IoT Core quotas")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import zlib
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -29,11 +30,16 @@ Pace = Callable[[int], None]
 class S3Objects:
     """One bucket. Where it is comes from the standard AWS_* variables; so do the rights, unless ``rights`` lends them.
 
-    ``pace`` is asked before bytes go on the wire.
+    ``pace`` is asked before bytes go on the wire. ``checksum`` is CRC64NVME, or CRC32 for a store that computes the
+    former in slow motion; S3 checks either over the whole object.
     """
 
-    def __init__(self, bucket: str, *, pace: Pace | None = None, rights: RoleAlias | None = None) -> None:
+    def __init__(
+        self, bucket: str, *, pace: Pace | None = None, rights: RoleAlias | None = None, checksum: str = "CRC64NVME"
+    ) -> None:
         self._bucket = bucket
+        self._checksum = checksum
+        self._field = f"Checksum{checksum}"
         self._pace = pace
         self._rights = rights
         config = Config(
@@ -49,25 +55,20 @@ class S3Objects:
         self._s3.meta.events.register("before-send.s3", _start)
 
     def crc(self, body: bytes, before: int = 0) -> int:
-        """Return the CRC-64/NVME of what came before, followed by ``body``."""
-        return int(checksums.crc64nvme(body, before))
+        """Return the CRC of what came before, followed by ``body``."""
+        return zlib.crc32(body, before) if self._checksum == "CRC32" else int(checksums.crc64nvme(body, before))
 
     def put(self, key: str, body: bytes) -> None:
         """Store a whole object."""
-        checksum = _base64(self.crc(body))
-        self._call(
-            key,
-            lambda: self._s3.put_object(
-                **self._at(key), Body=self._paced(body), ChecksumCRC64NVME=checksum, **_type(key)
-            ),
-        )
+        checked = {self._field: self._base64(self.crc(body))}
+        self._call(key, lambda: self._s3.put_object(**self._at(key), Body=self._paced(body), **checked, **_type(key)))
 
     def begin(self, key: str) -> str:
         """Start a multipart upload."""
         answer = self._call(
             key,
             lambda: self._s3.create_multipart_upload(
-                **self._at(key), ChecksumAlgorithm="CRC64NVME", ChecksumType="FULL_OBJECT", **_type(key)
+                **self._at(key), ChecksumAlgorithm=self._checksum, ChecksumType="FULL_OBJECT", **_type(key)
             ),
         )
         mark = _WHOLE if answer.get("ChecksumType") == "FULL_OBJECT" else ""
@@ -83,7 +84,7 @@ class S3Objects:
                 UploadId=upload_id.removeprefix(_WHOLE),
                 PartNumber=number,
                 Body=self._paced(body),
-                ChecksumCRC64NVME=_base64(crc),
+                **{self._field: self._base64(crc)},
             ),
         )
         return Part(str(answer["ETag"]), crc)
@@ -98,10 +99,10 @@ class S3Objects:
     def complete(self, key: str, upload_id: str, parts: dict[int, Part], crc: int) -> None:
         """Make the object of its parts."""
         listed = [
-            {"PartNumber": number, "ETag": part.etag, "ChecksumCRC64NVME": _base64(part.crc)}
+            {"PartNumber": number, "ETag": part.etag, self._field: self._base64(part.crc)}
             for number, part in sorted(parts.items())
         ]
-        whole = {"ChecksumCRC64NVME": _base64(crc), "ChecksumType": "FULL_OBJECT"}
+        whole = {self._field: self._base64(crc), "ChecksumType": "FULL_OBJECT"}
         self._call(
             key,
             lambda: self._s3.complete_multipart_upload(
@@ -124,6 +125,9 @@ class S3Objects:
 
     def _paced(self, body: bytes) -> bytes | _PacedBody:
         return body if self._pace is None else _PacedBody(body, self._pace)
+
+    def _base64(self, crc: int) -> str:
+        return base64.b64encode(crc.to_bytes(4 if self._checksum == "CRC32" else 8, "big")).decode()
 
     def _at(self, key: str) -> dict[str, str]:
         return {"Bucket": self._bucket, "Key": key}
@@ -159,10 +163,6 @@ class _PacedBody(io.BytesIO):
 def _start(request: Any, **_: Any) -> None:
     if isinstance(request.body, _PacedBody):
         request.body.on_the_wire = True
-
-
-def _base64(crc: int) -> str:
-    return base64.b64encode(crc.to_bytes(8, "big")).decode()
 
 
 def _code(error: ClientError) -> str:
