@@ -8,6 +8,27 @@ from typing import Annotated, Any, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, RootModel
 
 
+class ActivateIn(BaseModel):
+    """
+    Why a version becomes the active one.
+    """
+
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    reason: Annotated[str, Field(max_length=400, min_length=1, title='Reason')]
+
+
+class Activated(BaseModel):
+    """
+    The active version, and how many findings changed rank by it.
+    """
+
+    version: Annotated[str, Field(title='Version')]
+    approved_by: Annotated[str, Field(title='Approved By')]
+    regraded: Annotated[int, Field(title='Regraded')]
+
+
 class Aircraft(StrEnum):
     """
     DJI's aircraft that fly WPML, with the camera they carry.
@@ -1218,6 +1239,18 @@ class Guy(BaseModel):
     anchor_radius_m: Annotated[float, Field(gt=1.0, le=300.0, title='Anchor Radius M')]
 
 
+class HealthOut(BaseModel):
+    """
+    An index (100 sound, 0 stopped) on a day, and every point taken off.
+    """
+
+    scope: Annotated[str, Field(title='Scope')]
+    subject: Annotated[str, Field(title='Subject')]
+    day: Annotated[str, Field(title='Day')]
+    index: Annotated[float, Field(title='Index')]
+    derivation: Annotated[dict[str, Any], Field(title='Derivation')]
+
+
 class Height(BaseModel):
     """
     Metres above take-off.
@@ -1724,6 +1757,40 @@ class PlanId(RootModel[str]):
     root: Annotated[str, Field(pattern='^[a-z0-9][a-z0-9-]{0,62}$', title='Plan Id')]
 
 
+class PolicyIn(BaseModel):
+    """
+    A policy as YAML; compare `docs/policies.md`.
+    """
+
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    body: Annotated[str, Field(max_length=100000, min_length=1, title='Body')]
+
+
+class State3(StrEnum):
+    draft = 'draft'
+    active = 'active'
+    retired = 'retired'
+
+
+class PolicyOut(BaseModel):
+    """
+    A stored version.
+    """
+
+    version: Annotated[str, Field(title='Version')]
+    scheme: Annotated[str, Field(title='Scheme')]
+    asset_kinds: Annotated[list[AssetKind], Field(title='Asset Kinds')]
+    customer: Annotated[str, Field(title='Customer')]
+    state: Annotated[State3, Field(title='State')]
+    created_by: Annotated[str, Field(title='Created By')]
+    created_at: Annotated[AwareDatetime, Field(title='Created At')]
+    approved_by: Annotated[str | None, Field(title='Approved By')]
+    activated_at: Annotated[AwareDatetime | None, Field(title='Activated At')]
+    reason: Annotated[str, Field(title='Reason')]
+
+
 class Position(BaseModel):
     """
     Where it is. ``alt`` is above the WGS 84 ellipsoid, metres; accuracies are not known.
@@ -1773,6 +1840,29 @@ class PowerLine(BaseModel):
     voltage_kv: Annotated[
         float | None, Field(gt=0.0, le=1200.0, title='Voltage Kv')
     ] = 110.0
+
+
+class PredictionOut(BaseModel):
+    """
+    What is expected of a defect. ``too_little`` is the reason where nothing is; intervals hold 80 %.
+    """
+
+    link_group: Annotated[str, Field(title='Link Group')]
+    asset_id: Annotated[str, Field(title='Asset Id')]
+    finding_id: Annotated[str, Field(title='Finding Id')]
+    made_at: Annotated[AwareDatetime, Field(title='Made At')]
+    too_little: Annotated[str, Field(title='Too Little')]
+    length_mm: Annotated[float | None, Field(title='Length Mm')]
+    length_low_mm: Annotated[float | None, Field(title='Length Low Mm')]
+    length_high_mm: Annotated[float | None, Field(title='Length High Mm')]
+    next_rank: Annotated[int | None, Field(title='Next Rank')]
+    next_from_mm: Annotated[float | None, Field(title='Next From Mm')]
+    chance_180_days: Annotated[float | None, Field(title='Chance 180 Days')]
+    chance_365_days: Annotated[float | None, Field(title='Chance 365 Days')]
+    critical_365_days: Annotated[float | None, Field(title='Critical 365 Days')]
+    life_days: Annotated[float | None, Field(title='Life Days')]
+    life_low_days: Annotated[float | None, Field(title='Life Low Days')]
+    life_high_days: Annotated[float | None, Field(title='Life High Days')]
 
 
 class Readiness(BaseModel):
@@ -1888,6 +1978,18 @@ class RightOfWayParams(BaseModel):
         Field(description='forecast; unchecked when left out', title='Wind Mps'),
     ] = None
     pattern: Annotated[Literal['right_of_way'], Field(title='Pattern')] = 'right_of_way'
+
+
+class RiskOut(BaseModel):
+    """
+    The chance of a critical defect within a year, and when to look again.
+    """
+
+    asset_id: Annotated[str, Field(title='Asset Id')]
+    made_at: Annotated[AwareDatetime, Field(title='Made At')]
+    chance_365_days: Annotated[float, Field(title='Chance 365 Days')]
+    inspect_by: Annotated[AwareDatetime, Field(title='Inspect By')]
+    because: Annotated[list[Any], Field(title='Because')]
 
 
 class RowKind(StrEnum):
@@ -2868,6 +2970,19 @@ class AssetIn(BaseModel):
     ] = None
 
 
+class Changed(BaseModel):
+    """
+    A finding whose rank would change.
+    """
+
+    finding_id: Annotated[str, Field(title='Finding Id')]
+    number: Annotated[int, Field(title='Number')]
+    asset_id: Annotated[str, Field(title='Asset Id')]
+    kind: DefectKind
+    rank_before: Annotated[int, Field(title='Rank Before')]
+    rank_after: Annotated[int, Field(title='Rank After')]
+
+
 class Check(BaseModel):
     """
     One verdict and its reason in plain words.
@@ -3238,6 +3353,14 @@ class Given(BaseModel):
     ] = None
 
 
+class HealthList(BaseModel):
+    """
+    The kept days of a subject, oldest first.
+    """
+
+    data: Annotated[list[HealthOut], Field(title='Data')]
+
+
 class Imported(BaseModel):
     """
     One feature's fate.
@@ -3353,6 +3476,11 @@ class PagePlanOut(BaseModel):
     next_cursor: Annotated[str | None, Field(title='Next Cursor')] = None
 
 
+class PagePredictionOut(BaseModel):
+    data: Annotated[list[PredictionOut], Field(title='Data')]
+    next_cursor: Annotated[str | None, Field(title='Next Cursor')] = None
+
+
 class PageRunOut(BaseModel):
     data: Annotated[list[RunOut], Field(title='Data')]
     next_cursor: Annotated[str | None, Field(title='Next Cursor')] = None
@@ -3428,6 +3556,35 @@ class PlanRequest(BaseModel):
         ),
     ] = None
     plan_id: Annotated[PlanId | None, Field(title='Plan Id')] = None
+
+
+class PolicyDiff(BaseModel):
+    """
+    What policy ``after`` would do instead of ``before``. Counts count all; examples are the gravest, up to 50.
+    """
+
+    before: Annotated[str, Field(title='Before')]
+    after: Annotated[str, Field(title='After')]
+    findings: Annotated[int, Field(title='Findings')]
+    manual: Annotated[int, Field(title='Manual')]
+    changed: Annotated[int, Field(title='Changed')]
+    up: Annotated[int, Field(title='Up')]
+    down: Annotated[int, Field(title='Down')]
+    moves: Annotated[dict[str, int], Field(title='Moves')]
+    tickets_opened: Annotated[int, Field(title='Tickets Opened')]
+    tickets_closed: Annotated[int, Field(title='Tickets Closed')]
+    assets_stopped: Annotated[list[str], Field(title='Assets Stopped')]
+    assets_released: Annotated[list[str], Field(title='Assets Released')]
+    examples: Annotated[list[Changed], Field(title='Examples')]
+
+
+class PolicyList(BaseModel):
+    """
+    Stored versions, newest first, and the versions that ship with the program.
+    """
+
+    data: Annotated[list[PolicyOut], Field(title='Data')]
+    shipped: Annotated[list[str], Field(title='Shipped')]
 
 
 class RIDDetails(BaseModel):
@@ -3507,6 +3664,14 @@ class ReviewsIn(BaseModel):
     finding_ids: Annotated[
         list[FindingId], Field(max_length=200, min_length=1, title='Finding Ids')
     ]
+
+
+class RiskList(BaseModel):
+    """
+    All assets with a prediction, the riskiest first.
+    """
+
+    data: Annotated[list[RiskOut], Field(title='Data')]
 
 
 class Sentence(BaseModel):

@@ -388,6 +388,34 @@ class Operations(Transport):
         """Compute an asset's links anew, oldest flight first; what a person linked stays."""
         return models.RelinkOut.model_validate_json(self.request("POST", f"/v1/assets/{self.quoted(asset_id)}/relink"))
 
+    def list_policies(self) -> models.PolicyList:
+        """List the stored versions."""
+        return models.PolicyList.model_validate_json(self.request("GET", "/v1/policies"))
+
+    def add_policy(self, body: models.PolicyIn, *, idempotency_key: str | None = None) -> models.PolicyOut:
+        """Store a policy as a draft."""
+        return models.PolicyOut.model_validate_json(self.request("POST", "/v1/policies", headers={"Idempotency-Key": idempotency_key}, body=body))
+
+    def diff_policies(self, before: str, after: str) -> models.PolicyDiff:
+        """Replay all history under two versions: findings, tickets and stops that would change. Nothing is written."""
+        return models.PolicyDiff.model_validate_json(self.request("GET", f"/v1/policies/{self.quoted(before)}/diff/{self.quoted(after)}"))
+
+    def activate_policy(self, version: str, body: models.ActivateIn, *, idempotency_key: str | None = None) -> models.Activated:
+        """Approve a version another person wrote; findings are graded by it, manual grades stay."""
+        return models.Activated.model_validate_json(self.request("POST", f"/v1/policies/{self.quoted(version)}/activate", headers={"Idempotency-Key": idempotency_key}, body=body))
+
+    def list_predictions(self, *, asset_id: str | None = None, limit: int | None = None, cursor: str | None = None) -> models.PagePredictionOut:
+        """List predictions by defect."""
+        return models.PagePredictionOut.model_validate_json(self.request("GET", "/v1/predictions", query={"asset_id": asset_id, "limit": limit, "cursor": cursor}))
+
+    def fleet_risk(self) -> models.RiskList:
+        """Rank the assets by the chance of a critical defect within a year."""
+        return models.RiskList.model_validate_json(self.request("GET", "/v1/fleet-risk"))
+
+    def get_health(self, scope: Literal['component', 'asset', 'site'], subject: str) -> models.HealthList:
+        """Return the health index of a component (``wt-01/A``), asset or site over time, with its derivation."""
+        return models.HealthList.model_validate_json(self.request("GET", f"/v1/health-index/{self.quoted(scope)}/{self.quoted(subject)}"))
+
     def list_tickets(self, *, flight_id: str | None = None, asset_id: str | None = None, limit: int | None = None, cursor: str | None = None) -> models.PageTicketOut:
         """List tickets, newest first; those of a flight include tickets its defects had already."""
         return models.PageTicketOut.model_validate_json(self.request("GET", "/v1/tickets", query={"flight_id": flight_id, "asset_id": asset_id, "limit": limit, "cursor": cursor}))
