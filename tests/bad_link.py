@@ -22,6 +22,8 @@ class BadLink:
         """A black hole: bytes are taken and go nowhere; connections stay open (half-open TCP)."""
         self.accepted_at: list[float] = []
         self.carried_bytes = 0
+        self._free_at = 0.0
+        self._rate_lock = threading.Lock()
         self._down = False
         self._target_port = target_port
         self._done = threading.Event()
@@ -85,6 +87,14 @@ class BadLink:
                 self._pumps.append(threading.Thread(target=self._pump, args=(source, sink), daemon=True))
                 self._pumps[-1].start()
 
+    def _wait_for_room(self, seconds: float) -> None:
+        """Share the rate among all connections, as a radio does."""
+        with self._rate_lock:
+            now = time.monotonic()
+            self._free_at = max(self._free_at, now) + seconds
+            wait_s = self._free_at - now
+        time.sleep(wait_s)
+
     def _pump(self, source: socket.socket, sink: socket.socket) -> None:
         waiting: deque[tuple[float, bytes]] = deque()
         with contextlib.suppress(OSError, ValueError):
@@ -101,7 +111,7 @@ class BadLink:
                     sink.sendall(piece)
                     self.carried_bytes += len(piece)
                     if self.bytes_per_s != float("inf"):
-                        time.sleep(len(piece) / self.bytes_per_s)
+                        self._wait_for_room(len(piece) / self.bytes_per_s)
         for end in (source, sink):
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
