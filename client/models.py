@@ -1020,6 +1020,17 @@ class MinAltRelM(RootModel[float]):
     root: Annotated[float, Field(ge=0.0, le=2000.0, title='Min Alt Rel M')]
 
 
+class Filled(BaseModel):
+    """
+    The form as the person filled it; fields left out stay as they were drafted.
+    """
+
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    parameters: Annotated[dict[str, Any] | None, Field(title='Parameters')] = None
+
+
 class FindingStatus(StrEnum):
     """
     Where a finding stands.
@@ -1863,6 +1874,24 @@ class PredictionOut(BaseModel):
     life_days: Annotated[float | None, Field(title='Life Days')]
     life_low_days: Annotated[float | None, Field(title='Life Low Days')]
     life_high_days: Annotated[float | None, Field(title='Life High Days')]
+
+
+class ProposalOut(BaseModel):
+    """
+    Something the assistant drafted for a person to decide.
+    """
+
+    proposal_id: Annotated[str, Field(title='Proposal Id')]
+    kind: Annotated[str, Field(title='Kind')]
+    parameters: Annotated[dict[str, Any], Field(title='Parameters')]
+    why: Annotated[str, Field(title='Why')]
+    proposed_for: Annotated[str, Field(title='Proposed For')]
+    proposed_at: Annotated[AwareDatetime, Field(title='Proposed At')]
+    expires_at: Annotated[AwareDatetime, Field(title='Expires At')]
+    state: Annotated[str, Field(title='State')]
+    decided_by: Annotated[str | None, Field(title='Decided By')]
+    decided_at: Annotated[AwareDatetime | None, Field(title='Decided At')]
+    result: Annotated[dict[str, Any] | None, Field(title='Result')]
 
 
 class Readiness(BaseModel):
@@ -3808,6 +3837,10 @@ class Answer(BaseModel):
         list[str] | None,
         Field(description='what could be asked instead', title='Questions'),
     ] = []
+    proposal: Annotated[
+        dict[str, Any] | None,
+        Field(description='a form that a person may confirm', title='Proposal'),
+    ] = None
     elapsed_ms: Annotated[float | None, Field(title='Elapsed Ms')] = 0.0
     input_tokens: Annotated[int | None, Field(title='Input Tokens')] = 0
     output_tokens: Annotated[int | None, Field(title='Output Tokens')] = 0

@@ -436,6 +436,22 @@ class Operations(Transport):
         """Answer from the database, each sentence with what it stands on; refuse what is not understood."""
         return models.Answer.model_validate_json(self.request("POST", "/v1/assistant/ask", body=body))
 
+    def list_proposals(self) -> bytes:
+        """List the caller's open proposals, newest first."""
+        return self.request("GET", "/v1/assistant/proposals")
+
+    def add_proposal(self, body: models.Filled) -> models.ProposalOut:
+        """Draft an action: open_ticket, change_grade or schedule_flight. Nothing happens until a person confirms it."""
+        return models.ProposalOut.model_validate_json(self.request("POST", "/v1/assistant/proposals", body=body))
+
+    def confirm_proposal(self, proposal_id: str, body: models.Filled) -> models.ProposalOut:
+        """Do it, as the person who confirms; it takes the role that the action itself takes."""
+        return models.ProposalOut.model_validate_json(self.request("POST", f"/v1/assistant/proposals/{self.quoted(proposal_id)}/confirm", body=body))
+
+    def decline_proposal(self, proposal_id: str) -> models.ProposalOut:
+        """Close it without doing anything."""
+        return models.ProposalOut.model_validate_json(self.request("POST", f"/v1/assistant/proposals/{self.quoted(proposal_id)}/decline"))
+
     def list_dead_letters(self, *, limit: int | None = None, cursor: str | None = None) -> models.PageDeadLetterOut:
         """List what was put aside, newest first."""
         return models.PageDeadLetterOut.model_validate_json(self.request("GET", "/v1/dead-letters", query={"limit": limit, "cursor": cursor}))

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import typer
@@ -15,12 +15,13 @@ import uvicorn
 from pydantic import ValidationError
 from sqlalchemy.exc import OperationalError
 
+from cloud import assistant_verbs, loop, people, schema
 from cloud import consume as consuming
-from cloud import loop, people, schema
-from cloud.app import build_link, build_services, create_app
+from cloud.app import build_link, build_services, create_app, language_model
 from cloud.app import openapi as document
 from cloud.assistant.conversation import Answer, answer
 from cloud.assistant.tools.declarations import Asker
+from cloud.assistant.tools.page import tools_page
 from cloud.backends.hooks import HttpPost
 from cloud.datasets import verbs as dataset_verbs
 from cloud.db import Database
@@ -28,6 +29,7 @@ from cloud.dispatch import Dispatch
 from cloud.ingest import Ingest
 from cloud.logbook import log, start_logging
 from cloud.mcp import stdio as mcp_stdio
+from cloud.model_turns import Models
 from cloud.policy import verbs as policy_verbs
 from cloud.prediction import verbs as outlook_verbs
 from cloud.reconcile import Reconciler
@@ -41,6 +43,8 @@ from contracts.errors import InvalidInput, NotFound, PlatformError, Unavailable
 from contracts.vocabulary import Role
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
+assistant_app = typer.Typer(help="The assistant: evaluate it.", no_args_is_help=True)
+app.add_typer(assistant_app, name="assistant")
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _RETRY_EXIT, _FAILED_EXIT = 75, 1
 _POLL_S = 0.1
@@ -220,6 +224,41 @@ def ask(
         sys.stdout.write(f"{sentence.text} {labels}\n")
     if not said.answered:
         sys.stdout.write("\n- ".join((said.reason, *said.questions)) + "\n")
+
+
+@assistant_app.command("tools")
+def describe_tools() -> None:
+    """Print the page of the assistant's tools (docs/assistant-tools.md)."""
+    sys.stdout.write(tools_page())
+
+
+@assistant_app.command("evaluate")
+def evaluate_assistant(
+    *,
+    seed: assistant_verbs.Seed = False,
+    per_family: assistant_verbs.PerFamily = None,
+    jsonl: assistant_verbs.Jsonl = None,
+    as_json: Json = False,
+) -> None:
+    """Ask more than 300 questions in five wordings each and compare every figure and id with SQL.
+
+    Exit 1 when one is wrong. Use a database of its own: `--seed` fills it. A configured Bedrock model takes part
+    where the planner refuses.
+    """
+
+    def act() -> dict[str, Any]:
+        settings = _settings()
+        models = Models(
+            small=language_model(settings, settings.bedrock_small_model_id),
+            large=language_model(settings, settings.bedrock_model_id),
+        )
+        database = Database(settings.database_url.get_secret_value())
+        return assistant_verbs.run(database, models, seed=seed, per_family=per_family, jsonl=jsonl)
+
+    found = _guarded(act)
+    _print(found, as_json=as_json)
+    if found["wrong"]:
+        raise typer.Exit(_FAILED_EXIT)
 
 
 @app.command()

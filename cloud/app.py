@@ -111,7 +111,7 @@ def build_services(settings: Settings) -> Services:
     issuer = Issuer.from_file(key_file, settings.issuer, settings.audience) if key_file else None
     keys = external_keys(settings.jwks_url) if settings.jwks_url else issuer
     signing = settings.command_signing_key_file
-    large = _model(settings, settings.bedrock_model_id)
+    large = language_model(settings, settings.bedrock_model_id)
     return Services(
         settings=settings,
         database=Database(settings.database_url.get_secret_value()),
@@ -125,7 +125,7 @@ def build_services(settings: Settings) -> Services:
         notifier=SnsTopic(),
         language_model=large,
         asks=Rates(settings.assistant_asks_per_minute),
-        models=Models(small=_model(settings, settings.bedrock_small_model_id), large=large),
+        models=Models(small=language_model(settings, settings.bedrock_small_model_id), large=large),
         signer=Signer.from_file(signing, settings.command_key_id) if signing else None,
         issuer=issuer,
         verifier=Verifier(keys, settings.issuer, settings.audience),
@@ -142,7 +142,8 @@ def _evidence_signer(settings: Settings) -> BundleSigner | None:
     return LocalSigner.from_file(key_file) if key_file else None
 
 
-def _model(settings: Settings, model_id: str) -> BedrockConverse | None:
+def language_model(settings: Settings, model_id: str) -> BedrockConverse | None:
+    """Return a Bedrock model; None without an id."""
     if not model_id:
         return None
     identifier, _, version = settings.bedrock_guardrail.rpartition(":")

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, event, false, select
 from sqlalchemy.orm import ORMExecuteState, Session, with_loader_criteria
 
-from cloud.tables import Asset, Base, Drone, Finding, Flight, Media
+from cloud.tables import Asset, Base, Drone, Finding, Flight, Media, Proposal, User
 
 _WAYS = (
     ("asset_id", Asset.__table__.c),
@@ -19,6 +19,10 @@ _WAYS = (
     ("segment_id", Media.__table__.c),
 )
 """How a row leads to its site, the shortest way first."""
+
+
+_OF_NO_SITE = (Proposal, User)
+"""Tables that are about people: their own rules say who sees what."""
 
 
 def limit(session: Session, sites: Iterable[str] | None) -> None:
@@ -46,6 +50,7 @@ def _options(sites: tuple[str, ...]) -> tuple[Any, ...]:
             mapper.class_, _criterion(mapper.class_.__table__.c, sites, mapper.class_), include_aliases=True
         )
         for mapper in Base.registry.mappers
+        if mapper.class_ not in _OF_NO_SITE
     )
 
 

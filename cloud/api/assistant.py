@@ -6,21 +6,21 @@ import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import chain
-from typing import Annotated
+from typing import Annotated, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from fastapi import APIRouter, Header, Response
+from fastapi import APIRouter, BackgroundTasks, Header, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from cloud import rates
-from cloud.assistant import allowance, conversation, transcripts
+from cloud import consume, rates
+from cloud.assistant import allowance, conversation, proposals, transcripts
 from cloud.assistant.conversation import Event
 from cloud.assistant.grammar.reading import MAX_QUESTION_CHARS
 from cloud.assistant.tools.declarations import Asker
 from cloud.grading import load_policy
 from cloud.logbook import log
-from cloud.requests import Svc
+from cloud.requests import Svc, UnitOfWork
 from cloud.security import Principal, Reader
 from cloud.services import Services
 from contracts.errors import InvalidInput, PlatformError
@@ -78,13 +78,87 @@ def _events(services: Services, principal: Principal, body: Ask, zone: ZoneInfo)
         with services.database.session() as session:
             asker = Asker(session, principal, now, zone, load_policy(services.settings.policy_file))
             for event in conversation.stream(asker, body.question, body.previous, assistance):
-                kept.append(event)
-                yield event
+                shown = _with_form(services, principal, event)
+                kept.append(shown)
+                yield shown
     finally:
         said = conversation.collect(body.question, kept)
         channel = "page" if principal.via == "session" else "api"
         with services.database.session() as session:
             transcripts.record(session, principal.username, channel, said, said.usage)
+
+
+def _with_form(services: Services, principal: Principal, event: Event) -> Event:
+    """Keep the form of a refusal that has one, and give it the id by which it is confirmed."""
+    if event.type != "refusal" or not event.data.get("proposal"):
+        return event
+    try:
+        with services.database.session() as session:
+            row = proposals.propose(session, principal, event.data["proposal"], str(event.data.get("question", "")))
+            form = {**row.parameters, "proposal_id": row.proposal_id}
+    except PlatformError as error:
+        return Event(type="refusal", data={**event.data, "proposal": None, "reason": str(error)})
+    return Event(type="refusal", data={**event.data, "proposal": form})
+
+
+class ProposalOut(BaseModel):
+    """Something the assistant drafted for a person to decide."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    proposal_id: str
+    kind: str
+    parameters: dict[str, Any]
+    why: str
+    proposed_for: str
+    proposed_at: datetime
+    expires_at: datetime
+    state: str
+    decided_by: str | None
+    decided_at: datetime | None
+    result: dict[str, Any] | None
+
+
+class Filled(BaseModel):
+    """The form as the person filled it; fields left out stay as they were drafted."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    parameters: dict[str, Any] = Field(default_factory=dict)
+
+
+@router.post("/proposals", status_code=201)
+def add_proposal(body: Filled, session: UnitOfWork, principal: Reader) -> ProposalOut:
+    """Draft an action: open_ticket, change_grade or schedule_flight. Nothing happens until a person confirms it."""
+    row = proposals.propose(session, principal, body.parameters)
+    session.refresh(row)
+    return ProposalOut.model_validate(row)
+
+
+@router.get("/proposals")
+def list_proposals(session: UnitOfWork, principal: Reader) -> list[ProposalOut]:
+    """List the caller's open proposals, newest first."""
+    return [ProposalOut.model_validate(row) for row in proposals.open_of(session, principal)]
+
+
+@router.post("/proposals/{proposal_id}/confirm")
+def confirm_proposal(
+    proposal_id: str, body: Filled, session: UnitOfWork, services: Svc, principal: Reader, after: BackgroundTasks
+) -> ProposalOut:
+    """Do it, as the person who confirms; it takes the role that the action itself takes."""
+    policy = load_policy(services.settings.policy_file)
+    row = proposals.confirm(session, principal, proposal_id, policy, body.parameters)
+    session.flush()
+    after.add_task(consume.start_wanted, services)
+    return ProposalOut.model_validate(row)
+
+
+@router.post("/proposals/{proposal_id}/decline")
+def decline_proposal(proposal_id: str, session: UnitOfWork, principal: Reader) -> ProposalOut:
+    """Close it without doing anything."""
+    row = proposals.decline(session, principal, proposal_id)
+    session.flush()
+    return ProposalOut.model_validate(row)
 
 
 def _begun(events: Iterator[Event]) -> Iterator[Event]:

@@ -51,6 +51,7 @@ class Answer(Frozen):
     reason: str = ""
     not_understood: tuple[str, ...] = ()
     questions: tuple[str, ...] = Field(default=(), description="what could be asked instead")
+    proposal: dict[str, Any] | None = Field(default=None, description="a form that a person may confirm")
     elapsed_ms: float = 0.0
     input_tokens: int = 0
     output_tokens: int = 0
@@ -217,7 +218,9 @@ def collect(question: str, events: Iterable[Event]) -> Answer:
         elif event.type == "plan":
             found |= {"period": event.data["period"], "understood": event.data["understood"]}
         elif event.type == "refusal":
-            found |= {k: event.data[k] for k in ("reason", "not_understood", "questions") if k in event.data}
+            found |= {
+                k: event.data[k] for k in ("reason", "not_understood", "questions", "proposal") if k in event.data
+            }
         else:
             found |= event.data
     sentences = [Sentence.model_validate(data) for data in kept["sentence"]]

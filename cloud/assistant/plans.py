@@ -28,6 +28,7 @@ class Subject(StrEnum):
     DRONES = "drones"
     POLICY = "policy"
     FRAMES = "frames"
+    REPORT = "report"
 
 
 class Understood(Frozen):
@@ -66,5 +67,6 @@ class Refusal(Frozen):
     question: str
     reason: str
     not_understood: tuple[str, ...] = ()
+    proposal: dict[str, Any] | None = Field(default=None, description="a form for a person to confirm")
     final: bool = Field(default=False, description="no language model may be asked either")
     questions: tuple[str, ...] = Field(default=(), description="the nearest questions that can be answered")

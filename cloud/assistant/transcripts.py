@@ -21,7 +21,7 @@ KEPT_DAYS = 90
 _REDACTED = (
     (re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+"), "[e-mail]"),
     (re.compile(r"\beyJ[\w-]{8,}\.[\w-]+\.[\w-]*"), "[token]"),
-    (re.compile(r"\b(?:bearer|basic)\s+\S+", re.IGNORECASE), "[token]"),
+    (re.compile(r"\b(?:bearer|basic)\s+\S+", re.IGNORECASE), "[bearer]"),
     (re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"), "[key]"),
     (re.compile(r"\b(?:password|passwort|contraseña|secret|api[_ -]?key|token)\b\s*(?:is|ist|es|[:=])?\s*\S+",
                 re.IGNORECASE), "[secret]"),

@@ -65,7 +65,7 @@ STOP_WORDS = frozenset(
     """
     a an the is are was were be been being do does did have has had having got there here it its this these those that
     of on in at to for from by with and or as our my your their us me we you i they he she please kindly can could
-    would will what which who whom where when show list give tell find get see display report name about any some
+    would what which who whom where when show list give tell find get see display report name about any some
     all each every single one ones currently now ever found detect detected discover discovered spot identified
     seen recorded reported spotted present exist exists existing observed occurred occur happened happen made make
     just still yet during over within per kestrel hello hi hey thanks thank so then also only into out
@@ -73,6 +73,18 @@ STOP_WORDS = frozenset(
     overview summary summarise summarize affected affecting affect located location locations place places visible
     across total overall say know like want need let look looking whole entire type types kind kinds side sides
     flown flew fly performed done completed came come raised opened created
+    turned turn cropped popped appear appears appeared emerge emerged arose sit sits sitting lie lies lying situated
+    noticed noted logged registered captured uncovered encountered caught picked revealed showing exhibit exhibits
+    carry carries suffer suffers suffering contain contains bear bears hold holds already presently actually really
+    altogether among amongst therein thereof concerning regarding respect terms
+    idea anywhere everywhere reveal reveals along alongside gets given giving take taken interested curious hear learn
+    okay ok right well good morning afternoon team guys folks exactly exact precisely precise current getting
+    whats theres hows unearthed pick picked point pointed
+    mark marked flag flagged record recording account accounted book booked keep kept stored file filed listed
+    throughout upon around onto together both overall rather quite entire complete full existing standing attributed
+    belong belongs belonging
+    related associated linked tied connected attached corresponding respective particular specific certain
+    fetch retrieve pull enumerate provide return check tally sum quick quickly question wondering wonder
     """.split()  # noqa: SIM905 - a list of 150 words is read more easily as text
 )
 """Words that carry no condition. A word that is neither here nor in the grammar makes the question a refusal."""

@@ -31,14 +31,26 @@ class Writer:
     def write(self, plan: Plan, done: list[StepRows]) -> list[Sentence]:
         """Return the sentences of an answer, the summing one first."""
         by_tool = {step.step.tool: step for step in done}
+        if plan.subject is Subject.REPORT:
+            return self._report(plan, done, by_tool)
         main = self._main(plan, by_tool)
         if main is None or not _found(main):
             return self._absence(plan, by_tool)
-        if main.step.tool == "findings":
-            return self._findings(plan, main.rows)
         if plan.subject is Subject.COMPARE:
             first, second = done[0].rows[0], done[1].rows[0]
             return statements.compared(first, second, main.rows[0])
+        return self._step(plan, main)
+
+    def _report(self, plan: Plan, done: list[StepRows], by_tool: dict[str, StepRows]) -> list[Sentence]:
+        """Say each part of a report that found anything; where there is no finding, what was looked at instead."""
+        if not _found(done[0]):
+            return self._absence(plan.model_copy(update={"subject": Subject.FINDINGS}), by_tool)
+        parts = [step for step in done if _found(step) and step.step.tool != "assets"]
+        return [sentence for step in parts for sentence in self._step(plan, step)]
+
+    def _step(self, plan: Plan, main: StepRows) -> list[Sentence]:
+        if main.step.tool == "findings":
+            return self._findings(plan, main.rows)
         writers: dict[str, Callable[[tuple[Row, ...]], list[Sentence]]] = {
             "count_findings": self._counts,
             "coverage": self._coverage,

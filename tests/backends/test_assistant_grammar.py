@@ -166,3 +166,17 @@ def test_telemetry_sites_and_frames(session: Session) -> None:
     assert ask(session, "list the sites").sentences[0].text.startswith("Nordmarsch: 6 assets, ")
     number = value(session, "SELECT f.number FROM evidence e JOIN findings f USING (finding_id) LIMIT 1")
     assert f"F-{number}: frame " in ask(session, f"Which frames show F-{number}?").sentences[1].text
+
+
+def test_a_report_says_every_part_and_cites_it(session: Session) -> None:
+    count = value(session, f"SELECT count(*) {FROM} AND f.detected_at >= :now - interval '30 days' "
+                           "AND f.detected_at < :now")  # fmt: skip
+    found = ask(session, "monthly report for site Nordmarsch")
+    said = [sentence.text for sentence in found.sentences]
+    assert said[0].startswith(f"{count} findings were detected on Nordmarsch from ")
+    assert [step["step"]["tool"] for step in found.steps] == [
+        "count_findings", "findings", "count_findings", "flights", "coverage", "tickets", "assets"
+    ]  # fmt: skip
+    for part in ("Severity ", "F-", "T-0", " flights ", " m of blade sides", "ticket"):
+        assert any(part in text for text in said), part
+    assert len(ask(session, "weekly report").sentences) > 3

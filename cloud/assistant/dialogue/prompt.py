@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from cloud.assistant.evidence import Row
@@ -27,6 +28,7 @@ def told(asker: Asker, question: str) -> str:
     return f"Now: {local:%A %Y-%m-%d %H:%M} {asker.zone}.\nQuestion: {question}"
 
 
+@cache
 def tool_specs() -> list[dict[str, Any]]:
     """Return ``toolConfig.tools`` from the declarations."""
     return [

@@ -11,7 +11,8 @@ from cloud.assistant.grammar.periods import read_comparison
 from cloud.assistant.grammar.reading import Reading
 
 _WORDS = (
-    r"compare|comparison(?: of| between)?|compared (?:to|with|against)|in comparison (?:to|with)|versus|vs|against"
+    r"compares?|how (?:do|does|did)(?=.*compare)"
+    r"|comparison(?: of| between)?|compared (?:to|with|against)|in comparison (?:to|with)|versus|vs|against"
     r"|(?:the )?differences? (?:between|in)|relative to|as opposed to"
 )
 _MORE = (

@@ -12,6 +12,7 @@ from cloud.assistant.grammar.periods import read_period
 from cloud.assistant.grammar.reading import Reading
 from cloud.assistant.words import DEFECT_NOUNS, FLIGHT_NOUNS
 
+_SPANS = {"daily": "day", "weekly": "week", "monthly": "month", "quarterly": "quarter", "yearly": "year"}
 _VISITED = r"(?:when (?:was|were|is|has|have) )?(?:been )?last (?:been )?(?:inspected|flown|visited|seen)"
 
 
@@ -36,6 +37,7 @@ def read(reading: Reading, known: Names, now: datetime, zone: ZoneInfo) -> Condi
     found |= slots.sizes(reading)
     found |= slots.places(reading)
     comparing = comparison.asked(reading)
+    found |= _report(reading)
     found |= _given("period", read_period(reading, now, zone, this_first=comparing))
     compared = comparison.sides(reading, found, now, zone) if comparing else None
     found |= _last_flights(reading)
@@ -43,6 +45,21 @@ def read(reading: Reading, known: Names, now: datetime, zone: ZoneInfo) -> Condi
     found |= {} if "telemetry" in found else _of_findings(reading, found)
     reading.take(r"how many|how much")
     return Conditions(found, comparing, compared)
+
+
+def _report(reading: Reading) -> dict[str, Any]:
+    """Take "weekly report for"; its span stands for a period unless the question names one."""
+    spans = "|".join(_SPANS)
+    pattern = (
+        rf"(?:(?P<span>{spans}) |a |the )(?:status |inspection |summary )?reports?(?: (?:for|of|on|about))?"
+        r"|reports? (?:for|of|on|about)"
+    )
+    match = reading.take(pattern, "a report")
+    if match is None:
+        return {}
+    if match["span"] and not reading.peek(r"(?:last|past|previous|this|since|between|from|in|during) .*"):
+        reading.text = f"{reading.text} last {_SPANS[match['span']]}"
+    return {"report": True}
 
 
 def _of_findings(reading: Reading, so_far: dict[str, Any]) -> dict[str, Any]:
@@ -56,7 +73,7 @@ def _of_findings(reading: Reading, so_far: dict[str, Any]) -> dict[str, Any]:
 
 def _counting(reading: Reading) -> dict[str, Any]:
     """Take "how many" but leave the words, in front, for the rule that reads "how many turbines"."""
-    counted = r"how many|(?:total )?(?:number|amount|tally|quantity) of|count(?: of)?|how often|counts of"
+    counted = r"how many|(?:total )?(?:number|amount|tally|quantity) of|counts?(?: of)?|how often"
     if reading.take(counted, "counted") is None:
         return {}
     reading.text = f"how many {reading.text}"

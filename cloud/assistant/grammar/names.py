@@ -39,7 +39,7 @@ def take(reading: Reading, things: tuple[tuple[str, str], ...]) -> tuple[str, ..
     """
     spoken: list[tuple[str, str, str]] = []
     for thing_id, name in things:
-        spoken += [(form, thing_id, name) for form in _forms(thing_id, name)]
+        spoken += [(form, thing_id, name) for form, must in _forms(thing_id, name).items() if must in reading.text]
     found: list[tuple[int, str]] = []
     for form, thing_id, name in sorted(spoken, key=lambda s: -len(s[0])):
         while (match := reading.peek(form)) is not None:
@@ -70,17 +70,18 @@ def take_numbered(reading: Reading, assets: tuple[tuple[str, str], ...]) -> tupl
     return tuple(found)
 
 
-def _forms(thing_id: str, name: str) -> set[str]:
-    forms = {re.escape(thing_id)}
+def _forms(thing_id: str, name: str) -> dict[str, str]:
+    """Return how a thing may be said, as patterns, each with letters that must be in the question for it to match."""
+    forms = {re.escape(thing_id): thing_id}
     text = Reading(name).text
     if not text:
         return forms
     if all(word in STOP_WORDS for word in text.split()):
-        return forms | {rf'"{re.escape(text)}"'}
-    forms.add(re.escape(text))
+        return forms | {rf'"{re.escape(text)}"': text}
+    forms[re.escape(text)] = text
     lettered = re.fullmatch(r"([a-z]+)[ -]?0*(\d+)", text)
     if lettered:
-        forms.add(rf"{lettered[1]}[ -]?0*{lettered[2]}")
+        forms[rf"{lettered[1]}[ -]?0*{lettered[2]}"] = lettered[1]
     return forms
 
 

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from cloud.assistant.grammar import conditions, subjects
+from cloud.assistant.grammar.actions import proposed
 from cloud.assistant.grammar.languages import LANGUAGES, to_english
 from cloud.assistant.grammar.names import Names
 from cloud.assistant.grammar.reading import MAX_QUESTION_CHARS, Reading
@@ -24,6 +25,7 @@ from cloud.assistant.tools.parameters import Order
 from cloud.assistant.words import ACTIONS, STOP_WORDS
 
 _ONLY_READ = "I only read; I cannot change anything or act."
+_FORM = "I only read; here is a form. Nothing happens until you, or someone with the right, confirm it."
 _ASKS_TO_ACT = rf"(?:please |can you |could you |now |then )*{ACTIONS}\b(?! (?:tickets|findings|defects)\b)"
 _FOLLOWS = r"^(?:and|what about|how about|(?:the )?same for|only|just)"
 
@@ -53,6 +55,8 @@ def plan(question: str, known: Names, now: datetime, zone: ZoneInfo, previous: s
     reason = _unfit(question)
     if reason:
         return _refuse(question[:MAX_QUESTION_CHARS], known, reason)
+    if form := proposed(Reading(question).text):
+        return Refusal(question=question, reason=_FORM, proposal=form, final=True, questions=nearest(question, known))
     context = _understood(previous, known, now, zone) if previous and not _unfit(previous) else None
     read = _understood(question, known, now, zone, context if isinstance(context, _Read) else None)
     if isinstance(read, _Reason):
@@ -135,7 +139,8 @@ def _unfit(question: str) -> _Reason | None:
         return _Reason("There is no question.", final=True)
     if len(question) > MAX_QUESTION_CHARS:
         return _Reason(f"A question may have {MAX_QUESTION_CHARS} characters.", final=True)
-    return _Reason(_ONLY_READ, tuple(text.split()[:1]), final=True) if re.match(_ASKS_TO_ACT, text) else None
+    acts = re.match(_ASKS_TO_ACT, text) and proposed(text) is None
+    return _Reason(_ONLY_READ, tuple(text.split()[:1]), final=True) if acts else None
 
 
 def _quoted(words: list[str]) -> str:

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 from cloud.assistant.plans import Understood
 
 MAX_QUESTION_CHARS = 500
 _TAKEN = "\x00"
+
+
+@lru_cache(maxsize=4096)
+def _compiled(pattern: str) -> re.Pattern[str]:
+    """Return the pattern at word limits; Python's own cache of 512 is smaller than the grammar."""
+    return re.compile(rf"(?<![\w-])(?:{pattern})(?![\w-])")
 
 
 class Reading:
@@ -21,12 +28,13 @@ class Reading:
         text = re.sub(r"(?<!\d)[.:](?!\d)|[.:](?!\d)|(?<=\s)-(?=\s)", " ", text)
         text = re.sub(r"(?<=\w)'(?:ve|re|ll|d|m)(?!\w)", "", text)
         text = re.sub(r"(day|week|month|quarter|year|yesterday|today)'s(?!\w)", r"\1", text)
+        text = re.sub(r"\bhalf a met(?:re|er)\b", "500 mm", text)
         self.text = " ".join(text.split())
         self.understood: list[Understood] = []
 
     def peek(self, pattern: str) -> re.Match[str] | None:
         """Return the first match at word limits, without taking it."""
-        return re.search(rf"(?<![\w-])(?:{pattern})(?![\w-])", self.text)
+        return _compiled(pattern).search(self.text)
 
     def take(self, pattern: str, means: str = "") -> re.Match[str] | None:
         """Return the first match at word limits and blank it; ``means`` goes to what was understood."""

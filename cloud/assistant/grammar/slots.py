@@ -53,14 +53,29 @@ _STATUSES = (
     (FindingStatus.REJECTED, r"rejected|dismissed|false positives?"),
     (FindingStatus.REPAIRED, r"repaired|fixed|mended"),
 )
-_UNREVIEWED = r"(?:not (?:yet )?(?:been )?|un)(?:reviewed|checked)|(?:awaiting|pending) review|to (?:be )?review(?:ed)?"
+_UNREVIEWED = (
+    r"(?:has |have )?(?:nobody|no one|none) (?:has |have )?(?:yet )?(?:reviewed|checked)(?: yet)?|never reviewed"
+    r"|(?:not (?:yet )?(?:been )?|un)(?:reviewed|checked)|(?:awaiting|pending) review|to (?:be )?review(?:ed)?"
+)
 _TICKET = r"(?:sap )?(?:tickets?|notifications?|work orders?)"
 _NO_TICKET = (
-    rf"(?:without|with no|(?:have|has|had) (?:no|not got a)|lacking|missing|still need) (?:a |an |any )?{_TICKET}"
+    rf"(?:without|with no|(?:have|has|had) (?:no|not got a)|lack(?:s|ing)?|missing|(?:still )?needs?"
+    rf"|await(?:s|ing)?) (?:a |an |any )?{_TICKET}"
     rf"|(?:do not|don't|does not|doesn't) (?:yet )?have (?:a |any )?{_TICKET}"
     rf"|no {_TICKET}|unticketed|not (?:yet )?ticketed"
 )
 _ASKED = r"(?:which|what|how many|list (?:the |all )?|show (?:me )?(?:the |all )?)"
+_LONGER = r"longer|larger|bigger|wider|greater"
+_SHORTER = r"shorter|smaller|narrower|tinier"
+_NO_ROOT = r"(?! (?:away |out |up )?(?:from|of|to) )"
+_EXCEEDS = (
+    r"(?:that |which )?(?:exceed(?:s|ing)?|over|above|of (?:more than|at least|over)|at least|upwards of"
+    r"|measur(?:e|es|ing) (?:more than|at least|over))"
+)
+_UNDERCUTS = (
+    r"(?:that |which )?(?:under|below|of (?:less than|at most|under)|at most"
+    r"|measur(?:e|es|ing) (?:less than|under))"
+)
 _METRES = r"(\d+(?:\.\d+)?) ?(?:m|metres?|meters?)"
 _ROOT = r"(?: (?:away )?(?:of|from|to|out from) (?:the )?(?:blade )?root| out| along the blade)"
 
@@ -109,7 +124,8 @@ def places(reading: Reading) -> dict[str, Any]:
     if between:
         found |= {"min_distance_m": float(between[1]), "max_distance_m": float(between[2])}
     beyond = reading.take(
-        rf"(?:beyond|past|outside) {_METRES}{_ROOT}?|(?:more|further|farther|over|greater)(?: than)? {_METRES}{_ROOT}",
+        rf"(?:beyond|past|outside) {_METRES}{_ROOT}?"
+        rf"|(?:more|further|farther|over|greater)(?: (?:out|away|along))?(?: than)? {_METRES}{_ROOT}",
         "m from the root",
     )
     if beyond:
@@ -133,14 +149,16 @@ def sizes(reading: Reading) -> dict[str, Any]:
     """Take "longer than 10 cm"."""
     found: dict[str, Any] = {}
     size = r"(?P<size>\d+(?:\.\d+)?) ?(?P<unit>mm|cm|m|millimet(?:re|er)s?|centimet(?:re|er)s?|met(?:re|er)s?)"
+    reading.take(r"(?:have|has|having|with|of) (?:a |the )?(?:size|length|extent)(?: of)?(?= )")
     for field, words in (
-        ("min_length_mm", "longer|larger|bigger|wider"),
-        ("max_length_mm", "shorter|smaller|narrower"),
+        ("min_length_mm", rf"(?:{_LONGER}) than {size}{_NO_ROOT}|{_EXCEEDS} {size}{_NO_ROOT}"),
+        ("max_length_mm", rf"(?:{_SHORTER}) than {size}{_NO_ROOT}|{_UNDERCUTS} {size}{_NO_ROOT}"),
     ):
-        match = reading.take(rf"(?:{words}) than {size}", field.replace("_", " "))
+        match = reading.take(words.replace("<size>", "<asize>", 1).replace("<unit>", "<aunit>", 1), "size")
         if match:
-            factor = {"mi": 1, "mm": 1, "ce": 10, "cm": 10, "me": 1000, "m": 1000}[match["unit"][:2]]
-            found[field] = float(match["size"]) * factor
+            unit, figure = match["aunit"] or match["unit"], match["asize"] or match["size"]
+            factor = {"mi": 1, "mm": 1, "ce": 10, "cm": 10, "me": 1000, "m": 1000}[unit[:2]]
+            found[field] = float(figure) * factor
     return found
 
 
@@ -196,6 +214,8 @@ def order(reading: Reading) -> dict[str, Any]:
         )
         if match:
             counted = match["before"] or match["after"]
+            if value is Order.SIZE:
+                reading.take(r"by (?:size|length)|in (?:size|length)")
             return {"order": value, "limit": number(counted) if counted else (1 if _singular(reading) else 5)}
     if match := reading.take(rf"top(?: (?P<n>{NUMBER}))?", "the most severe first"):
         return {"order": Order.SEVERITY, "limit": number(match["n"]) if match["n"] else 5}
@@ -222,6 +242,8 @@ def group(reading: Reading, *, of_findings: bool) -> dict[str, Any]:
         rf"most (?:common|frequent|usual)(?: (?:kinds?|types?)(?: of)?)?(?: {DEFECT_NOUNS})?", "by kind, most first"
     ):
         return {"group_by": GroupBy.KIND, "limit": 5 if match[0].endswith("s") else 1}
+    reading.take(r"how (?:are|is|were|was)(?=.*distribut)")
+    reading.take(r"distribut(?:ed|ion)(?: of)?|break ?down(?: of)?|broken down|histogram(?: of)?|grouped|split(?: up)?")
     lead = (
         r"(?:by|per|for each|for every|grouped by|broken down by|split by|in each|on each|each|every|across(?: all)?)"
     )

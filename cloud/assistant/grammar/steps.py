@@ -102,9 +102,26 @@ def other_steps(subject: str, found: dict[str, Any]) -> tuple[Step, ...]:
         )
     if subject == "telemetry":
         return _telemetry_steps(found)
+    if subject == "report":
+        return report_steps(found)
     names = {"site_ids", "asset_ids", "drone_ids", "online", "kinds", "ranks", "numbers"}
     query = {name: value for name, value in found.items() if name in names}
     return (Step(id="E1", tool=subject, title=subject.capitalize(), parameters=query),)
+
+
+def report_steps(found: dict[str, Any]) -> tuple[Step, ...]:
+    """Return the steps of a report: how many and how bad, the worst, where, who looked, what was seen, tickets."""
+    scope = {name: found[name] for name in ("site_ids", "asset_ids", "period") if name in found}
+    places = {name: value for name, value in scope.items() if name != "period"}
+    return (
+        Step(id="E1", tool="count_findings", title="By severity", parameters=scope | {"group_by": "severity"}),
+        Step(id="E2", tool="findings", title="The worst", parameters=scope | {"limit": 5}),
+        Step(id="E3", tool="count_findings", title="By asset", parameters=scope | {"group_by": "asset"}),
+        Step(id="E4", tool="flights", title="Flights", parameters=scope),
+        Step(id="E5", tool="coverage", title="What was seen", parameters=scope),
+        Step(id="E6", tool="tickets", title="Tickets", parameters=scope),
+        Step(id="E7", tool="assets", title="Assets", parameters=places),
+    )
 
 
 def _telemetry_steps(found: dict[str, Any]) -> tuple[Step, ...]:

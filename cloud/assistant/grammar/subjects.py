@@ -58,6 +58,7 @@ ALLOWED = {
     Subject.DRONES: {"site_ids", "drone_ids", "online", "count"},
     Subject.POLICY: {"kinds", "ranks"},
     Subject.FRAMES: {"numbers", "limit"},
+    Subject.REPORT: {"site_ids", "asset_ids", "period"},
 }  # fmt: skip
 """Which conditions a question about something may have; any other one makes it a refusal."""
 
@@ -86,6 +87,9 @@ def _special(reading: Reading, found: dict[str, Any]) -> Subject | None:
     if "telemetry" in found:
         _pass_over(reading, FLIGHT_NOUNS, DRONE_NOUNS)
         return Subject.TELEMETRY
+    if found.pop("report", False):
+        _pass_over(reading, DEFECT_NOUNS, FLIGHT_NOUNS, ASSET_NOUNS, SITE_NOUNS)
+        return Subject.REPORT
     if found.get("numbers") and reading.take(_FRAMES, "frames"):
         return Subject.FRAMES
     return Subject.POLICY if _asks_policy(reading, found) else None
@@ -113,7 +117,7 @@ def choose(reading: Reading, found: dict[str, Any]) -> Subject | None:
         _pass_over(reading, r"how (?:big|large|long|wide|sure|serious|severe)|severity|size")
         return Subject.FINDING
     if defects or not _ONLY_FINDINGS_HAVE.isdisjoint(found) or found.get("order") is Order.SEVERITY:
-        _pass_over(reading, FLIGHT_NOUNS, ASSET_NOUNS)
+        _pass_over(reading, FLIGHT_NOUNS, ASSET_NOUNS, DRONE_NOUNS)
         return _findings_or_count(found)
     return _thing(reading, found)
 

@@ -152,10 +152,41 @@ class ChatLog extends HTMLElement {
     return chip;
   }
 
+  /** A drafted action: its fields to fill, and the button with which a person confirms it. @param {any} proposal */
+  #form(proposal) {
+    const form = element("form", "", "proposal");
+    const { proposal_id: id, kind, ...fields } = proposal;
+    form.append(element("strong", kind.replaceAll("_", " ")));
+    for (const [name, value] of Object.entries(fields)) {
+      const label = element("label", `${name.replaceAll("_", " ")} `);
+      const input = /** @type {HTMLInputElement} */ (element("input"));
+      input.name = name;
+      input.value = String(value ?? "");
+      label.append(input);
+      form.append(label);
+    }
+    const confirm = element("button", "Confirm");
+    confirm.setAttribute("type", "submit");
+    form.append(confirm);
+    form.addEventListener("submit", async (event) => {
+      event.preventDefault();
+      const parameters = Object.fromEntries([...new FormData(/** @type {HTMLFormElement} */ (form))].map(([name, value]) => [name, typeof fields[name] === "number" ? Number(value) : value]));
+      const response = await fetch(`/v1/assistant/proposals/${encodeURIComponent(id)}/confirm`, {
+        method: "POST",
+        headers: { "Content-Type": "application/json", "X-Kestrel-CSRF": document.body.dataset.csrf ?? "" },
+        body: JSON.stringify({ parameters }),
+      });
+      const said = await response.json();
+      form.replaceChildren(element("p", response.ok ? `Done: ${kind.replaceAll("_", " ")}.` : `${said.detail} ${said.hint ?? ""}`, "quiet"));
+    });
+    return form;
+  }
+
   /** @param {any} refusal */
   #refuse(refusal) {
     const box = element("div");
     box.append(element("p", refusal.reason, "refusal-text"));
+    if (refusal.proposal) box.append(this.#form(refusal.proposal));
     if (refusal.questions.length) {
       const list = element("div", "", "suggest");
       list.append(element("span", "I can answer:", "quiet"));
