@@ -13,7 +13,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from cloud import audit, executions, flights, inspections, site_scope
+from cloud import audit, executions, flights, reviews, site_scope
 from cloud.grading import Policy
 from cloud.security import Principal
 from cloud.tables import Finding, Proposal
@@ -70,7 +70,7 @@ def _open_ticket(session: Session, wanted: OpenTicket, by: str, _: Policy) -> di
 
 def _change_grade(session: Session, wanted: ChangeGrade, by: str, policy: Policy) -> dict[str, Any]:
     finding = _finding(session, wanted.finding)
-    inspections.review(session, finding.finding_id, Verdict.REGRADE, wanted.reason, by, rank=wanted.rank, policy=policy)
+    reviews.review(session, finding.finding_id, Verdict.REGRADE, wanted.reason, by, rank=wanted.rank, policy=policy)
     return {"finding_id": finding.finding_id, "rank": wanted.rank}
 
 
