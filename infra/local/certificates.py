@@ -69,7 +69,7 @@ class Keys(NamedTuple):
     @property
     def evidence_public_key_file(self) -> Path:
         """Return its public half: what `kestrel verify` trusts on this machine."""
-        return self.folder / "evidence-signing.pem"
+        return self.folder / "evidence-signing.pub"
 
     @property
     def issuer_key_file(self) -> Path:
