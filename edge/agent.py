@@ -10,6 +10,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -178,13 +179,13 @@ class Agent:
         self._write_status()
         logbook.note("agent_stopped")
 
-    def announce(self, kind: DroneEventKind, fields: dict[str, object]) -> None:
-        """Put an event into the outbox."""
+    def announce(self, kind: DroneEventKind, fields: dict[str, object]) -> Future[int]:
+        """Put an event into the outbox; the future is done when it is on disk."""
         at = utc_now()
         known = {k: v for k, v in fields.items() if v is not None}
         if "detail" in known:
             known["detail"] = str(known["detail"])[:400]
-        self._outbox.append(
+        return self._outbox.append(
             Stream.EVENTS,
             lambda seq: DroneEvent.model_validate({"seq": seq, "kind": kind, "at": at, **known}),
             _RANKS.get(kind),

@@ -18,7 +18,7 @@ _TOLD_ANYWAY = {"records_lost", "safety", "storage_degraded"}
 class Diagnostics(logging.Handler):
     """Announces warnings and failures, at most thirty a minute."""
 
-    def __init__(self, announce: Callable[[DroneEventKind, dict[str, object]], None]) -> None:
+    def __init__(self, announce: Callable[[DroneEventKind, dict[str, object]], object]) -> None:
         super().__init__(logging.WARNING)
         self._announce = announce
         self._minute = 0

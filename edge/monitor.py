@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future, wait
 from typing import NamedTuple, Protocol
 
 from contracts.commands import AckState
@@ -36,7 +37,11 @@ _FIRST_CONTACT_S = 5.0
 
 _FIX_3D = 3
 
-Announce = Callable[[DroneEventKind, dict[str, object]], None]
+_DURABLE_S = 0.5
+"""How long to wait for told events to be on disk; a disk in trouble must not keep the rules waiting."""
+
+Announce = Callable[[DroneEventKind, dict[str, object]], Future[int] | None]
+"""Tells an event; the future is done when it would survive a power cut."""
 
 
 class Desk(Protocol):
@@ -107,10 +112,11 @@ class Monitor:
         t_us = aircraft.fix.t_us if aircraft.fix else now_us()
         picture, effects = advance(Picture(self._state, flight), aircraft, self._pilot.itinerary(), t_us)
         self._state = picture.state
+        told = [self._tell(effect, picture) for effect in effects]
         if picture.flight is not None and picture.flight != flight:
+            # First told, then counted: a kill between the two tells it twice, the other way round never.
+            wait([future for future in told if future is not None], _DURABLE_S)
             self._flights.save(picture.flight)
-        for effect in effects:
-            self._tell(effect, picture)
         self._guard(aircraft, picture.flight)
         return None
 
@@ -125,17 +131,17 @@ class Monitor:
         kept = flight.command_id if flight is not None else None
         self._desk.recover(lambda entry: entry.command_id == kept)
 
-    def _tell(self, effect: Emit | Conclude, picture: Picture) -> None:
+    def _tell(self, effect: Emit | Conclude, picture: Picture) -> Future[int] | None:
         flight = picture.flight
         if isinstance(effect, Conclude):
             if flight is not None:
                 self._desk.conclude(flight.command_id, effect.state, effect.code, effect.detail)
-            return
+            return None
         fields: dict[str, object] = {"state": picture.state, "detail": effect.detail, "waypoint": effect.waypoint}
         if flight is not None:
             fields["flight_id"] = flight.flight_id
         logbook.note(effect.kind, **{k: v for k, v in fields.items() if v not in (None, "")})
-        self._announce(effect.kind, fields)
+        return self._announce(effect.kind, fields)
 
     def _guard(self, aircraft: Aircraft, flight: Flight | None) -> None:
         now = self._around.clock()

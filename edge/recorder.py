@@ -97,7 +97,7 @@ class PoseTrack(Protocol):
         """Return the poses that enclose a span."""
 
 
-Announce = Callable[[DroneEventKind, dict[str, object]], None]
+Announce = Callable[[DroneEventKind, dict[str, object]], object]
 
 
 class Rig(NamedTuple):

@@ -11,7 +11,7 @@ from contracts.events import DroneEventKind
 _SIDECARS = (".klv", ".srt")
 _NEARLY = 0.8
 
-Announce = Callable[[DroneEventKind, dict[str, object]], None]
+Announce = Callable[[DroneEventKind, dict[str, object]], object]
 
 
 class Room(NamedTuple):

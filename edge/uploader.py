@@ -64,7 +64,7 @@ class Uploader(Sender):
         flights: Flights,
         journal: UploadJournal,
         store: ObjectStore,
-        announce: Callable[[DroneEventKind, dict[str, object]], None],
+        announce: Callable[[DroneEventKind, dict[str, object]], object],
         stop: threading.Event,
     ) -> None:
         super().__init__(journal, store, stop)

@@ -245,7 +245,8 @@ def test_killed_in_flight_it_flies_on_and_loses_nothing(
     assert [f.t_us for m in manifests for f in m.frames] == filmed
     assert len(filmed) > 20
     assert ground.acks(begin).count(AckState.DONE) == 1
-    assert [e.waypoint for e in ground.events(DroneEventKind.WAYPOINT_REACHED)] == [0, 1, 2]
+    told = [e.waypoint for e in ground.events(DroneEventKind.WAYPOINT_REACHED)]
+    assert list(dict.fromkeys(told)) == [0, 1, 2], "a kill may tell one twice, never not at all"
     for kept in ground.records.values():
         assert sorted(kept) == list(range(1, len(kept) + 1))
     until(lambda: not ground.status[-1].online, drone)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -430,3 +431,25 @@ def test_telemetry_knows_where_it_is_going(tmp_path: Path) -> None:
     assert bench.monitor.situation() == ("on_route", "flt-1", 1)
     assert bench.pilot.itinerary() is not None
     assert bench.craft.look().home == HOME
+
+
+def test_a_waypoint_is_on_disk_as_an_event_before_the_flight_counts_it(tmp_path: Path) -> None:
+    bench = Watched(tmp_path, in_flight(reached_seq=3))
+    bench.flights.save(flight(phase=Phase.FLYING))
+    counted: list[int] = []
+
+    def announce(kind: DroneEventKind, fields: dict[str, object]) -> Future[int]:
+        told: Future[int] = Future()
+
+        def settle() -> None:
+            counted.append(Flights(tmp_path / "recordings").known("flt-1").reached)
+            told.set_result(1)
+
+        threading.Timer(0.05, settle).start()
+        return told
+
+    bench.monitor._announce = announce
+    bench.monitor.step()
+    assert counted
+    assert set(counted) == {-1}, "a kill before this moment must find it uncounted"
+    assert Flights(tmp_path / "recordings").known("flt-1").reached == 0
