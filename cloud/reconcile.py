@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import func, select
 
 from cloud import consume, dead_letters, executions, fleet, flights, grading, media
+from cloud.assistant import transcripts
 from cloud.logbook import log, log_failure
 from cloud.services import Services
 from cloud.tables import CaptureRow, Finding, FirstLookRow, Flight, Media, Outgoing, Ticket, WorkflowRun
@@ -205,10 +206,11 @@ class Reconciler:
         return done
 
     def _housekeeping(self) -> Counter[str]:
-        """Expire commands, complete flights, and say when messages for drones are not sent."""
+        """Expire commands, complete flights, forget old questions, say when messages for drones are not sent."""
         done: Counter[str] = Counter()
         with self._services.database.session() as session:
             done["commands_expired"] += fleet.expire(session)
+            done["transcripts_forgotten"] += transcripts.forget(session, datetime.now(UTC))
             landed = session.scalars(select(Flight.flight_id).where(Flight.state == FlightState.LANDED.value)).all()
             done["flights_completed"] += sum(flights.try_complete(session, flight_id) for flight_id in landed)
             stale = session.scalar(

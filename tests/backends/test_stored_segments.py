@@ -5,16 +5,18 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import select, update
 
 from cloud import dead_letters, executions, media
+from cloud.assistant.transcripts import KEPT_DAYS
 from cloud.consume import Consumer, consumers, event_for
 from cloud.db import Database
 from cloud.reconcile import MAX_ATTEMPTS, Reconciler
 from cloud.services import Services
-from cloud.tables import Asset, Base, DeadLetter, Finding, Flight, Media, Outgoing, WorkflowRun
+from cloud.tables import Asset, Base, DeadLetter, Finding, Flight, Media, Outgoing, Transcript, WorkflowRun
 from contracts import media as keys
 from contracts.errors import Conflict, NotFound, Unavailable
 from contracts.events import AnalyseSegment, BatchReady
@@ -462,3 +464,15 @@ def test_a_pass_runs_at_start_and_then_when_it_is_due(bench: Bench) -> None:
     assert [reconciler.step(), reconciler.step()] == [True, None]
     now[0] += 20.0
     assert reconciler.step() is True
+
+
+def test_questions_are_forgotten_when_their_time_is_over(bench: Bench) -> None:
+    with bench.services.database.session() as session:
+        for name, days in (("asn-old", KEPT_DAYS + 1), ("asn-new", KEPT_DAYS - 1)):
+            asked_at = datetime.now(UTC) - timedelta(days=days)
+            said: dict[str, Any] = {"channel": "api", "question": "?", "answered": True, "source": "planner"}
+            more: dict[str, Any] = {"sentences": [], "removed": [], "steps": [], "elapsed_ms": 1.0}
+            session.add(Transcript(transcript_id=name, asked_by="ana", asked_at=asked_at, **said, **more))
+    assert bench.reconciler().run() == ({"transcripts_forgotten": 1}, False)
+    with bench.services.database.session() as session:
+        assert session.scalars(select(Transcript.transcript_id)).all() == ["asn-new"]
