@@ -133,8 +133,13 @@ def test_every_write_is_in_the_table(server: Server) -> None:
         "/v1/routes/convert",
         "/v1/plans/{plan_id}/{version}/checks",
     }  # writes nothing
+    own_forms = {
+        "/v1/assistant/proposals",
+        "/v1/assistant/proposals/{proposal_id}/confirm",
+        "/v1/assistant/proposals/{proposal_id}/decline",
+    }  # the asker's own; confirming takes the role of the action itself: see test_assistant_proposals
     for method, path in documented(server):
-        if method != "GET" and path not in OPEN | asking:
+        if method != "GET" and path not in OPEN | asking | own_forms:
             assert re.sub(r"\{[^}]+\}", "{id}", path) in shapes, f"{method} {path}"
 
 
