@@ -86,7 +86,7 @@ def run(options: Options) -> demo_report.Report:
     drones = _register(stack, admin, scene, options)
     for drone in drones:
         drone.start()
-    _wait(options, progress, lambda: _all_online(operator, drones), "the drones to come online")
+    _wait(options, progress, lambda: _all_ready(operator, drones), "the drones to stand ready")
     flights = {drone.drone_id: _dispatch(operator, drone, options, progress) for drone in drones}
     flown_from_s = progress.seconds()
     _wait(options, progress, lambda: _watch(operator, list(flights.values()), progress), "the flights to complete")
@@ -165,8 +165,10 @@ def _register(stack: Stack, admin: Api, scene: dict[str, Any], options: Options)
     return drones
 
 
-def _all_online(api: Api, drones: list[SimulatedDrone]) -> bool:
-    return all(api.get(f"/v1/drones/{drone.drone_id}")["online"] for drone in drones)
+def _all_ready(api: Api, drones: list[SimulatedDrone]) -> bool:
+    """Tell whether each drone's newest sample says that it stands on the ground: the agent hears its autopilot."""
+    samples = [api.get(f"/v1/drones/{drone.drone_id}/telemetry")["data"] for drone in drones]
+    return all(rows and rows[-1]["state"] == "on_ground" for rows in samples)
 
 
 def _dispatch(api: Api, drone: SimulatedDrone, options: Options, progress: Progress) -> str:
