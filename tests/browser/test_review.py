@@ -14,7 +14,8 @@ from sqlalchemy import select
 from cloud import users
 from cloud.db import notify
 from cloud.services import Services
-from cloud.tables import EvidenceRow, Finding, Flight, Media
+from cloud.tables import Asset, EvidenceRow, Finding, Flight, Media
+from contracts.turbine import TurbineGeometry
 from contracts.vocabulary import DefectKind, Role
 from tests.factories import MemoryObjects, World
 from tests.scenes import utc_now
@@ -148,7 +149,9 @@ def test_a_new_finding_is_announced_not_pushed_in(desk: Page, services: Services
     with services.database.session() as session:
         flight = session.scalars(select(Flight).where(Flight.state == "flying")).one()
         world = World(session, utc_now(), seed=99)
-        found = world.finding(flight, DefectKind.DELAMINATION, blade=None, side=None, rank=5, length_mm=900)
+        geometry = session.get_one(Asset, flight.asset_id).geometry
+        world.geometries[flight.asset_id] = TurbineGeometry.model_validate(geometry)
+        found = world.finding(flight, DefectKind.DELAMINATION, blade="C", side="LE", root_m=21.0, rank=5, length_mm=900)
         notify(session, "finding", found.finding_id)
     desk.get_by_role("button", name="New findings: load").click()
     expect(desk.locator("#left")).to_have_text("8")
