@@ -53,7 +53,6 @@ from cloud.backends.sap import SapOData
 from cloud.backends.workflows import StepFunctions
 from cloud.conditions import Conditional
 from cloud.db import Database
-from cloud.mcp import http as mcp_http
 from cloud.middleware import BodyLimit, Envelope
 from cloud.model_turns import Models
 from cloud.rates import Rates
@@ -177,6 +176,8 @@ def create_app(settings: Settings, services: Services | None = None) -> FastAPI:
     """Return the HTTP application. Tests pass their own services."""
     app = _routed()
     app.state.services = services or build_services(settings)
+    from cloud.mcp import http as mcp_http  # noqa: PLC0415 - slow to load, and only the API serves it
+
     mcp_http.install(app, app.state.services, settings.issuer.removesuffix("/oidc"))
     problems.install(app)
     app.add_middleware(Conditional)

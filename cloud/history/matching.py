@@ -15,7 +15,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 from cloud.history.pairs import Block, Known, Pairs, paired
 from cloud.history.sightings import Sighting, Vector
@@ -184,6 +183,8 @@ def _best_of(block: Block, ratio: Vector) -> NDArray[np.intp]:
     """Return which pairs of a surface its best assignment takes."""
     if len(ratio) == 1:
         return np.flatnonzero(ratio > 0)
+    from scipy.optimize import linear_sum_assignment  # noqa: PLC0415 - slow to load, and most programs never match
+
     table = np.zeros(block.shape)
     table[block.row, block.column] = np.maximum(ratio, 0.0)
     index = np.full(block.shape, -1, dtype=np.intp)

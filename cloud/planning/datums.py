@@ -10,7 +10,6 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-import rasterio
 from numpy.typing import ArrayLike, NDArray
 
 _GRID = Path(__file__).with_name("egm96_15.tif")
@@ -20,6 +19,8 @@ _STEP_DEG = 0.25
 @cache
 def _grid() -> NDArray[np.float64]:
     """Return rows from 90 N to 90 S, columns from 180 W to 180 E (the last repeats the first), metres."""
+    import rasterio  # noqa: PLC0415 - slow to load, and only heights need it
+
     with rasterio.open(_GRID) as file:
         heights = file.read(1).astype(np.float64) * file.scales[0]
     return np.hstack([heights, heights[:, :1]])

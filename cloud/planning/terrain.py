@@ -12,16 +12,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import rasterio
 from numpy.typing import NDArray
 from pyproj import CRS, Transformer
-from rasterio.errors import RasterioIOError
-from rasterio.windows import Window
 
 from cloud.planning.datums import bilinear, separations_m
 from contracts.errors import InvalidInput
+
+if TYPE_CHECKING:
+    import rasterio
+    from rasterio.windows import Window
 
 Heights = NDArray[np.float64]
 SUFFIXES = (".tif", ".tiff", ".hgt")
@@ -86,6 +88,8 @@ def open_folder(folder: Path, datum: Datum | None = None) -> Terrain | None:
 
 
 def _open(path: Path, said: Datum | None) -> _Tile:
+    import rasterio  # noqa: PLC0415 - slow to load, and only terrain needs it
+
     try:
         with rasterio.open(path) as file:
             if file.crs is None:
@@ -93,7 +97,7 @@ def _open(path: Path, said: Datum | None) -> _Tile:
             crs = CRS.from_wkt(file.crs.to_wkt())
             datum = said or (Datum.EGM96 if file.driver == "SRTMHGT" else _datum_of(crs))
             cell_m = abs(file.res[1]) * (111_320.0 if crs.is_geographic else 1.0)
-    except RasterioIOError as error:
+    except rasterio.errors.RasterioIOError as error:
         raise InvalidInput(f"{path.name} is no elevation file that can be read: {error}", field="terrain") from error
     if datum is None:
         raise InvalidInput(
@@ -116,6 +120,8 @@ def _datum_of(crs: CRS) -> Datum | None:
 
 def _read(tile: _Tile, lat_deg: Heights, lon_deg: Heights) -> Heights:
     x, y = tile.to_grid.transform(lon_deg, lat_deg)
+    import rasterio  # noqa: PLC0415 - see above
+
     with rasterio.open(tile.path) as file:
         column, row = _cells(file, x, y)
         inside = (row >= 0) & (row <= file.height - 1) & (column >= 0) & (column <= file.width - 1)
@@ -146,4 +152,6 @@ def _cells(file: rasterio.DatasetReader, x: Heights, y: Heights) -> tuple[Height
 def _window(file: rasterio.DatasetReader, row: Heights, column: Heights) -> Window:
     top, left = max(0, math.floor(row.min()) - 1), max(0, math.floor(column.min()) - 1)
     bottom, right = min(file.height, math.ceil(row.max()) + 2), min(file.width, math.ceil(column.max()) + 2)
+    from rasterio.windows import Window  # noqa: PLC0415 - see above
+
     return Window(left, top, right - left, bottom - top)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -85,3 +86,16 @@ def _import_all(folder: Path) -> subprocess.CompletedProcess[str]:
         text=True,
         check=False,
     )
+
+
+@pytest.mark.parametrize("heavy", ["scipy.optimize", "rasterio", "mcp", "statsmodels", "polars", "typst"])
+def test_a_program_of_the_cloud_starts_without_what_only_some_requests_need(heavy: str) -> None:
+    """Seven programs start at once on one machine: each second of import is seven."""
+    assert heavy not in _loaded_by_the_cloud()
+
+
+@cache
+def _loaded_by_the_cloud() -> frozenset[str]:
+    asked = [sys.executable, "-c", "import sys, cloud.app; print(*sys.modules)"]
+    done = subprocess.run(asked, capture_output=True, text=True, check=True, cwd=REPOSITORY)
+    return frozenset(done.stdout.split())
