@@ -12,6 +12,7 @@ from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from cloud import audit, grading, tickets
+from cloud.policy.versions import active_policy
 from cloud.services import Services
 from cloud.tables import Audit, Coverage, EvidenceRow, Finding, Media, Summary
 from cloud.tables.columns import Base
@@ -78,7 +79,7 @@ def _parts(session: Session, services: Services, finding: Finding) -> Iterator[_
         cell = session.get(Coverage, (finding.flight_id, finding.blade, finding.side, int(finding.distance_to_root_m)))
         if cell is not None:
             yield _Part(Link(step=Step.COVERAGE, id=f"{cell.blade}-{cell.side}-{cell.cell}", facts=_facts(cell)), {})
-    yield _grade(finding, services)
+    yield _grade(session, finding, services)
     yield from _aftermath(session, finding)
 
 
@@ -120,10 +121,10 @@ def _detection(row: EvidenceRow, services: Services) -> _Part:
     return _Part(Link(step=Step.DETECTION, id=row.evidence_id, facts=_facts(row), files=hashes), files)
 
 
-def _grade(finding: Finding, services: Services) -> _Part:
+def _grade(session: Session, finding: Finding, services: Services) -> _Part:
     """Return the link of the severity, with the policy's own text where that version is at hand."""
     facts = {name: getattr(finding, name) for name in _GRADE}
-    policy = grading.load_policy(services.settings.policy_file)
+    policy = active_policy(session, finding.asset_id, grading.load_policy(services.settings.policy_file))
     if policy.version != finding.policy_version:
         return _Part(Link(step=Step.GRADE, id=finding.policy_version, facts=facts), {})
     path = f"policies/{policy.version}.json"

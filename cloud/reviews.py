@@ -117,7 +117,7 @@ def undo(session: Session, finding_id: str, by: str, policy: grading.Policy | No
     for name in _JUDGED:
         value = last.before[name]
         setattr(finding, name, datetime.fromisoformat(value) if name in _TIMES and value else value)
-    _settle(session, finding, policy or grading.shipped_policy())
+    _settle(session, finding, active_policy(session, finding.asset_id, policy or grading.shipped_policy()))
     audit.record(session, by, _UNDONE, finding_id, before=before, after=_judged(finding))
     return finding
 
