@@ -58,12 +58,18 @@ def test_every_digit_survives(rows: list[TelemetrySample]) -> None:
 
 @settings(max_examples=200, deadline=None)
 @given(noise=st.binary(max_size=60), at=st.integers(0, 400), bit=st.integers(0, 7))
-def test_damage_is_refused_and_never_crashes(noise: bytes, at: int, bit: int) -> None:
-    good = bytearray(packed(samples_of_one()))
-    good[at % len(good)] ^= 1 << bit
-    for payload in (b"\x78" + noise, bytes(good)):
-        with pytest.raises(PlatformError):
-            decode(TOPIC, payload)
+def test_damage_is_refused_or_changes_nothing(noise: bytes, at: int, bit: int) -> None:
+    with pytest.raises(PlatformError):
+        decode(TOPIC, b"\x78" + noise)
+    good = packed(samples_of_one())
+    bad = bytearray(good)
+    bad[at % len(bad)] ^= 1 << bit
+    try:
+        read = decode(TOPIC, bytes(bad))
+    except PlatformError:
+        return
+    # The last deflate block is padded to a whole byte; nothing reads those bits (RFC 1951, section 3.2.3).
+    assert read == decode(TOPIC, good)
 
 
 def samples_of_one() -> TelemetrySample:
