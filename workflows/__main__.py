@@ -11,7 +11,7 @@ import typer
 from pydantic import ValidationError
 
 from cloud import loop
-from cloud.app import build_services
+from cloud.composition import build_services
 from cloud.logbook import log, start_logging
 from cloud.settings import Settings as CloudSettings
 from contracts.errors import PlatformError

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 
-from cloud import assistant_verbs
 from cloud.assistant.evaluation import history
 from cloud.assistant.evaluation.questions import (
     ASSETS,
@@ -33,6 +32,7 @@ from cloud.assistant.evaluation.scoring import Scored, summary
 from cloud.assistant.evaluation.session import NOW, evaluate
 from cloud.db import Database
 from cloud.model_turns import Models
+from cloud.verbs import assistant as assistant_verb
 
 pytestmark = pytest.mark.backends
 
@@ -235,7 +235,7 @@ def test_nine_in_ten_wordings_are_answered_and_the_rest_refused(scored: list[Sco
 
 def test_the_evaluation_writes_brought_responses(scored: list[Scored], database_url: str, tmp_path: Path) -> None:
     path = tmp_path / "responses.jsonl"
-    found = assistant_verbs.run(Database(database_url), Models(), seed=False, per_family=1, jsonl=path)
+    found = assistant_verb.run(Database(database_url), Models(), seed=False, per_family=1, jsonl=path)
     assert found["wrong"] == 0
     assert found["unanswerable_refused"] == found["unanswerable"] == 1
     lines = [json.loads(line) for line in path.read_text().splitlines()]
@@ -247,7 +247,7 @@ def test_the_evaluation_writes_brought_responses(scored: list[Scored], database_
 
 
 def test_the_shipped_questions_are_more_than_300_and_all_differ() -> None:
-    every = assistant_verbs.chosen(None)
+    every = assistant_verb.chosen(None)
     assert len(every) > 300
     assert len({question for case in every for question in case.phrasings}) > 1300
 

@@ -17,8 +17,8 @@ from pydantic import SecretStr
 from sqlalchemy import select
 
 from cloud import consume, executions
-from cloud.app import build_services
 from cloud.backends.sap import SapOData
+from cloud.composition import build_services
 from cloud.reconcile import Reconciler
 from cloud.services import Services
 from cloud.settings import Settings

@@ -18,9 +18,9 @@ from typer.testing import CliRunner
 
 from cloud import __main__ as program
 from cloud.datasets import formats
+from cloud.datasets.exports import exported
 from cloud.datasets.publish import publish
 from cloud.datasets.rows import Table, read
-from cloud.datasets.verbs import exported
 from cloud.datasets.views import SCHEMA, VIEWS
 from cloud.db import Database
 from contracts.errors import NotFound

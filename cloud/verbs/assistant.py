@@ -13,8 +13,11 @@ from cloud.assistant.evaluation import families, history
 from cloud.assistant.evaluation.questions import Case, cases
 from cloud.assistant.evaluation.scoring import Scored, jsonl_line, summary
 from cloud.assistant.evaluation.session import NOW, evaluate
+from cloud.assistant.tools.page import tools_page
+from cloud.composition import language_model
 from cloud.db import Database
 from cloud.model_turns import Models
+from cloud.verbs import guard
 
 _SHARDS = 1000
 """Lines per file of a Bedrock evaluation job."""
@@ -67,6 +70,40 @@ def _write(path: Path, scored: list[Scored]) -> None:
         part.write_text("\n".join(lines[start : start + _SHARDS]) + "\n", encoding="utf-8")
 
 
-Seed = Annotated[bool, typer.Option("--seed", help="Fill the (empty) database with the two-year history first.")]
-PerFamily = Annotated[int | None, typer.Option(min=1, help="Only the first so many questions of each family.")]
-Jsonl = Annotated[Path | None, typer.Option(help="Write prompts and responses for a Bedrock evaluation job.")]
+app = typer.Typer(help="The assistant: evaluate it.", no_args_is_help=True)
+
+
+@app.command("tools")
+def describe_tools() -> None:
+    """Print the page of the assistant's tools (docs/assistant-tools.md)."""
+    sys.stdout.write(tools_page())
+
+
+@app.command("evaluate")
+def evaluate_assistant(
+    *,
+    seed: Annotated[
+        bool, typer.Option("--seed", help="Fill the (empty) database with the two-year history first.")
+    ] = False,
+    per_family: Annotated[int | None, typer.Option(min=1, help="Only the first so many questions of each.")] = None,
+    jsonl: Annotated[Path | None, typer.Option(help="Write prompts and responses for a Bedrock evaluation.")] = None,
+    as_json: guard.Json = False,
+) -> None:
+    """Ask more than 300 questions in five wordings each and compare every figure and id with SQL.
+
+    Exit 1 when one is wrong. Use a database of its own: `--seed` fills it. A configured Bedrock model takes part
+    where the planner refuses.
+    """
+
+    def act() -> dict[str, Any]:
+        settings = guard.settings()
+        models = Models(
+            small=language_model(settings, settings.bedrock_small_model_id),
+            large=language_model(settings, settings.bedrock_model_id),
+        )
+        return run(guard.database(), models, seed=seed, per_family=per_family, jsonl=jsonl)
+
+    found = guard.guarded(act)
+    guard.say(found, as_json=as_json)
+    if found["wrong"]:
+        raise typer.Exit(guard.FAILED_EXIT)
