@@ -9,7 +9,7 @@ from urllib.parse import unquote_plus
 
 from pydantic import BaseModel, ValidationError
 
-from cloud import captures, dead_letters, executions, flights, grading, inspections, media, uploads
+from cloud import captures, dead_letters, decisions, executions, flights, grading, inspections, media, uploads
 from cloud.logbook import log, log_failure
 from cloud.services import Message, Services
 from cloud.tables import Flight
@@ -293,6 +293,26 @@ def start_wanted(services: Services) -> int:
     except Unavailable as error:
         log("workflow_not_started", error=str(error))
         return started
+
+
+def follow_reviews(services: Services) -> None:
+    """Start and answer what people's verdicts made due."""
+    start_wanted(services)
+    pass_on_answers(services)
+
+
+def pass_on_answers(services: Services) -> int:
+    """Give every answer of people to the run that waits for it; returns how many. What cannot go now goes later."""
+    given = 0
+    try:
+        while True:
+            with services.database.session() as session:
+                if decisions.pass_on(session, services.workflows) is None:
+                    return given
+            given += 1
+    except Unavailable as error:
+        log("answer_not_passed_on", error=str(error))
+        return given
 
 
 def _parsed(model: type[_M], body: bytes, source: str) -> _M:

@@ -147,7 +147,9 @@ def resume(session: Session, execution_name: str, *, by: str) -> WorkflowRun:
         raise Conflict(f"The run {execution_name} is {run.state}; only a failed one can be resumed.")
     others = session.scalars(
         select(WorkflowRun).where(
-            WorkflowRun.finding_id == run.finding_id, WorkflowRun.state.in_((WANTED, RUNNING, SUCCEEDED))
+            WorkflowRun.finding_id == run.finding_id,
+            WorkflowRun.state.in_((WANTED, RUNNING))
+            | ((WorkflowRun.state == SUCCEEDED) & (WorkflowRun.created_at > run.created_at)),
         )
     ).first()
     if others is not None:

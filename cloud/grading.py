@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import yaml
 from pydantic import Field, ValidationError, model_validator
@@ -29,6 +29,9 @@ class Reaction(Frozen):
     due_days: int | None = Field(ge=0)
     stop: bool = Field(default=False, description="the asset may not run on")
     code: str = Field(default="", max_length=20, description="the scheme's severity code; empty: the rank's number")
+    ticket: Literal["auto", "person"] = Field(
+        default="auto", description="critical ranks: a notification opens by itself, or a person is asked first"
+    )
 
 
 class Grade(Frozen):
@@ -75,6 +78,10 @@ class Policy(Frozen):
     reactions: dict[int, Reaction]
     grades: dict[DefectKind, tuple[Grade, ...]]
     raises: tuple[Raise, ...] = ()
+    decide_within_h: float = Field(default=24, gt=0, le=720, description="time a person has to answer")
+    on_silence: Literal["open", "fail"] = Field(
+        default="fail", description="nobody answered: open the notification, or end as a failure people see"
+    )
 
     @model_validator(mode="after")
     def _complete(self) -> Policy:

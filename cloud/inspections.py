@@ -9,7 +9,7 @@ from sqlalchemy import delete, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from cloud import audit, executions, grading
+from cloud import audit, decisions, executions, grading
 from cloud.db import notify
 from cloud.history import identity
 from cloud.logbook import log
@@ -195,6 +195,7 @@ def _absorb(session: Session, kept: Finding, lost: Finding) -> None:
     session.execute(update(Finding).where(Finding.link_group == lost.finding_id).values(link_group=kept.finding_id))
     for table in (WorkflowRun, Notification, Summary):
         session.execute(delete(table).where(table.finding_id == lost.finding_id))
+    decisions.withdraw(session, lost.finding_id, f"Merged into {kept.finding_id}.")
     audit.record(
         session,
         "inspections",

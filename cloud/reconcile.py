@@ -7,19 +7,33 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 
-from cloud import consume, dead_letters, executions, fleet, flights, grading, media
+from cloud import (
+    consume,
+    dead_letters,
+    decisions,
+    executions,
+    fleet,
+    flights,
+    follow_up,
+    grading,
+    media,
+    outages,
+    ticket_life,
+    tickets,
+)
 from cloud.assistant import transcripts
 from cloud.logbook import log, log_failure
 from cloud.services import Services
 from cloud.tables import CaptureRow, Finding, FirstLookRow, Flight, Media, Outgoing, Ticket, WorkflowRun
 from contracts import media as keys
 from contracts import resources
-from contracts.errors import NotFound, PlatformError
+from contracts.errors import NotFound, PlatformError, SapUnavailable
 from contracts.events import BatchReady
 from contracts.vocabulary import FindingStatus, FlightState, MediaState
 
@@ -53,6 +67,7 @@ class Reconciler:
         self._missing: dict[str, float] = {}
         self._started = False
         self._told_stale = False
+        self._sap_silent = False
 
     def step(self) -> bool | None:
         """Run a pass when it is due; None when it is not, False when a part of it failed."""
@@ -69,7 +84,15 @@ class Reconciler:
         """Run one pass; returns how many of each thing were mended, and whether any part failed."""
         done: Counter[str] = Counter()
         failed = False
-        for part in (self._stored, self._unanswered, self._unticketed, self._runs, self._housekeeping):
+        for part in (
+            self._stored,
+            self._unanswered,
+            self._unticketed,
+            self._answers,
+            self._runs,
+            self._sap,
+            self._housekeeping,
+        ):
             try:
                 done.update(part())
             except PlatformError as error:
@@ -183,7 +206,62 @@ class Reconciler:
                 )
             ).all()
             wanted = [executions.want(session, finding_id) for finding_id in bare]
+            wanted += [self._wanted_again(session, finding_id, policy) for finding_id in self._dropped(session, policy)]
         return Counter(workflows_wanted=sum(1 for run in wanted if run is not None))
+
+    @staticmethod
+    def _dropped(session: Session, policy: grading.Policy) -> Sequence[str]:
+        """Return critical findings without a ticket all of whose runs ended well: an answer may have been undone."""
+        unfinished = select(WorkflowRun).where(
+            WorkflowRun.finding_id == Finding.finding_id, WorkflowRun.state != executions.SUCCEEDED
+        )
+        return session.scalars(
+            select(Finding.finding_id).where(
+                Finding.severity_rank >= policy.critical_rank,
+                Finding.status.in_((FindingStatus.OPEN.value, FindingStatus.CONFIRMED.value)),
+                select(WorkflowRun).where(WorkflowRun.finding_id == Finding.finding_id).exists(),
+                ~unfinished.exists(),
+                ~select(Ticket).where(Ticket.link_group == Finding.link_group).exists(),
+            )
+        ).all()
+
+    @staticmethod
+    def _wanted_again(session: Session, finding_id: str, policy: grading.Policy) -> WorkflowRun | None:
+        due = {"ask", "ticket"} & set(follow_up.left_to_do(session, finding_id, policy).todo)
+        return executions.want(session, finding_id, renew=True) if due else None
+
+    def _answers(self) -> Counter[str]:
+        """Close questions nobody answered in time, and give answers to the runs that wait for them."""
+        with self._services.database.session() as session:
+            expired = decisions.expire(session, datetime.now(UTC))
+        return Counter(decisions_expired=expired, answers_passed_on=consume.pass_on_answers(self._services))
+
+    def _sap(self) -> Counter[str]:
+        """Resume what an outage ended, and read back what became of notifications; not while there is no answer."""
+        done: Counter[str] = Counter()
+        try:
+            with self._services.database.session() as session:
+                done["workflows_resumed"] = outages.resume(session, self._services.sap)
+            done["workflows_started"] = consume.start_wanted(self._services) if done["workflows_resumed"] else 0
+            done.update(self._read_back())
+        except SapUnavailable as error:
+            if not self._sap_silent:
+                log("sap_silent", error=str(error))
+            self._sap_silent = True
+        else:
+            self._sap_silent = False
+        return done
+
+    def _read_back(self) -> Counter[str]:
+        done: Counter[str] = Counter()
+        every = timedelta(seconds=self._services.settings.ticket_read_every_s)
+        with self._services.database.session() as session:
+            due = ticket_life.due(session, tickets.SYSTEM, every, datetime.now(UTC))
+        for ticket_id in due:
+            with self._services.database.session() as session:
+                outcome = ticket_life.read_back(session, self._services.sap, ticket_id)
+            done[f"tickets_{outcome}"] += outcome is not None
+        return done
 
     def _runs(self) -> Counter[str]:
         """Start wanted runs, and run again those that Step Functions lost."""

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from cloud import audit, executions, grading
+from cloud import audit, decisions, executions, grading
 from cloud.db import notify
 from cloud.policy.versions import active_policy
 from cloud.tables import Audit, Finding
@@ -63,6 +63,7 @@ def review(  # noqa: PLR0913 - a verdict has this many parts
     else:
         finding.status = (FindingStatus.CONFIRMED if verdict is Verdict.CONFIRM else FindingStatus.REJECTED).value
     finding.reviewed_by, finding.reviewed_at, finding.review_reason = by, datetime.now(UTC), reason
+    _answer(session, finding, policy, reason, by)
     _settle(session, finding, policy)
     audit.record(session, by, _ACTIONS[verdict], finding_id, before=before, after=_judged(finding) | {"reason": reason})
     return finding
@@ -117,6 +118,7 @@ def undo(session: Session, finding_id: str, by: str, policy: grading.Policy | No
     for name in _JUDGED:
         value = last.before[name]
         setattr(finding, name, datetime.fromisoformat(value) if name in _TIMES and value else value)
+    decisions.take_back(session, finding_id, by, since=last.at)
     _settle(session, finding, active_policy(session, finding.asset_id, policy or grading.shipped_policy()))
     audit.record(session, by, _UNDONE, finding_id, before=before, after=_judged(finding))
     return finding
@@ -127,6 +129,18 @@ def _locked(session: Session, finding_id: str) -> Finding:
     if finding is None:
         raise NotFound(f"No finding {finding_id!r}.", hint="List findings with GET /v1/findings.")
     return finding
+
+
+def _answer(session: Session, finding: Finding, policy: grading.Policy, reason: str, by: str) -> None:
+    """A verdict answers the question whether to open a notification, where one waits."""
+    if finding.status in _CLOSED:
+        decisions.settle(session, finding.finding_id, approve=False, reason=reason, by=by)
+    elif finding.severity_rank >= policy.critical_rank:
+        decisions.settle(session, finding.finding_id, approve=True, reason=reason, by=by)
+    else:
+        decisions.withdraw(
+            session, finding.finding_id, f"{by} set rank {finding.severity_rank}, which is not critical."
+        )
 
 
 def _settle(session: Session, finding: Finding, policy: grading.Policy) -> None:

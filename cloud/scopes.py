@@ -11,7 +11,7 @@ NEVER = frozenset({"keys", "users", "me"})
 """Not grantable: a key makes no keys. ``/v1/me`` is open to every key."""
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _READS_BY_POST = frozenset({"/v1/assistant/ask", "/v1/routes/convert"})
-_REVIEWS = frozenset({"findings"})
+_REVIEWS = frozenset({"findings", "decisions"})
 _CONNECTS = frozenset({"webhooks"})
 
 

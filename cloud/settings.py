@@ -57,6 +57,9 @@ class Settings(BaseSettings):
     assistant_daily_usd: float = Field(default=2.0, ge=0, description="money per user in 24 hours")
     assistant_asks_per_minute: int = Field(default=60, ge=1, description="questions per user")
     reconcile_every_s: float = Field(default=20.0, gt=0, description="pause between reconciliations")
+    ticket_read_every_s: float = Field(
+        default=300.0, gt=0, description="how often an open notification's state is read back"
+    )
     terrain_dir: Path | None = Field(default=None, description="folder of elevation files (GeoTIFF, HGT)")
     terrain_datum: Literal["", "egm96", "ellipsoid"] = Field(
         default="", description="what heights are measured from, for files that do not say it"

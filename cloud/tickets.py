@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -44,6 +44,10 @@ class NotificationState(NamedTuple):
     number: str
     phase: str
     url: str
+    status: Literal["open", "closed", "cancelled"] = "open"
+    order: str = ""
+    """Number of the maintenance order made of it; empty while there is none."""
+    completed_at: datetime | None = None
 
 
 class Sap(Protocol):
@@ -51,6 +55,14 @@ class Sap(Protocol):
 
     def find(self, reference: str) -> NotificationState | None:
         """Return the notification with our reference, None when there is none.
+
+        Raises:
+            SapUnavailable: No answer, or a server error.
+
+        """
+
+    def read(self, number: str) -> NotificationState | None:
+        """Return a notification by its number, None when there is none (any more).
 
         Raises:
             SapUnavailable: No answer, or a server error.
@@ -89,6 +101,7 @@ def open_ticket(session: Session, sap: Sap, finding_id: str) -> Ticket:
     asset = session.get_one(Asset, finding.asset_id)
     draft = drafted(finding, asset)
     state = sap.find(draft.reference) or sap.create(draft)
+    now = datetime.now(UTC)
     ticket = Ticket(
         ticket_id=mint("tkt"),
         finding_id=finding_id,
@@ -99,7 +112,8 @@ def open_ticket(session: Session, sap: Sap, finding_id: str) -> Ticket:
         priority=draft.priority,
         text=draft.text,
         url=state.url,
-        opened_at=datetime.now(UTC),
+        opened_at=now,
+        checked_at=now,
     )
     session.add(ticket)
     session.flush()

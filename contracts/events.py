@@ -95,7 +95,7 @@ class FindingCritical(Frozen):
 class WorkflowTask(Frozen):
     """A task of a state machine for a handler (queue ``workflow-tasks``), answered with its token."""
 
-    task: str = Field(max_length=40, description="handler module: check, ticket, notify, summarise, record, fail")
+    task: str = Field(max_length=40, description="handler module: check, ask, ticket, notify, summarise, record, fail")
     token: str
     execution: str = Field(default="", max_length=200)
     input: dict[str, object]

@@ -24,7 +24,7 @@ from simulators.sap_faults import FaultFile
 from simulators.sap_fields import Wrong, check
 from simulators.sap_query import QueryRefused, parse_key, parse_query
 from simulators.sap_session import COOKIE, Sessions, basic_user
-from simulators.sap_store import Notification, Store
+from simulators.sap_store import PHASES, Notification, Store
 
 _TOKEN: Final = "x-csrf-token"  # noqa: S105 - the header's name
 _READS: Final = frozenset({"GET", "HEAD"})
@@ -149,6 +149,16 @@ class Service:
         found = await run_in_threadpool(self._store.get, number)
         return plain_error(404, "No such notification") if found is None else page(found)
 
+    async def move(self, number: str, phase: str, order: str = "") -> Response:
+        """POST on the page: what a person does inside SAP (completes, reopens, sets the deletion flag)."""
+        if phase not in PHASES or not number.isdigit():
+            return plain_error(400, f"Phases: {', '.join(PHASES)}")
+        moved = await run_in_threadpool(self._store.move, number, phase, order, _now_us(), "PLANNER")
+        if moved is None:
+            return plain_error(404, "No such notification")
+        logbook.note("notification_moved", number=moved.number, phase=phase)
+        return page(moved)
+
     async def _find(self, predicate: str) -> Notification | None:
         number = parse_key(predicate)
         return None if number is None else await run_in_threadpool(self._store.get, number)
@@ -168,6 +178,7 @@ def make_app(store: Store, faults: FaultFile, user: str, password: str) -> FastA
     app.add_api_route(f"{ROOT}{_ENTITY}", service.change, methods=["PATCH", "MERGE"], response_model=None)
     app.add_api_route(f"{ROOT}{_ENTITY}", service.tunnel, methods=["POST"], response_model=None)
     app.add_api_route("/sap/ui/notification/{number}", service.show, methods=["GET"], response_model=None)
+    app.add_api_route("/sap/ui/notification/{number}", service.move, methods=["POST"], response_model=None)
     app.add_api_route("/sap/public/ping", lambda: PlainTextResponse("Server reached."), response_model=None)
     return app
 

@@ -20,6 +20,7 @@ _OUTSTANDING: Final = {
     "MaintNotifProcessPhaseCode": "010",
     "MaintNotifProcessSubPhaseCode": "0010",
 }
+PHASES: Final = {"1": "Outstanding", "2": "Postponed", "3": "In process", "4": "Completed", "5": "Deletion Flag"}
 _EMPTY: Final[dict[Edm, object]] = {Edm.STRING: "", Edm.BOOLEAN: False}
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS notification(number INTEGER PRIMARY KEY, body TEXT NOT NULL, changed_us INTEGER NOT NULL);
@@ -95,6 +96,26 @@ class Store:
                 return None
             changed_us = max(now_us, old.changed_us + 1)
             _change(old.body, given, user, changed_us)
+            values = json.dumps(old.body), changed_us, int(number)
+            self._db.execute("UPDATE notification SET body = ?, changed_us = ? WHERE number = ?", values)
+            self._db.execute("COMMIT")
+        return Notification(old.number, old.body, changed_us)
+
+    def move(self, number: str, phase: str, order: str, now_us: int, user: str) -> Notification | None:
+        """Do what people do inside SAP: put a notification into a phase, and an order to it. None without it."""
+        with self._lock, self._db:
+            self._db.execute("BEGIN IMMEDIATE")
+            row = self._db.execute("SELECT * FROM notification WHERE number = ?", (int(number),)).fetchone()
+            if row is None:
+                self._db.execute("ROLLBACK")
+                return None
+            old = _read(row)
+            changed_us = max(now_us, old.changed_us + 1)
+            old.body.update(NotifProcessingPhase=phase, NotifProcessingPhaseDesc=PHASES[phase])
+            old.body["MaintenanceOrder"] = order or old.body["MaintenanceOrder"]
+            day = now_us // 86_400_000_000 * 86_400_000
+            old.body["NotificationCompletionDate"] = f"/Date({day})/" if phase == "4" else None
+            _change(old.body, {}, user, changed_us)
             values = json.dumps(old.body), changed_us, int(number)
             self._db.execute("UPDATE notification SET body = ?, changed_us = ? WHERE number = ?", values)
             self._db.execute("COMMIT")

@@ -71,6 +71,11 @@ class SapServer:
         """Return what SAP holds under a reference."""
         return self._get({"$filter": f"MaintNotifExtReferenceNumber eq '{reference}'"})
 
+    def move(self, number: str, phase: str, order: str = "") -> None:
+        """Do what a person does inside SAP: phase 1 outstanding, 3 in process, 4 completed, 5 deletion flag."""
+        address = f"{self.url}/sap/ui/notification/{number}"
+        httpx.post(address, params={"phase": phase, "order": order}, timeout=5).raise_for_status()
+
     def _get(self, query: dict[str, str]) -> list[dict[str, Any]]:
         answer = httpx.get(self.url + _SET, params={"$format": "json", **query}, auth=(USER, PASSWORD), timeout=5)
         answer.raise_for_status()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter, defaultdict
+from typing import Any
 
 from pydantic import SecretStr
 
@@ -103,10 +104,17 @@ class MemorySap:
         self.held: dict[str, NotificationDraft] = {}
         self.calls: Counter[str] = Counter()
         self.refusal: PlatformError | None = None
+        self.changed: dict[str, dict[str, Any]] = {}
+        """Number -> what people changed there."""
 
     def find(self, reference: str) -> NotificationState | None:
         self.calls["find"] += 1
         return self._state(reference) if reference in self.held else None
+
+    def read(self, number: str) -> NotificationState | None:
+        self.calls["read"] += 1
+        found = [self._state(reference) for reference in self.held]
+        return next((state for state in found if state.number == number), None)
 
     def create(self, draft: NotificationDraft) -> NotificationState:
         self.calls["create"] += 1
@@ -117,7 +125,8 @@ class MemorySap:
 
     def _state(self, reference: str) -> NotificationState:
         number = f"{10_000_001 + list(self.held).index(reference)}"
-        return NotificationState(number, "Outstanding", f"memory:{number}")
+        made = NotificationState(number, "Outstanding", f"memory:{number}")
+        return made._replace(**self.changed.get(number, {}))
 
 
 class MemoryNotifier:

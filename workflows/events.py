@@ -13,7 +13,8 @@ from contracts.errors import InvalidInput
 from contracts.events import FindingCritical, WorkflowTask
 from contracts.geo import Frozen
 
-Handler: TypeAlias = Callable[[Services, WorkflowTask], dict[str, object]]
+Handler: TypeAlias = Callable[[Services, WorkflowTask], dict[str, object] | None]
+"""Returns the task's result; None when the answer comes later, from elsewhere."""
 
 
 class Failure(Frozen):

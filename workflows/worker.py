@@ -17,11 +17,12 @@ from contracts.errors import NotFound, PlatformError, Unavailable
 from contracts.events import WorkflowTask
 from contracts.resources import WORKFLOW_TASKS_QUEUE
 from workflows.events import Handler
-from workflows.handlers import check, fail, notify, record, summarise, ticket
+from workflows.handlers import ask, check, fail, notify, record, summarise, ticket
 
 HANDLERS: Mapping[str, Handler] = MappingProxyType(
     {
         "check": check.handle,
+        "ask": ask.handle,
         "ticket": ticket.handle,
         "notify": notify.handle,
         "summarise": summarise.handle,
@@ -87,6 +88,8 @@ class Worker:
             log_failure("task_crashed", error, task=task.task, execution=task.execution)
             cause = {"message": f"{type(error).__name__}: {error}", "hint": "See the log of kestrel-workflows."}
             return flows.fail(task.token, _UNEXPECTED, json.dumps(cause))
+        if result is None:
+            return True  # a person will answer
         return flows.succeed(task.token, json.dumps(result))
 
     @contextmanager

@@ -50,7 +50,7 @@ def add_reviews(  # noqa: PLR0913, PLR0917 - FastAPI passes each part of the req
     key: Key = None,
 ) -> JSONResponse:
     """Confirm, reject or regrade several findings: all of them, or none where one is refused."""
-    after.add_task(consume.start_wanted, services)
+    after.add_task(consume.follow_reviews, services)
     policy = grading.load_policy(services.settings.policy_file)
 
     def make() -> FindingsOut:
@@ -77,7 +77,7 @@ def add_review(  # noqa: PLR0913, PLR0917 - FastAPI passes each part of the requ
     key: Key = None,
 ) -> JSONResponse:
     """Confirm, reject or regrade a finding."""
-    after.add_task(consume.start_wanted, services)
+    after.add_task(consume.follow_reviews, services)
     policy = grading.load_policy(services.settings.policy_file)
 
     def make() -> FindingOut:

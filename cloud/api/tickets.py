@@ -5,11 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, BackgroundTasks, Query
+from fastapi import APIRouter, BackgroundTasks, Query, Request
+from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy import select, tuple_
 
 from cloud import consume, dead_letters, executions
+from cloud.idempotency import Key, once
 from cloud.paging import Cursor, Limit, Page, decode_cursor, page_of
 from cloud.problems import RESPONSES
 from cloud.requests import Svc, UnitOfWork
@@ -35,20 +37,18 @@ class TicketOut(BaseModel):
     priority: str
     text: str
     url: str
+    status: str
+    order_number: str
     created_at: datetime
     opened_at: datetime | None
+    completed_at: datetime | None
+    checked_at: datetime | None
 
 
 def shown(ticket: Ticket, finding_id: str) -> TicketOut:
     """Return a ticket as it concerns a finding."""
-    names = ("ticket_id", "link_group", "system", "number", "phase", "priority", "text", "url")
-    return TicketOut(
-        finding_id=finding_id,
-        opened_for=ticket.finding_id,
-        created_at=ticket.created_at,
-        opened_at=ticket.opened_at,
-        **{name: getattr(ticket, name) for name in names},
-    )
+    same = {name: getattr(ticket, name) for name in TicketOut.model_fields if name not in ("finding_id", "opened_for")}
+    return TicketOut(finding_id=finding_id, opened_for=ticket.finding_id, **same)
 
 
 class RunOut(BaseModel):
@@ -127,15 +127,29 @@ def list_runs(
     return page_of(rows, limit, RunOut.model_validate, lambda row: (row.created_at.isoformat(), row.execution_name))
 
 
-@router.post("/workflow-runs/{execution_name}/resume", status_code=202)
-def resume_run(
-    execution_name: str, session: UnitOfWork, services: Svc, principal: Operator, after: BackgroundTasks
-) -> RunOut:
+class Nothing(BaseModel):
+    """A request without a body, for its idempotency key."""
+
+
+@router.post("/workflow-runs/{execution_name}/resume", status_code=202, response_model=RunOut)
+def resume_run(  # noqa: PLR0913, PLR0917 - FastAPI passes each part of the request by itself
+    execution_name: str,
+    request: Request,
+    session: UnitOfWork,
+    services: Svc,
+    principal: Operator,
+    after: BackgroundTasks,
+    key: Key = None,
+) -> JSONResponse:
     """Run a failed workflow again; what is done already is not done twice."""
-    run = executions.resume(session, execution_name, by=principal.username)
-    session.refresh(run)
     after.add_task(consume.start_wanted, services)
-    return RunOut.model_validate(run)
+
+    def make() -> RunOut:
+        run = executions.resume(session, execution_name, by=principal.username)
+        session.refresh(run)
+        return RunOut.model_validate(run)
+
+    return once(session, request, principal, key, Nothing(), make, 202)
 
 
 @router.post("/dead-letters/{letter_id}/replay", status_code=202, tags=["operations"])

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 
@@ -14,7 +16,12 @@ from contracts.errors import SapRejected, SapUnavailable
 _SERVICE = "/sap/opu/odata/sap/API_MAINTNOTIFICATION"
 _SET = f"{_SERVICE}/MaintenanceNotification"
 _TOKEN = "x-csrf-token"  # noqa: S105 - the header's name
-_SHOWN = "MaintenanceNotification,NotifProcessingPhase,NotifProcessingPhaseDesc"
+_SHOWN = (
+    "MaintenanceNotification,NotifProcessingPhase,NotifProcessingPhaseDesc,MaintenanceOrder,NotificationCompletionDate"
+)
+_COMPLETED, _DELETED = "4", "5"
+"""Processing phases: 1 outstanding, 2 postponed, 3 in process, 4 completed, 5 deletion flag."""
+_MILLIS = re.compile(r"^/Date\((-?\d+)(?:[+-]\d{4})?\)/$")
 
 
 class SapOData:
@@ -55,6 +62,14 @@ class SapOData:
         rows = _body(answer).get("results", [])
         return self._state(rows[0]) if rows else None
 
+    def read(self, number: str) -> NotificationState | None:
+        """Return a notification by its number, None when there is none (any more)."""
+        answer = self._sent("GET", f"{_SET}('{quote(number, safe='')}')", params={"$format": "json", "$select": _SHOWN})
+        if answer.status_code == httpx.codes.NOT_FOUND:
+            return None
+        _check(answer)
+        return self._state(_body(answer))
+
     def create(self, draft: NotificationDraft) -> NotificationState:
         """Create a notification; an expired token is fetched again once."""
         fields = _fields(draft, self._user)
@@ -84,10 +99,14 @@ class SapOData:
 
     def _state(self, row: Mapping[str, Any]) -> NotificationState:
         number = str(row["MaintenanceNotification"])
+        phase = str(row.get("NotifProcessingPhase") or "")
         return NotificationState(
             number=number,
-            phase=str(row.get("NotifProcessingPhaseDesc") or row.get("NotifProcessingPhase") or ""),
+            phase=str(row.get("NotifProcessingPhaseDesc") or phase),
             url=self._page.replace("{number}", number),
+            status="closed" if phase == _COMPLETED else "cancelled" if phase == _DELETED else "open",
+            order=str(row.get("MaintenanceOrder") or ""),
+            completed_at=moment_of(row.get("NotificationCompletionDate")),
         )
 
 
@@ -123,6 +142,12 @@ def odata_date(moment: datetime) -> str:
 def odata_time(moment: datetime) -> str:
     """Return an OData V2 time of day, ``PT16H41M38S``."""
     return moment.astimezone(UTC).strftime("PT%HH%MM%SS")
+
+
+def moment_of(value: object) -> datetime | None:
+    """Return an OData V2 date as an instant; None for SAP's several ways to say that there is none."""
+    match = _MILLIS.match(value) if isinstance(value, str) else None
+    return datetime.fromtimestamp(int(match[1]) / 1000, UTC) if match else None
 
 
 def _body(answer: httpx.Response) -> dict[str, Any]:

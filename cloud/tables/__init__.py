@@ -10,6 +10,7 @@ from cloud.tables.arrivals import DeadLetter, DroneEventRow, LostRow, Media, Tel
 from cloud.tables.assistant import Proposal, Transcript
 from cloud.tables.captures import CaptureRow, FirstLookRow
 from cloud.tables.columns import Base
+from cloud.tables.decisions import TicketDecision
 from cloud.tables.findings import Coverage, DetectionRow, EvidenceRow, Finding
 from cloud.tables.flights import CommandRow, Flight, Outgoing, Plan
 from cloud.tables.history import DefectAbsence, DefectLink, FlightRegistration, LinkEdit
@@ -68,6 +69,7 @@ __all__ = [
     "Summary",
     "Telemetry",
     "Ticket",
+    "TicketDecision",
     "Transcript",
     "User",
     "WatermarkRow",

@@ -45,6 +45,13 @@ class Ticket(Base):
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     opened_at: Mapped[datetime | None]
     """When the number came back."""
+    status: Mapped[str] = mapped_column(server_default="open")
+    """open | closed | cancelled | missing: as the customer's system said last."""
+    order_number: Mapped[str] = mapped_column(server_default="")
+    """The maintenance order made of it, empty while there is none."""
+    completed_at: Mapped[datetime | None]
+    checked_at: Mapped[datetime | None] = mapped_column(index=True)
+    """When the customer's system was last asked."""
 
 
 class Summary(Base):

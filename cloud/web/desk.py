@@ -144,7 +144,7 @@ def judge(
     principal: Reader, services: Svc, session: UnitOfWork, given: Annotated[Judged, Form()], after: BackgroundTasks
 ) -> Response:
     """Record a verdict on all that were marked, or on none."""
-    after.add_task(consume.start_wanted, services)
+    after.add_task(consume.follow_reviews, services)
     try:
         _allow(principal)
         policy = grading.load_policy(services.settings.policy_file)

@@ -30,6 +30,7 @@ WRITERS: dict[tuple[str, str], set[Role]] = {
     ("POST", "/v1/drones/kite-01/commands"): {Role.OPERATOR},
     ("POST", "/v1/findings/fnd-0/reviews"): {Role.ANALYST, Role.REVIEWER},
     ("POST", "/v1/workflow-runs/run-0/resume"): {Role.OPERATOR},
+    ("POST", "/v1/decisions/dcn-0/answer"): {Role.ANALYST, Role.REVIEWER},
     ("POST", "/v1/dead-letters/0/replay"): {Role.OPERATOR},
     ("POST", "/v1/flights/flt-0/carry-on"): {Role.OPERATOR},
     ("POST", "/v1/commands/cmd-0/approvals"): {Role.OPERATOR},

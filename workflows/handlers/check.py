@@ -13,5 +13,5 @@ def handle(services: Services, task: WorkflowTask) -> dict[str, object]:
     finding_id = parsed(task).finding.finding_id
     policy = grading.load_policy(services.settings.policy_file)
     with services.database.session() as session:
-        left = follow_up.left_to_do(session, finding_id, policy.critical_rank)
+        left = follow_up.left_to_do(session, finding_id, policy)
     return {"todo": left.todo, "reason": left.reason}
