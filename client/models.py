@@ -673,6 +673,44 @@ class DeadLetterOut(BaseModel):
     replayed_at: Annotated[AwareDatetime | None, Field(title='Replayed At')]
 
 
+class DecisionIn(BaseModel):
+    """
+    A person's answer.
+    """
+
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    approve: Annotated[bool, Field(title='Approve')]
+    reason: Annotated[
+        str,
+        Field(
+            examples=['Seen on two passes; open it.'],
+            max_length=400,
+            min_length=1,
+            title='Reason',
+        ),
+    ]
+
+
+class DecisionOut(BaseModel):
+    """
+    A question to a person: whether a notification may be opened for a finding.
+    """
+
+    decision_id: Annotated[str, Field(title='Decision Id')]
+    finding_id: Annotated[str, Field(title='Finding Id')]
+    execution_name: Annotated[str, Field(title='Execution Name')]
+    because: Annotated[str, Field(title='Because')]
+    state: Annotated[str, Field(title='State')]
+    asked_at: Annotated[AwareDatetime, Field(title='Asked At')]
+    expires_at: Annotated[AwareDatetime, Field(title='Expires At')]
+    on_silence: Annotated[str, Field(title='On Silence')]
+    answered_by: Annotated[str | None, Field(title='Answered By')]
+    answered_at: Annotated[AwareDatetime | None, Field(title='Answered At')]
+    reason: Annotated[str, Field(title='Reason')]
+
+
 class DefectKind(StrEnum):
     """
     What can be wrong with a surface. The order is the detector's class order: append only.
@@ -1642,6 +1680,11 @@ class PageDeadLetterOut(BaseModel):
     next_cursor: Annotated[str | None, Field(title='Next Cursor')] = None
 
 
+class PageDecisionOut(BaseModel):
+    data: Annotated[list[DecisionOut], Field(title='Data')]
+    next_cursor: Annotated[str | None, Field(title='Next Cursor')] = None
+
+
 class PageDeliveryOut(BaseModel):
     data: Annotated[list[DeliveryOut], Field(title='Data')]
     next_cursor: Annotated[str | None, Field(title='Next Cursor')] = None
@@ -2437,8 +2480,12 @@ class TicketOut(BaseModel):
     priority: Annotated[str, Field(title='Priority')]
     text: Annotated[str, Field(title='Text')]
     url: Annotated[str, Field(title='Url')]
+    status: Annotated[str, Field(title='Status')]
+    order_number: Annotated[str, Field(title='Order Number')]
     created_at: Annotated[AwareDatetime, Field(title='Created At')]
     opened_at: Annotated[AwareDatetime | None, Field(title='Opened At')]
+    completed_at: Annotated[AwareDatetime | None, Field(title='Completed At')]
+    checked_at: Annotated[AwareDatetime | None, Field(title='Checked At')]
 
 
 class Time(BaseModel):

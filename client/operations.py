@@ -424,13 +424,21 @@ class Operations(Transport):
         """List runs of state machines, newest first."""
         return models.PageRunOut.model_validate_json(self.request("GET", "/v1/workflow-runs", query={"state": state, "finding_id": finding_id, "limit": limit, "cursor": cursor}))
 
-    def resume_run(self, execution_name: str) -> models.RunOut:
+    def resume_run(self, execution_name: str, *, idempotency_key: str | None = None) -> models.RunOut:
         """Run a failed workflow again; what is done already is not done twice."""
-        return models.RunOut.model_validate_json(self.request("POST", f"/v1/workflow-runs/{self.quoted(execution_name)}/resume"))
+        return models.RunOut.model_validate_json(self.request("POST", f"/v1/workflow-runs/{self.quoted(execution_name)}/resume", headers={"Idempotency-Key": idempotency_key}))
 
     def replay_letter(self, letter_id: int) -> models.ReplayOut:
         """Send a dead letter to its queue again."""
         return models.ReplayOut.model_validate_json(self.request("POST", f"/v1/dead-letters/{self.quoted(letter_id)}/replay"))
+
+    def list_decisions(self, *, state: str | None = None, finding_id: str | None = None, limit: int | None = None, cursor: str | None = None) -> models.PageDecisionOut:
+        """List questions about notifications, newest first."""
+        return models.PageDecisionOut.model_validate_json(self.request("GET", "/v1/decisions", query={"state": state, "finding_id": finding_id, "limit": limit, "cursor": cursor}))
+
+    def answer_decision(self, decision_id: str, body: models.DecisionIn, *, idempotency_key: str | None = None) -> models.DecisionOut:
+        """Let a notification be opened, or not; the first answer holds."""
+        return models.DecisionOut.model_validate_json(self.request("POST", f"/v1/decisions/{self.quoted(decision_id)}/answer", headers={"Idempotency-Key": idempotency_key}, body=body))
 
     def ask(self, body: models.Ask) -> models.Answer:
         """Answer from the database, each sentence with what it stands on; refuse what is not understood."""

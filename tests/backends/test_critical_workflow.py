@@ -7,7 +7,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,19 +17,21 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import select
 
-from cloud import consume, executions
+from cloud import consume, decisions, executions
 from cloud.backends.sap import SapOData
 from cloud.composition import build_services
 from cloud.reconcile import Reconciler
 from cloud.services import Services
 from cloud.settings import Settings
-from cloud.tables import Asset, Finding, Notification, Summary, Ticket, WorkflowRun
+from cloud.tables import Asset, Finding, Notification, Summary, Ticket, TicketDecision, WorkflowRun
 from contracts import resources
+from contracts.errors import PlatformError, SapUnavailable
 from contracts.events import BatchReady, WorkflowTask
 from infra.local import resources as local_resources
 from infra.local.instance import free_port
 from tests.clean_database import empty
 from tests.factories import World
+from tests.policies import asking
 from tests.sap_server import PASSWORD, USER, SapServer
 from tests.services import MiniStack
 from tests.sightings import batch, detection
@@ -134,7 +137,7 @@ def history(services: Services, name: str) -> list[dict[str, Any]]:
     return [dict(event) for event in events]
 
 
-def assert_all_once(services: Services, sap: SapServer, finding_id: str) -> None:
+def assert_all_once(services: Services, sap: SapServer, finding_id: str) -> str:
     held = sap.notifications(finding_id)
     with services.database.session() as session:
         ticket = session.scalars(select(Ticket)).one()
@@ -143,6 +146,7 @@ def assert_all_once(services: Services, sap: SapServer, finding_id: str) -> None
         assert session.scalars(select(Notification)).one().finding_id == finding_id
         summary = session.get_one(Summary, finding_id)
         assert 2 <= len(summary.sentences) <= 4
+        return str(ticket.number)
 
 
 def test_a_critical_finding_gets_one_ticket_one_message_one_summary(services: Services, sap: SapServer) -> None:
@@ -211,6 +215,110 @@ def test_a_refusal_is_visible_and_can_be_resumed(services: Services, sap: SapSer
         wait_for(lambda: ended(services, again))
     assert [r.state for r in runs(services)] == ["failed", "succeeded"]
     assert_all_once(services, sap, finding_id)
+
+
+def waiting(services: Services) -> list[TicketDecision]:
+    with services.database.session() as session:
+        return list(session.scalars(select(TicketDecision).where(TicketDecision.state == "waiting")))
+
+
+@pytest.mark.parametrize("approve", [True, False])
+def test_where_the_policy_asks_a_person_the_answer_decides(
+    services: Services, sap: SapServer, tmp_path: Path, approve: bool
+) -> None:
+    services = replace(services, settings=services.settings.model_copy(update={"policy_file": asking(tmp_path)}))
+    finding_id = arrive(services, fly(services))
+    with working(services):
+        wait_for(lambda: bool(waiting(services)))
+        assert sap.notifications(finding_id) == []
+        with services.database.session() as session:
+            decisions.answer(session, waiting(services)[0].decision_id, approve=approve, reason="Seen.", by="ada")
+        assert consume.pass_on_answers(services) == 1
+        wait_for(lambda: ended(services, finding_id))
+    assert [r.state for r in runs(services)] == ["succeeded"]
+    assert len(sap.notifications(finding_id)) == approve
+
+
+def test_an_emulator_killed_while_a_person_thinks_asks_the_same_question(
+    services: Services, sap: SapServer, aws_ministack: MiniStack, tmp_path: Path
+) -> None:
+    services = replace(services, settings=services.settings.model_copy(update={"policy_file": asking(tmp_path)}))
+    finding_id = arrive(services, fly(services))
+    with working(services):
+        wait_for(lambda: bool(waiting(services)))
+    (asked,) = waiting(services)
+    aws_ministack.kill()
+    aws_ministack.start()
+    local_resources.ensure()
+    Reconciler(services, every_s=0.0).run()
+    with working(services):
+        wait_for(lambda: waiting(services)[0].execution_name == f"{finding_id}-2")
+        with services.database.session() as session:
+            decisions.answer(session, asked.decision_id, approve=True, reason="Seen.", by="ada")
+        consume.pass_on_answers(services)
+        wait_for(lambda: ended(services, f"{finding_id}-2"))
+    assert_all_once(services, sap, finding_id)
+
+
+def test_what_people_do_in_sap_lands_in_the_ticket_and_the_finding(services: Services, sap: SapServer) -> None:
+    finding_id = arrive(services, fly(services))
+    with working(services):
+        wait_for(lambda: ended(services, finding_id))
+    reconciler = Reconciler(with_reads_at_once(services), every_s=0.0)
+    number = assert_all_once(services, sap, finding_id)
+    seen = []
+    for phase in ("3", "4", "1"):
+        sap.move(number, phase, "4000001")
+        _, failed = reconciler.run()
+        assert not failed
+        with services.database.session() as session:
+            ticket = session.scalars(select(Ticket)).one()
+            ticket.checked_at = datetime.now(UTC) - timedelta(days=2)
+            seen.append((ticket.phase, ticket.status, session.get_one(Finding, finding_id).status))
+    assert seen == [
+        ("In process", "open", "open"),
+        ("Completed", "closed", "repaired"),
+        ("Outstanding", "open", "open"),
+    ]
+
+
+def with_reads_at_once(services: Services) -> Services:
+    return replace(services, settings=services.settings.model_copy(update={"ticket_read_every_s": 0.001}))
+
+
+def test_a_long_outage_of_sap_ends_in_the_one_right_ticket(services: Services, sap: SapServer) -> None:
+    sap.break_it(fail_next_posts=1000, status=503)
+    finding_id = arrive(services, fly(services))
+    impatient = {**HANDLERS, "ticket": given_up}
+    worker = Worker(services, wait_s=0, handlers=impatient)
+    wait_for(lambda: worker.step() is None and ended(services, finding_id))
+    assert [(r.state, r.error) for r in runs(services)] == [("failed", "ticket: RetriesUsedUp SapUnavailable")]
+    with services.database.session() as session:
+        run = session.get_one(WorkflowRun, finding_id)
+        assert run.ended_at is not None
+        run.ended_at -= timedelta(hours=1)
+    sap.break_it()
+    reconciler = Reconciler(services, every_s=0.0)
+    done, failed = reconciler.run()
+    assert (done["workflows_resumed"], failed) == (1, False)
+    with working(services):
+        wait_for(lambda: ended(services, f"{finding_id}-2"))
+    assert_all_once(services, sap, finding_id)
+
+
+def given_up(services: Services, task: WorkflowTask) -> dict[str, object]:
+    """Try once, and fail as the last of the state machine's retries does."""
+    try:
+        return dict(HANDLERS["ticket"](services, task) or {})
+    except SapUnavailable as error:
+        raise UsedUp(error.message) from error
+
+
+class UsedUp(PlatformError):
+    """SapUnavailable under a name that is not retried: two minutes of retries in no time."""
+
+
+UsedUp.__name__ = "RetriesUsedUp SapUnavailable"
 
 
 def test_a_bug_in_a_handler_ends_as_a_visible_failure(services: Services) -> None:

@@ -163,6 +163,43 @@ def test_a_failure_that_cannot_be_recorded_ends_the_run_under_its_own_name(machi
     assert (status, end["error"]) == ("FAILED", "FailureNotRecorded")
 
 
+def asked(decision: dict[str, Any]) -> Answer:
+    """Answer as handlers do where the policy asks a person first."""
+
+    def answer(task: dict[str, Any]) -> tuple[str, Any]:
+        if task["task"] == "check":
+            return "", {"todo": ["ask", "notify"]}
+        return ("", decision) if task["task"] == "ask" else everything(task)
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("decision", "opened"), [("approved", 1), ("rejected", 0), ("withdrawn", 0)], ids=["yes", "no", "nobody"]
+)
+def test_only_a_yes_leads_to_sap(machine: Machine, decision: str, opened: int) -> None:
+    status, _ = machine.run(asked({"decision": decision}), f"asked-{decision}")
+    assert status == "SUCCEEDED"
+    assert machine.tasks().count("ticket") == opened
+    assert machine.tasks()[-1] == "record"
+
+
+def test_a_finding_that_is_gone_when_a_person_would_be_asked_needs_no_answer(machine: Machine) -> None:
+    status, _ = machine.run(asked({"skipped": "merged", "number": None}), "asked-gone")
+    assert status == "SUCCEEDED"
+    assert "ticket" not in machine.tasks()
+
+
+def test_a_question_nobody_answered_is_a_failure_people_see(machine: Machine) -> None:
+    def answer(task: dict[str, Any]) -> tuple[str, Any]:
+        return ("DecisionExpired", {}) if task["task"] == "ask" else asked({})(task)
+
+    status, end = machine.run(answer, "expired")
+    assert (status, end["error"]) == ("FAILED", "DecisionExpired")
+    assert [f["task"] for f in machine.seen[-1]["input"]["failures"]] == ["ask"]
+    assert "notify" in machine.tasks()
+
+
 def test_a_name_starts_once(machine: Machine) -> None:
     status, end = machine.run(everything, "once")
     assert status == "SUCCEEDED"

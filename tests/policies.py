@@ -1,0 +1,20 @@
+"""Severity policies for tests: the shipped one with some values changed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+SHIPPED = Path("cloud/policies/wind_gwo_v1.yaml")
+
+
+def asking(folder: Path, **changes: Any) -> Path:
+    """Write a policy that asks a person before a notification at every rank, and return its file."""
+    policy = yaml.safe_load(SHIPPED.read_text(encoding="utf-8"))
+    for reaction in policy["reactions"].values():
+        reaction["ticket"] = "person"
+    file = folder / "policy.yaml"
+    file.write_text(yaml.safe_dump(policy | {"version": "asking-1"} | changes), encoding="utf-8")
+    return file
