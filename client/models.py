@@ -1058,6 +1058,17 @@ class MinAltRelM(RootModel[float]):
     root: Annotated[float, Field(ge=0.0, le=2000.0, title='Min Alt Rel M')]
 
 
+class AssetId(RootModel[str]):
+    root: Annotated[
+        str,
+        Field(
+            description='whose shape is to be kept clear of; default: none',
+            pattern='^[a-z0-9][a-z0-9-]{0,62}$',
+            title='Asset Id',
+        ),
+    ]
+
+
 class Filled(BaseModel):
     """
     The form as the person filled it; fields left out stay as they were drafted.
@@ -2370,9 +2381,28 @@ class CeilingAltM(RootModel[float]):
     ]
 
 
+class EndRadiusM(RootModel[float]):
+    root: Annotated[float, Field(gt=0.0, le=100.0, title='End Radius M')]
+
+
+class ClearanceM(RootModel[float]):
+    root: Annotated[
+        float,
+        Field(
+            description="the drone keeps this from its surface everywhere; default: the route's standoff_m",
+            gt=0.0,
+            le=200.0,
+            title='Clearance M',
+        ),
+    ]
+
+
 class Solid(BaseModel):
     """
-    A part of the asset as a capsule: every place within ``radius_m`` of the line from ``start`` to ``end``.
+    A part of the asset, round about the straight line from ``start`` to ``end``.
+
+    With ``end_radius_m`` it is a cone with flat ends, thick ``radius_m`` at the start and that much at the end;
+    without, a capsule: every place within ``radius_m`` of the line.
     """
 
     model_config = ConfigDict(
@@ -2385,6 +2415,14 @@ class Solid(BaseModel):
     start: GeoPoint
     end: GeoPoint
     radius_m: Annotated[float, Field(gt=0.0, le=100.0, title='Radius M')]
+    end_radius_m: Annotated[EndRadiusM | None, Field(title='End Radius M')] = None
+    clearance_m: Annotated[
+        ClearanceM | None,
+        Field(
+            description="the drone keeps this from its surface everywhere; default: the route's standoff_m",
+            title='Clearance M',
+        ),
+    ] = None
 
 
 class SplitIn(BaseModel):
@@ -3209,6 +3247,13 @@ class FilePlan(BaseModel):
             title='Site Id',
         ),
     ]
+    asset_id: Annotated[
+        AssetId | None,
+        Field(
+            description='whose shape is to be kept clear of; default: none',
+            title='Asset Id',
+        ),
+    ] = None
     home: Annotated[
         GeoPoint | None,
         Field(description="instead of the plan's own; above the ellipsoid"),
@@ -4070,8 +4115,8 @@ class Route(BaseModel):
     solids: Annotated[
         list[Solid] | None,
         Field(
-            description='the drone keeps standoff_m from their surface',
-            max_length=60,
+            description='what of the asset the drone keeps away from',
+            max_length=300,
             title='Solids',
             validate_default=True,
         ),

@@ -97,12 +97,24 @@ class Fence(Frozen):
 
 
 class Solid(Frozen):
-    """A part of the asset as a capsule: every place within ``radius_m`` of the line from ``start`` to ``end``."""
+    """A part of the asset, round about the straight line from ``start`` to ``end``.
+
+    With ``end_radius_m`` it is a cone with flat ends, thick ``radius_m`` at the start and that much at the end;
+    without, a capsule: every place within ``radius_m`` of the line.
+    """
 
     name: str = Field(default="", max_length=40, description="e.g. tower, blade A, span 3")
     start: GeoPoint
     end: GeoPoint
     radius_m: float = Field(gt=0, le=100)
+    end_radius_m: float | None = Field(default=None, gt=0, le=100, exclude_if=_absent)
+    clearance_m: float | None = Field(
+        default=None,
+        gt=0,
+        le=200,
+        exclude_if=_absent,
+        description="the drone keeps this from its surface everywhere; default: the route's standoff_m",
+    )
 
 
 class Route(Frozen):
@@ -117,7 +129,7 @@ class Route(Frozen):
     fence: Fence
     waypoints: tuple[Waypoint, ...] = Field(min_length=1, max_length=650)
     solids: tuple[Solid, ...] = Field(
-        default=(), max_length=60, exclude_if=_absent, description="the drone keeps standoff_m from their surface"
+        default=(), max_length=300, exclude_if=_absent, description="what of the asset the drone keeps away from"
     )
 
     def content_hash(self) -> Sha256:

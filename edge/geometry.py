@@ -99,10 +99,13 @@ def inside(place: Point, corners: Sequence[Point]) -> bool:
 
 def to_axis_m(piece: Piece, axis: Leg) -> float:
     """Return the least distance in space between a piece of path and a line; for a circle at most 0.05 m too little."""
-    if isinstance(piece, Leg):
-        return legs_apart_m(piece, axis)
-    chords, error_m = piece.chords()
+    chords, error_m = chords_of(piece)
     return max(0.0, min(legs_apart_m(chord, axis) for chord in chords) - error_m)
+
+
+def chords_of(piece: Piece) -> tuple[list[Leg], float]:
+    """Return a piece of path as straight legs, and how far it is from them at most."""
+    return piece.chords() if isinstance(piece, Circle) else ([piece], 0.0)
 
 
 def legs_apart_m(a: Leg, b: Leg) -> float:

@@ -11,9 +11,12 @@ from typing import NamedTuple, Protocol
 from contracts.commands import AckState
 from contracts.errors import PlatformError
 from contracts.events import DroneEventKind
+from contracts.geo import GeoPoint
+from contracts.routes import Route
 from contracts.vocabulary import AircraftState
 from edge import logbook
 from edge.aircraft import Aircraft
+from edge.bodies import Body, bodies_of
 from edge.clock import now_us
 from edge.flights import Flight, Flights, Phase
 from edge.journal import Entry
@@ -92,6 +95,7 @@ class Monitor:
         """The gravest broken rule whose action is in force until the landing."""
         self._acted_at = self._seen_at = around.clock()
         self._acting = threading.Thread()
+        self._bodies: tuple[Route, GeoPoint, tuple[Body, ...]] | None = None
 
     def situation(self) -> tuple[AircraftState, str | None, int | None]:
         """Return (state, flight id, waypoint flown to) for telemetry."""
@@ -154,7 +158,8 @@ class Monitor:
             self._seen_at = now
         route, full = flight.route if flight is not None else None, self._around.storage_full()
         blind_s, offline_s = now - self._seen_at, self._around.offline_s()
-        sight = Sight(aircraft, route, offline_s, blind_s, full, self._pilot.limits)
+        bodies = self._bodies_of(route, aircraft.home)
+        sight = Sight(aircraft, route, offline_s, blind_s, full, self._pilot.limits, bodies)
         for breach in broken_rules(sight):
             if breach.code not in self._breaches and self._state not in _SETTLED.get(breach.action, ()):
                 self._breaches.add(breach.code)
@@ -162,6 +167,15 @@ class Monitor:
         if aircraft.connected:
             self._breaches.discard("autopilot_silent")
             self._go_on(now)
+
+    def _bodies_of(self, route: Route | None, home: GeoPoint | None) -> tuple[Body, ...]:
+        """Return the route's solids in metres from home; worked out once, not ten times a second."""
+        if route is None or home is None:
+            return ()
+        known = self._bodies
+        if known is None or known[0] is not route or known[1] != home:
+            known = self._bodies = route, home, bodies_of(route, home)
+        return known[2]
 
     def _answer(self, breach: Breach, flight: Flight | None) -> None:
         logbook.warn("safety", code=breach.code, detail=breach.detail, action=breach.action)

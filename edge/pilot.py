@@ -14,6 +14,7 @@ from contracts.vocabulary import CommandKind
 from edge import logbook
 from edge.aircraft import Aircraft
 from edge.allowances import Allowances, loosened
+from edge.bodies import place_of
 from edge.clock import now_us
 from edge.flights import Flight, Flights, Phase
 from edge.itinerary import Itinerary, itinerary_of
@@ -22,15 +23,7 @@ from edge.mission import aircraft_state
 from edge.procedures import Autopilot, Procedures
 from edge.refusals import NotReady
 from edge.rules import Action
-from edge.safety import (
-    Limits,
-    Start,
-    check_energy,
-    check_route,
-    lowered_margins,
-    place_of,
-    require_position,
-)
+from edge.safety import Limits, Start, check_energy, check_route, lowered_margins, require_position
 
 _CLIMB_TO_M = 10.0
 

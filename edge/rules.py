@@ -12,8 +12,9 @@ from typing import NamedTuple
 from contracts.geo import LocalFrame
 from contracts.routes import Route
 from edge.aircraft import Aircraft
+from edge.bodies import Body, place_of
 from edge.geometry import Leg
-from edge.safety import FENCE_MARGIN_M, Bounds, Limits, percent_home, place_of, standoff_m, wind_of
+from edge.safety import FENCE_MARGIN_M, Bounds, Limits, percent_home, wind_of
 
 POSITION_PATIENCE_S = 3.0
 """The autopilot's own estimator failsafe lands after 8 s; a flicker of the fix is no loss."""
@@ -40,6 +41,8 @@ class Sight(NamedTuple):
     """Since the aircraft last knew where it is."""
     storage_full: bool
     limits: Limits
+    bodies: tuple[Body, ...] = ()
+    """What of the asset is solid, in metres from home."""
 
 
 class Rule(NamedTuple):
@@ -77,15 +80,14 @@ def _position(sight: Sight) -> str | None:
 
 
 def _standoff(sight: Sight) -> str | None:
-    aircraft, route = sight.aircraft, sight.route
-    if aircraft.fix is None or aircraft.home is None or route is None:
+    aircraft = sight.aircraft
+    if aircraft.fix is None or aircraft.home is None:
         return None
-    frame = LocalFrame(aircraft.home)
-    here = place_of(aircraft.fix.point, frame)
-    least_m = STANDOFF_SHARE * route.standoff_m
-    for solid in route.solids:
-        if (apart_m := standoff_m(solid, frame, Leg(here, here))) < least_m:
-            return f"{apart_m:.1f} m from {solid.name or 'the asset'}; at least {least_m:.1f} m are kept."
+    here = place_of(aircraft.fix.point, LocalFrame(aircraft.home))
+    for body in sight.bodies:
+        least_m = STANDOFF_SHARE * body.kept_m
+        if (apart_m := body.apart_m(Leg(here, here), least_m)) < least_m:
+            return f"{apart_m:.1f} m from {body.name}; at least {least_m:.1f} m are kept."
     return None
 
 
@@ -141,7 +143,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "standoff",
-        "nearer to the asset's surface than half the route's standoff",
+        "nearer to a solid part of the asset than half of what the route keeps from it",
         Action.HOLD,
         "Stopping is the one move that cannot make it worse; a person decides.",
         _standoff,

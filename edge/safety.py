@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from contracts.errors import PlatformError
 from contracts.geo import Enu, GeoPoint, LocalFrame
-from contracts.routes import Fence, Route, Solid, Zone, ZoneKind
+from contracts.routes import Fence, Route, Zone, ZoneKind
 from edge.aircraft import Aircraft
-from edge.geometry import Circle, Leg, Piece, Point, crosses, farthest_m, heights_m, nearest_m, starts_inside, to_axis_m
+from edge.bodies import Body, bodies_of, place_of
+from edge.geometry import Circle, Leg, Piece, Point, crosses, farthest_m, heights_m, nearest_m, starts_inside
 from edge.itinerary import orbit_radius_m
 from edge.refusals import NotReady, UnsafeRoute
 
@@ -20,9 +21,7 @@ MAX_HOME_ALT_SHIFT_M = 15.0
 """A datum mix-up (sea level against ellipsoid) is tens of metres."""
 FENCE_MARGIN_M = 5.0
 MIN_STANDOFF_M = 3.0
-"""No route may promise to come closer to the asset than this."""
-STANDOFF_TOLERANCE_M = 0.5
-"""A planned pass lies at its standoff to the millimetre, and coordinates are rounded."""
+"""No route may promise to keep less than this from the asset."""
 RETURN_SPEED_MPS = 8.0
 LANDING_SPEED_MPS = 2.0
 """Downwards, on average: fast at first, slow over the last metres."""
@@ -56,12 +55,6 @@ class Start(NamedTuple):
     first: int = 0
 
 
-def place_of(point: GeoPoint, frame: LocalFrame) -> Enu:
-    """Return a place as the autopilot flies it: level metres from home, and height above home by altitude."""
-    level = frame.to_enu(point)
-    return Enu(level.east, level.north, point.alt_m - frame.origin.alt_m)
-
-
 def wind_of(aircraft: Aircraft) -> Wind:
     """Return the wind the autopilot reports; still air where it reports none."""
     if aircraft.wind_mps is None or aircraft.wind_from_deg is None:
@@ -89,11 +82,12 @@ def check_route(route: Route, home: GeoPoint, start: Start, limits: Limits) -> N
     first_m = place_of(route.waypoints[start.first].point, frame).minus(start.place).norm()
     if first_m > limits.max_first_leg_m:
         raise UnsafeRoute(f"The first waypoint is {first_m:.0f} m away; {limits.max_first_leg_m:.0f} m are allowed.")
-    bounds = Bounds(route.fence, frame)
+    bounds, bodies = Bounds(route.fence, frame), bodies_of(route, home)
+    _check_promises(route, bodies)
     for leg, piece in _pieces(route, frame, start):
         if (why := bounds.breach(piece)) is not None:
             raise UnsafeRoute(f"{_name(route, leg)}: {why}.", hint="Plan inside the fence.", field="route")
-        _check_standoff(route, frame, leg, piece)
+        _check_standoff(route, bodies, leg, piece)
     _check_heights(route, frame, start.first)
 
 
@@ -176,25 +170,25 @@ class Bounds:
         return [(enu.east, enu.north) for enu in map(self._frame.to_enu, points)]
 
 
-def standoff_m(solid: Solid, frame: LocalFrame, piece: Piece) -> float:
-    """Return how far a piece of path stays from a solid's surface; negative inside it."""
-    axis = Leg(place_of(solid.start, frame), place_of(solid.end, frame))
-    return to_axis_m(piece, axis) - solid.radius_m
-
-
-def _check_standoff(route: Route, frame: LocalFrame, leg: int, piece: Piece) -> None:
-    if not route.solids:
-        return
-    if route.standoff_m < MIN_STANDOFF_M:
-        raise UnsafeRoute(f"A standoff of {route.standoff_m} m is under {MIN_STANDOFF_M} m.", field="route.standoff_m")
-    for solid in route.solids:
-        apart_m = standoff_m(solid, frame, piece)
-        if apart_m < route.standoff_m - STANDOFF_TOLERANCE_M:
+def _check_standoff(route: Route, bodies: Sequence[Body], leg: int, piece: Piece) -> None:
+    for body in bodies:
+        least_m = body.kept_m - body.tolerance_m
+        if (apart_m := body.apart_m(piece, least_m)) < least_m:
             raise UnsafeRoute(
-                f"{_name(route, leg)} comes within {apart_m:.1f} m of {solid.name or 'the asset'}; "
-                f"the standoff is {route.standoff_m:.1f} m.",
+                f"{_name(route, leg)} comes within {apart_m:.1f} m of {body.name}; {body.kept_m:.1f} m are to be kept.",
                 hint="Plan farther away.",
                 field="route",
+            )
+
+
+def _check_promises(route: Route, bodies: Sequence[Body]) -> None:
+    if bodies and route.standoff_m < MIN_STANDOFF_M:
+        raise UnsafeRoute(f"A standoff of {route.standoff_m} m is under {MIN_STANDOFF_M} m.", field="route.standoff_m")
+    for number, body in enumerate(bodies):
+        if body.kept_m < MIN_STANDOFF_M:
+            raise UnsafeRoute(
+                f"A clearance of {body.kept_m} m from {body.name} is under {MIN_STANDOFF_M} m.",
+                field=f"route.solids.{number}.clearance_m",
             )
 
 
@@ -273,7 +267,7 @@ def lowered_margins(flown: Route, wanted: Route) -> list[str]:
         ways.append(f"standoff {flown.standoff_m:g} m -> {wanted.standoff_m:g} m")
     if wanted.fence != flown.fence:
         ways.append("another fence")
-    if wanted.solids != flown.solids:
+    if flown.solids and wanted.solids != flown.solids:
         ways.append("another shape of the asset")
     return ways
 

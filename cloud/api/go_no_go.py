@@ -20,7 +20,7 @@ from cloud.requests import Svc, UnitOfWork
 from cloud.security import Operator, Reader
 from contracts.errors import InvalidInput
 from contracts.geo import Frozen, GeoPoint
-from contracts.ids import SiteId
+from contracts.ids import AssetId, SiteId
 from interchange import conversion, formats
 from interchange.formats import Format
 
@@ -41,6 +41,7 @@ class FilePlan(Frozen):
     name: str = Field(default="", max_length=200, examples=["ridge.plan"])
     source: Format | None = None
     site_id: SiteId = Field(description="whose zones apply", examples=["north-ridge"])
+    asset_id: AssetId | None = Field(default=None, description="whose shape is to be kept clear of; default: none")
     home: GeoPoint | None = Field(default=None, description="instead of the plan's own; above the ellipsoid")
     wind_mps: float = Field(default=0.0, ge=0, le=60)
     max_alt_rel_m: float = Field(default=120.0, ge=5, le=500)
@@ -69,6 +70,7 @@ def check_plan(plan_id: str, version: int, body: Conditions, session: UnitOfWork
 def check_file(body: FilePlan, session: UnitOfWork, services: Svc, _: Reader) -> Judged:
     """Say whether a plan of another program may be flown: over whole segments and circles. Nothing is stored."""
     assets.site(session, body.site_id)
+    geometry = assets.geometry_of(assets.asset(session, body.asset_id)) if body.asset_id else None
     content = _decoded(body.content_base64)
     mission, _losses = conversion.read(content, body.source or formats.of_content(content, body.name))
     limits = Limits(max_alt_rel_m=body.max_alt_rel_m, return_alt_rel_m=body.return_alt_rel_m)
@@ -79,6 +81,7 @@ def check_file(body: FilePlan, session: UnitOfWork, services: Svc, _: Reader) ->
         home=body.home,
         wind_mps=body.wind_mps,
         limits=limits,
+        geometry=geometry,
     )
     return _judged(found)
 

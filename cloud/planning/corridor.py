@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import math
 from functools import cached_property
-from itertools import pairwise
 
+from cloud.planning.bodies import conductor_pieces, line_cones
 from cloud.planning.flying import Drawn, Step
-from cloud.planning.obstacles import Cone
 from cloud.planning.rules import Limits
 from cloud.planning.settling import MARGIN_M, settle
 from cloud.planning.surveys import CorridorParams, SurveyInputs
 from contracts.errors import InvalidInput
 from contracts.geo import UP, Enu, GeoPoint, LocalFrame
-from contracts.powerline import PowerLine, Span
+from contracts.powerline import PowerLine
 from contracts.routes import WaypointAction
 
-_FEWEST_PIECES = 4
-_PIECE_SAG_M = 0.5
-"""A hanging conductor becomes straight pieces that sag no more than this; legs follow them."""
 _LEAST_M = 6.0
 _FARTHEST_M = 40.0
 _SHARPEST_DEG = 100.0
@@ -40,19 +36,19 @@ class Corridor:
         self._first, self.sections = params.first_span, last - params.first_span + 1
         self._settled = settle(inputs, least_m=_LEAST_M, most_m=_FARTHEST_M, upright=False)
         self._away_m = line.half_width_m + self._settled.shot.distance_m + MARGIN_M
-        self._cones: dict[int, tuple[tuple[GeoPoint, GeoPoint, float, str], ...]] = {}
 
     @cached_property
     def _spans(self) -> list[tuple[GeoPoint, ...]]:
         """Return, for each span, the places of its centre line where the pieces meet."""
-        return [_pieces(span) for span in self._line.spans()]
+        return [conductor_pieces(span) for span in self._line.spans()]
 
     def flight(self, first: int, last: int) -> Drawn:
         """Return the flight over some spans."""
         spans = range(self._first + first, self._first + last + 1)
         frame = LocalFrame(self._line.towers[spans[0] + len(spans) // 2].foot)
         home = self._inputs.home or self._beside(frame, spans)
-        cones = self._solids(LocalFrame(home), spans)
+        near = range(max(0, spans[0] - 1), min(len(self._spans), spans[-1] + 2))
+        cones = tuple(line_cones(self._line, self._spans, near, LocalFrame(home)))
         top_alt_m = max(self._line.towers[n].foot.alt_m + self._line.towers[n].height_m for n in self._towers(spans))
         over_alt_m = top_alt_m + Limits().clearance_m + 2.0
         steps = self._over(frame, self._paths(frame, spans), home, over_alt_m)
@@ -134,30 +130,3 @@ class Corridor:
             steps.append(Step(places[-1], looks[-1], speed_mps, WaypointAction.STOP_VIDEO))
             steps.append(above(places[-1], looks[-1]))
         return [*steps, above(home, steps[-1].look)]
-
-    def _solids(self, frame: LocalFrame, spans: range) -> tuple[Cone, ...]:
-        """Return towers and conductors near some spans: each a body that encloses the real one."""
-        near = range(max(0, spans[0] - 1), min(len(self._spans), spans[-1] + 2))
-        cones = []
-        for number in near:
-            wires = [frame.to_enu(point) for point in self._spans[number]]
-            radius_m = self._line.half_width_m + 1.2 * _PIECE_SAG_M + 0.1
-            cones += [_between(f"span {number}", a, b, radius_m) for a, b in pairwise(wires)]
-        for number in self._towers(near):
-            tower = self._line.towers[number]
-            foot = frame.to_enu(tower.foot)
-            radius_m = max(tower.base_radius_m, self._line.half_width_m + 0.5)
-            cones.append(Cone(f"tower {tower.name}", foot, UP, tower.height_m, radius_m, radius_m))
-        return tuple(cones)
-
-
-def _pieces(span: Span) -> tuple[GeoPoint, ...]:
-    """Return places along a conductor: a piece of length l sags by ``l^2 / 8c`` below its chord."""
-    longest_m = math.sqrt(8 * span.constant_m * _PIECE_SAG_M)
-    count = max(_FEWEST_PIECES, math.ceil(span.length_m / longest_m))
-    return tuple(span.frame.to_geo(span.at(number / count)) for number in range(count + 1))
-
-
-def _between(name: str, start: Enu, end: Enu, radius_m: float) -> Cone:
-    way = end.minus(start)
-    return Cone(name, start, way.unit(), way.norm(), radius_m, radius_m)

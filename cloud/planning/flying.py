@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from cloud.planning import checks, estimates, rules, tracks
+from cloud.planning.bodies import rounded, solids_of
 from cloud.planning.estimates import Estimates, Times
 from cloud.planning.obstacles import Cone
 from cloud.planning.photography import Shot
@@ -23,6 +24,7 @@ BATTERY_PERCENT = 55.0
 """What a flight is planned to take at most: well clear of the reserve that warns."""
 FENCE_BEYOND_M = 40.0
 _MAX_WAYPOINTS = 400
+_MAX_SOLIDS = 250
 _LOWEST_PITCH_DEG = -90.0
 
 
@@ -115,6 +117,10 @@ def _too_much(inputs: SurveyInputs, drawn: Drawn) -> str | None:
     """Return why a flight is too long or too high, None when it is not."""
     if len(drawn.steps) > _MAX_WAYPOINTS:
         return f"It has {len(drawn.steps)} waypoints; {_MAX_WAYPOINTS} are sound."
+    if len(drawn.cones) > _MAX_SOLIDS:
+        return f"It passes {len(drawn.cones)} parts of the asset; {_MAX_SOLIDS} are sound."
+    if (size := checks.message_size(route_of(inputs, drawn, "pln-" + 20 * "0", 1))).verdict is Verdict.BLOCK:
+        return size.sentence
     figures = estimate(inputs, drawn)
     if figures.battery_percent > BATTERY_PERCENT:
         return f"It takes {figures.battery_percent:.0f} % of the battery; {BATTERY_PERCENT:.0f} % are planned."
@@ -173,6 +179,7 @@ def route_of(inputs: SurveyInputs, drawn: Drawn, plan_id: str, version: int) -> 
             zones=inputs.zones,
         ),
         waypoints=tuple(waypoints),
+        solids=solids_of(drawn.cones, LocalFrame(drawn.home), Limits().clearance_m),
     )
 
 
@@ -180,11 +187,6 @@ def _yaw_deg(look: Enu) -> float:
     if math.hypot(look.east, look.north) < 1e-6:
         return 0.0
     return round(math.degrees(math.atan2(look.east, look.north)) % 360.0, 2) % 360.0
-
-
-def rounded(point: GeoPoint) -> GeoPoint:
-    """Return a point to the millimetre."""
-    return GeoPoint(lat_deg=round(point.lat_deg, 8), lon_deg=round(point.lon_deg, 8), alt_m=round(point.alt_m, 3))
 
 
 def estimate(inputs: SurveyInputs, drawn: Drawn) -> Estimates:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from cloud.planning import estimates, imported, rules
+from cloud.planning import bodies, estimates, imported, rules
 from cloud.planning.imported import Flown
 from cloud.planning.rules import Limits, Surroundings
+from cloud.planning.surveys import AnyGeometry
 from cloud.planning.terrain import Terrain
 from cloud.planning.verdicts import Check, Row, Verdict, grade, place_of
 from cloud.planning.zones import SiteZone
@@ -16,7 +17,7 @@ _RESERVE_PERCENT, _WARN_RESERVE_PERCENT = 30.0, 40.0
 _PITCH_LIMITS_DEG = (-90.0, 45.0)
 
 
-def judge(
+def judge(  # noqa: PLR0913 - what a plan is judged by, all by name
     mission: Mission,
     zones: tuple[SiteZone, ...],
     terrain: Terrain | None,
@@ -24,15 +25,20 @@ def judge(
     home: GeoPoint | None = None,
     wind_mps: float = 0.0,
     limits: Limits | None = None,
+    geometry: AnyGeometry | None = None,
 ) -> list[Check]:
     """Return every check of a mission that its time does not change. Its own fences are kept to as well.
+
+    With the ``geometry`` of an asset its distance from that asset is judged too.
 
     Raises:
         InvalidInput: No take-off place, an altitude that cannot be converted, or nothing that flies; with the item.
 
     """
     flown = imported.flown(mission, home, terrain)
-    around = Surroundings((*zones, *own_zones(mission)), terrain, (), limits or Limits())
+    places = [leg.start for leg in flown.track.legs] + [flown.track.legs[-1].end]
+    cones = bodies.near(bodies.of_asset(geometry, flown.track.frame), places)
+    around = Surroundings((*zones, *own_zones(mission)), terrain, cones, limits or Limits())
     found = rules.judge(flown.track, around)
     if terrain is None:
         found.append(

@@ -1,6 +1,7 @@
 """What a drone must stay away from round a turbine: cones for blades, tower and nacelle, the fence and the ground.
 
-Distances are exact to the cones; the blades' cones enclose their real sections, so real clearances are larger.
+Distances are exact to the cones; the blades' cones enclose their real sections, so real clearances are larger. The
+drone judges the same cones by the same distance (``edge.bodies``): they go with the route as its solids.
 """
 
 from __future__ import annotations
@@ -50,8 +51,13 @@ class Cone(NamedTuple):
         along = east * self.axis.east + north * self.axis.north + up * self.axis.up
         clamped = min(max(along, 0.0), self.length_m)
         radial = math.sqrt(max(0.0, east * east + north * north + up * up - along * along))
-        radius = self.start_radius_m + (self.end_radius_m - self.start_radius_m) * clamped / self.length_m
-        return math.hypot(along - clamped, max(0.0, radial - radius))
+        slope = (self.end_radius_m - self.start_radius_m) / self.length_m
+        if radial <= self.start_radius_m + slope * clamped:
+            return abs(along - clamped)
+        # Beside the profile the nearest place is on its slant; past an end, that end's edge.
+        share = (along + slope * (radial - self.start_radius_m)) / (1.0 + slope * slope)
+        foot = min(max(share, 0.0), self.length_m)
+        return math.hypot(along - foot, radial - self.start_radius_m - slope * foot)
 
 
 @lru_cache(maxsize=64)
@@ -68,7 +74,10 @@ def distances_m(cones: tuple[Cone, ...], points: Points) -> NDArray[np.float64]:
     along = np.einsum("pci,ci->pc", offset, axes)
     clamped = np.minimum(np.maximum(along, 0.0), lengths)
     radial = np.sqrt(np.maximum(0.0, np.einsum("pci,pci->pc", offset, offset) - along * along))
-    return np.asarray(np.hypot(along - clamped, np.maximum(0.0, radial - firsts - slopes * clamped)))
+    beyond = radial - firsts
+    feet = np.minimum(np.maximum((along + slopes * beyond) / (1.0 + slopes * slopes), 0.0), lengths)
+    beside = np.hypot(along - feet, beyond - slopes * feet)
+    return np.asarray(np.where(beyond <= slopes * clamped, np.abs(along - clamped), beside))
 
 
 def cones_of(geometry: TurbineGeometry) -> tuple[Cone, ...]:

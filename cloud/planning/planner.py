@@ -6,12 +6,13 @@ import math
 from typing import NamedTuple
 
 from cloud.planning import checks, estimates
-from cloud.planning.drawing import TAKE_OFF_UP_M, Draft, draw, space_of
+from cloud.planning.bodies import rounded, solids_of
+from cloud.planning.drawing import CLEARANCE_M, TAKE_OFF_UP_M, Draft, draw, space_of
 from cloud.planning.estimates import Estimates, Times
 from cloud.planning.pattern import PlanInputs
 from cloud.planning.photography import Shot
 from cloud.planning.verdicts import Check
-from contracts.geo import UP, Enu, GeoPoint
+from contracts.geo import UP, Enu
 from contracts.routes import Fence, Route, Waypoint, WaypointAction
 
 _FULL_M = 0.01
@@ -87,7 +88,7 @@ def route_of(inputs: PlanInputs, draft: Draft, plan_id: str, version: int) -> Ro
         waypoints.append(
             Waypoint(
                 seq=seq,
-                point=_rounded(frame.to_geo(point)),
+                point=rounded(frame.to_geo(point)),
                 speed_mps=params.speed_mps if on_pass else params.transit_speed_mps,
                 camera_yaw_deg=yaw_deg,
                 camera_pitch_deg=pitch_deg,
@@ -100,15 +101,16 @@ def route_of(inputs: PlanInputs, draft: Draft, plan_id: str, version: int) -> Ro
         version=version,
         asset_id=inputs.asset_id,
         pattern="blades",
-        home=_rounded(inputs.home),
+        home=rounded(inputs.home),
         standoff_m=params.standoff_m,
         fence=Fence(
-            centre=_rounded(inputs.geometry.foot),
+            centre=rounded(inputs.geometry.foot),
             radius_m=params.fence_radius_m,
             max_alt_rel_m=params.max_alt_rel_m,
             zones=inputs.zones,
         ),
         waypoints=tuple(waypoints),
+        solids=solids_of(draft.space.cones, frame, CLEARANCE_M),
     )
 
 
@@ -117,7 +119,3 @@ def _camera(look: Enu, turbine_yaw_deg: float) -> tuple[float, float]:
     level = math.hypot(look.east, look.north)
     yaw_deg = math.degrees(math.atan2(look.east, look.north)) if level > 1e-3 else turbine_yaw_deg + 180.0
     return round(yaw_deg % 360.0, 2) % 360.0, round(math.degrees(math.atan2(look.up, level)), 2)
-
-
-def _rounded(point: GeoPoint) -> GeoPoint:
-    return GeoPoint(lat_deg=round(point.lat_deg, 8), lon_deg=round(point.lon_deg, 8), alt_m=round(point.alt_m, 3))

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from itertools import pairwise
 from typing import NamedTuple
 
 from shapely.affinity import rotate
 from shapely.geometry import LineString, Polygon
 
+from cloud.planning import bodies
 from cloud.planning.flying import TAKE_OFF_UP_M, Drawn, Step
 from cloud.planning.settling import Settled, settle
-from cloud.planning.surveys import GridParams, RightOfWayParams, SurveyInputs
+from cloud.planning.surveys import AnyGeometry, GridParams, RightOfWayParams, SurveyInputs
 from contracts.errors import InvalidInput
 from contracts.geo import Enu, GeoPoint, LocalFrame
 from contracts.pipeline import Pipeline
@@ -44,6 +46,14 @@ def _fly(lines: list[_Line], home: GeoPoint, settled: Settled, transit_mps: floa
         steps.append(Step(last.model_copy(update={"alt_m": over_m}), _DOWN, transit_mps))
     steps.append(Step(home.model_copy(update={"alt_m": over_m}), _DOWN, transit_mps))
     return Drawn(home, tuple(steps), settled.shot, sum(line.length_m for line in lines), (), over_m)
+
+
+def _with_what_stands_there(drawn: Drawn, geometry: AnyGeometry | None) -> Drawn:
+    """Return a flight with the solid parts of the asset it passes: an area may be flown over beside a mast."""
+    frame = LocalFrame(drawn.home)
+    cones = bodies.near(bodies.of_asset(geometry, frame), [frame.to_enu(step.point) for step in drawn.steps])
+    tops = [drawn.home.alt_m + cone.highest_m for cone in cones]
+    return replace(drawn, cones=cones, top_alt_m=max([drawn.top_alt_m, *tops]))
 
 
 class RightOfWay:
@@ -118,7 +128,7 @@ class Grid:
     """Parallel lines over an area; a section is one line."""
 
     def __init__(self, inputs: SurveyInputs, params: GridParams, home: GeoPoint) -> None:
-        self._params, self._home = params, home
+        self._params, self._home, self._geometry = params, home, inputs.geometry
         self._settled = settle(inputs, least_m=_LEAST_M, most_m=_FARTHEST_M, upright=True)
         ground_m = home.alt_m if params.ground_alt_m is None else params.ground_alt_m
         self._alt_m = ground_m + self._settled.shot.distance_m
@@ -161,4 +171,5 @@ class Grid:
 
     def flight(self, first: int, last: int) -> Drawn:
         """Return the flight over some lines."""
-        return _fly(self._lines[first : last + 1], self._home, self._settled, self._params.transit_speed_mps)
+        drawn = _fly(self._lines[first : last + 1], self._home, self._settled, self._params.transit_speed_mps)
+        return _with_what_stands_there(drawn, self._geometry)

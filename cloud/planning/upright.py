@@ -8,8 +8,9 @@ from typing import NamedTuple
 import numpy as np
 
 from cloud.planning import passages
+from cloud.planning.bodies import body_of, moved
 from cloud.planning.flying import TAKE_OFF_UP_M, Drawn, Step
-from cloud.planning.obstacles import FLOOR_M, Cone, Space, cones_of
+from cloud.planning.obstacles import FLOOR_M, Space
 from cloud.planning.rules import Limits
 from cloud.planning.settling import MARGIN_M, settle
 from cloud.planning.surveys import FacadeParams, OrbitParams, SurveyInputs, TowerParams
@@ -25,34 +26,6 @@ _SHORTEST_M = 3.0
 _RING_CORNERS = 16
 _STATIONS = 60
 _FEWEST_STRIPS = 4
-
-
-class Body(NamedTuple):
-    """What is gone round, in the frame of its foot."""
-
-    frame: LocalFrame
-    cones: tuple[Cone, ...]
-    top_m: float
-    radius_m: float
-    """Largest distance of what is looked at from the axis."""
-    height_m: float
-    """Of the highest solid thing."""
-
-
-def body_of(geometry: TurbineGeometry | TelecomTower) -> Body:
-    """Return a turbine's tower (its nacelle and blades are in the way), or a mast with its mounts and guys."""
-    if isinstance(geometry, TurbineGeometry):
-        top_m = geometry.hub_height_m - geometry.nacelle_radius_m - 1.0
-        height_m = geometry.hub_height_m + geometry.root_radius_m + geometry.blade_length_m
-        return Body(geometry.frame(), cones_of(geometry), top_m, geometry.tower_base_radius_m, height_m)
-    mast = Cone("mast", Enu(0.0, 0.0, 0.0), UP, geometry.top_m(), geometry.reach_m(), geometry.reach_m())
-    guys = []
-    for number, guy in enumerate(geometry.guys):
-        bearing = math.radians(guy.anchor_bearing_deg)
-        anchor = Enu(math.sin(bearing), math.cos(bearing), 0.0).times(guy.anchor_radius_m)
-        way = UP.times(guy.height_m).minus(anchor)
-        guys.append(Cone(f"guy {number}", anchor, way.unit(), way.norm(), 0.1, 0.1))
-    return Body(geometry.frame(), (mast, *guys), geometry.top_m(), geometry.reach_m(), geometry.top_m())
 
 
 class _Sweep(NamedTuple):
@@ -229,7 +202,7 @@ class Upright:
             steps.append(self._step(here, sweep.looks[-1], self._settled.speed_mps, WaypointAction.STOP_VIDEO))
         steps += [self._step(place, self._inward(place), transit_mps) for place in self._way(here, start)]
         frame = LocalFrame(self._home)
-        cones = tuple(_moved(cone, self._body.frame, frame) for cone in self._body.cones)
+        cones = tuple(moved(cone, self._body.frame, frame) for cone in self._body.cones)
         inspected_m = sum(sweep.length_m for sweep in self._flown[first : last + 1])
         top_alt_m = self._body.frame.origin.alt_m + self._body.height_m + Limits().clearance_m
         return Drawn(self._home, tuple(steps), self._settled.shot, inspected_m, cones, top_alt_m, self._gaps)
@@ -250,13 +223,6 @@ class Upright:
 
     def _step(self, place: Enu, look: Enu, speed_mps: float, action: WaypointAction = WaypointAction.NONE) -> Step:
         return Step(self._body.frame.to_geo(place), look, speed_mps, action)
-
-
-def _moved(cone: Cone, source: LocalFrame, target: LocalFrame) -> Cone:
-    start = target.to_enu(source.to_geo(cone.start))
-    end = target.to_enu(source.to_geo(cone.start.plus(cone.axis, cone.length_m)))
-    way = end.minus(start)
-    return cone._replace(start=start, axis=way.unit(), length_m=way.norm())
 
 
 def _longest_run(kept: list[bool]) -> list[int]:

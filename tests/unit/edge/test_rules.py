@@ -13,6 +13,7 @@ from contracts.geo import Enu
 from contracts.routes import Corner, Fence, Route, Solid, Zone, ZoneKind
 from contracts.vocabulary import CommandKind
 from edge.aircraft import Aircraft, Landed
+from edge.bodies import bodies_of
 from edge.flights import Phase
 from edge.monitor import HOLD_GRACE_S, Monitor, Surroundings
 from edge.refusals import NotReady, UnsafeRoute
@@ -22,6 +23,7 @@ from tests.unit.edge.test_pilot import Bench, Desk
 from tests.unit.edge.world import HOME, LIMITS, Announcements, at, command, flight, in_flight, route, waypoint
 
 MAST = Solid(name="mast", start=at(60, 0, 0), end=at(60, 0, 80), radius_m=2.0)
+NEAR_MAST = MAST.model_copy(update={"end_radius_m": 1.0, "clearance_m": 4.0})
 START = Start(Enu(0, 0, 10))
 
 
@@ -46,7 +48,9 @@ def placed(east: float, north: float, up: float) -> Aircraft:
 
 
 def sight(seen: Aircraft, planned: Route | None = None, **changes: Any) -> Sight:
-    return Sight(seen, planned or route(), 0.0, 0.0, storage_full=False, limits=LIMITS)._replace(**changes)
+    flown = planned or route()
+    seeing = Sight(seen, flown, 0.0, 0.0, storage_full=False, limits=LIMITS, bodies=bodies_of(flown, HOME))
+    return seeing._replace(**changes)
 
 
 KEEP_OUT = square(ZoneKind.KEEP_OUT, 100, 0, 20)
@@ -62,6 +66,7 @@ BROKEN: list[tuple[str, Sight, str, Action]] = [
     ("in a round one", sight(placed(95, 0, 30), route(fence=fenced(ROUND_KEEP_OUT))), "fence", Action.RETURN),
     ("out of a zone to stay in", sight(placed(70, 0, 30), route(fence=fenced(STAY_IN))), "fence", Action.RETURN),
     ("near the mast", sight(placed(56, 0, 30), route(solids=(MAST,))), "standoff", Action.HOLD),
+    ("at a blade", sight(placed(56.6, 0, 30), route(solids=(NEAR_MAST,))), "standoff", Action.HOLD),
     ("empty", sight(in_flight(battery_percent=19.0)), "battery", Action.RETURN),
     ("low voltage", sight(in_flight(battery_v=20.5), limits=LOW), "voltage", Action.RETURN),
     ("offline", sight(in_flight(), offline_s=301.0), "link", Action.RETURN),
@@ -72,6 +77,7 @@ KEPT = [
     ("swaying at the fence", sight(placed(203, 0, 30))),
     ("beside a zone", sight(placed(125, 0, 30), route(fence=fenced(KEEP_OUT)))),
     ("swaying at a zone", sight(placed(82, 0, 30), route(fence=fenced(KEEP_OUT)))),
+    ("at half its clearance", sight(placed(55.9, 0, 30), route(solids=(NEAR_MAST,)))),
     ("at its standoff", sight(placed(46, 0, 30), route(solids=(MAST,)))),
     ("never mind the link", sight(in_flight(), offline_s=9000.0, limits=LIMITS._replace(link_loss_return_s=0.0))),
     ("percentage unknown", sight(in_flight(battery_percent=None))),
@@ -105,6 +111,12 @@ UNSAFE = [
     ("round the mast too near", route(waypoint(0, 60, 0, 30, orbit=NEAR_ORBIT), solids=(MAST,)), "8.0 m of mast"),
     ("below the floor", route(waypoint(0, 20, 0, 30), fence=fenced(min_alt_rel_m=40.0)), "at least 40.0 m"),
     ("home past the mast", route(waypoint(0, 90, 90, 30), waypoint(1, 130, 0, 30), solids=(MAST,)), "The way home"),
+    ("a clearance of nothing", route(solids=(NEAR_MAST.model_copy(update={"clearance_m": 2.0}),)), "under 3.0 m"),
+    (
+        "nearer than its clearance",
+        route(waypoint(0, 60, 60, 30), waypoint(1, 54.5, -60, 30), solids=(NEAR_MAST,)),
+        "of",
+    ),
     ("a standoff of nothing", route(solids=(MAST,), standoff_m=1.0), "under 3.0 m"),
 ]
 
@@ -118,6 +130,11 @@ def test_paths_are_judged_along_their_whole_length(planned: Route, why: str) -> 
 def test_an_orbit_at_its_standoff_is_flown() -> None:
     way = (waypoint(0, 30, 30, 30), waypoint(1, 60, 0, 30, orbit={"radius_m": 14.0}), waypoint(2, 20, 40, 30))
     check_route(route(*way, solids=(MAST,)), HOME, START, LIMITS)
+
+
+def test_a_path_at_its_clearance_is_flown_though_the_standoff_is_larger() -> None:
+    way = (waypoint(0, 54, 40, 30), waypoint(1, 54, -40, 30), waypoint(2, 20, -40, 30))
+    check_route(route(*way, solids=(NEAR_MAST,)), HOME, START, LIMITS)
 
 
 class Watched(Bench):

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from contracts.geo import Enu, GeoPoint, LocalFrame
 from contracts.routes import Fence, Route, Waypoint
+from edge.bodies import place_of
 from edge.geometry import Leg
 from edge.refusals import NotReady, UnsafeRoute
 from edge.safety import (
@@ -19,7 +20,6 @@ from edge.safety import (
     check_energy,
     check_route,
     percent_home,
-    place_of,
     require_position,
     wind_of,
 )

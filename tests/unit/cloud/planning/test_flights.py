@@ -29,6 +29,7 @@ from contracts.powerline import LineTower, PowerLine
 from contracts.routes import Corner, Route, WaypointAction
 from contracts.tower import Guy, Mount, TelecomTower
 from contracts.turbine import TurbineGeometry
+from tests.unit.cloud.planning.drone import refusal
 
 EXAMPLES = int(os.environ.get("KESTREL_PLANNER_EXAMPLES", "25"))
 FOOT = GeoPoint(lat_deg=54.9, lon_deg=8.3, alt_m=45.0)
@@ -157,6 +158,7 @@ def test_no_route_that_is_emitted_fails_its_own_checks(inputs: SurveyInputs) -> 
     for flight in planned:
         assert [check.sentence for check in flight.checks if check.verdict is Verdict.BLOCK] == []
         assert flight.estimates.battery_percent <= BATTERY_PERCENT
+        assert refusal(flight.route) is None
     _assert_wires_are_kept_off(inputs, [flight.route for flight in planned])
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -26,7 +28,8 @@ places = st.builds(Enu, near, near, st.floats(5.0, 100.0))
     ("point", "distance_m"),
     [
         (Enu(5.0, 0.0, 0.0), 3.0),
-        (Enu(0.0, 4.0, 10.0), 3.0),
+        (Enu(0.0, 4.0, 11.0), math.hypot(3.0, 1.0)),
+        (Enu(0.0, 4.0, 5.0), 2.5 / math.hypot(1.0, 0.1)),
         (Enu(0.0, 0.0, 12.0), 2.0),
         (Enu(0.0, 0.0, -1.0), 1.0),
         (Enu(4.0, 0.0, 14.0), 5.0),
