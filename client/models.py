@@ -2519,11 +2519,14 @@ class TicketOut(BaseModel):
     text: Annotated[str, Field(title='Text')]
     url: Annotated[str, Field(title='Url')]
     status: Annotated[str, Field(title='Status')]
+    order_type: Annotated[str, Field(title='Order Type')]
     order_number: Annotated[str, Field(title='Order Number')]
     created_at: Annotated[AwareDatetime, Field(title='Created At')]
     opened_at: Annotated[AwareDatetime | None, Field(title='Opened At')]
     completed_at: Annotated[AwareDatetime | None, Field(title='Completed At')]
     checked_at: Annotated[AwareDatetime | None, Field(title='Checked At')]
+    attached_at: Annotated[AwareDatetime | None, Field(title='Attached At')]
+    care_error: Annotated[str, Field(title='Care Error')]
 
 
 class Time(BaseModel):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 
+from cloud.backends.jira import JiraTracker
 from cloud.backends.keys import KmsSigner
 from cloud.backends.language_model import BedrockConverse
 from cloud.backends.link import Credentials, MqttLink
@@ -14,6 +15,7 @@ from cloud.backends.routes import DynamoRoutes
 from cloud.backends.sap import SapOData
 from cloud.backends.workflows import StepFunctions
 from cloud.db import Database
+from cloud.maintenance import MaintenanceSystem
 from cloud.model_turns import Models
 from cloud.rates import Rates
 from cloud.services import Services
@@ -39,9 +41,7 @@ def build_services(settings: Settings) -> Services:
         routes=DynamoRoutes(),
         queues=SqsQueues(),
         workflows=StepFunctions(),
-        sap=SapOData(
-            settings.sap_url, settings.sap_user, settings.sap_password.get_secret_value(), page=settings.sap_page
-        ),
+        maintenance=_maintenance(settings),
         notifier=SnsTopic(),
         language_model=large,
         asks=Rates(settings.assistant_asks_per_minute),
@@ -53,6 +53,19 @@ def build_services(settings: Settings) -> Services:
         rates=Rates(settings.rate_limit_per_minute),
         evidence_signer=_evidence_signer(settings),
     )
+
+
+def _maintenance(settings: Settings) -> MaintenanceSystem:
+    if settings.maintenance_system == "jira":
+        return JiraTracker(
+            settings.jira_url,
+            settings.jira_token.get_secret_value(),
+            project=settings.jira_project,
+            issue_type=settings.jira_issue_type,
+            order_type=settings.jira_order_type,
+        )
+    password = settings.sap_password.get_secret_value()
+    return SapOData(settings.sap_url, settings.sap_user, password, page=settings.sap_page)
 
 
 def _evidence_signer(settings: Settings) -> BundleSigner | None:

@@ -10,9 +10,9 @@ from cloud import decisions, notifications, tickets
 from cloud.grading import Policy
 from cloud.inspections import lock_ticketing
 from cloud.logbook import log
+from cloud.maintenance import MaintenanceSystem
 from cloud.policy.versions import active_policy
 from cloud.tables import Finding, Notification, Summary, Ticket
-from cloud.tickets import Sap
 from contracts.errors import NotFound
 from contracts.vocabulary import FindingStatus
 
@@ -51,13 +51,13 @@ def _towards_ticket(session: Session, finding: Finding, policy: Policy) -> list[
     return ways[decisions.way(session, finding, policy)]
 
 
-def open_ticket(session: Session, sap: Sap, finding_id: str, shipped: Policy) -> Ticket | None:
+def open_ticket(session: Session, system: MaintenanceSystem, finding_id: str, shipped: Policy) -> Ticket | None:
     """Return the finding's ticket, opening it if it is still due: much may have happened since that was decided.
 
     Raises:
         NotFound: No such finding (any more).
-        SapUnavailable: SAP does not answer; nothing is recorded, ask again.
-        SapRejected: SAP refuses, or the asset has no functional location.
+        Unavailable: The system does not answer; nothing is recorded, ask again.
+        MaintenanceRejected: It refuses, or the asset has no functional location.
 
     """
     lock_ticketing(session, finding_id)
@@ -66,6 +66,8 @@ def open_ticket(session: Session, sap: Sap, finding_id: str, shipped: Policy) ->
         raise NotFound(f"No finding {finding_id!r}; it may have been merged into another.")
     left = left_to_do(session, finding_id, shipped)
     if "ticket" in left.todo:
-        return tickets.open_ticket(session, sap, finding_id)
+        policy = active_policy(session, finding.asset_id, shipped)
+        order_type = policy.reactions[finding.severity_rank].order_type
+        return tickets.open_ticket(session, system, finding_id, order_type=order_type)
     log("ticket_not_due", finding_id=finding_id, reason=left.reason)
     return tickets.of_defect(session, finding)

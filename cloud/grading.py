@@ -32,6 +32,9 @@ class Reaction(Frozen):
     ticket: Literal["auto", "person"] = Field(
         default="auto", description="critical ranks: a notification opens by itself, or a person is asked first"
     )
+    order_type: str = Field(
+        default="", pattern="^[A-Z0-9]{0,4}$", description="maintenance order to make of the notification; empty: none"
+    )
 
 
 class Grade(Frozen):

@@ -12,8 +12,8 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session, aliased
 
 from cloud import executions
+from cloud.maintenance import MaintenanceSystem
 from cloud.tables import WorkflowRun
-from cloud.tickets import Sap
 
 AT_ONCE = 10
 """Runs resumed in one pass: a system that has just come back is not asked for everything at once."""
@@ -53,17 +53,17 @@ def waiting(session: Session, now: datetime, most: int = AT_ONCE) -> Sequence[Wo
     return found
 
 
-def resume(session: Session, sap: Sap, now: datetime | None = None) -> int:
+def resume(session: Session, system: MaintenanceSystem, now: datetime | None = None) -> int:
     """Resume what an outage ended, where it is over; returns how many.
 
     Raises:
-        SapUnavailable: It is not over.
+        Unavailable: It is not over.
 
     """
     found = waiting(session, now or datetime.now(UTC))
-    asked_sap = next((run for run in found if "SapUnavailable" in run.error), None)
-    if asked_sap is not None:
-        sap.find(str(asked_sap.finding_id))
+    refused = next((run for run in found if "ticket" in run.error), None)
+    if refused is not None:
+        system.find(str(refused.finding_id))
     for run in found:
         executions.resume(session, run.execution_name, by=_BY)
     return len(found)

@@ -24,8 +24,8 @@ from cloud import (
     grading,
     media,
     outages,
+    ticket_care,
     ticket_life,
-    tickets,
 )
 from cloud.assistant import transcripts
 from cloud.logbook import log, log_failure
@@ -33,7 +33,7 @@ from cloud.services import Services
 from cloud.tables import CaptureRow, Finding, FirstLookRow, Flight, Media, Outgoing, Ticket, WorkflowRun
 from contracts import media as keys
 from contracts import resources
-from contracts.errors import NotFound, PlatformError, SapUnavailable
+from contracts.errors import NotFound, PlatformError, Unavailable
 from contracts.events import BatchReady
 from contracts.vocabulary import FindingStatus, FlightState, MediaState
 
@@ -67,7 +67,7 @@ class Reconciler:
         self._missing: dict[str, float] = {}
         self._started = False
         self._told_stale = False
-        self._sap_silent = False
+        self._maintenance_silent = False
 
     def step(self) -> bool | None:
         """Run a pass when it is due; None when it is not, False when a part of it failed."""
@@ -90,7 +90,7 @@ class Reconciler:
             self._unticketed,
             self._answers,
             self._runs,
-            self._sap,
+            self._maintenance,
             self._housekeeping,
         ):
             try:
@@ -236,30 +236,43 @@ class Reconciler:
             expired = decisions.expire(session, datetime.now(UTC))
         return Counter(decisions_expired=expired, answers_passed_on=consume.pass_on_answers(self._services))
 
-    def _sap(self) -> Counter[str]:
+    def _maintenance(self) -> Counter[str]:
         """Resume what an outage ended, and read back what became of notifications; not while there is no answer."""
         done: Counter[str] = Counter()
         try:
             with self._services.database.session() as session:
-                done["workflows_resumed"] = outages.resume(session, self._services.sap)
+                done["workflows_resumed"] = outages.resume(session, self._services.maintenance)
             done["workflows_started"] = consume.start_wanted(self._services) if done["workflows_resumed"] else 0
+            done.update(self._complete())
             done.update(self._read_back())
-        except SapUnavailable as error:
-            if not self._sap_silent:
-                log("sap_silent", error=str(error))
-            self._sap_silent = True
+        except Unavailable as error:
+            if not self._maintenance_silent:
+                log("maintenance_silent", error=str(error))
+            self._maintenance_silent = True
         else:
-            self._sap_silent = False
+            self._maintenance_silent = False
+        return done
+
+    def _complete(self) -> Counter[str]:
+        """Give notifications their picture and order."""
+        done: Counter[str] = Counter()
+        services = self._services
+        with services.database.session() as session:
+            due = ticket_care.due(session, services.maintenance.name, datetime.now(UTC))
+        for ticket_id in due:
+            with services.database.session() as session:
+                outcome = ticket_care.complete(session, services.maintenance, services.objects, ticket_id)
+            done[f"tickets_{outcome}"] += 1
         return done
 
     def _read_back(self) -> Counter[str]:
         done: Counter[str] = Counter()
         every = timedelta(seconds=self._services.settings.ticket_read_every_s)
         with self._services.database.session() as session:
-            due = ticket_life.due(session, tickets.SYSTEM, every, datetime.now(UTC))
+            due = ticket_life.due(session, self._services.maintenance.name, every, datetime.now(UTC))
         for ticket_id in due:
             with self._services.database.session() as session:
-                outcome = ticket_life.read_back(session, self._services.sap, ticket_id)
+                outcome = ticket_life.read_back(session, self._services.maintenance, ticket_id)
             done[f"tickets_{outcome}"] += outcome is not None
         return done
 

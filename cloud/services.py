@@ -8,13 +8,13 @@ from typing import NamedTuple, Protocol
 
 from cloud.db import Database
 from cloud.executions import Workflows
+from cloud.maintenance import MaintenanceSystem
 from cloud.model_turns import Models
 from cloud.notifications import Notifier
 from cloud.rates import ASKS_PER_MINUTE, DEFAULT_PER_MINUTE, Rates
 from cloud.settings import Settings
 from cloud.signing import Signer
 from cloud.summaries import LanguageModel
-from cloud.tickets import Sap
 from cloud.tokens import Issuer, Verifier
 from cloud.users import LoginBackoff
 from contracts.routes import Route
@@ -102,7 +102,7 @@ class Services:
     routes: Routes
     queues: Queues
     workflows: Workflows
-    sap: Sap
+    maintenance: MaintenanceSystem
     notifier: Notifier
     language_model: LanguageModel | None
     signer: Signer | None

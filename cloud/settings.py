@@ -36,6 +36,12 @@ class Settings(BaseSettings):
     issuer_key_file: Path | None = Field(default=None, description="private key of the built-in issuer, PEM (EC/RSA)")
     jwks_url: str = Field(default="", description="key set of an external issuer; replaces the built-in one")
     session_key_file: Path | None = Field(default=None, description="32+ random bytes that sign browser sessions")
+    maintenance_system: Literal["sap", "jira"] = Field(default="sap", description="where tickets are opened")
+    jira_url: str = Field(default="", description="root of a Jira (REST API 2)")
+    jira_token: SecretStr = Field(default=SecretStr(""), description="personal access token of its technical user")
+    jira_project: str = Field(default="", description="key of its project")
+    jira_issue_type: str = Field(default="Task", description="type of the issue that is a notification")
+    jira_order_type: str = Field(default="Task", description="type of the issue that is a maintenance order")
     sap_url: str = Field(default="", description="root of the SAP OData service")
     sap_page: str = Field(
         default="", description="a notification's page for people, with {number}; default: the entity"

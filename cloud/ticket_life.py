@@ -15,8 +15,8 @@ from sqlalchemy.orm import Session
 from cloud import audit
 from cloud.db import notify
 from cloud.logbook import log
+from cloud.maintenance import MaintenanceSystem, NotificationState
 from cloud.tables import Audit, Finding, Ticket
-from cloud.tickets import NotificationState, Sap
 from contracts.vocabulary import FindingStatus
 
 OPEN, CLOSED, CANCELLED, MISSING = "open", "closed", "cancelled", "missing"
@@ -51,18 +51,18 @@ def due(session: Session, system: str, every: timedelta, now: datetime, most: in
     ).all()
 
 
-def read_back(session: Session, sap: Sap, ticket_id: str) -> str | None:
+def read_back(session: Session, system: MaintenanceSystem, ticket_id: str) -> str | None:
     """Read one notification's state and let it land; returns closed, reopened, cancelled, missing or changed.
 
     Raises:
-        SapUnavailable: The system does not answer; nothing is recorded.
-        SapRejected: It refuses to show the notification.
+        Unavailable: The system does not answer; nothing is recorded.
+        MaintenanceRejected: It refuses to show the notification.
 
     """
     ticket = session.get(Ticket, ticket_id, with_for_update=True)
     if ticket is None or ticket.number is None:
         return None
-    state = sap.read(ticket.number)
+    state = system.read(ticket.number)
     ticket.checked_at = datetime.now(UTC)
     if state is None:
         return _turn(session, ticket, MISSING) if ticket.status != MISSING else None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Literal, NamedTuple, Protocol
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -11,11 +10,11 @@ from sqlalchemy.orm import Session
 from cloud.db import notify
 from cloud.inspections import lock_ticketing
 from cloud.logbook import log
+from cloud.maintenance import MaintenanceSystem, NotificationDraft
 from cloud.tables import Asset, Finding, Ticket
 from contracts.errors import NotFound, SapRejected
 from contracts.ids import mint
 
-SYSTEM = "sap"
 TEXT_MAX = 40
 LONG_TEXT_MAX = 1333
 _PRIORITIES = {5: "1", 4: "2", 3: "3", 2: "4", 1: "4"}
@@ -23,71 +22,15 @@ _PRIORITIES = {5: "1", 4: "2", 3: "3", 2: "4", 1: "4"}
 _MALFUNCTION = "M2"
 
 
-class NotificationDraft(NamedTuple):
-    """What a maintenance notification says. Texts are within SAP's limits; times are UTC."""
+def open_ticket(session: Session, system: MaintenanceSystem, finding_id: str, *, order_type: str = "") -> Ticket:
+    """Return the ticket of a finding, opening it unless it is there; holds a lock on the defect meanwhile.
 
-    reference: str
-    kind: str
-    text: str
-    long_text: str
-    priority: str
-    functional_location: str
-    location: str
-    malfunction_at: datetime
-    required_by: datetime | None
-    is_down: bool
-
-
-class NotificationState(NamedTuple):
-    """A notification as SAP holds it."""
-
-    number: str
-    phase: str
-    url: str
-    status: Literal["open", "closed", "cancelled"] = "open"
-    order: str = ""
-    """Number of the maintenance order made of it; empty while there is none."""
-    completed_at: datetime | None = None
-
-
-class Sap(Protocol):
-    """The customer's plant maintenance."""
-
-    def find(self, reference: str) -> NotificationState | None:
-        """Return the notification with our reference, None when there is none.
-
-        Raises:
-            SapUnavailable: No answer, or a server error.
-
-        """
-
-    def read(self, number: str) -> NotificationState | None:
-        """Return a notification by its number, None when there is none (any more).
-
-        Raises:
-            SapUnavailable: No answer, or a server error.
-
-        """
-
-    def create(self, draft: NotificationDraft) -> NotificationState:
-        """Create a notification.
-
-        Raises:
-            SapUnavailable: No answer, or a server error; it may or may not have been created.
-            SapRejected: SAP refused it and says why.
-
-        """
-
-
-def open_ticket(session: Session, sap: Sap, finding_id: str) -> Ticket:
-    """Return the ticket of a finding, opening it in SAP unless it is there; holds a lock on the defect meanwhile.
-
-    SAP is searched for our reference first, so a crash between its answer and our commit never makes two.
+    The system is searched for our reference first, so a crash between its answer and our commit never makes two.
 
     Raises:
         NotFound: No such finding (any more).
-        SapUnavailable: SAP does not answer; nothing is recorded, ask again.
-        SapRejected: SAP refuses, or the asset has no functional location.
+        Unavailable: It does not answer; nothing is recorded, ask again.
+        MaintenanceRejected: It refuses, or the asset has no functional location.
 
     """
     lock_ticketing(session, finding_id)
@@ -100,13 +43,13 @@ def open_ticket(session: Session, sap: Sap, finding_id: str) -> Ticket:
         return ticket
     asset = session.get_one(Asset, finding.asset_id)
     draft = drafted(finding, asset)
-    state = sap.find(draft.reference) or sap.create(draft)
+    state = system.find(draft.reference) or system.create(draft)
     now = datetime.now(UTC)
     ticket = Ticket(
         ticket_id=mint("tkt"),
         finding_id=finding_id,
         link_group=finding.link_group,
-        system=SYSTEM,
+        system=system.name,
         number=state.number,
         phase=state.phase,
         priority=draft.priority,
@@ -114,6 +57,8 @@ def open_ticket(session: Session, sap: Sap, finding_id: str) -> Ticket:
         url=state.url,
         opened_at=now,
         checked_at=now,
+        order_type=order_type,
+        order_number=state.order,
     )
     session.add(ticket)
     session.flush()
@@ -136,7 +81,7 @@ def drafted(finding: Finding, asset: Asset) -> NotificationDraft:
     """Return what SAP is told of a finding.
 
     Raises:
-        SapRejected: The asset has no functional location, which SAP needs.
+        SapRejected: The asset has no functional location, which plant maintenance needs.
 
     """
     if not asset.functional_location:

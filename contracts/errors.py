@@ -118,8 +118,14 @@ class SapUnavailable(Unavailable):
     code = "sap_unavailable"
 
 
-class SapRejected(PlatformError):
+class MaintenanceRejected(PlatformError):
+    """The customer's maintenance system refused for a business reason."""
+
+    code = "maintenance_rejected"
+    http_status = 502
+
+
+class SapRejected(MaintenanceRejected):
     """SAP refused the notification for a business reason."""
 
     code = "sap_rejected"
-    http_status = 502

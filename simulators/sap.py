@@ -1,4 +1,4 @@
-"""A simulated SAP system: the OData V2 service API_MAINTNOTIFICATION, with its manners and its faults on demand."""
+"""A simulated SAP system: OData V2 services of plant maintenance, with their manners and their faults on demand."""
 
 from __future__ import annotations
 
@@ -20,8 +20,12 @@ from contracts.errors import InvalidInput
 from simulators import logbook
 from simulators.process import Shutdown
 from simulators.sap_answers import ROOT, answer, entity, metadata, page, plain_error, refusal, service_document
+from simulators.sap_attachments import ROOT as ATTACHMENTS_ROOT
+from simulators.sap_attachments import AttachmentService
 from simulators.sap_faults import FaultFile
 from simulators.sap_fields import Wrong, check
+from simulators.sap_orders import ROOT as ORDERS_ROOT
+from simulators.sap_orders import OrderService
 from simulators.sap_query import QueryRefused, parse_key, parse_query
 from simulators.sap_session import COOKIE, Sessions, basic_user
 from simulators.sap_store import PHASES, Notification, Store
@@ -30,6 +34,7 @@ _TOKEN: Final = "x-csrf-token"  # noqa: S105 - the header's name
 _READS: Final = frozenset({"GET", "HEAD"})
 _MOST_BYTES: Final = 1 << 20
 _NO_USER: Final = {"www-authenticate": 'Basic realm="SAP NetWeaver Application Server [KES/100]"'}
+SERVICES: Final = "/sap/opu/odata/"
 _ENTITY: Final = "/MaintenanceNotification({predicate})"
 Next = Callable[[Request], Awaitable[Response]]
 
@@ -45,7 +50,7 @@ class Gate:
 
     async def pass_through(self, request: Request, follow: Next) -> Response:
         """Let a request in, or answer it here."""
-        if not request.url.path.startswith(ROOT):
+        if not request.url.path.startswith(SERVICES):
             return await follow(request)
         await asyncio.sleep(self._faults.read().delay_s)
         user = basic_user(request.headers.get("authorization", ""), self._user, self._password)
@@ -164,10 +169,12 @@ class Service:
         return None if number is None else await run_in_threadpool(self._store.get, number)
 
 
-def make_app(store: Store, faults: FaultFile, user: str, password: str) -> FastAPI:
+def make_app(store: Store, faults: FaultFile, user: str, password: str, *, state: Path | None = None) -> FastAPI:
     """Return the service as an application."""
     app = FastAPI(title="Simulated SAP", docs_url=None, redoc_url=None, openapi_url=None)
     service, gate = Service(store, faults), Gate(faults, user, password)
+    if state is not None:
+        _add_others(app, OrderService(state, store, faults), AttachmentService(state, store, faults))
     app.middleware("http")(gate.pass_through)
     for path in (ROOT, f"{ROOT}/"):
         app.add_api_route(path, lambda: answer(service_document()), methods=["GET", "HEAD"], response_model=None)
@@ -181,6 +188,24 @@ def make_app(store: Store, faults: FaultFile, user: str, password: str) -> FastA
     app.add_api_route("/sap/ui/notification/{number}", service.move, methods=["POST"], response_model=None)
     app.add_api_route("/sap/public/ping", lambda: PlainTextResponse("Server reached."), response_model=None)
     return app
+
+
+def _add_others(app: FastAPI, orders: OrderService, attachments: AttachmentService) -> None:
+    """Add the services beside the notifications."""
+    for path, entities in ((ORDERS_ROOT, "MaintenanceOrder"), (ATTACHMENTS_ROOT, "AttachmentContentSet")):
+        document: dict[str, object] = {"EntitySets": [entities]}
+        app.add_api_route(f"{path}/", _answering(document), methods=["GET", "HEAD"], response_model=None)
+    app.add_api_route(f"{ORDERS_ROOT}/MaintenanceOrder", orders.create, methods=["POST"], response_model=None)
+    app.add_api_route(f"{ORDERS_ROOT}/MaintenanceOrder", orders.search, methods=["GET"], response_model=None)
+    contents = f"{ATTACHMENTS_ROOT}/AttachmentContentSet"
+    app.add_api_route(contents, attachments.create, methods=["POST"], response_model=None)
+    app.add_api_route(
+        f"{ATTACHMENTS_ROOT}/GetAllOriginals", attachments.originals, methods=["GET"], response_model=None
+    )
+
+
+def _answering(content: dict[str, object]) -> Callable[[], Response]:
+    return lambda: answer(content)
 
 
 def _metadata() -> Response:
@@ -241,7 +266,7 @@ def sap_verb(listen: str, state: Path, user: str, password: str, fault_file: Pat
     store, listener = Store(state), _listen(listen)
     host, port = listener.getsockname()[:2]
     config = uvicorn.Config(
-        make_app(store, faults, user, password),
+        make_app(store, faults, user, password, state=state),
         log_config=None,
         access_log=False,
         lifespan="off",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -120,6 +121,11 @@ class Store:
             self._db.execute("UPDATE notification SET body = ?, changed_us = ? WHERE number = ?", values)
             self._db.execute("COMMIT")
         return Notification(old.number, old.body, changed_us)
+
+    def order(self, number: str, order: str) -> None:
+        """Put an order's number into its notification, which is in process from then on."""
+        if self.get(number) is not None:
+            self.move(number, "3", order, time.time_ns() // 1000, "")
 
     def find(self, wanted: Sequence[tuple[str, object]], top: int, skip: int) -> tuple[list[Notification], int]:
         """Return (page, number of all) of notifications whose properties equal ``wanted``, newest last.

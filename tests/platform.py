@@ -90,7 +90,7 @@ def build(url: str) -> Services:
         routes=RouteShelf(),
         queues=absent,
         workflows=absent,
-        sap=absent,
+        maintenance=absent,
         notifier=absent,
         language_model=None,
         signer=Signer(Ed25519PrivateKey.generate(), "k1"),

@@ -9,9 +9,9 @@ from typing import Any
 from pydantic import SecretStr
 
 from cloud.db import Database
+from cloud.maintenance import NotificationDraft, NotificationState, OrderDraft, Picture
 from cloud.services import Message, Services
 from cloud.settings import Settings
-from cloud.tickets import NotificationDraft, NotificationState
 from cloud.tokens import Verifier
 from contracts.errors import PlatformError
 from tests.factories import MemoryObjects, MemoryRoutes
@@ -100,12 +100,16 @@ class MemoryWorkflows:
 class MemorySap:
     """SAP that counts what it is asked for."""
 
+    name = "sap"
+
     def __init__(self) -> None:
         self.held: dict[str, NotificationDraft] = {}
         self.calls: Counter[str] = Counter()
         self.refusal: PlatformError | None = None
         self.changed: dict[str, dict[str, Any]] = {}
         """Number -> what people changed there."""
+        self.attached: dict[str, list[Picture]] = defaultdict(list)
+        self.orders: dict[str, str] = {}
 
     def find(self, reference: str) -> NotificationState | None:
         self.calls["find"] += 1
@@ -115,6 +119,19 @@ class MemorySap:
         self.calls["read"] += 1
         found = [self._state(reference) for reference in self.held]
         return next((state for state in found if state.number == number), None)
+
+    def pictures(self, number: str) -> list[str]:
+        return [picture.name for picture in self.attached[number]]
+
+    def attach(self, number: str, picture: Picture) -> None:
+        self.attached[number].append(picture)
+
+    def find_order(self, number: str) -> str | None:
+        return self.orders.get(number)
+
+    def create_order(self, draft: OrderDraft) -> str:
+        self.calls["create_order"] += 1
+        return self.orders.setdefault(draft.notification, f"{4_000_001 + len(self.orders)}")
 
     def create(self, draft: NotificationDraft) -> NotificationState:
         self.calls["create"] += 1
@@ -149,7 +166,7 @@ def services_on(database: Database, url: str) -> Services:
         routes=MemoryRoutes(),
         queues=MemoryQueues(),
         workflows=MemoryWorkflows(),
-        sap=MemorySap(),
+        maintenance=MemorySap(),
         notifier=MemoryNotifier(),
         language_model=None,
         signer=None,

@@ -38,11 +38,14 @@ class TicketOut(BaseModel):
     text: str
     url: str
     status: str
+    order_type: str
     order_number: str
     created_at: datetime
     opened_at: datetime | None
     completed_at: datetime | None
     checked_at: datetime | None
+    attached_at: datetime | None
+    care_error: str
 
 
 def shown(ticket: Ticket, finding_id: str) -> TicketOut:

@@ -1,4 +1,4 @@
-"""SAP plant maintenance over OData V2: API_MAINTNOTIFICATION, with its CSRF token and cookies."""
+"""SAP plant maintenance over OData V2: notifications, their pictures and orders, with CSRF token and cookies."""
 
 from __future__ import annotations
 
@@ -10,11 +10,16 @@ from urllib.parse import quote
 
 import httpx
 
-from cloud.tickets import NotificationDraft, NotificationState
+from cloud.maintenance import NotificationDraft, NotificationState, OrderDraft, Picture
 from contracts.errors import SapRejected, SapUnavailable
 
 _SERVICE = "/sap/opu/odata/sap/API_MAINTNOTIFICATION"
 _SET = f"{_SERVICE}/MaintenanceNotification"
+_ATTACHMENTS = "/sap/opu/odata/sap/API_CV_ATTACHMENT_SRV"
+_ORDERS = "/sap/opu/odata/sap/API_MAINTENANCEORDER"
+_ORDER_SET = f"{_ORDERS}/MaintenanceOrder"
+_NOTIFICATION_OBJECT = "BUS2038"
+"""SAP's business object of a maintenance notification, to which attachments are linked."""
 _TOKEN = "x-csrf-token"  # noqa: S105 - the header's name
 _SHOWN = (
     "MaintenanceNotification,NotifProcessingPhase,NotifProcessingPhaseDesc,MaintenanceOrder,NotificationCompletionDate"
@@ -26,6 +31,8 @@ _MILLIS = re.compile(r"^/Date\((-?\d+)(?:[+-]\d{4})?\)/$")
 
 class SapOData:
     """One SAP system, one technical user. A session lives as long as the object; its token is renewed when it ends."""
+
+    name = "sap"
 
     def __init__(
         self,
@@ -71,21 +78,61 @@ class SapOData:
         return self._state(_body(answer))
 
     def create(self, draft: NotificationDraft) -> NotificationState:
-        """Create a notification; an expired token is fetched again once."""
-        fields = _fields(draft, self._user)
-        answer = self._posted(fields)
-        if answer.status_code == httpx.codes.FORBIDDEN and answer.headers.get(_TOKEN, "").lower() == "required":
-            self._token = ""
-            answer = self._posted(fields)
-        _check(answer)
+        """Create a notification."""
+        answer = self._posted(_SERVICE, _SET, json=_fields(draft, self._user))
         return self._state(_body(answer))
 
-    def _posted(self, fields: Mapping[str, object]) -> httpx.Response:
+    def pictures(self, number: str) -> list[str]:
+        """Return the file names of what is attached to a notification."""
+        query = {
+            "BusinessObjectTypeName": f"'{_NOTIFICATION_OBJECT}'",
+            "LinkedSAPObjectKey": f"'{_key(number)}'",
+            "$format": "json",
+        }
+        answer = self._sent("GET", f"{_ATTACHMENTS}/GetAllOriginals", params=query)
+        _check(answer)
+        return [str(row.get("FileName") or "") for row in _body(answer).get("results", [])]
+
+    def attach(self, number: str, picture: Picture) -> None:
+        """Attach a picture to a notification: its bytes are the body, all else is in headers."""
+        headers = {
+            "slug": quote(picture.name, safe=""),
+            "content-type": picture.content_type,
+            "BusinessObjectTypeName": _NOTIFICATION_OBJECT,
+            "LinkedSAPObjectKey": _key(number),
+        }
+        self._posted(_ATTACHMENTS, f"{_ATTACHMENTS}/AttachmentContentSet", content=picture.body, headers=headers)
+
+    def find_order(self, number: str) -> str | None:
+        """Return the number of the order made for a notification, None when there is none."""
+        query = {"$filter": f"MaintenanceNotification eq '{_key(number)}'", "$top": "1", "$format": "json"}
+        answer = self._sent("GET", _ORDER_SET, params={**query, "$select": "MaintenanceOrder"})
+        _check(answer)
+        rows = _body(answer).get("results", [])
+        return str(rows[0]["MaintenanceOrder"]) if rows else None
+
+    def create_order(self, draft: OrderDraft) -> str:
+        """Create an order with its operations, and return its number."""
+        answer = self._posted(_ORDERS, _ORDER_SET, json=_order_fields(draft))
+        return str(_body(answer)["MaintenanceOrder"])
+
+    def _posted(
+        self, service: str, path: str, *, headers: Mapping[str, str] | None = None, **more: Any
+    ) -> httpx.Response:
+        """Send a change; an expired token is fetched again once."""
+        answer = self._tried(service, path, headers or {}, more)
+        if answer.status_code == httpx.codes.FORBIDDEN and answer.headers.get(_TOKEN, "").lower() == "required":
+            self._token = ""
+            answer = self._tried(service, path, headers or {}, more)
+        _check(answer)
+        return answer
+
+    def _tried(self, service: str, path: str, headers: Mapping[str, str], more: Mapping[str, Any]) -> httpx.Response:
         if not self._token:
-            fetched = self._sent("GET", f"{_SERVICE}/", headers={_TOKEN: "Fetch"})
+            fetched = self._sent("GET", f"{service}/", headers={_TOKEN: "Fetch"})
             _check(fetched)
             self._token = fetched.headers.get(_TOKEN, "")
-        return self._sent("POST", _SET, json=dict(fields), headers={_TOKEN: self._token})
+        return self._sent("POST", path, headers={**headers, _TOKEN: self._token}, **more)
 
     def _sent(self, method: str, path: str, **more: Any) -> httpx.Response:
         if not self._root:
@@ -133,6 +180,29 @@ def _fields(draft: NotificationDraft, user: str) -> dict[str, object]:
     return fields
 
 
+def _order_fields(draft: OrderDraft) -> dict[str, object]:
+    """Return an order in SAP's names (reference: API_MAINTENANCEORDER, OData V2), its operations in it."""
+    operations = [
+        {"MaintenanceOrderOperation": f"{10 * number:04d}", "OperationDescription": text}
+        for number, text in enumerate(draft.operations, 1)
+    ]
+    return {
+        "MaintenanceOrderType": draft.kind,
+        "MaintenanceOrderDesc": draft.text,
+        "FunctionalLocation": draft.functional_location,
+        "MaintPriority": draft.priority,
+        "MaintenanceNotification": _key(draft.notification),
+        "MaintOrdBasicStartDate": odata_date(draft.starts_at),
+        "MaintOrdBasicEndDate": odata_date(draft.ends_at),
+        "to_MaintenanceOrderOperation": {"results": operations},
+    }
+
+
+def _key(number: str) -> str:
+    """Return a notification's number as SAP keeps it: twelve digits."""
+    return number.zfill(12) if number.isdigit() else number.replace("'", "''")
+
+
 def odata_date(moment: datetime) -> str:
     """Return an OData V2 JSON date: midnight UTC in milliseconds, ``/Date(1763596800000)/``."""
     day = moment.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
@@ -169,7 +239,7 @@ def _check(answer: httpx.Response) -> None:
     if answer.is_server_error or answer.status_code in (httpx.codes.TOO_MANY_REQUESTS, httpx.codes.REQUEST_TIMEOUT):
         raise SapUnavailable(f"SAP answered {answer.status_code}: {said}.", hint="It will be asked again.")
     raise SapRejected(
-        f"SAP refused the notification ({answer.status_code}): {said}.",
+        f"SAP refused ({answer.status_code}): {said}.",
         hint="Mend what SAP names, then resume the workflow.",
     )
 

@@ -49,9 +49,16 @@ class Ticket(Base):
     """open | closed | cancelled | missing: as the customer's system said last."""
     order_number: Mapped[str] = mapped_column(server_default="")
     """The maintenance order made of it, empty while there is none."""
+    order_type: Mapped[str] = mapped_column(server_default="")
+    """What kind of order the policy wants, empty for none."""
     completed_at: Mapped[datetime | None]
     checked_at: Mapped[datetime | None] = mapped_column(index=True)
     """When the customer's system was last asked."""
+    attached_at: Mapped[datetime | None]
+    """When the evidence picture was attached, or there was none."""
+    care_error: Mapped[str] = mapped_column(server_default="")
+    """Why picture or order are still missing; tried again after ``care_after``."""
+    care_after: Mapped[datetime | None]
 
 
 class Summary(Base):

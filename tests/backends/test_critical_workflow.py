@@ -52,8 +52,8 @@ def built(database_url: str, aws_ministack: MiniStack, sap: SapServer) -> Iterat
     )
     yield services
     services.database.close()
-    assert isinstance(services.sap, SapOData)
-    services.sap.close()
+    assert isinstance(services.maintenance, SapOData)
+    services.maintenance.close()
 
 
 @pytest.fixture

@@ -35,7 +35,7 @@ YES, NO = {"approve": True, "reason": "Seen twice."}, {"approve": False, "reason
 def built(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
     services = platform.build(database_url)
     settings = services.settings.model_copy(update={"policy_file": asking(tmp_path_factory.mktemp("policy"))})
-    yield dataclasses.replace(services, workflows=MemoryWorkflows(), sap=MemorySap(), settings=settings)
+    yield dataclasses.replace(services, workflows=MemoryWorkflows(), maintenance=MemorySap(), settings=settings)
     services.database.close()
 
 
@@ -52,8 +52,8 @@ def services(built: Services) -> Services:
     assert isinstance(flows, MemoryWorkflows)
     flows.answers.clear()
     flows.down = None
-    assert isinstance(built.sap, MemorySap)
-    built.sap.held.clear()
+    assert isinstance(built.maintenance, MemorySap)
+    built.maintenance.held.clear()
     return built
 
 
@@ -252,8 +252,8 @@ def test_what_happened_while_it_waited_is_looked_at_before_sap_is_asked(services
     with services.database.session() as session:
         session.get_one(Finding, finding_id).status = "repaired"
     assert HANDLERS["ticket"](services, task(finding_id, "ticket")) == {"number": None}
-    assert isinstance(services.sap, MemorySap)
-    assert services.sap.held == {}
+    assert isinstance(services.maintenance, MemorySap)
+    assert services.maintenance.held == {}
 
 
 def test_an_approved_finding_gets_its_ticket(services: Services, http: httpx.Client, finding_id: str) -> None:

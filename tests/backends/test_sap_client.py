@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from cloud.backends.sap import SapOData
-from cloud.tickets import NotificationDraft
+from cloud.maintenance import NotificationDraft
 from contracts.errors import SapRejected, SapUnavailable
 from infra.local.instance import free_port
 from tests.sap_server import PASSWORD, USER, SapServer

@@ -207,6 +207,6 @@ def test_a_run_that_has_just_failed_rests_first(services: Services) -> None:
 
 def test_a_silent_sap_does_not_fail_the_reconciler(services: Services) -> None:
     outage(services, 1)
-    silent = dataclasses.replace(services, sap=SilentSap())
+    silent = dataclasses.replace(services, maintenance=SilentSap())
     _, failed = Reconciler(silent, every_s=0.0).run()
     assert not failed

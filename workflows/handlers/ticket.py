@@ -13,5 +13,5 @@ def handle(services: Services, task: WorkflowTask) -> dict[str, object]:
     finding_id = parsed(task).finding.finding_id
     policy = grading.load_policy(services.settings.policy_file)
     with services.database.session() as session:
-        ticket = follow_up.open_ticket(session, services.sap, finding_id, policy)
+        ticket = follow_up.open_ticket(session, services.maintenance, finding_id, policy)
     return {"number": ticket.number if ticket else None}
