@@ -13,11 +13,12 @@ FUZZ_SECONDS ?= 300
 help: ## list these verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-.PHONY: setup setup-dev setup-train setup-browser lock
+.PHONY: setup setup-dev setup-train setup-browser setup-aws lock
 setup: .venv/.runtime ## all that runs the platform and the demo (no torch)
 setup-dev: .venv/.dev ## the tools and services of the tests
 setup-train: .venv/.train ## torch for the CPU (GPU=1: with CUDA) and ultralytics, to train the detector
 setup-browser: .venv/.browser ## Chromium for the browser tests
+setup-aws: .venv-aws/.ready ## the CDK, its node and its checkers, in an environment of their own
 
 .venv/.runtime: $(INPUTS)
 	@$(SETUP) runtime && touch $@
@@ -27,6 +28,8 @@ setup-browser: .venv/.browser ## Chromium for the browser tests
 	@$(SETUP) train && touch $@
 .venv/.browser: .venv/.runtime
 	@$(SETUP) browser && touch $@
+.venv-aws/.ready: pyproject.toml requirements-aws.lock $(SETUP)
+	@$(SETUP) aws && touch $@
 
 lock: setup-dev setup-train ## write requirements.lock from what is installed
 	@$(SETUP) lock
@@ -42,7 +45,7 @@ doctor: setup ## say what is wrong and how to mend it
 	@$(BIN)/kestrel doctor $(ARGS)
 
 .PHONY: test check format unit backends journeys browser
-test: setup-dev setup-train setup-browser check ## everything CI runs: check, then every test
+test: setup-dev setup-train setup-browser setup-aws check ## everything CI runs: check, then every test
 	@$(PYTEST) -q -n $(WORKERS) --dist loadfile tests/architecture tests/backends tests/unit $(ARGS)
 	@$(PYTEST) -q $(wildcard tests/journeys tests/browser) $(ARGS)
 check: setup-dev ## lint, types, import rules
@@ -65,6 +68,13 @@ client: setup-dev ## write the typed client from the API's document
 	@$(BIN)/kestrel-cloud openapi > .kestrel-openapi.json && $(BIN)/python scripts/client.py .kestrel-openapi.json client; rm -f .kestrel-openapi.json
 fuzz-api: setup-dev ## Schemathesis against the live API, all checks on (FUZZ_SECONDS=300)
 	@$(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS) $(ARGS)
+
+.PHONY: synth infra-check
+SIZES ?= pilot fleet enterprise
+synth: setup-aws ## write the CloudFormation templates of all three sizes; no account, no Docker, no network
+	@for size in $(SIZES); do .venv-aws/bin/python -m infra.aws synth -c size=$$size --out build/aws/$$size $(ARGS) || exit 1; done
+infra-check: setup-aws ## every gate on the templates: lint, cdk-nag, IAM, invariants, mutations; one table at the end
+	@.venv-aws/bin/python -m infra.aws check $(ARGS)
 
 .PHONY: bench edge-size edge-faults train docs clean
 bench: setup-dev ## measure against the budgets of docs

@@ -1,0 +1,40 @@
+"""The app: every stack of one place, in the order of how seldom they change."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import aws_cdk as cdk
+import cdk_nag
+
+from infra.aws.place import Place
+from infra.aws.stacks.data import DataStack
+from infra.aws.stacks.iot import IotStack
+from infra.aws.stacks.network import NetworkStack
+from infra.aws.stacks.security import SecurityStack
+from infra.aws.stacks.storage import StorageStack
+
+_UNTAGGED = ["AWS::RDS::DBProxyTargetGroup"]
+"""Resources that take no tags, whatever the CDK thinks."""
+
+
+def flags() -> dict[str, object]:
+    """Return the CDK's feature flags, so that a run from Python and one from the CLI give the same templates."""
+    return dict(json.loads((Path(__file__).parent / "cdk.json").read_text())["context"])
+
+
+def build_app(place: Place, folder: Path, *, nag: bool = False) -> cdk.App:
+    """Return the app of one place; ``synth()`` writes its templates into ``folder``."""
+    app = cdk.App(outdir=str(folder), context=flags(), analytics_reporting=False)
+    if nag:
+        cdk.Validations.of(app).add_plugins(cdk_nag.AwsSolutionsChecks(app), cdk_nag.NIST80053R5Checks(app))
+    security = SecurityStack(app, place)
+    network = NetworkStack(app, place, security.logs_key)
+    storage = StorageStack(app, place, security)
+    data = DataStack(app, place, network, security)
+    IotStack(app, place, security)
+    tags = cdk.Tags.of(app)
+    tags.add("kestrel:size", place.size.name, exclude_resource_types=_UNTAGGED)
+    del storage, data
+    return app

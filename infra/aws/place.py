@@ -1,0 +1,143 @@
+"""Where and what is deployed: account, region, size, and the names that follow from them.
+
+Names are the ones of ``contracts.resources``, because the programs look resources up by name. Only the bucket gets the
+account's number: bucket names are unique in the world. Addresses (ARNs) are written out, so that a policy can be read.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from contracts import resources
+from contracts.errors import InvalidInput
+from infra.aws.sizes import SIZES, Size
+
+LAKE = "kestrel-lake"
+"""S3: the raw telemetry and events, as they came from the drones, for Athena."""
+RULE_ERRORS_QUEUE = "kestrel-rule-errors"
+"""SQS: messages for which an action of an IoT rule failed."""
+PROVISIONING_TEMPLATE = "kestrel-fleet"
+ROLE_ALIAS = "kestrel-drone"
+PLATFORM_GROUP = "ingest"
+"""Name of the shared subscription of the ingest tasks."""
+
+
+class Place(NamedTuple):
+    """One deployment."""
+
+    size: Size
+    account: str
+    region: str
+    replica_region: str
+    domain: str
+    """Host name of the API; ``certificate`` is issued for it."""
+    certificate: str
+    alarm_email: str
+    bedrock_model: str
+    """Empty: summaries come from templates and the assistant from its planner alone."""
+    quicksight_user: str
+    """ARN of the QuickSight user who owns data source and dashboard."""
+    image_tag: str
+    """Immutable tag of the images in ECR."""
+    sap_url: str
+
+    @property
+    def bucket(self) -> str:
+        """Return the name of the media bucket."""
+        return f"{resources.BUCKET}-{self.account}"
+
+    @property
+    def replica_bucket(self) -> str:
+        """Return the name of the media bucket's copy."""
+        return f"{resources.BUCKET}-{self.account}-copy"
+
+    @property
+    def lake(self) -> str:
+        """Return the name of the lake's bucket."""
+        return f"{LAKE}-{self.account}"
+
+    def arn(self, service: str, what: str) -> str:
+        """Return the address of something in this account and region."""
+        return f"arn:aws:{service}:{self.region}:{self.account}:{what}"
+
+    def objects(self, prefix: str = "") -> str:
+        """Return the address of the media bucket, or of all objects below a prefix."""
+        return f"arn:aws:s3:::{self.bucket}" + (f"/{prefix}*" if prefix else "")
+
+    def queue(self, name: str) -> str:
+        """Return a queue's address."""
+        return self.arn("sqs", name)
+
+    @property
+    def table(self) -> str:
+        """Return the address of the table of routes."""
+        return self.arn("dynamodb", f"table/{resources.ROUTES_TABLE}")
+
+    @property
+    def topic(self) -> str:
+        """Return the address of the engineers' topic."""
+        return self.arn("sns", resources.ENGINEERS_TOPIC)
+
+    def machine(self, name: str) -> str:
+        """Return a state machine's address."""
+        return self.arn("states", f"stateMachine:{name}")
+
+    @property
+    def executions(self) -> str:
+        """Return the address of every execution of the critical-finding machine."""
+        return self.arn("states", f"execution:{resources.CRITICAL_FINDING_MACHINE}:*")
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Return the addresses of the Bedrock model: the profile of several regions, and the model in each of them."""
+        if not self.bedrock_model:
+            return ()
+        area, _, model = self.bedrock_model.partition(".")
+        if area not in {"eu", "us", "apac"}:
+            return (f"arn:aws:bedrock:{self.region}::foundation-model/{self.bedrock_model}",)
+        profile = self.arn("bedrock", f"inference-profile/{self.bedrock_model}")
+        return (profile, f"arn:aws:bedrock:*::foundation-model/{model}")
+
+
+_ACCOUNT = re.compile(r"^\d{12}$")
+_REGION = re.compile(r"^[a-z]{2}(-[a-z]+)+-\d$")
+DEFAULTS = {
+    "size": "pilot",
+    "account": "111111111111",
+    "region": "eu-central-1",
+    "replica_region": "eu-west-1",
+    "domain": "kestrel.example.com",
+    "certificate": "",
+    "alarm_email": "operations@example.com",
+    "bedrock_model": "eu.anthropic.claude-sonnet-4-5-20250929-v1:0",
+    "quicksight_user": "",
+    "image_tag": "0.1.0",
+    "sap_url": "https://sap.example.com/sap/opu/odata/sap",
+}
+"""Context of the app; ``--context size=fleet`` and the like replace them. The account is nobody's."""
+
+
+def place_of(context: dict[str, str]) -> Place:
+    """Return the deployment that a context asks for.
+
+    Raises:
+        InvalidInput: An unknown key or size, or an account or region of the wrong shape.
+
+    """
+    for key in context:
+        if key not in DEFAULTS:
+            raise InvalidInput(f"No context {key!r}.", hint=f"Known: {', '.join(DEFAULTS)}.", field=key)
+    said = {**DEFAULTS, **context}
+    if said["size"] not in SIZES:
+        raise InvalidInput(f"No size {said['size']!r}.", hint=f"One of {', '.join(SIZES)}.", field="size")
+    if not _ACCOUNT.match(said["account"]):
+        raise InvalidInput(f"{said['account']!r} is no account number.", hint="Twelve digits.", field="account")
+    for key in ("region", "replica_region"):
+        if not _REGION.match(said[key]):
+            raise InvalidInput(f"{said[key]!r} is no region.", hint="Such as eu-central-1.", field=key)
+    at = f"{said['region']}:{said['account']}"
+    certificate = said["certificate"] or f"arn:aws:acm:{at}:certificate/00000000-0000-0000-0000-000000000000"
+    owner = said["quicksight_user"] or f"arn:aws:quicksight:{at}:user/default/kestrel"
+    rest = {key: said[key] for key in DEFAULTS if key not in {"size", "certificate", "quicksight_user"}}
+    return Place(size=SIZES[said["size"]], certificate=certificate, quicksight_user=owner, **rest)

@@ -1,0 +1,181 @@
+"""What each program may do on AWS: exactly the calls its code makes, on exactly the resources it names.
+
+``CALLS`` says which permission each SDK call of the backends needs; a test reads the backends and compares. ``RIGHTS``
+says which program makes which calls on what. Policies are written from here, never by hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import NamedTuple
+
+from contracts import resources
+from infra.aws.place import Place
+
+CALLS: Mapping[str, Mapping[str, str]] = MappingProxyType(
+    {
+        "s3": {
+            "get_object": "s3:GetObject",
+            "head_object": "s3:GetObject",
+            "put_object": "s3:PutObject",
+            "list_objects_v2": "s3:ListBucket",
+            "head_bucket": "s3:ListBucket",
+            "generate_presigned_url": "s3:GetObject",
+            "create_multipart_upload": "s3:PutObject",
+            "upload_part": "s3:PutObject",
+            "complete_multipart_upload": "s3:PutObject",
+            "list_parts": "s3:ListMultipartUploadParts",
+        },
+        "sqs": {
+            "send_message": "sqs:SendMessage",
+            "receive_message": "sqs:ReceiveMessage",
+            "delete_message": "sqs:DeleteMessage",
+            "change_message_visibility": "sqs:ChangeMessageVisibility",
+            "get_queue_attributes": "sqs:GetQueueAttributes",
+            "get_queue_url": "sqs:GetQueueUrl",
+        },
+        "dynamodb": {"put_item": "dynamodb:PutItem", "get_item": "dynamodb:GetItem"},
+        "stepfunctions": {
+            "start_execution": "states:StartExecution",
+            "describe_execution": "states:DescribeExecution",
+            "list_state_machines": "states:ListStateMachines",
+            "send_task_success": "states:SendTaskSuccess",
+            "send_task_failure": "states:SendTaskFailure",
+            "send_task_heartbeat": "states:SendTaskHeartbeat",
+        },
+        "sns": {"list_topics": "sns:ListTopics", "publish": "sns:Publish"},
+        "kms": {"sign": "kms:Sign", "get_public_key": "kms:GetPublicKey"},
+        "bedrock-runtime": {
+            "converse": "bedrock:InvokeModel",
+            "converse_stream": "bedrock:InvokeModelWithResponseStream",
+        },
+    }
+)
+
+UNSCOPED: Mapping[str, str] = MappingProxyType(
+    {
+        "states:ListStateMachines": "IAM knows no resource for it; programs find the machine by its name",
+        "states:SendTaskSuccess": "IAM knows no resource for it; only the holder of a task's token can answer",
+        "states:SendTaskFailure": "IAM knows no resource for it; only the holder of a task's token can answer",
+        "states:SendTaskHeartbeat": "IAM knows no resource for it; only the holder of a task's token can answer",
+        "sns:ListTopics": "IAM knows no resource for it; programs find the topic by its name",
+        "ecr:GetAuthorizationToken": "IAM knows no resource for it; the token opens only repositories granted besides",
+        "xray:PutTraceSegments": "IAM knows no resource for it; it writes traces and reads nothing",
+        "xray:PutTelemetryRecords": "IAM knows no resource for it; it writes traces and reads nothing",
+    }
+)
+"""The only actions that may stand beside ``Resource: *``, each with its reason."""
+
+TAKE = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueUrl")
+SEND = ("sqs:SendMessage", "sqs:GetQueueUrl")
+COUNT = ("sqs:GetQueueAttributes", "sqs:GetQueueUrl")
+ANSWER = ("states:SendTaskSuccess", "states:SendTaskFailure", "states:SendTaskHeartbeat")
+ASK_MODEL = ("bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream")
+
+
+class Right(NamedTuple):
+    """Some actions on some resources; ``*`` only for what ``UNSCOPED`` lists."""
+
+    actions: tuple[str, ...]
+    on: tuple[str, ...]
+
+
+class Program(NamedTuple):
+    """A program of the platform, as it runs on AWS."""
+
+    name: str
+    rights: tuple[Right, ...]
+    keys: tuple[str, ...]
+    """Which KMS keys its data needs: ``media``, ``queues``, ``data``."""
+
+
+def _reads(place: Place, *prefixes: str) -> tuple[Right, ...]:
+    """Return rights to read objects. Without ListBucket a missing object is 'forbidden', which is another error."""
+    return (
+        Right(("s3:GetObject",), tuple(place.objects(prefix) for prefix in prefixes)),
+        Right(("s3:ListBucket",), (place.objects(),)),
+    )
+
+
+def _queues(place: Place, actions: tuple[str, ...], *names: str) -> Right:
+    return Right(actions, tuple(place.queue(name) for name in names))
+
+
+def _model(place: Place) -> tuple[Right, ...]:
+    if not place.models:
+        return ()
+    return (Right(ASK_MODEL, place.models),)
+
+
+def _machines(place: Place) -> tuple[Right, ...]:
+    return (
+        Right(("states:StartExecution",), (place.machine(resources.CRITICAL_FINDING_MACHINE),)),
+        Right(("states:DescribeExecution",), (place.executions,)),
+        Right(("states:ListStateMachines",), ("*",)),
+    )
+
+
+def programs(place: Place) -> Mapping[str, Program]:
+    """Return every program with its rights."""
+    api = Program(
+        "api",
+        (
+            *_reads(place, "flights/", "crops/", "frames/"),
+            Right(("dynamodb:GetItem", "dynamodb:PutItem"), (place.table,)),
+            _queues(place, SEND, *resources.QUEUES),
+            *_model(place),
+        ),
+        ("media", "data", "queues"),
+    )
+    ingest = Program("ingest", (Right(("dynamodb:GetItem",), (place.table,)),), ("data",))
+    consume = Program(
+        "consume",
+        (
+            *_reads(place, "flights/", "detections/"),
+            _queues(place, TAKE, resources.MEDIA_EVENTS_QUEUE, resources.DETECTIONS_QUEUE),
+            _queues(place, SEND, resources.VISION_JOBS_QUEUE),
+            *_machines(place),
+        ),
+        ("media", "queues"),
+    )
+    reconcile = Program(
+        "reconcile",
+        (
+            *_reads(place, "flights/", "detections/"),
+            _queues(place, COUNT, resources.MEDIA_EVENTS_QUEUE, resources.VISION_JOBS_QUEUE),
+            _queues(place, SEND, resources.VISION_JOBS_QUEUE),
+            *_machines(place),
+        ),
+        ("media", "queues"),
+    )
+    found = (api, ingest, consume, reconcile, _workflows(place), _vision(place), Program("migrate", (), ()))
+    return MappingProxyType({program.name: program for program in found})
+
+
+def _workflows(place: Place) -> Program:
+    rights = (
+        _queues(place, TAKE, resources.WORKFLOW_TASKS_QUEUE),
+        Right(ANSWER, ("*",)),
+        Right(("sns:Publish",), (place.topic,)),
+        Right(("sns:ListTopics",), ("*",)),
+        *_model(place),
+    )
+    return Program("workflows", rights, ("queues",))
+
+
+def _vision(place: Place) -> Program:
+    made = tuple(place.objects(prefix) for prefix in ("detections/", "crops/", "frames/"))
+    rights = (
+        *_reads(place, "flights/", "detections/"),
+        Right(("s3:PutObject",), made),
+        _queues(place, TAKE, resources.VISION_JOBS_QUEUE),
+        _queues(place, SEND, resources.DETECTIONS_QUEUE),
+    )
+    return Program("vision", rights, ("media", "queues"))
+
+
+def drone(place: Place) -> tuple[Right, ...]:
+    """Return what a drone's certificate lends: its own folder, to write. The variable is its name."""
+    own = f"{place.objects()}/flights/${{credentials-iot:ThingName}}/*"
+    return (Right(("s3:PutObject", "s3:ListMultipartUploadParts"), (own,)),)

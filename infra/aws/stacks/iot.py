@@ -1,0 +1,218 @@
+"""AWS IoT Core: drones as things, policies from the table of topics, provisioning by claim, Device Defender."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_iot as iot
+from aws_cdk import aws_lambda as functions
+from constructs import Construct
+
+from contracts.topics import MAX_PAYLOAD_BYTES
+from infra.aws.ground import PlacedStack, log_group, service_role, statements
+from infra.aws.iot_policies import policies
+from infra.aws.place import PROVISIONING_TEMPLATE, ROLE_ALIAS, Place
+from infra.aws.rights import drone
+from infra.aws.stacks.security import SecurityStack
+
+THING_TYPE = "kestrel-drone"
+FUNCTIONS = Path(__file__).resolve().parents[1] / "functions"
+_BEHAVIOURS = (
+    ("too-many-messages", "aws:num-messages-sent", "greater-than", 36_000),
+    ("too-big-messages", "aws:message-byte-size", "greater-than", MAX_PAYLOAD_BYTES),
+    ("authorization-failures", "aws:num-authorization-failures", "greater-than", 5),
+    ("too-many-connections", "aws:num-connection-attempts", "greater-than", 60),
+)
+"""Name, metric, comparison, bound; over five minutes, the last two as well. 36,000 is 120 a second."""
+_AUDITED = (
+    "CA_CERTIFICATE_EXPIRING_CHECK",
+    "CONFLICTING_CLIENT_IDS_CHECK",
+    "DEVICE_CERTIFICATE_EXPIRING_CHECK",
+    "DEVICE_CERTIFICATE_SHARED_CHECK",
+    "IOT_POLICY_OVERLY_PERMISSIVE_CHECK",
+    "IOT_ROLE_ALIAS_OVERLY_PERMISSIVE_CHECK",
+    "LOGGING_DISABLED_CHECK",
+    "REVOKED_DEVICE_CERTIFICATE_STILL_ACTIVE_CHECK",
+)
+
+
+class IotStack(PlacedStack):
+    """Who may connect, and as what."""
+
+    def __init__(self, scope: Construct, place: Place, security: SecurityStack) -> None:
+        super().__init__(scope, "iot", place, description="things, policies, provisioning, Device Defender")
+        iot.CfnThingType(self, "Drone", thing_type_name=THING_TYPE)
+        for name in ("kestrel-fleet", "kestrel-quarantine"):
+            iot.CfnThingGroup(self, name.title().replace("-", ""), thing_group_name=name)
+        for name, document in policies(place).items():
+            iot.CfnPolicy(self, name.title().replace("-", ""), policy_name=name, policy_document=document)
+        self._lend(security)
+        self._provision(security)
+        self._watch(security)
+        self._record(security)
+
+    def _lend(self, security: SecurityStack) -> None:
+        """A certificate lends the right to write the drone's own folder, for an hour at a time."""
+        role = iam.Role(
+            self,
+            "DroneRole",
+            role_name="kestrel-drone",
+            assumed_by=iam.ServicePrincipal("credentials.iot.amazonaws.com"),
+            description="What a drone's certificate lends: its own folder of the media bucket",
+        )
+        for statement in statements(drone(self.place)):
+            role.add_to_policy(statement)
+        role.add_to_policy(
+            iam.PolicyStatement(
+                actions=["kms:Decrypt", "kms:GenerateDataKey"],
+                resources=[security.media_key.key_arn],
+                conditions={"StringEquals": {"kms:ViaService": f"s3.{self.region}.amazonaws.com"}},
+            )
+        )
+        iot.CfnRoleAlias(
+            self, "RoleAlias", role_alias=ROLE_ALIAS, role_arn=role.role_arn, credential_duration_seconds=3600
+        )
+
+    def _provision(self, security: SecurityStack) -> None:
+        hook = self._admission(security)
+        role = service_role(self, "ProvisioningRole", "iot.amazonaws.com", self.place)
+        things = self.place.arn("iot", "thing/*")
+        # The template's own needs, and no more: AWS's managed policy for it may do this to every resource.
+        for actions, on in (
+            (("iot:DescribeThing", "iot:UpdateThing", "iot:AttachThingPrincipal"), things),
+            (("iot:AddThingToThingGroup",), things),
+            (("iot:AddThingToThingGroup",), self.place.arn("iot", "thinggroup/kestrel-fleet")),
+            (("iot:DescribeCertificate", "iot:UpdateCertificate", "iot:AttachPolicy"), self.place.arn("iot", "cert/*")),
+            (("iot:GetPolicy",), self.place.arn("iot", "policy/kestrel-drone-*")),
+        ):
+            role.add_to_policy(iam.PolicyStatement(actions=list(actions), resources=[on]))
+        iot.CfnProvisioningTemplate(
+            self,
+            "Template",
+            template_name=PROVISIONING_TEMPLATE,
+            description="A drone gets its certificate by claim; its thing must have been entered before",
+            enabled=True,
+            provisioning_role_arn=role.role_arn,
+            template_body=json.dumps(_template_body()),
+            pre_provisioning_hook={"payloadVersion": "2020-04-01", "targetArn": hook.function_arn},
+        )
+
+    def _admission(self, security: SecurityStack) -> functions.Function:
+        group = log_group(self, "AdmissionLog", "admission", security.logs_key, self.place)
+        role = service_role(self, "AdmissionRole", "lambda.amazonaws.com", self.place)
+        things = self.place.arn("iot", "thing/*")
+        role.add_to_policy(
+            iam.PolicyStatement(actions=["iot:DescribeThing", "iot:ListThingPrincipals"], resources=[things])
+        )
+        group.grant_write(role)
+        function = functions.Function(
+            self,
+            "Admission",
+            function_name="kestrel-admission",
+            description="Lets only drones be provisioned that an operator has entered",
+            runtime=functions.Runtime.PYTHON_3_14,
+            architecture=functions.Architecture.ARM_64,
+            handler="index.handler",
+            code=functions.Code.from_asset(str(FUNCTIONS / "admission"), exclude=["__pycache__"]),
+            timeout=cdk.Duration.seconds(5),
+            memory_size=256,
+            reserved_concurrent_executions=10,
+            environment_encryption=security.logs_key,
+            role=role,
+            log_group=group,
+        )
+        function.add_permission(
+            "Iot",
+            principal=iam.ServicePrincipal("iot.amazonaws.com"),
+            source_account=self.account,
+            source_arn=self.place.arn("iot", f"provisioningtemplate/{PROVISIONING_TEMPLATE}"),
+        )
+        return function
+
+    def _watch(self, security: SecurityStack) -> None:
+        teller = service_role(self, "AlertRole", "iot.amazonaws.com", self.place)
+        teller.add_to_policy(iam.PolicyStatement(actions=["sns:Publish"], resources=[security.alarms.topic_arn]))
+        teller.add_to_policy(
+            iam.PolicyStatement(actions=["kms:Decrypt", "kms:GenerateDataKey"], resources=[security.queues_key.key_arn])
+        )
+        iot.CfnSecurityProfile(
+            self,
+            "Profile",
+            security_profile_name="kestrel-drone",
+            target_arns=[self.place.arn("iot", "all/registered-things")],
+            behaviors=[_behaviour(*row) for row in _BEHAVIOURS],
+            alert_targets={"SNS": {"alertTargetArn": security.alarms.topic_arn, "roleArn": teller.role_arn}},
+        )
+        auditor = service_role(self, "AuditRole", "iot.amazonaws.com", self.place)
+        auditor.add_managed_policy(
+            iam.ManagedPolicy.from_aws_managed_policy_name("service-role/AWSIoTDeviceDefenderAudit")
+        )
+        checks = {_camel(name): {"enabled": True} for name in _AUDITED}
+        iot.CfnAccountAuditConfiguration(
+            self,
+            "Audit",
+            account_id=self.account,
+            role_arn=auditor.role_arn,
+            audit_check_configurations=checks,
+        )
+        iot.CfnScheduledAudit(
+            self,
+            "DailyAudit",
+            scheduled_audit_name="kestrel-daily",
+            frequency="DAILY",
+            target_check_names=list(_AUDITED),
+        )
+
+    def _record(self, security: SecurityStack) -> None:
+        group = log_group(self, "Log", "iot", security.logs_key, self.place)
+        role = service_role(self, "LogRole", "iot.amazonaws.com", self.place)
+        actions = ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"]
+        wanted = [group.log_group_arn, self.place.arn("logs", "log-group:AWSIotLogsV2:*")]
+        role.add_to_policy(iam.PolicyStatement(actions=actions, resources=wanted))
+        iot.CfnLogging(self, "Logging", account_id=self.account, default_log_level="WARN", role_arn=role.role_arn)
+
+
+def _behaviour(name: str, metric: str, comparison: str, bound: int) -> iot.CfnSecurityProfile.BehaviorProperty:
+    per_message = metric == "aws:message-byte-size"
+    criteria = iot.CfnSecurityProfile.BehaviorCriteriaProperty(
+        comparison_operator=comparison,
+        value=iot.CfnSecurityProfile.MetricValueProperty(count=str(bound)),
+        duration_seconds=None if per_message else 300,
+        consecutive_datapoints_to_alarm=1,
+        consecutive_datapoints_to_clear=1,
+    )
+    return iot.CfnSecurityProfile.BehaviorProperty(name=name, metric=metric, criteria=criteria)
+
+
+def _camel(name: str) -> str:
+    head, *rest = name.lower().split("_")
+    return head + "".join(part.title() for part in rest)
+
+
+def _template_body() -> dict[str, object]:
+    attached = {
+        name.title().replace("-", ""): {"Type": "AWS::IoT::Policy", "Properties": {"PolicyName": name}}
+        for name in ("kestrel-drone-messages", "kestrel-drone-life")
+    }
+    return {
+        "Parameters": {"SerialNumber": {"Type": "String"}, "AWS::IoT::Certificate::Id": {"Type": "String"}},
+        "Resources": {
+            "thing": {
+                "Type": "AWS::IoT::Thing",
+                "Properties": {
+                    "ThingName": {"Ref": "SerialNumber"},
+                    "ThingTypeName": THING_TYPE,
+                    "ThingGroups": ["kestrel-fleet"],
+                },
+                "OverrideSettings": {"AttributePayload": "MERGE", "ThingTypeName": "FAIL", "ThingGroups": "DO_NOTHING"},
+            },
+            "certificate": {
+                "Type": "AWS::IoT::Certificate",
+                "Properties": {"CertificateId": {"Ref": "AWS::IoT::Certificate::Id"}, "Status": "Active"},
+            },
+            **attached,
+        },
+    }

@@ -1,0 +1,196 @@
+"""Keys, the trail of every API call, threat detection, posture rules, and the topic where alarms go."""
+
+from __future__ import annotations
+
+import aws_cdk as cdk
+from aws_cdk import aws_cloudtrail as cloudtrail
+from aws_cdk import aws_config as config
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_guardduty as guardduty
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_securityhub as securityhub
+from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sns_subscriptions as subscriptions
+from constructs import Construct
+
+from infra.aws.ground import BOUNDARY, PlacedStack, dead_letters, log_group, private_bucket, service_role
+from infra.aws.place import Place
+
+WATCHED = (
+    "S3_DATA_EVENTS",
+    "RDS_LOGIN_EVENTS",
+    "LAMBDA_NETWORK_LOGS",
+    "EBS_MALWARE_PROTECTION",
+    "RUNTIME_MONITORING",
+)
+"""What GuardDuty reads beside CloudTrail, flow logs and DNS."""
+CONFIG_RULES = (
+    "S3_BUCKET_PUBLIC_READ_PROHIBITED",
+    "S3_BUCKET_PUBLIC_WRITE_PROHIBITED",
+    "RDS_INSTANCE_PUBLIC_ACCESS_CHECK",
+    "RDS_STORAGE_ENCRYPTED",
+    "INCOMING_SSH_DISABLED",
+    "VPC_DEFAULT_SECURITY_GROUP_CLOSED",
+    "ROOT_ACCOUNT_MFA_ENABLED",
+    "CLOUD_TRAIL_LOG_FILE_VALIDATION_ENABLED",
+    "CMK_BACKING_KEY_ROTATION_ENABLED",
+)
+
+
+class SecurityStack(PlacedStack):
+    """Made first, changed least."""
+
+    def __init__(self, scope: Construct, place: Place) -> None:
+        super().__init__(scope, "security", place, description="keys, audit trail, threat detection, alarm topic")
+        self.logs_key = self._key("Logs", "log groups and the audit trail")
+        self.media_key = self._key("Media", "video, crops, detections, the lake")
+        self.queues_key = self._key("Queues", "queues and topics")
+        self.data_key = self._key("Data", "database, routes, secrets, backups")
+        self.evidence_key = kms.Key(
+            self,
+            "Evidence",
+            description="Kestrel: signs evidence bundles",
+            key_spec=kms.KeySpec.ECC_NIST_P256,
+            key_usage=kms.KeyUsage.SIGN_VERIFY,
+            removal_policy=cdk.RemovalPolicy.RETAIN,
+        )
+        self._open_keys_to_services()
+        self._boundary()
+        # Access logs can be written to a bucket with S3's own key only.
+        self.access_logs = private_bucket(
+            self, "AccessLogs", f"kestrel-access-logs-{place.account}", None, None,
+            lifecycle_rules=[s3.LifecycleRule(expiration=cdk.Duration.days(365))],
+        )  # fmt: skip
+        self.alarms = sns.Topic(
+            self, "Alarms", topic_name="kestrel-alarms", master_key=self.queues_key, enforce_ssl=True
+        )
+        self.alarms.add_subscription(subscriptions.EmailSubscription(place.alarm_email))
+        self._trail()
+        self._detection()
+        self._posture()
+
+    def _key(self, name: str, what: str) -> kms.Key:
+        return kms.Key(
+            self,
+            name,
+            description=f"Kestrel: {what}",
+            alias=f"kestrel/{name.lower()}",
+            enable_key_rotation=True,
+            removal_policy=cdk.RemovalPolicy.RETAIN,
+        )
+
+    def _open_keys_to_services(self) -> None:
+        """Let AWS services that act by themselves (no role of ours) use the keys, for this account's resources only."""
+        account = {"StringEquals": {"aws:SourceAccount": self.account}}
+        logs_of_ours = {
+            "ArnLike": {"kms:EncryptionContext:aws:logs:arn": self.place.arn("logs", "log-group:*")},
+        }
+        uses = (
+            (self.logs_key, f"logs.{self.region}.amazonaws.com", logs_of_ours),
+            (self.logs_key, "cloudtrail.amazonaws.com", account),
+            (self.queues_key, "s3.amazonaws.com", account),
+            (self.queues_key, "sns.amazonaws.com", account),
+            (self.queues_key, "events.amazonaws.com", account),
+            (self.queues_key, "cloudwatch.amazonaws.com", account),
+            (self.queues_key, "iot.amazonaws.com", account),
+            (self.queues_key, "budgets.amazonaws.com", account),
+        )
+        for key, service, conditions in uses:
+            actions = ["kms:Decrypt", "kms:GenerateDataKey*"]
+            if "logs." in service:
+                actions = ["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey"]
+            principal = iam.ServicePrincipal(service)
+            key.add_to_resource_policy(
+                iam.PolicyStatement(actions=actions, resources=["*"], principals=[principal], conditions=conditions)
+            )
+
+    def _boundary(self) -> None:
+        """No role of ours may touch identities, keys' policies, the trail or the detectors, whatever it is given."""
+        away = [
+            "iam:*User*",
+            "iam:*Group*",
+            "iam:Create*",
+            "iam:Put*",
+            "iam:Attach*",
+            "kms:PutKeyPolicy",
+            "kms:ScheduleKeyDeletion",
+            "cloudtrail:StopLogging",
+            "cloudtrail:DeleteTrail",
+            "guardduty:Delete*",
+            "s3:PutBucketPolicy",
+            "s3:BypassGovernanceRetention",
+            "organizations:*",
+        ]
+        services = ["s3", "sqs", "sns", "dynamodb", "states", "kms", "logs", "bedrock", "secretsmanager", "ecr", "iot",
+                    "xray", "firehose", "glue", "sagemaker", "ec2", "ecs", "ssmmessages", "lambda", "events", "config",
+                    "cloudwatch", "rds-db", "rds", "backup", "athena", "synthetics", "autoscaling"]  # fmt: skip
+        iam.ManagedPolicy(
+            self,
+            "Boundary",
+            managed_policy_name=BOUNDARY,
+            description="The most that any role of Kestrel may ever do; grants nothing by itself",
+            statements=[
+                iam.PolicyStatement(actions=[f"{service}:*" for service in services], resources=["*"]),
+                iam.PolicyStatement(effect=iam.Effect.DENY, actions=away, resources=["*"]),
+            ],
+        )
+
+    def _trail(self) -> None:
+        bucket = private_bucket(self, "TrailLogs", f"kestrel-trail-{self.account}", self.logs_key, self.access_logs)
+        cloudtrail.Trail(
+            self,
+            "Trail",
+            trail_name="kestrel",
+            bucket=bucket,
+            encryption_key=self.logs_key,
+            enable_file_validation=True,
+            is_multi_region_trail=True,
+            send_to_cloud_watch_logs=True,
+            cloud_watch_log_group=log_group(self, "TrailLog", "trail", self.logs_key, self.place),
+        )
+
+    def _detection(self) -> None:
+        guardduty.CfnDetector(
+            self,
+            "GuardDuty",
+            enable=True,
+            finding_publishing_frequency="FIFTEEN_MINUTES",
+            features=[{"name": name, "status": "ENABLED"} for name in WATCHED],
+        )
+        securityhub.CfnHub(self, "SecurityHub", enable_default_standards=True)
+        unheard = dead_letters(self, "Unheard", "kestrel-security-events-dlq", self.queues_key)
+        for name, source, kind, detail in (
+            ("GuardDutyFinding", "aws.guardduty", "GuardDuty Finding", {"severity": [{"numeric": [">=", 4]}]}),
+            ("IotViolation", "aws.securityhub", "Security Hub Findings - Imported",
+             {"findings": {"ProductName": ["IoT Device Defender"]}}),
+        ):  # fmt: skip
+            events.Rule(
+                self,
+                name,
+                event_pattern=events.EventPattern(source=[source], detail_type=[kind], detail=detail),
+                targets=[targets.SnsTopic(self.alarms, dead_letter_queue=unheard)],
+            )
+
+    def _posture(self) -> None:
+        bucket = private_bucket(self, "Posture", f"kestrel-config-{self.account}", self.logs_key, self.access_logs)
+        role = service_role(self, "ConfigRole", "config.amazonaws.com", self.place)
+        role.add_managed_policy(iam.ManagedPolicy.from_aws_managed_policy_name("service-role/AWS_ConfigRole"))
+        written = f"{bucket.bucket_arn}/AWSLogs/{self.account}/*"
+        role.add_to_policy(iam.PolicyStatement(actions=["s3:PutObject"], resources=[written]))
+        role.add_to_policy(iam.PolicyStatement(actions=["s3:GetBucketAcl"], resources=[bucket.bucket_arn]))
+        role.add_to_policy(
+            iam.PolicyStatement(actions=["kms:Decrypt", "kms:GenerateDataKey"], resources=[self.logs_key.key_arn])
+        )
+        recorder = config.CfnConfigurationRecorder(
+            self,
+            "Recorder",
+            role_arn=role.role_arn,
+            recording_group={"allSupported": True, "includeGlobalResourceTypes": True},
+        )
+        channel = config.CfnDeliveryChannel(self, "Channel", s3_bucket_name=bucket.bucket_name)
+        for identifier in CONFIG_RULES:
+            rule = config.ManagedRule(self, identifier.title().replace("_", ""), identifier=identifier)
+            rule.node.add_dependency(recorder, channel)
