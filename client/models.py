@@ -3195,6 +3195,13 @@ class CommandOut(BaseModel):
     sent_at: Annotated[AwareDatetime | None, Field(title='Sent At')]
     acked_at: Annotated[AwareDatetime | None, Field(title='Acked At')]
     finished_at: Annotated[AwareDatetime | None, Field(title='Finished At')]
+    challenged: Annotated[
+        bool,
+        Field(
+            description='the drone could not trust its clock and got it again with its nonce',
+            title='Challenged',
+        ),
+    ]
 
 
 class DueOut(BaseModel):

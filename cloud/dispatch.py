@@ -119,4 +119,5 @@ def command_of(session: Session, routes: Routes, row: CommandRow) -> Command:
         resume_at=resume_at,
         limits=LimitsChange.model_validate(limits) if limits else None,
         preconditions=Preconditions(route_hash=flown),
+        nonce=params.get("nonce"),
     )

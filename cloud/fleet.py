@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, and_, or_, select, update
 from sqlalchemy.orm import Session
 
-from cloud import adjustments, audit
+from cloud import adjustments, audit, challenges
 from cloud.db import notify
 from cloud.tables import CommandRow, Drone, Flight
 from contracts.commands import MAX_LIFE_S, SAFETY_INCREASING, AckState, CommandAck
@@ -186,7 +186,11 @@ def on_ack(session: Session, drone_id: str, ack: CommandAck) -> CommandRow | Non
     row = session.get(CommandRow, ack.command_id, with_for_update=True)
     if row is None or row.drone_id != drone_id:
         return None
-    state = CommandState(ack.state.value)
+    told = challenges.answer(session, row, ack)
+    if told is None:
+        notify(session, "command", row.command_id)
+        return row
+    ack, state = told, CommandState(told.state.value)
     if _RANK[state] <= _RANK[CommandState(row.state)]:
         return row
     row.state = state.value

@@ -71,6 +71,7 @@ class CommandOut(BaseModel):
     sent_at: datetime | None
     acked_at: datetime | None
     finished_at: datetime | None
+    challenged: bool = Field(description="the drone could not trust its clock and got it again with its nonce")
 
 
 @router.post("/flights/{flight_id}/commands", status_code=202, response_model=CommandOut)

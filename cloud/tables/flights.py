@@ -85,6 +85,11 @@ class CommandRow(Base):
     finished_at: Mapped[datetime | None]
     __table_args__ = (UniqueConstraint("drone_id", "seq"),)
 
+    @property
+    def challenged(self) -> bool:
+        """Tell whether the drone could not trust its clock and got the command again with its nonce."""
+        return "nonce" in self.params
+
 
 class Outgoing(Base):
     """A message for a drone that the ingest process sends and then deletes (SegmentVerified)."""
