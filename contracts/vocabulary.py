@@ -78,8 +78,10 @@ class FlightState(StrEnum):
 class AircraftState(StrEnum):
     """What the aircraft is doing, as the edge agent knows it."""
 
+    NOT_HEARD = "not_heard"
+    """No autopilot has been heard yet since the agent started."""
     DISCONNECTED = "disconnected"
-    """The autopilot is silent."""
+    """The autopilot was heard and is silent now."""
     ON_GROUND = "on_ground"
     TAKING_OFF = "taking_off"
     HOLDING = "holding"

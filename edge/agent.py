@@ -452,8 +452,9 @@ def _require_private_key(settings: Settings) -> None:
 
 def _probe_autopilot(settings: Settings) -> str:
     if (state := running_state(status_file(settings.state_dir), utc_now())) is not None:
-        if state == AircraftState.DISCONNECTED:
-            raise AutopilotSilent("The running agent hears no autopilot.", hint="Check its link and power.")
+        if state in (AircraftState.NOT_HEARD, AircraftState.DISCONNECTED):
+            silent = "has heard no autopilot yet" if state == AircraftState.NOT_HEARD else "hears its autopilot no more"
+            raise AutopilotSilent(f"The running agent {silent}.", hint="Check its link and power.")
         return f"The running agent sees it {state}."
     autopilot = autopilot_of(settings, lambda _pose: None)
     autopilot.start()

@@ -65,6 +65,8 @@ class Aircraft(NamedTuple):
     """The whole picture; None where the autopilot has not said yet."""
 
     connected: bool = False
+    heard: bool = False
+    """It was connected at some time since the agent started."""
     autopilot: str = ""
     version: str = ""
     capabilities: int | None = None

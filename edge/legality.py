@@ -10,7 +10,7 @@ from edge.flights import Flight, Phase
 from edge.refusals import AutopilotSilent, NotReady, RouteChanged, UnexpectedState
 
 _ANY = frozenset(AircraftState)
-_CONNECTED = _ANY - {AircraftState.DISCONNECTED}
+_CONNECTED = _ANY - {AircraftState.NOT_HEARD, AircraftState.DISCONNECTED}
 _STAYING = frozenset({AircraftState.PAUSED, AircraftState.HOLDING})
 LEGAL: dict[CommandKind, frozenset[AircraftState]] = {
     CommandKind.TAKE_OFF: frozenset({AircraftState.ON_GROUND}),
@@ -26,6 +26,10 @@ LEGAL: dict[CommandKind, frozenset[AircraftState]] = {
 }
 _NEEDS_FLYING = frozenset({CommandKind.RESUME, CommandKind.ADJUST_ROUTE})
 _LATCHED_OUT = frozenset({CommandKind.BEGIN_FLIGHT, CommandKind.RESUME, CommandKind.ADJUST_ROUTE})
+_NO_WORD = {
+    AircraftState.NOT_HEARD: "No autopilot has been heard yet.",
+    AircraftState.DISCONNECTED: "The autopilot has been silent for 3 s.",
+}
 _WRONG_STATE = {
     CommandKind.TAKE_OFF: "The aircraft is already in the air.",
     CommandKind.RESUME: "The aircraft is not holding.",
@@ -78,8 +82,8 @@ def require_legal(kind: CommandKind, now: Situation) -> None:
         NotReady: With the reason.
 
     """
-    if now.state is AircraftState.DISCONNECTED and now.state not in LEGAL[kind]:
-        raise AutopilotSilent("The autopilot has been silent for 3 s.", hint="Check its link and power.")
+    if now.state not in _CONNECTED and now.state not in LEGAL[kind]:
+        raise AutopilotSilent(_NO_WORD[now.state], hint="Check its link and power.")
     if kind in _NEEDS_FLYING and (now.flight is None or now.flight.phase is not Phase.FLYING):
         raise NotReady("No flight is paused." if kind is CommandKind.RESUME else "No flight is under way.")
     if now.latched is not None and kind in _LATCHED_OUT and now.state is not AircraftState.ON_GROUND:

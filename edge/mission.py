@@ -42,7 +42,7 @@ class Picture(NamedTuple):
 def aircraft_state(aircraft: Aircraft, itinerary: Itinerary | None) -> AircraftState:
     """Return what the aircraft is doing, in the operator's words."""
     if not aircraft.connected:
-        return AircraftState.DISCONNECTED
+        return AircraftState.DISCONNECTED if aircraft.heard else AircraftState.NOT_HEARD
     if aircraft.landed in (Landed.ON_GROUND, Landed.UNDEFINED):
         return AircraftState.ON_GROUND
     if aircraft.mode in RETURN_MODES | LAND_MODES:
@@ -65,7 +65,7 @@ def advance(
     state = aircraft_state(aircraft, itinerary)
     effects: list[Effect] = _state_events(before.state, state)
     flight = before.flight
-    if flight is None or itinerary is None or state is AircraftState.DISCONNECTED:
+    if flight is None or itinerary is None or not aircraft.connected:
         return Picture(state, flight), effects
     if flight.phase is Phase.PREPARING and state in (AircraftState.ON_ROUTE, AircraftState.PAUSED):
         flight = flight.model_copy(update={"phase": Phase.FLYING})

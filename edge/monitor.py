@@ -99,7 +99,7 @@ class Monitor:
 
     def situation(self) -> tuple[AircraftState, str | None, int | None]:
         """Return (state, flight id, waypoint flown to) for telemetry."""
-        flight, state = self._flights.active(), self._state or AircraftState.DISCONNECTED
+        flight, state = self._flights.active(), self._state or AircraftState.NOT_HEARD
         if flight is None:
             return state, None, None
         return state, flight.flight_id, min(flight.reached + 1, len(flight.route.waypoints) - 1)
@@ -149,6 +149,9 @@ class Monitor:
 
     def _guard(self, aircraft: Aircraft, flight: Flight | None) -> None:
         now = self._around.clock()
+        if not aircraft.heard and flight is None:
+            self._seen_at = now  # nothing flies that anybody knows of, and nothing can be asked yet
+            return
         if aircraft.on_ground:
             self._pilot.latched = self._standing = None
             self._breaches.clear()

@@ -71,7 +71,10 @@ def broken_rules(sight: Sight) -> list[Breach]:
 
 
 def _autopilot(sight: Sight) -> str | None:
-    return None if sight.aircraft.connected else "No heartbeat of the autopilot."
+    if sight.aircraft.connected:
+        return None
+    since = "" if sight.aircraft.heard else " since the agent started, and a flight is under way"
+    return f"No heartbeat of the autopilot{since}."
 
 
 def _position(sight: Sight) -> str | None:

@@ -193,7 +193,8 @@ def _position(sample: Any) -> Position:
 def _shown(flight: Flight, drone: Drone, sample: Any, past: list[RecentPosition]) -> RIDFlight:
     speed = math.hypot(sample.vel_east_mps, sample.vel_north_mps)
     track = math.degrees(math.atan2(sample.vel_east_mps, sample.vel_north_mps)) % 360
-    grounded = sample.state in {AircraftState.ON_GROUND.value, AircraftState.DISCONNECTED.value}
+    lost = {AircraftState.NOT_HEARD.value, AircraftState.DISCONNECTED.value}
+    grounded = sample.state in {AircraftState.ON_GROUND.value} | lost
     state = AircraftNow(
         timestamp=Time(value=sample.captured_at),
         operational_status="Ground" if grounded else "Airborne",

@@ -262,7 +262,8 @@ class MavlinkAutopilot:
 
     def _goal(self) -> tuple[int, int]:
         if self._target is None or not self.look().connected:
-            raise AutopilotSilent("The autopilot is silent.", hint="Check its link and power.")
+            silent = "The autopilot is silent." if self.look().heard else "No autopilot has been heard yet."
+            raise AutopilotSilent(silent, hint="Check its link and power.")
         return self._target
 
     def _reasons(self, since: float) -> str:

@@ -33,6 +33,7 @@ class PictureMaker:
         self._offset_us: int | None = None
         self._boot_ms = 0
         self._heard_at = self._first_heard_at = -math.inf
+        self._ever_connected = False
         self._stack: Stack = STACKS[ARDUPILOT]
         self._picture = Aircraft()
         self._positions: deque[Fix] = deque(maxlen=40)
@@ -61,10 +62,11 @@ class PictureMaker:
     def picture(self) -> Aircraft:
         """Return the latest picture; connected while heartbeats come and the landed state is known."""
         alive = time.monotonic() - self._heard_at < SILENT_S and self._picture.landed is not Landed.UNDEFINED
+        self._ever_connected = self._ever_connected or alive
         state = self._picture.mission_state
         if state is MissionState.UNKNOWN and self._picture.mode == "AUTO":  # autopilots before MISSION_CURRENT told it
             state = MissionState.ACTIVE
-        return self._picture._replace(connected=alive, mission_state=state)
+        return self._picture._replace(connected=alive, heard=self._ever_connected, mission_state=state)
 
     def take(self, message: Any) -> None:
         """Work a message into the picture."""

@@ -37,7 +37,7 @@ def test_a_command_is_legal_exactly_in_the_states_of_its_row(kind: CommandKind, 
     going_on = kind in (K.RESUME, K.ADJUST_ROUTE, K.BEGIN_FLIGHT)
     rules = {
         "in a state of its row": now.state in LEGAL[kind],
-        "a silent autopilot gets safety commands only": free or now.state is not S.DISCONNECTED,
+        "a silent autopilot gets safety commands only": free or now.state not in (S.DISCONNECTED, S.NOT_HEARD),
         "what a rule has latched no command undoes in the air": not (
             now.latched and going_on and now.state is not S.ON_GROUND
         ),

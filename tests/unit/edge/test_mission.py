@@ -22,6 +22,7 @@ FLYING = flight(phase=Phase.FLYING)
 
 STATES = [
     (aircraft(connected=False), S.DISCONNECTED),
+    (Aircraft(), S.NOT_HEARD),
     (aircraft(), S.ON_GROUND),
     (aircraft(landed=Landed.TAKING_OFF, armed=True, up=3.0, climb_mps=2.0), S.TAKING_OFF),
     (aircraft(landed=Landed.TAKING_OFF, armed=True, up=10.0), S.HOLDING),

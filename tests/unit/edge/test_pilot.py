@@ -199,13 +199,17 @@ def test_what_cannot_be_flown_now_is_refused(tmp_path: Path, kind: CommandKind, 
         Bench(tmp_path, seen).pilot.check(command(kind))
 
 
-def test_a_silent_autopilot_is_sent_safety_commands_only(tmp_path: Path) -> None:
-    pilot = Bench(tmp_path, aircraft(connected=False)).pilot
+@pytest.mark.parametrize(
+    ("seen", "why"),
+    [(aircraft(connected=False), "has been silent for 3 s"), (Aircraft(), "No autopilot has been heard yet")],
+)
+def test_a_silent_autopilot_is_sent_safety_commands_only(tmp_path: Path, seen: Aircraft, why: str) -> None:
+    pilot = Bench(tmp_path, seen).pilot
     for kind in K:
         if kind in SAFETY_INCREASING or kind is K.SET_LIMITS:
             pilot.check(command(kind))
         else:
-            with pytest.raises(AutopilotSilent):
+            with pytest.raises(AutopilotSilent, match=why):
                 pilot.check(command(kind))
 
 

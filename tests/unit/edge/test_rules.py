@@ -11,7 +11,7 @@ import pytest
 from contracts.events import DroneEventKind
 from contracts.geo import Enu
 from contracts.routes import Corner, Fence, Route, Solid, Zone, ZoneKind
-from contracts.vocabulary import CommandKind
+from contracts.vocabulary import AircraftState, CommandKind
 from edge.aircraft import Aircraft, Landed
 from edge.bodies import bodies_of
 from edge.flights import Phase
@@ -233,6 +233,22 @@ def test_silence_in_flight_is_told_each_time_and_needs_no_move(tmp_path: Path) -
     lost = [DroneEventKind.AUTOPILOT_LOST, DroneEventKind.SAFETY, DroneEventKind.AUTOPILOT_BACK]
     assert kinds[-6:] == lost * 2
     assert bench.craft.did == []
+
+
+def test_an_autopilot_not_heard_yet_is_no_alarm(tmp_path: Path) -> None:
+    bench = Watched(tmp_path)
+    bench.flights.change("flt-1", phase=Phase.ENDED)
+    bench.craft.picture = Aircraft()
+    bench.wait(60.0)
+    assert bench.safety() == []
+    assert bench.monitor.situation()[0] is AircraftState.NOT_HEARD
+
+
+def test_an_autopilot_not_heard_since_a_restart_in_flight_is_one(tmp_path: Path) -> None:
+    bench = Watched(tmp_path)
+    bench.craft.picture = Aircraft()
+    bench.wait(60.0)
+    assert bench.safety() == ["autopilot_silent"]
 
 
 def test_silence_on_the_ground_is_no_danger(tmp_path: Path) -> None:

@@ -94,6 +94,7 @@ def aircraft(**changes: Any) -> Aircraft:
     fix = Fix(NOW_US, at(0, 0, up), up, 0.0, 0.0, climb)
     ready = Aircraft(
         connected=True,
+        heard=True,
         autopilot="ArduPilot",
         mode="GUIDED",
         landed=Landed.ON_GROUND,
