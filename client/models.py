@@ -49,6 +49,24 @@ class OperationalStatus(StrEnum):
     RemoteIDSystemFailure = 'RemoteIDSystemFailure'
 
 
+class AlertOut(BaseModel):
+    """
+    One thing people must know of. ``round`` counts the messages that went out unanswered.
+    """
+
+    alert_id: Annotated[str, Field(title='Alert Id')]
+    finding_id: Annotated[str, Field(title='Finding Id')]
+    rank: Annotated[int, Field(title='Rank')]
+    subject: Annotated[str, Field(title='Subject')]
+    state: Annotated[str, Field(title='State')]
+    round: Annotated[int, Field(title='Round')]
+    next_at: Annotated[AwareDatetime | None, Field(title='Next At')]
+    created_at: Annotated[AwareDatetime, Field(title='Created At')]
+    acknowledged_by: Annotated[str | None, Field(title='Acknowledged By')]
+    acknowledged_at: Annotated[AwareDatetime | None, Field(title='Acknowledged At')]
+    error: Annotated[str, Field(title='Error')]
+
+
 class AltitudeReference(StrEnum):
     """
     What an altitude is measured from.
@@ -1669,6 +1687,11 @@ class Outcome(StrEnum):
     updated = 'updated'
     unchanged = 'unchanged'
     refused = 'refused'
+
+
+class PageAlertOut(BaseModel):
+    data: Annotated[list[AlertOut], Field(title='Data')]
+    next_cursor: Annotated[str | None, Field(title='Next Cursor')] = None
 
 
 class PageAssetOut(BaseModel):

@@ -440,6 +440,14 @@ class Operations(Transport):
         """Let a notification be opened, or not; the first answer holds."""
         return models.DecisionOut.model_validate_json(self.request("POST", f"/v1/decisions/{self.quoted(decision_id)}/answer", headers={"Idempotency-Key": idempotency_key}, body=body))
 
+    def list_alerts(self, *, state: str | None = None, finding_id: str | None = None, limit: int | None = None, cursor: str | None = None) -> models.PageAlertOut:
+        """List alerts, newest first."""
+        return models.PageAlertOut.model_validate_json(self.request("GET", "/v1/alerts", query={"state": state, "finding_id": finding_id, "limit": limit, "cursor": cursor}))
+
+    def acknowledge_alert(self, alert_id: str) -> models.AlertOut:
+        """Say that you know and look after it: nobody else is woken. The first who answers stands."""
+        return models.AlertOut.model_validate_json(self.request("POST", f"/v1/alerts/{self.quoted(alert_id)}/acknowledge"))
+
     def ask(self, body: models.Ask) -> models.Answer:
         """Answer from the database, each sentence with what it stands on; refuse what is not understood."""
         return models.Answer.model_validate_json(self.request("POST", "/v1/assistant/ask", body=body))

@@ -9,6 +9,7 @@ from fastapi.routing import APIRoute
 
 from cloud import problems
 from cloud.api import (
+    alerts,
     assets,
     assistant,
     auth,
@@ -78,6 +79,7 @@ ROUTERS = (
     outlook.router,
     tickets.router,
     decisions.router,
+    alerts.router,
     assistant.router,
     dead_letters.router,
     keys.router,

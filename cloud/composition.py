@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import secrets
 
+from cloud.alerts.rounds import Channel
+from cloud.backends.hooks import HookChannel, HttpPost
 from cloud.backends.jira import JiraTracker
 from cloud.backends.keys import KmsSigner
 from cloud.backends.language_model import BedrockConverse
 from cloud.backends.link import Credentials, MqttLink
-from cloud.backends.notify import SnsTopic
+from cloud.backends.mail import SmtpMail
+from cloud.backends.notify import SnsTopic, TopicChannel
 from cloud.backends.objects import S3Objects
 from cloud.backends.queues import SqsQueues
 from cloud.backends.routes import DynamoRoutes
@@ -42,7 +45,7 @@ def build_services(settings: Settings) -> Services:
         queues=SqsQueues(),
         workflows=StepFunctions(),
         maintenance=_maintenance(settings),
-        notifier=SnsTopic(),
+        channels=_channels(settings),
         language_model=large,
         asks=Rates(settings.assistant_asks_per_minute),
         models=Models(small=language_model(settings, settings.bedrock_small_model_id), large=large),
@@ -66,6 +69,21 @@ def _maintenance(settings: Settings) -> MaintenanceSystem:
         )
     password = settings.sap_password.get_secret_value()
     return SapOData(settings.sap_url, settings.sap_user, password, page=settings.sap_page)
+
+
+def _channels(settings: Settings) -> dict[str, Channel]:
+    post = HttpPost(private=settings.webhook_private_targets)
+    found: dict[str, Channel] = {"topic": TopicChannel(SnsTopic()), "webhook": HookChannel(post)}
+    if settings.smtp_host:
+        found["email"] = SmtpMail(
+            settings.smtp_host,
+            settings.smtp_port,
+            settings.smtp_sender,
+            user=settings.smtp_user,
+            password=settings.smtp_password.get_secret_value(),
+            security=settings.smtp_security,
+        )
+    return found
 
 
 def _evidence_signer(settings: Settings) -> BundleSigner | None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import TypeVar
 from urllib.parse import unquote_plus
 
 from pydantic import BaseModel, ValidationError
 
 from cloud import captures, dead_letters, decisions, executions, flights, grading, inspections, media, uploads
+from cloud.alerts import rota, rounds
 from cloud.logbook import log, log_failure
 from cloud.services import Message, Services
 from cloud.tables import Flight
@@ -293,6 +296,13 @@ def start_wanted(services: Services) -> int:
     except Unavailable as error:
         log("workflow_not_started", error=str(error))
         return started
+
+
+def tell_people(services: Services) -> Counter[str]:
+    """Send the messages that are due by the rota; returns what was done."""
+    chosen = rota.load(services.settings.oncall_file)
+    with services.database.session() as session:
+        return rounds.send_due(session, services.channels, chosen, datetime.now(UTC))
 
 
 def follow_reviews(services: Services) -> None:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
 from sqlalchemy.orm import Session
 
-from cloud.logbook import log
+from cloud.alerts import book
 from cloud.tables import Asset, Finding, Notification
 from cloud.tickets import cut_at_word, where
 from contracts.errors import NotFound
@@ -16,42 +14,28 @@ _SUBJECT_MAX = 100
 """SNS's limit on the subject of an e-mail."""
 
 
-class Notifier(Protocol):
-    """A channel to people."""
+def tell_engineers(session: Session, finding_id: str) -> Notification:
+    """Return the record that an alert was raised about a finding, raising it unless it was.
 
-    def publish(self, subject: str, text: str, attributes: dict[str, str]) -> str:
-        """Publish a message and return its id.
-
-        Raises:
-            Unavailable: The channel does not answer.
-
-        """
-
-
-def tell_engineers(session: Session, notifier: Notifier, finding_id: str) -> Notification:
-    """Return the message sent about a finding, sending it unless it was.
-
-    A crash between sending and committing may send it twice, under the same finding id; never not at all.
+    Whom it reaches, by what and how often is the rota's: see :mod:`cloud.alerts`.
 
     Raises:
         NotFound: No such finding (any more).
-        Unavailable: The channel does not answer.
 
     """
     finding = session.get(Finding, finding_id, with_for_update={"key_share": True})
     if finding is None:
         raise NotFound(f"No finding {finding_id!r}; it may have been merged into another.")
-    sent = session.get(Notification, (finding_id, CHANNEL))
-    if sent is not None:
-        return sent
+    raised = session.get(Notification, (finding_id, CHANNEL))
+    if raised is not None:
+        return raised
     asset = session.get_one(Asset, finding.asset_id)
     subject, text = wording(finding, asset)
-    attributes = {"finding_id": finding_id, "asset_id": asset.asset_id, "rank": str(finding.severity_rank)}
-    sent = Notification(finding_id=finding_id, channel=CHANNEL, message_id=notifier.publish(subject, text, attributes))
-    session.add(sent)
+    alert = book.raise_alert(session, finding_id, finding.severity_rank, subject, text)
+    raised = Notification(finding_id=finding_id, channel=CHANNEL, message_id=alert.alert_id)
+    session.add(raised)
     session.flush()
-    log("engineers_told", finding_id=finding_id, message_id=sent.message_id)
-    return sent
+    return raised
 
 
 def wording(finding: Finding, asset: Asset) -> tuple[str, str]:

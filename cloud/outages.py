@@ -29,8 +29,7 @@ def waiting(session: Session, now: datetime, most: int = AT_ONCE) -> Sequence[Wo
     other = aliased(WorkflowRun)
     newer = select(other).where(
         other.finding_id == WorkflowRun.finding_id,
-        (other.created_at > WorkflowRun.created_at)
-        | other.state.in_((executions.WANTED, executions.RUNNING)),
+        (other.created_at > WorkflowRun.created_at) | other.state.in_((executions.WANTED, executions.RUNNING)),
     )
     failed = session.scalars(
         select(WorkflowRun)

@@ -89,6 +89,7 @@ class Reconciler:
             self._unanswered,
             self._unticketed,
             self._answers,
+            self._alerts,
             self._runs,
             self._maintenance,
             self._housekeeping,
@@ -235,6 +236,10 @@ class Reconciler:
         with self._services.database.session() as session:
             expired = decisions.expire(session, datetime.now(UTC))
         return Counter(decisions_expired=expired, answers_passed_on=consume.pass_on_answers(self._services))
+
+    def _alerts(self) -> Counter[str]:
+        """Send the rounds of messages that are due."""
+        return consume.tell_people(self._services)
 
     def _maintenance(self) -> Counter[str]:
         """Resume what an outage ended, and read back what became of notifications; not while there is no answer."""

@@ -10,6 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from cloud import audit, decisions, executions, grading
+from cloud.alerts import book
 from cloud.db import notify
 from cloud.policy.versions import active_policy
 from cloud.tables import Audit, Finding
@@ -64,6 +65,7 @@ def review(  # noqa: PLR0913 - a verdict has this many parts
         finding.status = (FindingStatus.CONFIRMED if verdict is Verdict.CONFIRM else FindingStatus.REJECTED).value
     finding.reviewed_by, finding.reviewed_at, finding.review_reason = by, datetime.now(UTC), reason
     _answer(session, finding, policy, reason, by)
+    book.settle(session, finding_id, by)
     _settle(session, finding, policy)
     audit.record(session, by, _ACTIONS[verdict], finding_id, before=before, after=_judged(finding) | {"reason": reason})
     return finding

@@ -120,6 +120,7 @@ def require(*roles: Role) -> Callable[[Principal], Principal]:
 Reader = Annotated[Principal, Depends(authenticate)]
 Operator = Annotated[Principal, Depends(require(Role.OPERATOR))]
 Reviewer = Annotated[Principal, Depends(require(Role.ANALYST, Role.REVIEWER))]
+OnCall = Annotated[Principal, Depends(require(Role.OPERATOR, Role.ANALYST, Role.REVIEWER))]
 Admin = Annotated[Principal, Depends(require(Role.ADMIN))]
 Connector = Annotated[Principal, Depends(require(Role.INTEGRATION))]
 """Who connects other systems."""

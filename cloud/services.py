@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
+from cloud.alerts.rounds import Channel
 from cloud.db import Database
 from cloud.executions import Workflows
 from cloud.maintenance import MaintenanceSystem
 from cloud.model_turns import Models
-from cloud.notifications import Notifier
 from cloud.rates import ASKS_PER_MINUTE, DEFAULT_PER_MINUTE, Rates
 from cloud.settings import Settings
 from cloud.signing import Signer
@@ -103,7 +103,8 @@ class Services:
     queues: Queues
     workflows: Workflows
     maintenance: MaintenanceSystem
-    notifier: Notifier
+    channels: Mapping[str, Channel]
+    """Ways to reach people on call, by the rota's names for them."""
     language_model: LanguageModel | None
     signer: Signer | None
     issuer: Issuer | None

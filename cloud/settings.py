@@ -42,6 +42,15 @@ class Settings(BaseSettings):
     jira_project: str = Field(default="", description="key of its project")
     jira_issue_type: str = Field(default="Task", description="type of the issue that is a notification")
     jira_order_type: str = Field(default="Task", description="type of the issue that is a maintenance order")
+    oncall_file: Path | None = Field(default=None, description="on-call rota; default: everyone on the topic at once")
+    smtp_host: str = Field(default="", description="mail relay for alerts; empty: none")
+    smtp_port: int = Field(default=587, ge=1, le=65535, description="its port")
+    smtp_sender: str = Field(default="kestrel@localhost", description="sender of alerts")
+    smtp_user: str = Field(default="", description="user at the relay; empty: none is needed")
+    smtp_password: SecretStr = Field(default=SecretStr(""), description="its password")
+    smtp_security: Literal["starttls", "tls", "none"] = Field(
+        default="starttls", description="none: on this machine only"
+    )
     sap_url: str = Field(default="", description="root of the SAP OData service")
     sap_page: str = Field(
         default="", description="a notification's page for people, with {number}; default: the entity"

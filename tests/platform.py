@@ -91,7 +91,7 @@ def build(url: str) -> Services:
         queues=absent,
         workflows=absent,
         maintenance=absent,
-        notifier=absent,
+        channels={},
         language_model=None,
         signer=Signer(Ed25519PrivateKey.generate(), "k1"),
         issuer=issuer,

@@ -146,14 +146,19 @@ class MemorySap:
         return made._replace(**self.changed.get(number, {}))
 
 
-class MemoryNotifier:
+class MemoryChannel:
     """People who keep their mail."""
 
     def __init__(self) -> None:
-        self.mail: list[tuple[str, str, dict[str, str]]] = []
+        self.mail: list[tuple[str, str, str]] = []
+        self.keys: list[str] = []
+        self.down: PlatformError | None = None
 
-    def publish(self, subject: str, text: str, attributes: dict[str, str]) -> str:
-        self.mail.append((subject, text, attributes))
+    def send(self, address: str, subject: str, text: str, key: str) -> str:
+        if self.down is not None:
+            raise self.down
+        self.mail.append((address, subject, text))
+        self.keys.append(key)
         return f"msg-{len(self.mail)}"
 
 
@@ -167,7 +172,7 @@ def services_on(database: Database, url: str) -> Services:
         queues=MemoryQueues(),
         workflows=MemoryWorkflows(),
         maintenance=MemorySap(),
-        notifier=MemoryNotifier(),
+        channels={"topic": MemoryChannel()},
         language_model=None,
         signer=None,
         issuer=None,

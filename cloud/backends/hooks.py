@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import time
+from collections.abc import Callable
 
 import httpx
 
 from cloud.webhooks import targets
 from cloud.webhooks.courier import Answer
-from contracts.errors import Unavailable
+from contracts.errors import InvalidInput, Unavailable
 
 _TIMEOUT_S = 10.0
+_LATER = frozenset({httpx.codes.REQUEST_TIMEOUT, httpx.codes.TOO_MANY_REQUESTS})
 
 
 class HttpPost:
@@ -48,3 +51,26 @@ class HttpPost:
                 return Answer(answer.status_code, round(1000 * (time.monotonic() - began)))
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise Unavailable(f"{host} does not answer: {type(error).__name__} {error}") from error
+
+
+class HookChannel:
+    """Webhooks of chat programs as a channel of alerts: JSON with ``text``, which they all read."""
+
+    def __init__(self, post: Callable[[str, dict[str, str], bytes], Answer]) -> None:
+        self._post = post
+
+    def send(self, address: str, subject: str, text: str, key: str) -> str:
+        """Post a message and return its key.
+
+        Raises:
+            Unavailable: Nothing answers there, or not now.
+            InvalidInput: The address is not reached from here, or refuses.
+
+        """
+        body = json.dumps({"text": f"{subject}\n{text}", "title": subject, "key": key}).encode()
+        answer = self._post(address, {"content-type": "application/json", "idempotency-key": key}, body)
+        if answer.status >= httpx.codes.INTERNAL_SERVER_ERROR or answer.status in _LATER:
+            raise Unavailable(f"The webhook answers {answer.status}.", hint="It will be tried again.")
+        if not httpx.codes.is_success(answer.status):
+            raise InvalidInput(f"The webhook refuses ({answer.status}).", hint="Mend the rota.", field="webhook")
+        return key

@@ -6,8 +6,12 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from cloud.tickets import cut_at_word
 from contracts.errors import Unavailable
 from contracts.resources import ENGINEERS_TOPIC
+
+SUBJECT_MAX = 100
+"""SNS's limit on the subject of an e-mail."""
 
 
 class SnsTopic:
@@ -40,3 +44,14 @@ class SnsTopic:
         if not self._arn:
             raise Unavailable(f"SNS has no topic {self._name!r}.", hint="Create the resources (`kestrel doctor`).")
         return self._arn
+
+
+class TopicChannel:
+    """The topic as a channel of alerts: whoever subscribed is told."""
+
+    def __init__(self, topic: SnsTopic) -> None:
+        self._topic = topic
+
+    def send(self, address: str, subject: str, text: str, key: str) -> str:
+        """Publish a message and return its id."""
+        return self._topic.publish(cut_at_word(subject, SUBJECT_MAX), text, {"key": key, "address": address})

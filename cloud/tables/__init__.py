@@ -6,6 +6,7 @@ models as they were sent.
 
 from __future__ import annotations
 
+from cloud.tables.alerts import Alert, AlertMessage
 from cloud.tables.arrivals import DeadLetter, DroneEventRow, LostRow, Media, Telemetry, WatermarkRow
 from cloud.tables.assistant import Proposal, Transcript
 from cloud.tables.captures import CaptureRow, FirstLookRow
@@ -27,6 +28,8 @@ from cloud.tables.webhooks import Change, Delivery, Webhook
 from cloud.tables.work import Notification, Summary, Ticket, WorkflowRun
 
 __all__ = [
+    "Alert",
+    "AlertMessage",
     "ApiKey",
     "Asset",
     "AssetEvent",
