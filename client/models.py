@@ -810,23 +810,6 @@ class DroneIn(BaseModel):
     camera: CameraIntrinsics
 
 
-class DroneOut(BaseModel):
-    """
-    A drone and its presence: online only while it was heard within the last 30 s.
-    """
-
-    drone_id: Annotated[str, Field(title='Drone Id')]
-    site_id: Annotated[str, Field(title='Site Id')]
-    name: Annotated[str, Field(title='Name')]
-    model: Annotated[str, Field(title='Model')]
-    camera: Annotated[dict[str, Any], Field(title='Camera')]
-    online: Annotated[bool, Field(title='Online')]
-    last_seen_at: Annotated[AwareDatetime | None, Field(title='Last Seen At')]
-    last_seen_age_s: Annotated[float | None, Field(title='Last Seen Age S')]
-    boot_id: Annotated[str | None, Field(title='Boot Id')]
-    agent_version: Annotated[str, Field(title='Agent Version')]
-
-
 class OnlyWith(RootModel[str]):
     root: Annotated[str, Field(pattern='^[a-z_]{1,40}$', title='Only With')]
 
@@ -1317,6 +1300,55 @@ class Guy(BaseModel):
     anchor_radius_m: Annotated[float, Field(gt=1.0, le=300.0, title='Anchor Radius M')]
 
 
+class MemoryFreePercent(RootModel[float]):
+    root: Annotated[float, Field(ge=0.0, le=100.0, title='Memory Free Percent')]
+
+
+class AgentMemoryBytes(RootModel[int]):
+    root: Annotated[int, Field(ge=0, title='Agent Memory Bytes')]
+
+
+class UptimeS(RootModel[float]):
+    root: Annotated[float, Field(ge=0.0, title='Uptime S')]
+
+
+class Health(BaseModel):
+    """
+    One reading. What the computer does not tell is None.
+    """
+
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    at: Annotated[AwareDatetime, Field(title='At')]
+    agent_version: Annotated[str, Field(max_length=60, title='Agent Version')]
+    python_version: Annotated[str, Field(max_length=60, title='Python Version')]
+    kernel: Annotated[str, Field(max_length=120, title='Kernel')]
+    load_per_core: Annotated[
+        float,
+        Field(
+            description='one-minute load over the number of cores; 1 is busy',
+            ge=0.0,
+            title='Load Per Core',
+        ),
+    ]
+    memory_free_percent: Annotated[
+        MemoryFreePercent | None, Field(title='Memory Free Percent')
+    ] = None
+    agent_memory_bytes: Annotated[
+        AgentMemoryBytes | None, Field(title='Agent Memory Bytes')
+    ] = None
+    temperature_c: Annotated[
+        float | None, Field(description='the hottest zone', title='Temperature C')
+    ] = None
+    storage_free_bytes: Annotated[int, Field(ge=0, title='Storage Free Bytes')]
+    storage_free_percent: Annotated[
+        float, Field(ge=0.0, le=100.0, title='Storage Free Percent')
+    ]
+    uptime_s: Annotated[UptimeS | None, Field(title='Uptime S')] = None
+    clock_synchronised: Annotated[bool | None, Field(title='Clock Synchronised')] = None
+
+
 class HealthOut(BaseModel):
     """
     An index (100 sound, 0 stopped) on a day, and every point taken off.
@@ -1721,11 +1753,6 @@ class PageDecisionOut(BaseModel):
 
 class PageDeliveryOut(BaseModel):
     data: Annotated[list[DeliveryOut], Field(title='Data')]
-    next_cursor: Annotated[str | None, Field(title='Next Cursor')] = None
-
-
-class PageDroneOut(BaseModel):
-    data: Annotated[list[DroneOut], Field(title='Data')]
     next_cursor: Annotated[str | None, Field(title='Next Cursor')] = None
 
 
@@ -3227,6 +3254,67 @@ class CommandOut(BaseModel):
     ]
 
 
+class DroneDetailOut(BaseModel):
+    """
+    A drone with what is left to do about its certificates.
+    """
+
+    drone_id: Annotated[str, Field(title='Drone Id')]
+    site_id: Annotated[str, Field(title='Site Id')]
+    name: Annotated[str, Field(title='Name')]
+    model: Annotated[str, Field(title='Model')]
+    camera: Annotated[dict[str, Any], Field(title='Camera')]
+    online: Annotated[bool, Field(title='Online')]
+    last_seen_at: Annotated[AwareDatetime | None, Field(title='Last Seen At')]
+    last_seen_age_s: Annotated[float | None, Field(title='Last Seen Age S')]
+    boot_id: Annotated[str | None, Field(title='Boot Id')]
+    agent_version: Annotated[str, Field(title='Agent Version')]
+    health: Annotated[
+        Health | None, Field(description='the last reading of its computer')
+    ]
+    health_complaints: Annotated[
+        list[str],
+        Field(
+            description='what of it a person should mend before a flight',
+            title='Health Complaints',
+        ),
+    ]
+    certificates_to_revoke: Annotated[
+        list[str],
+        Field(
+            description='ids of replaced certificates that are still valid',
+            title='Certificates To Revoke',
+        ),
+    ]
+
+
+class DroneOut(BaseModel):
+    """
+    A drone and its presence: online only while it was heard within the last 30 s.
+    """
+
+    drone_id: Annotated[str, Field(title='Drone Id')]
+    site_id: Annotated[str, Field(title='Site Id')]
+    name: Annotated[str, Field(title='Name')]
+    model: Annotated[str, Field(title='Model')]
+    camera: Annotated[dict[str, Any], Field(title='Camera')]
+    online: Annotated[bool, Field(title='Online')]
+    last_seen_at: Annotated[AwareDatetime | None, Field(title='Last Seen At')]
+    last_seen_age_s: Annotated[float | None, Field(title='Last Seen Age S')]
+    boot_id: Annotated[str | None, Field(title='Boot Id')]
+    agent_version: Annotated[str, Field(title='Agent Version')]
+    health: Annotated[
+        Health | None, Field(description='the last reading of its computer')
+    ]
+    health_complaints: Annotated[
+        list[str],
+        Field(
+            description='what of it a person should mend before a flight',
+            title='Health Complaints',
+        ),
+    ]
+
+
 class DueOut(BaseModel):
     """
     One asset under one rule. ``planned_flight`` is a flight of the asset that is not over yet.
@@ -3602,6 +3690,11 @@ class MediaOut(BaseModel):
 
 class PageCommandOut(BaseModel):
     data: Annotated[list[CommandOut], Field(title='Data')]
+    next_cursor: Annotated[str | None, Field(title='Next Cursor')] = None
+
+
+class PageDroneOut(BaseModel):
+    data: Annotated[list[DroneOut], Field(title='Data')]
     next_cursor: Annotated[str | None, Field(title='Next Cursor')] = None
 
 

@@ -92,9 +92,9 @@ class Operations(Transport):
         """List drones by id."""
         return models.PageDroneOut.model_validate_json(self.request("GET", "/v1/drones", query={"limit": limit, "cursor": cursor}))
 
-    def get_drone(self, drone_id: str) -> models.DroneOut:
-        """Return one drone."""
-        return models.DroneOut.model_validate_json(self.request("GET", f"/v1/drones/{self.quoted(drone_id)}"))
+    def get_drone(self, drone_id: str) -> models.DroneDetailOut:
+        """Return one drone, with the last health report of its computer."""
+        return models.DroneDetailOut.model_validate_json(self.request("GET", f"/v1/drones/{self.quoted(drone_id)}"))
 
     def add_plan(self, body: models.PlanRequest, *, idempotency_key: str | None = None) -> models.PlanOut:
         """Plan a route. Checks with the verdict ``block`` forbid its approval and say why."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 
 from cloud.alerts.rounds import Channel
+from cloud.backends.certificates import AwsIotCertificates
 from cloud.backends.hooks import HookChannel, HttpPost
 from cloud.backends.jira import JiraTracker
 from cloud.backends.keys import KmsSigner
@@ -55,6 +56,7 @@ def build_services(settings: Settings) -> Services:
         session_key=settings.session_key_file.read_bytes() if settings.session_key_file else secrets.token_bytes(32),
         rates=Rates(settings.rate_limit_per_minute),
         evidence_signer=_evidence_signer(settings),
+        certificates=AwsIotCertificates() if settings.aws_iot else None,
     )
 
 

@@ -17,6 +17,7 @@ from cloud import (
     consume,
     dead_letters,
     decisions,
+    drone_life,
     executions,
     fleet,
     flights,
@@ -92,6 +93,7 @@ class Reconciler:
             self._alerts,
             self._runs,
             self._maintenance,
+            self._revocations,
             self._housekeeping,
         ):
             try:
@@ -300,6 +302,11 @@ class Reconciler:
                 done[f"workflows_{mended}"] += 1
         done["workflows_started"] += consume.start_wanted(self._services)
         return done
+
+    def _revocations(self) -> Counter[str]:
+        """Revoke the certificates that drones have replaced."""
+        services = self._services
+        return Counter(certificates_revoked=drone_life.revoke(services.database, services.certificates))
 
     def _housekeeping(self) -> Counter[str]:
         """Expire commands, complete flights, forget old questions, say when messages for drones are not sent."""

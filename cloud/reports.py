@@ -9,7 +9,7 @@ from sqlalchemy import func, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from cloud import fleet, flights
+from cloud import drone_life, fleet, flights
 from cloud.db import notify
 from cloud.logbook import log
 from cloud.tables import Drone, DroneEventRow
@@ -25,6 +25,7 @@ def store_events(session: Session, batch: EventBatch) -> int:
     for event in sorted(batch.events, key=lambda item: item.seq):
         if event.seq in new:
             flights.on_drone_event(session, batch.drone_id, event)
+            drone_life.on_drone_event(session, batch.drone_id, event)
     return len(new)
 
 

@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol
 
 from cloud.alerts.rounds import Channel
 from cloud.db import Database
+from cloud.drone_life import Certificates
 from cloud.executions import Workflows
 from cloud.maintenance import MaintenanceSystem
 from cloud.model_turns import Models
@@ -111,6 +112,8 @@ class Services:
     verifier: Verifier
     session_key: bytes
     evidence_signer: BundleSigner | None = None
+    certificates: Certificates | None = None
+    """Where drones' certificates were issued; None where nobody issues them by machine."""
     backoff: LoginBackoff = field(default_factory=LoginBackoff)
     asks: Rates = field(default_factory=lambda: Rates(ASKS_PER_MINUTE))
     """Questions to the assistant, per asker."""

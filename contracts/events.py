@@ -7,6 +7,7 @@ from enum import StrEnum
 from pydantic import AwareDatetime, Field
 
 from contracts.geo import Frozen
+from contracts.health import Health
 from contracts.ids import AssetId, BootId, DroneId, FindingId, FlightId, SegmentId, Sha256
 from contracts.telemetry import LostRange
 from contracts.turbine import TurbineGeometry
@@ -27,8 +28,14 @@ class DroneEventKind(StrEnum):
     AUTOPILOT_BACK = "autopilot_back"
     DIAGNOSTIC = "diagnostic"
     """A warning of the agent's own log; the first thing to go when the disk is full."""
+    HEALTH = "health"
+    """A reading of the companion computer, once a minute."""
     RECORDS_LOST = "records_lost"
     """A tombstone: the records of ``lost`` will never come."""
+
+
+def _is_none(value: object) -> bool:
+    return value is None
 
 
 class DroneEvent(Frozen):
@@ -44,6 +51,7 @@ class DroneEvent(Frozen):
     expected_segments: int | None = None
     code: str = Field(default="", max_length=64)
     detail: str = Field(default="", max_length=400)
+    health: Health | None = Field(default=None, exclude_if=_is_none, description="health: the reading")
     lost: LostRange | None = Field(default=None, description="records_lost: which, where they had numbers")
 
 

@@ -71,6 +71,7 @@ _RANKS = {
     DroneEventKind.AUTOPILOT_LOST: Rank.SAFETY,
     DroneEventKind.AUTOPILOT_BACK: Rank.SAFETY,
     DroneEventKind.DIAGNOSTIC: Rank.DEBUG,
+    DroneEventKind.HEALTH: Rank.DEBUG,
 }
 """What an event is worth when the disk is full, where it is not an ordinary event."""
 
@@ -207,6 +208,7 @@ class Agent:
             Loop("link-loss", self._guard_link_loss, 2.0),
             Loop("retention", self._retention.step, 30.0),
             Loop("status", self._write_status, 1.0),
+            Loop("health", self._tell_health, 60.0),
             Loop("watchdog", self._watchdog.step, 5.0),
             Loop("shadow", self._ask_shadow, 2.0),
             Loop("rotation", self._rotate, 60.0, max_backoff_s=3600.0),
@@ -240,6 +242,9 @@ class Agent:
             part.verify(content)
         elif isinstance(content, UploadOrder):
             self._uploader.order(content)
+
+    def _tell_health(self) -> None:
+        self.announce(DroneEventKind.HEALTH, {"health": health.read(self._settings.state_dir)})
 
     def _turning(self) -> bool:
         """Tell whether the loops still turn: the status is written each second."""

@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from sqlalchemy import select
 
-from cloud import fleet
+from cloud import drone_life, fleet
 from cloud.idempotency import Key, once
 from cloud.paging import Cursor, Limit, Page, decode_cursor, page_of
 from cloud.planning import assets
@@ -19,6 +19,7 @@ from cloud.requests import UnitOfWork
 from cloud.security import Operator, Reader
 from cloud.tables import Drone
 from contracts.geo import Frozen
+from contracts.health import Health
 from contracts.ids import DroneId, SiteId
 from contracts.optics import CameraIntrinsics
 
@@ -48,10 +49,19 @@ class DroneOut(BaseModel):
     last_seen_age_s: float | None
     boot_id: str | None
     agent_version: str
+    health: Health | None = Field(description="the last reading of its computer")
+    health_complaints: list[str] = Field(description="what of it a person should mend before a flight")
+
+
+class DroneDetailOut(DroneOut):
+    """A drone with what is left to do about its certificates."""
+
+    certificates_to_revoke: list[str] = Field(description="ids of replaced certificates that are still valid")
 
 
 def of_row(row: Drone) -> DroneOut:
     """Return a drone as the API shows it, now."""
+    read = Health.model_validate(row.health) if row.health else None
     age_s = (datetime.now(UTC) - row.last_seen_at).total_seconds() if row.last_seen_at else None
     return DroneOut(
         drone_id=row.drone_id,
@@ -64,6 +74,8 @@ def of_row(row: Drone) -> DroneOut:
         last_seen_age_s=None if age_s is None else round(max(0.0, age_s), 3),
         boot_id=row.boot_id,
         agent_version=row.agent_version,
+        health=read,
+        health_complaints=read.complaints() if read else [],
     )
 
 
@@ -93,6 +105,7 @@ def list_drones(session: UnitOfWork, _: Reader, limit: Limit = 50, cursor: Curso
 
 
 @router.get("/{drone_id}")
-def get_drone(drone_id: str, session: UnitOfWork, _: Reader) -> DroneOut:
-    """Return one drone."""
-    return of_row(fleet.drone(session, drone_id))
+def get_drone(drone_id: str, session: UnitOfWork, _: Reader) -> DroneDetailOut:
+    """Return one drone, with the last health report of its computer."""
+    shown = of_row(fleet.drone(session, drone_id))
+    return DroneDetailOut(**dict(shown), certificates_to_revoke=drone_life.waiting(session, drone_id))

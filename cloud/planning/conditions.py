@@ -15,6 +15,7 @@ from cloud.planning.verdicts import Check, Row, Verdict, grade, holds
 from cloud.tables import Drone, Flight, Plan, Telemetry
 from contracts.errors import NotFound
 from contracts.geo import Frozen
+from contracts.health import Health
 from contracts.routes import Route
 from contracts.vocabulary import FlightState
 
@@ -105,6 +106,14 @@ def _schedule(session: Session, when: Conditions, duration: timedelta) -> Check:
 
 def _health(drone: Drone) -> Check:
     now = datetime.now(UTC)
+    read = Health.model_validate(drone.health) if drone.health else None
+    if read is not None and (complaints := read.complaints()):
+        return Check(
+            name="drone_health",
+            verdict=Verdict.WARN,
+            sentence=f"The computer of {drone.drone_id} reports: {' '.join(complaints)}",
+            mend="Mend that first; the reading is renewed every minute while the drone is online.",
+        )
     if drone.online and drone.last_seen_at is not None and now - drone.last_seen_at <= _FRESH:
         return Check(name="drone_health", verdict=Verdict.PASS, sentence="The drone is online and reports.")
     at = drone.last_seen_at

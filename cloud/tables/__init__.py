@@ -18,7 +18,7 @@ from cloud.tables.history import DefectAbsence, DefectLink, FlightRegistration, 
 from cloud.tables.keys import ApiKey
 from cloud.tables.outlook import AssetRisk, HealthRow, Prediction
 from cloud.tables.people import Audit, User
-from cloud.tables.places import Asset, Drone, Site
+from cloud.tables.places import Asset, CertificateRevocation, Drone, Site
 from cloud.tables.planning import Component, SiteZoneRow
 from cloud.tables.policies import PolicyRow
 from cloud.tables.requests import IdempotencyKey
@@ -37,6 +37,7 @@ __all__ = [
     "Audit",
     "Base",
     "CaptureRow",
+    "CertificateRevocation",
     "Change",
     "CommandRow",
     "Component",

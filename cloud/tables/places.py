@@ -51,3 +51,18 @@ class Drone(Base):
     agent_version: Mapped[str] = mapped_column(default="")
     last_seen_at: Mapped[datetime | None]
     command_seq: Mapped[int] = mapped_column(BigInteger, default=0)
+    health: Mapped[dict[str, Any] | None]
+    """The last reading of its computer, a contracts.health.Health; earlier ones are drone events."""
+    health_at: Mapped[datetime | None]
+
+
+class CertificateRevocation(Base):
+    """A certificate that its drone has replaced, to be revoked where it was issued."""
+
+    __tablename__ = "certificate_revocations"
+    certificate_id: Mapped[str] = mapped_column(primary_key=True)
+    drone_id: Mapped[str] = mapped_column(ForeignKey("drones.drone_id"), index=True)
+    asked_at: Mapped[datetime]
+    revoked_at: Mapped[datetime | None]
+    refused: Mapped[str] = mapped_column(default="", server_default="")
+    """Why it is not revoked and will not be."""

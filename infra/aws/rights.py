@@ -46,6 +46,11 @@ CALLS: Mapping[str, Mapping[str, str]] = MappingProxyType(
         },
         "sns": {"list_topics": "sns:ListTopics", "publish": "sns:Publish"},
         "kms": {"sign": "kms:Sign", "get_public_key": "kms:GetPublicKey"},
+        "iot": {
+            "describe_certificate": "iot:DescribeCertificate",
+            "list_thing_principals": "iot:ListThingPrincipals",
+            "update_certificate": "iot:UpdateCertificate",
+        },
         "bedrock-runtime": {
             "converse": "bedrock:InvokeModel",
             "converse_stream": "bedrock:InvokeModelWithResponseStream",
@@ -146,6 +151,8 @@ def programs(place: Place) -> Mapping[str, Program]:
             _queues(place, COUNT, resources.MEDIA_EVENTS_QUEUE, resources.VISION_JOBS_QUEUE),
             _queues(place, SEND, resources.VISION_JOBS_QUEUE),
             *_machines(place),
+            Right(("iot:DescribeCertificate", "iot:UpdateCertificate"), (place.arn("iot", "cert/*"),)),
+            Right(("iot:ListThingPrincipals",), (place.arn("iot", "thing/*"),)),
         ),
         ("media", "queues"),
     )

@@ -127,6 +127,10 @@ def test_an_agent_with_a_wrong_clock_carries_it_out_once_challenged(
         with services.database.session() as session:
             return session.get_one(Drone, "kite-01").boot_id is not None
 
+    def healthy() -> bool:
+        with services.database.session() as session:
+            return (session.get_one(Drone, "kite-01").health or {}).get("agent_version") is not None
+
     def now() -> CommandRow:
         with services.database.session() as session:
             return session.get_one(CommandRow, command_id)
@@ -137,6 +141,7 @@ def test_an_agent_with_a_wrong_clock_carries_it_out_once_challenged(
 
     try:
         until(online, work)
+        until(healthy, work)
         command_id = issued(services)
         until(lambda: now().state == "done", work, lambda: (now().state, now().code, now().detail, now().challenged))
     finally:
