@@ -1,4 +1,4 @@
-"""Who may import whom: the contracts of pyproject.toml, and the drone's footprint."""
+"""What a drone carries and a program of the cloud loads; import-linter (`make check`) says who may import whom."""
 
 from __future__ import annotations
 
@@ -45,18 +45,6 @@ for name in names:
     importlib.import_module(name)
 print(len(names))
 """
-
-
-def test_import_contracts_hold() -> None:
-    done = subprocess.run(
-        [str(Path(sys.executable).with_name("lint-imports")), "--no-cache"],
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
-    assert "0 broken" in done.stdout
 
 
 def test_the_agent_runs_with_contracts_and_edge_only(tmp_path: Path) -> None:
