@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +12,9 @@ from typing import Annotated
 import typer
 
 from contracts.errors import PlatformError
+from infra.aws.gates.templates import Templates
 from infra.aws.place import DEFAULTS, place_of
+from infra.aws.sizes import SIZES
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 Context = Annotated[list[str] | None, typer.Option("--context", "-c", help=f"KEY=VALUE of {', '.join(DEFAULTS)}.")]
@@ -52,12 +55,62 @@ def synth(
         raise typer.Exit(1) from error
     from infra.aws.app import build_app  # noqa: PLC0415 - loads the CDK, which takes seconds and its own node
 
-    assembly = build_app(place, out, nag=nag).synth()
+    try:
+        assembly = build_app(place, out, nag=nag).synth()
+    except RuntimeError as error:
+        # Findings end a synthesis; `check` reads them from the report and knows which are accepted.
+        if not nag or "ValidationFailed" not in str(error):
+            raise
+        sys.stdout.write(f"{place.size.name}: findings in {out}/validation-report.json\n")
+        return
     names = [stack.stack_name for stack in assembly.stacks]
     if as_json:
         sys.stdout.write(json.dumps({"folder": str(out), "size": place.size.name, "stacks": names}) + "\n")
     else:
         sys.stdout.write(f"{place.size.name}: {len(names)} stacks in {out}\n")
+
+
+@app.command()
+def cost(
+    *,
+    out: Annotated[Path, typer.Option(help="Folder where `make synth` left the templates of all sizes.")] = BUILD,
+    page: Annotated[Path, typer.Option(help="The page to write.")] = Path("docs/cost.md"),
+) -> None:
+    """Write docs/cost.md from the templates and the list prices."""
+    from infra.aws.gates import cost as costs  # noqa: PLC0415 - the verb has the module's name
+
+    bills = {size: (Templates.read(out / size), place_of({"size": size})) for size in SIZES}
+    page.write_text(costs.page(bills), encoding="utf-8")
+    sys.stdout.write(f"wrote {page}\n")
+
+
+@app.command()
+def check(
+    *,
+    sizes: Annotated[list[str] | None, typer.Option("--size", help="By default all three.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder for the templates.")] = BUILD,
+    as_json: Json = False,
+) -> None:
+    """Synthesise each size and run every gate on it: cfn-lint, cdk-nag, IAM, invariants, mutations."""
+    from infra.aws.gates import report  # noqa: PLC0415 - only this verb reads IAM's whole reference
+
+    rows: list[report.Row] = []
+    folders = []
+    for size in sizes or list(SIZES):
+        sys.stderr.write(f"infra.aws: {size} …\n")
+        folder = out / size
+        command = [sys.executable, "-m", "infra.aws", "synth", "--nag", "-c", f"size={size}", "--out", str(folder)]
+        subprocess.run(command, check=True, capture_output=True)
+        folders.append(folder)
+        rows += report.gates(folder, place_of({"size": size}))
+    if not sizes:
+        rows.append(report.stale(folders, place_of({})))
+    if as_json:
+        sys.stdout.write(json.dumps([row._asdict() for row in rows]) + "\n")
+    else:
+        report.table(rows, sys.stdout.write)
+    if not all(row.passed for row in rows):
+        raise typer.Exit(1)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from constructs import Construct
 
 from contracts import resources
 from infra.aws.place import Place
-from infra.aws.rights import Right
+from infra.aws.rights import BOUNDARY, TRUSTED_WITHOUT_SOURCE, Right
 
 
 class PlacedStack(cdk.Stack):
@@ -42,14 +42,19 @@ def statements(rights: Iterable[Right]) -> list[iam.PolicyStatement]:
     return [iam.PolicyStatement(actions=list(right.actions), resources=list(right.on)) for right in rights]
 
 
-def service_role(scope: Construct, name: str, service: str, place: Place, *, source: str = "") -> iam.Role:
+def service_role(
+    scope: Construct, name: str, service: str, place: Place, *, source: str = "", named: str = ""
+) -> iam.Role:
     """Return a role that one AWS service may take, for this account only: no other account's resource can use it."""
-    conditions = {"StringEquals": {"aws:SourceAccount": place.account}}
+    conditions: dict[str, object] = {}
+    if service not in TRUSTED_WITHOUT_SOURCE:
+        conditions["StringEquals"] = {"aws:SourceAccount": place.account}
     if source:
         conditions["ArnLike"] = {"aws:SourceArn": source}
     return iam.Role(
         scope,
         name,
+        role_name=named or None,
         assumed_by=iam.ServicePrincipal(service, conditions=conditions),
         permissions_boundary=boundary(scope, place),
     )
@@ -64,9 +69,6 @@ def boundary(scope: Construct, place: Place) -> iam.IManagedPolicy:
     return iam.ManagedPolicy.from_managed_policy_arn(
         cdk.Stack.of(scope), "Boundary", f"arn:aws:iam::{place.account}:policy/{BOUNDARY}"
     )
-
-
-BOUNDARY = "kestrel-boundary"
 
 
 def log_group(scope: Construct, name: str, path: str, key: kms.IKey, place: Place) -> logs.LogGroup:

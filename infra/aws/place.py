@@ -41,6 +41,8 @@ class Place(NamedTuple):
     image_tag: str
     """Immutable tag of the images in ECR."""
     sap_url: str
+    iot_endpoint: str
+    """The account's own prefix of AWS IoT Core's address (``aws iot describe-endpoint``, type ``iot:Data-ATS``)."""
 
     @property
     def bucket(self) -> str:
@@ -114,6 +116,7 @@ DEFAULTS = {
     "quicksight_user": "",
     "image_tag": "0.1.0",
     "sap_url": "https://sap.example.com/sap/opu/odata/sap",
+    "iot_endpoint": "a00000000000000-ats",
 }
 """Context of the app; ``--context size=fleet`` and the like replace them. The account is nobody's."""
 

@@ -68,9 +68,34 @@ UNSCOPED: Mapping[str, str] = MappingProxyType(
         "ecr:GetAuthorizationToken": "IAM knows no resource for it; the token opens only repositories granted besides",
         "xray:PutTraceSegments": "IAM knows no resource for it; it writes traces and reads nothing",
         "xray:PutTelemetryRecords": "IAM knows no resource for it; it writes traces and reads nothing",
+        "xray:GetSamplingRules": "IAM knows no resource for its kind of call; it reads how often to trace",
+        "xray:GetSamplingTargets": "IAM knows no resource for its kind of call; it reads how often to trace",
+        "ecs:DiscoverPollEndpoint": "IAM knows no resource for it; the ECS agent asks where to listen",
+        "logs:CreateLogDelivery": "IAM knows no resource for it; Step Functions sets up its log by it",
+        "logs:GetLogDelivery": "IAM knows no resource for it; Step Functions sets up its log by it",
+        "logs:UpdateLogDelivery": "IAM knows no resource for it; Step Functions sets up its log by it",
+        "logs:DeleteLogDelivery": "IAM knows no resource for it; Step Functions sets up its log by it",
+        "logs:ListLogDeliveries": "IAM knows no resource for it; Step Functions sets up its log by it",
+        "logs:PutResourcePolicy": "IAM knows no resource for it; Step Functions sets up its log by it",
+        "logs:DescribeResourcePolicies": "IAM knows no resource for it; Step Functions sets up its log by it",
+        "logs:DescribeLogGroups": "Step Functions lists groups to find its own; names only, and no log is read",
     }
 )
 """The only actions that may stand beside ``Resource: *``, each with its reason."""
+
+BOUNDARY = "kestrel-boundary"
+"""The managed policy that no role of the platform can exceed."""
+
+TRUSTED_WITHOUT_SOURCE: Mapping[str, str] = MappingProxyType(
+    {
+        "ec2.amazonaws.com": "sends no source account; a role reaches a machine only through iam:PassRole here",
+        "lambda.amazonaws.com": "sends no source account; a role reaches a function only through iam:PassRole here",
+        "rds.amazonaws.com": "the proxy sends none; a role reaches it only through iam:PassRole here",
+        "backup.amazonaws.com": "sends no source account; a role reaches a plan only through iam:PassRole here",
+        "credentials.iot.amazonaws.com": "sends none; the role alias is of this account and names the role",
+    }
+)
+"""Services that may take a role without ``aws:SourceAccount``, each with its reason."""
 
 TAKE = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueUrl")
 SEND = ("sqs:SendMessage", "sqs:GetQueueUrl")
@@ -156,7 +181,10 @@ def programs(place: Place) -> Mapping[str, Program]:
         ),
         ("media", "queues"),
     )
-    found = (api, ingest, consume, reconcile, _workflows(place), _vision(place), Program("migrate", (), ()))
+    published = Right(("s3:PutObject",), (place.objects("datasets/"),))
+    publish = Program("publish", (published,), ("media",))
+    migrate = Program("migrate", (), ())
+    found = (api, ingest, consume, reconcile, publish, migrate, _workflows(place), _vision(place))
     return MappingProxyType({program.name: program for program in found})
 
 

@@ -107,7 +107,7 @@ _ENTERPRISE = _FLEET._replace(
     gpu_on_demand=4,
     log_days=365,
     evidence_days=2_555,
-    budget_usd=90_000,
+    budget_usd=100_000,
     replica=True,
 )
 SIZES: Mapping[str, Size] = MappingProxyType({size.name: size for size in (_PILOT, _FLEET, _ENTERPRISE)})

@@ -14,7 +14,7 @@ from aws_cdk import aws_secretsmanager as secrets
 from constructs import Construct
 
 from contracts import resources
-from infra.aws.ground import PlacedStack, boundary, service_role
+from infra.aws.ground import PlacedStack, service_role
 from infra.aws.place import Place
 from infra.aws.stacks.network import POSTGRES, NetworkStack
 from infra.aws.stacks.security import SecurityStack
@@ -38,9 +38,8 @@ class DataStack(PlacedStack):
         self.guard = ec2.SecurityGroup(
             self, "Guard", vpc=network.vpc, description="Kestrel: Postgres and its proxy", allow_all_outbound=False
         )
-        # The proxy and the database share the group; its own rules let the one reach the other.
-        self.guard.add_ingress_rule(network.services, ec2.Port.tcp(POSTGRES), "programs of the platform")
-        self.guard.add_egress_rule(self.guard, ec2.Port.tcp(POSTGRES), "proxy to database")
+        # Proxy and database share the group. That the one reaches the other, and the programs both, the CDK writes
+        # itself (for the proxy and for the rotation): the same rule by hand would stand twice, and EC2 refuses that.
         self.guard.add_egress_rule(ec2.Peer.ipv4(network.vpc.vpc_cidr_block), ec2.Port.tcp(443), "secrets endpoint")
         self.database = self._database(network)
         self.proxy = self._proxy(network)
@@ -109,7 +108,7 @@ class DataStack(PlacedStack):
         return instance
 
     def _monitoring_role(self) -> iam.Role:
-        role = service_role(self, "Monitoring", "monitoring.rds.amazonaws.com", self.place)
+        role = service_role(self, "Monitoring", "monitoring.rds.amazonaws.com", self.place, named="kestrel-monitoring")
         role.add_managed_policy(
             iam.ManagedPolicy.from_aws_managed_policy_name("service-role/AmazonRDSEnhancedMonitoringRole")
         )
@@ -172,18 +171,10 @@ class DataStack(PlacedStack):
             ("monthly", events.Schedule.cron(day="1", hour="4", minute="0"), cdk.Duration.days(365)),
         ):
             plan.add_rule(backup.BackupPlanRule(rule_name=name, schedule_expression=schedule, delete_after=kept))
-        role = iam.Role(
-            self,
-            "BackupRole",
-            assumed_by=iam.ServicePrincipal(
-                "backup.amazonaws.com", conditions={"StringEquals": {"aws:SourceAccount": self.account}}
-            ),
-            permissions_boundary=boundary(self, self.place),
-            managed_policies=[
-                iam.ManagedPolicy.from_aws_managed_policy_name(f"service-role/AWSBackupServiceRolePolicyFor{what}")
-                for what in ("Backup", "Restores")
-            ],
-        )
+        role = service_role(self, "BackupRole", "backup.amazonaws.com", self.place)
+        for what in ("Backup", "Restores"):
+            policy = f"service-role/AWSBackupServiceRolePolicyFor{what}"
+            role.add_managed_policy(iam.ManagedPolicy.from_aws_managed_policy_name(policy))
         plan.add_selection(
             "Kept",
             role=role,

@@ -12,7 +12,7 @@ from aws_cdk import aws_lambda as functions
 from constructs import Construct
 
 from contracts.topics import MAX_PAYLOAD_BYTES
-from infra.aws.ground import PlacedStack, log_group, service_role, statements
+from infra.aws.ground import PlacedStack, boundary, log_group, service_role, statements
 from infra.aws.iot_policies import policies
 from infra.aws.place import PROVISIONING_TEMPLATE, ROLE_ALIAS, Place
 from infra.aws.rights import drone
@@ -62,6 +62,7 @@ class IotStack(PlacedStack):
             role_name="kestrel-drone",
             assumed_by=iam.ServicePrincipal("credentials.iot.amazonaws.com"),
             description="What a drone's certificate lends: its own folder of the media bucket",
+            permissions_boundary=boundary(self, self.place),
         )
         for statement in statements(drone(self.place)):
             role.add_to_policy(statement)

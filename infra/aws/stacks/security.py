@@ -16,8 +16,9 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
-from infra.aws.ground import BOUNDARY, PlacedStack, dead_letters, log_group, private_bucket, service_role
+from infra.aws.ground import PlacedStack, dead_letters, log_group, private_bucket, service_role
 from infra.aws.place import Place
+from infra.aws.rights import BOUNDARY
 
 WATCHED = (
     "S3_DATA_EVENTS",
@@ -134,13 +135,20 @@ class SecurityStack(PlacedStack):
             description="The most that any role of Kestrel may ever do; grants nothing by itself",
             statements=[
                 iam.PolicyStatement(actions=[f"{service}:*" for service in services], resources=["*"]),
+                iam.PolicyStatement(
+                    actions=["iam:PassRole"],
+                    resources=[f"arn:aws:iam::{self.account}:role/kestrel-*"],
+                    conditions={
+                        "StringEquals": {"iam:PassedToService": ["ecs-tasks.amazonaws.com", "sagemaker.amazonaws.com"]}
+                    },
+                ),
                 iam.PolicyStatement(effect=iam.Effect.DENY, actions=away, resources=["*"]),
             ],
         )
 
     def _trail(self) -> None:
         bucket = private_bucket(self, "TrailLogs", f"kestrel-trail-{self.account}", self.logs_key, self.access_logs)
-        cloudtrail.Trail(
+        trail = cloudtrail.Trail(
             self,
             "Trail",
             trail_name="kestrel",
@@ -151,6 +159,11 @@ class SecurityStack(PlacedStack):
             send_to_cloud_watch_logs=True,
             cloud_watch_log_group=log_group(self, "TrailLog", "trail", self.logs_key, self.place),
         )
+        # The CDK makes this role itself, for any account's trail and without a boundary.
+        role = trail.node.find_child("LogsRole").node.default_child
+        only_ours = {"StringEquals": {"aws:SourceAccount": self.account}}
+        role.add_property_override("AssumeRolePolicyDocument.Statement.0.Condition", only_ours)
+        role.add_property_override("PermissionsBoundary", f"arn:aws:iam::{self.account}:policy/{BOUNDARY}")
 
     def _detection(self) -> None:
         guardduty.CfnDetector(

@@ -11,7 +11,7 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from contracts import resources
-from infra.aws.ground import PlacedStack, QueueWithDeadLetters, dead_letters, private_bucket
+from infra.aws.ground import PlacedStack, QueueWithDeadLetters, dead_letters, private_bucket, service_role
 from infra.aws.place import RULE_ERRORS_QUEUE, Place
 from infra.aws.stacks.security import SecurityStack
 
@@ -40,6 +40,8 @@ class StorageStack(PlacedStack):
         )  # fmt: skip
         self._announce(self.queues[resources.MEDIA_EVENTS_QUEUE].queue)
         self._refuse_unencrypted(security)
+        if place.size.replica:
+            self._copy_to_second_region(security)
         self.lake = private_bucket(
             self, "Lake", place.lake, security.media_key, security.access_logs, lifecycle_rules=[_old_to_glacier()]
         )  # fmt: skip
@@ -66,6 +68,40 @@ class StorageStack(PlacedStack):
             ]
         }
         bucket.node.add_dependency(queue.node.find_child("Policy"))
+
+    def _copy_to_second_region(self, security: SecurityStack) -> None:
+        """Copy each object to the replica stack's bucket within fifteen minutes; deletions are not copied."""
+        there, place = f"arn:aws:s3:::{self.place.replica_bucket}", self.place
+        key = f"arn:aws:kms:{place.replica_region}:{self.account}:alias/kestrel/replica"
+        role = service_role(self, "CopyRole", "s3.amazonaws.com", place, source=place.objects())
+        reads = ["s3:GetObjectVersionForReplication", "s3:GetObjectVersionAcl", "s3:GetObjectVersionTagging",
+                 "s3:GetObjectRetention", "s3:GetObjectLegalHold"]  # fmt: skip
+        lists = ["s3:GetReplicationConfiguration", "s3:ListBucket"]
+        writes = ["s3:ReplicateObject", "s3:ReplicateTags"]
+        use = {"StringEquals": {"kms:ViaService": f"s3.{place.replica_region}.amazonaws.com"}}
+        for actions, where, conditions in (
+            (lists, place.objects(), {}),
+            (reads, f"{place.objects()}/*", {}),
+            (writes, f"{there}/*", {}),
+            (["kms:Decrypt"], security.media_key.key_arn, {}),
+            (["kms:Encrypt"], place.arn("kms", "key/*").replace(place.region, place.replica_region), use),
+        ):
+            role.add_to_policy(iam.PolicyStatement(actions=actions, resources=[where], conditions=conditions))
+        rule = {
+            "id": "second-region",
+            "status": "Enabled",
+            "priority": 1,
+            "filter": {"prefix": ""},
+            "deleteMarkerReplication": {"status": "Disabled"},
+            "sourceSelectionCriteria": {"sseKmsEncryptedObjects": {"status": "Enabled"}},
+            "destination": {
+                "bucket": there,
+                "encryptionConfiguration": {"replicaKmsKeyId": key},
+                "metrics": {"status": "Enabled", "eventThreshold": {"minutes": 15}},
+                "replicationTime": {"status": "Enabled", "time": {"minutes": 15}},
+            },
+        }
+        self.media.node.default_child.replication_configuration = {"role": role.role_arn, "rules": [rule]}
 
     def _refuse_unencrypted(self, security: SecurityStack) -> None:
         """Refuse an upload that asks for another key than ours; without asking, ours is used."""

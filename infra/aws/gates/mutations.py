@@ -1,0 +1,188 @@
+"""Thirty security regressions that people really make, put into sound templates: the gates must find them.
+
+A mutation that no resource takes is an error, so that the table cannot rot.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from contracts.errors import NotFound
+from infra.aws.gates import iam, invariants
+from infra.aws.gates.templates import Properties, Resource, Templates
+from infra.aws.place import Place
+
+Change = Callable[[Properties, dict[str, Any]], None]
+
+
+class Mutation(NamedTuple):
+    """One regression: which resource, and what becomes of its properties."""
+
+    name: str
+    type: str
+    holding: str
+    """Text that ``stack/id`` holds; empty: the first of its type."""
+    change: Change
+
+
+def _put(path: str, value: object) -> Change:
+    *way, last = path.split(".")
+
+    def change(properties: Properties, _whole: dict[str, Any]) -> None:
+        node: Any = properties
+        for part in way:
+            node = node[int(part)] if isinstance(node, list) else node.setdefault(part, {})
+        node[int(last) if isinstance(node, list) else last] = value
+
+    return change
+
+
+def _drop(path: str) -> Change:
+    *way, last = path.split(".")
+
+    def change(properties: Properties, _whole: dict[str, Any]) -> None:
+        node: Any = properties
+        for part in way:
+            node = node[int(part)] if isinstance(node, list) else node[part]
+        del node[last]
+
+    return change
+
+
+def _forget(properties: Properties, whole: dict[str, Any]) -> None:
+    del properties
+    whole["DeletionPolicy"] = "Delete"
+
+
+def _open_ssh(properties: Properties, _whole: dict[str, Any]) -> None:
+    rule = {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "CidrIp": "0.0.0.0/0"}
+    properties.setdefault("SecurityGroupIngress", []).append(rule)
+
+
+def _twice(properties: Properties, _whole: dict[str, Any]) -> None:
+    properties["SecurityGroupEgress"].append(dict(properties["SecurityGroupEgress"][0]))
+
+
+def _everything_out(properties: Properties, _whole: dict[str, Any]) -> None:
+    properties["SecurityGroupEgress"] = [{"IpProtocol": "-1", "CidrIp": "0.0.0.0/0"}]
+
+
+def _public_read(properties: Properties, _whole: dict[str, Any]) -> None:
+    said = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": "*"}
+    properties["PolicyDocument"]["Statement"].append(said)
+
+
+def _plain_http(properties: Properties, _whole: dict[str, Any]) -> None:
+    kept = [row for row in properties["PolicyDocument"]["Statement"] if "SecureTransport" not in str(row)]
+    properties["PolicyDocument"]["Statement"] = kept
+
+
+def _star_action(properties: Properties, _whole: dict[str, Any]) -> None:
+    properties["PolicyDocument"]["Statement"][0]["Action"] = "s3:*"
+
+
+def _star_resource(properties: Properties, _whole: dict[str, Any]) -> None:
+    said = {"Effect": "Allow", "Action": "sqs:DeleteMessage", "Resource": "*"}
+    properties["PolicyDocument"]["Statement"].append(said)
+
+
+def _pass_any(properties: Properties, _whole: dict[str, Any]) -> None:
+    said = {"Effect": "Allow", "Action": "iam:PassRole", "Resource": "arn:aws:iam::111111111111:role/kestrel-drone"}
+    properties["PolicyDocument"]["Statement"].append(said)
+
+
+def _any_account(properties: Properties, _whole: dict[str, Any]) -> None:
+    properties["AssumeRolePolicyDocument"]["Statement"][0].pop("Condition")
+
+
+def _all_topics(properties: Properties, _whole: dict[str, Any]) -> None:
+    publish = next(row for row in properties["PolicyDocument"]["Statement"] if row["Action"] == "iot:Publish")
+    publish["Resource"] = "arn:aws:iot:eu-central-1:111111111111:topic/kestrel/v1/drones/*"
+
+
+def _unattached(properties: Properties, _whole: dict[str, Any]) -> None:
+    connect = next(row for row in properties["PolicyDocument"]["Statement"] if row["Action"] == "iot:Connect")
+    connect["Condition"].pop("Bool")
+
+
+def _all_flights(properties: Properties, _whole: dict[str, Any]) -> None:
+    for said in properties["PolicyDocument"]["Statement"]:
+        if "s3:" in str(said["Action"]):
+            said["Resource"] = "arn:aws:s3:::kestrel-media-111111111111/flights/*"
+
+
+def _plain_secret(properties: Properties, _whole: dict[str, Any]) -> None:
+    variable = {"Name": "CLOUD_SAP_PASSWORD", "Value": "in plain text"}
+    properties["ContainerDefinitions"][0]["Environment"].append(variable)
+
+
+def _key_for_all(properties: Properties, _whole: dict[str, Any]) -> None:
+    said = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "kms:*", "Resource": "*"}
+    properties["KeyPolicy"]["Statement"].append(said)
+
+
+_CLOSED = "PublicAccessBlockConfiguration.BlockPublicPolicy"
+MUTATIONS: tuple[Mutation, ...] = (
+    Mutation("bucket open to the public", "AWS::S3::Bucket", "storage/Media", _put(_CLOSED, False)),
+    Mutation("bucket readable by everybody", "AWS::S3::BucketPolicy", "storage/Media", _public_read),
+    Mutation("bucket takes plain HTTP", "AWS::S3::BucketPolicy", "storage/Media", _plain_http),
+    Mutation("bucket without our key", "AWS::S3::Bucket", "storage/Media", _drop("BucketEncryption")),
+    Mutation("evidence without a lock", "AWS::S3::Bucket", "storage/Media", _drop("ObjectLockConfiguration")),
+    Mutation("bucket deleted with its stack", "AWS::S3::Bucket", "storage/Media", _forget),
+    Mutation("queue without our key", "AWS::SQS::Queue", "detections", _drop("KmsMasterKeyId")),
+    Mutation("queue without dead letters", "AWS::SQS::Queue", "visionjobsQueue", _drop("RedrivePolicy")),
+    Mutation("topic without our key", "AWS::SNS::Topic", "Engineers", _drop("KmsMasterKeyId")),
+    Mutation("database on the internet", "AWS::RDS::DBInstance", "", _put("PubliclyAccessible", True)),
+    Mutation("database not encrypted", "AWS::RDS::DBInstance", "", _put("StorageEncrypted", False)),
+    Mutation("database without TLS", "AWS::RDS::DBParameterGroup", "", _put("Parameters", {})),
+    Mutation("database without backups", "AWS::RDS::DBInstance", "", _put("BackupRetentionPeriod", 0)),
+    Mutation("key without rotation", "AWS::KMS::Key", "security/Media", _drop("EnableKeyRotation")),
+    Mutation("key for everybody", "AWS::KMS::Key", "security/Media", _key_for_all),
+    Mutation("SSH open to the world", "AWS::EC2::SecurityGroup", "Services", _open_ssh),
+    Mutation("everything out", "AWS::EC2::SecurityGroup", "Services", _everything_out),
+    Mutation("the same rule twice", "AWS::EC2::SecurityGroup", "Services", _twice),
+    Mutation("action on a whole service", "AWS::IAM::Policy", "vision/TaskRole", _star_action),
+    Mutation("action on every resource", "AWS::IAM::Policy", "ConsumeTaskRole", _star_resource),
+    Mutation("role passed to any service", "AWS::IAM::Policy", "TrainRole", _pass_any),
+    Mutation("role for any account", "AWS::IAM::Role", "RuleRole", _any_account),
+    Mutation("drone on every drone's topics", "AWS::IoT::Policy", "KestrelDroneMessages", _all_topics),
+    Mutation("drone without its thing", "AWS::IoT::Policy", "KestrelDroneMessages", _unattached),
+    Mutation("drone in every drone's folder", "AWS::IAM::Policy", "DroneRole", _all_flights),
+    Mutation("rule without error action", "AWS::IoT::TopicRule", "", _drop("TopicRulePayload.ErrorAction")),
+    Mutation("container as root", "AWS::ECS::TaskDefinition", "", _put("ContainerDefinitions.0.User", "0")),
+    Mutation("secret in plain text", "AWS::ECS::TaskDefinition", "Workflows", _plain_secret),
+    Mutation("alarm that tells nobody", "AWS::CloudWatch::Alarm", "ApiDown", _put("AlarmActions", [])),
+    Mutation("trail switched off", "AWS::CloudTrail::Trail", "", _put("IsLogging", False)),
+)
+
+
+class Verdict(NamedTuple):
+    """What the gates said of one mutation; nothing when it slipped through."""
+
+    mutation: Mutation
+    findings: tuple[str, ...]
+
+
+def _target(templates: Templates, mutation: Mutation) -> Resource:
+    for resource in templates.all(mutation.type):
+        if mutation.holding in resource.where:
+            return resource
+    raise NotFound(f"{mutation.name}: no {mutation.type} that holds {mutation.holding!r}.")
+
+
+def judge(templates: Templates, place: Place, mutation: Mutation) -> Verdict:
+    """Return what the gates find in a copy with this regression and not without it.
+
+    Raises:
+        NotFound: No resource takes the mutation.
+
+    """
+    sound = _target(templates, mutation)
+    mutant = Templates({**templates.stacks, sound.stack: copy.deepcopy(templates.stacks[sound.stack])})
+    target = _target(mutant, mutation)
+    mutation.change(target.properties, target.whole)
+    before = {*invariants.findings(templates, place), *iam.findings(templates)}
+    after = (*invariants.findings(mutant, place), *iam.findings(mutant))
+    return Verdict(mutation, tuple(said for said in after if said not in before))

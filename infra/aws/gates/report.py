@@ -1,0 +1,83 @@
+"""Every gate on every size, and the table at the end."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from infra.aws.gates import actions, cost, iam, invariants, mutations, nag
+from infra.aws.gates.templates import Templates
+from infra.aws.place import Place
+
+LINT_IGNORED = ("W3005", "W3010")
+"""A dependency named twice (the CDK is careful), and zones named in the template (synthesis asks no account)."""
+MUTATIONS_TO_CATCH = 28
+
+
+class Row(NamedTuple):
+    """One gate of one size."""
+
+    gate: str
+    size: str
+    passed: bool
+    said: str
+    findings: tuple[str, ...] = ()
+
+
+def _row(gate: str, place: Place, found: list[str], looked_at: str) -> Row:
+    return Row(gate, place.size.name, not found, f"{len(found)} findings in {looked_at}", tuple(found))
+
+
+def lint(folder: Path, place: Place) -> Row:
+    """Run cfn-lint."""
+    files = [str(path) for path in sorted(folder.glob("*.template.json"))]
+    command = [str(Path(sys.executable).with_name("cfn-lint")), "-i", *LINT_IGNORED, "--format", "parseable"]
+    done = subprocess.run(
+        [*command, "--regions", place.region, "--", *files], capture_output=True, text=True, check=False
+    )
+    found = done.stdout.splitlines() or (done.stderr.splitlines()[-3:] if done.returncode else [])
+    return _row("cfn-lint", place, found, f"{len(files)} templates")
+
+
+def mutation(templates: Templates, place: Place) -> Row:
+    """Put each regression in; count what the gates catch."""
+    verdicts = [mutations.judge(templates, place, one) for one in mutations.MUTATIONS]
+    missed = tuple(f"slipped through: {one.mutation.name}" for one in verdicts if not one.findings)
+    caught = len(verdicts) - len(missed)
+    enough = caught >= MUTATIONS_TO_CATCH
+    return Row("mutations", place.size.name, enough, f"{caught} of {len(verdicts)} caught", missed)
+
+
+def gates(folder: Path, place: Place) -> Iterator[Row]:
+    """Run every gate on the templates of one place, which a synthesis with ``--nag`` left in ``folder``."""
+    templates = Templates.read(folder)
+    resources = sum(1 for _ in templates.all())
+    yield Row("synth", place.size.name, resources > 0, f"{len(templates.stacks)} stacks, {resources} resources")
+    yield lint(folder, place)
+    found = nag.findings(folder / "validation-report.json")
+    yield _row("cdk-nag", place, nag.unaccepted(found, nag.acceptances()), f"{len(found)}, the others accepted")
+    policies = len(list(iam.statements(templates)))
+    yield _row("IAM", place, [*iam.findings(templates), *actions.findings(templates)], f"{policies} statements")
+    yield _row("invariants", place, invariants.findings(templates, place), f"{len(invariants.RULES)} rules")
+    yield mutation(templates, place)
+    yield _row("cost", place, cost.findings(templates, place), "idle and in use, as docs/cost.md says")
+
+
+def stale(folders: list[Path], place: Place) -> Row:
+    """Say which accepted findings no size has any more."""
+    found = [one for folder in folders for one in nag.findings(folder / "validation-report.json")]
+    rows = nag.acceptances()
+    return _row("accepted findings", place, nag.stale(found, rows), f"{len(rows)} rows")._replace(size="all")
+
+
+def table(rows: list[Row], write: Callable[[str], object]) -> None:
+    """Write what failed, then the table."""
+    for row in rows:
+        for finding in row.findings:
+            write(f"{row.gate} ({row.size}): {finding}\n")
+    write(f"\n{'gate':<18} {'size':<11} {'':<7} \n")
+    for row in rows:
+        write(f"{row.gate:<18} {row.size:<11} {'ok' if row.passed else 'FAILED':<7} {row.said}\n")

@@ -1,0 +1,107 @@
+"""Invariants of what is watched: logs, alarms with their runbook, the trail, the detectors."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from contracts import resources
+from infra.aws.gates.templates import Resource, Templates, listed
+from infra.aws.place import RULE_ERRORS_QUEUE, Place
+
+RUNBOOK = Path(__file__).resolve().parents[3] / "docs" / "runbooks.md"
+SERVICE_LEVELS = (
+    "kestrel-api-slow",
+    "kestrel-api-errors",
+    "kestrel-api-down",
+    "kestrel-gateway-errors",
+    "kestrel-telemetry-waits",
+    "kestrel-vision-behind",
+    "kestrel-tickets-behind",
+    "kestrel-workflow-failed",
+    "kestrel-database-busy",
+    "kestrel-database-full",
+    "kestrel-drones-refused",
+)
+"""An alarm stands for each; which bound it has is decided in the observe stack."""
+DETECTORS = {"S3_DATA_EVENTS", "RDS_LOGIN_EVENTS", "LAMBDA_NETWORK_LOGS", "RUNTIME_MONITORING"}
+
+
+def log_groups(templates: Templates, _place: Place) -> Iterator[str]:
+    """Logs are encrypted and end some day."""
+    for group in templates.all("AWS::Logs::LogGroup"):
+        if "KmsKeyId" not in group.properties:
+            yield f"{group.where}: is not encrypted with our key"
+        if not group.properties.get("RetentionInDays"):
+            yield f"{group.where}: is kept for ever"
+
+
+def _alarms(templates: Templates) -> dict[str, Resource]:
+    """Return our alarms by name; the scaling's own tell nobody by design."""
+    found = {str(alarm.properties.get("AlarmName")): alarm for alarm in templates.all("AWS::CloudWatch::Alarm")}
+    return {name: alarm for name, alarm in found.items() if name.startswith("kestrel-")}
+
+
+def service_levels(templates: Templates, _place: Place) -> Iterator[str]:
+    """Each service level and each dead-letter queue has an alarm."""
+    found = _alarms(templates)
+    yield from (f"kestrel-observe: no alarm {name}" for name in SERVICE_LEVELS if name not in found)
+    said = json.dumps([alarm.properties for alarm in found.values()])
+    for queue in templates.all("AWS::SQS::Queue"):
+        name = str(queue.properties.get("QueueName", queue.id))
+        last = name.endswith(resources.DEAD_LETTER_SUFFIX) or name == RULE_ERRORS_QUEUE
+        if last and f'"Value": "{name}"' not in said:
+            yield f"{queue.where}: nobody hears of a message in {name}"
+
+
+def alarms(templates: Templates, _place: Place) -> Iterator[str]:
+    """An alarm tells somebody, and says which page of the runbook to open."""
+    headings = {line[3:].strip() for line in RUNBOOK.read_text().splitlines() if line.startswith("## ")}
+    for alarm in _alarms(templates).values():
+        if not listed(alarm.properties.get("AlarmActions")) or alarm.properties.get("ActionsEnabled") is False:
+            yield f"{alarm.where}: tells nobody"
+        anchor = str(alarm.properties.get("AlarmDescription", "")).rpartition("#")[2]
+        if anchor not in headings:
+            yield f"{alarm.where}: docs/runbooks.md has no page {anchor!r}"
+
+
+def trail(templates: Templates, _place: Place) -> Iterator[str]:
+    """Every API call in every region is recorded, encrypted, and cannot be changed unseen."""
+    found = list(templates.all("AWS::CloudTrail::Trail"))
+    if not found:
+        yield "kestrel-security: no call is recorded"
+    for one in found:
+        for flag in ("IsLogging", "IsMultiRegionTrail", "EnableLogFileValidation", "IncludeGlobalServiceEvents"):
+            if one.properties.get(flag) is not True:
+                yield f"{one.where}: {flag} is off"
+        if "KMSKeyId" not in one.properties:
+            yield f"{one.where}: is not encrypted with our key"
+
+
+def detectors(templates: Templates, _place: Place) -> Iterator[str]:
+    """GuardDuty reads what it can; Security Hub, Config and Device Defender are on."""
+    for detector in templates.all("AWS::GuardDuty::Detector"):
+        on = {row["Name"] for row in detector.properties.get("Features", []) if row["Status"] == "ENABLED"}
+        if missing := DETECTORS - on:
+            yield f"{detector.where}: does not read {', '.join(sorted(missing))}"
+        if detector.properties.get("Enable") is not True:
+            yield f"{detector.where}: is off"
+    for kind in (
+        "AWS::GuardDuty::Detector",
+        "AWS::SecurityHub::Hub",
+        "AWS::Config::ConfigurationRecorder",
+        "AWS::IoT::SecurityProfile",
+        "AWS::IoT::ScheduledAudit",
+    ):
+        if not list(templates.all(kind)):
+            yield f"kestrel-security: {kind} is missing"
+
+
+RULES = {
+    "log-groups": log_groups,
+    "service-levels": service_levels,
+    "alarms": alarms,
+    "trail": trail,
+    "detectors": detectors,
+}

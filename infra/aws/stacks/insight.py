@@ -1,0 +1,224 @@
+"""For analysts: the published views as Athena tables, a workgroup with a limit, and QuickSight where it pays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from aws_cdk import aws_athena as athena
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_glue as glue
+from aws_cdk import aws_quicksight as quicksight
+from constructs import Construct
+
+from infra.aws.ground import PlacedStack, dead_letters, service_role
+from infra.aws.place import Place
+from infra.aws.stacks.programs import CloudProgram, Floor, Shape
+
+SCHEMA = "kestrel_v1"
+_TEXT, _NUMBER, _COUNT, _TIME = "string", "double", "bigint", "timestamp"
+TABLES: Mapping[str, Mapping[str, str]] = MappingProxyType(
+    {
+        "defects": {
+            "defect_id": _TEXT,
+            "asset_id": _TEXT,
+            "site_id": _TEXT,
+            "kind": _TEXT,
+            "severity_rank": _COUNT,
+            "status": _TEXT,
+            "length_mm": _NUMBER,
+            "first_seen_at": _TIME,
+            "last_seen_at": _TIME,
+            "sightings": _COUNT,
+        },
+        "tickets": {
+            "ticket_id": _TEXT,
+            "finding_id": _TEXT,
+            "defect_id": _TEXT,
+            "asset_id": _TEXT,
+            "number": _TEXT,
+            "phase": _TEXT,
+            "created_at": _TIME,
+            "opened_at": _TIME,
+        },
+    }
+)
+"""What the dashboard reads; Parquet is read by column name, so a table may name fewer than there are."""
+_SCAN_LIMIT_BYTES = 50 * 1024**3
+_PARQUET = "org.apache.hadoop.hive.ql.io.parquet"
+
+
+class InsightStack(PlacedStack):
+    """Reads what ``kestrel-cloud publish`` wrote; touches neither database nor video."""
+
+    def __init__(self, scope: Construct, place: Place, floor: Floor) -> None:
+        super().__init__(scope, "insight", place, description="published views, Athena, QuickSight")
+        self._floor = floor
+        self._publish_daily()
+        database = glue.CfnDatabase(
+            self, "Database", catalog_id=self.account, database_input={"name": SCHEMA, "description": "Kestrel's views"}
+        )
+        for name, columns in TABLES.items():
+            self._table(name, columns).node.add_dependency(database)
+        self._workgroup()
+        if place.size.quicksight:
+            self._dashboard()
+
+    def _publish_daily(self) -> None:
+        floor = self._floor
+        program = CloudProgram(self, "publish", floor, Shape(("kestrel-cloud", "publish")))
+        unheard = dead_letters(self, "Unpublished", "kestrel-publish-dlq", floor.security.queues_key)
+        starter = service_role(self, "StarterRole", "events.amazonaws.com", self.place)
+        task = targets.EcsTask(
+            role=starter,
+            cluster=floor.network.cluster,
+            task_definition=program.task,
+            subnet_selection=ec2.SubnetSelection(subnet_group_name="services"),
+            security_groups=[floor.network.services],
+            platform_version=ecs.FargatePlatformVersion.LATEST,
+            dead_letter_queue=unheard,
+            retry_attempts=3,
+        )
+        events.Rule(self, "Daily", schedule=events.Schedule.cron(hour="2", minute="30"), targets=[task])
+        # What the CDK gives the starter lets it pass the roles to any service.
+        roles = [program.task.task_role.role_arn, program.task.execution_role.role_arn]
+        passing = {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}}
+        own = {"ArnEquals": {"ecs:cluster": floor.network.cluster.cluster_arn}}
+        tasks = self.place.arn("ecs", "task-definition/kestrel-publish:*")
+        policy = starter.node.find_child("DefaultPolicy").node.default_child
+        policy.add_property_override(
+            "PolicyDocument.Statement",
+            [
+                {"Effect": "Allow", "Action": "iam:PassRole", "Resource": roles, "Condition": passing},
+                {"Effect": "Allow", "Action": "ecs:RunTask", "Resource": tasks, "Condition": own},
+            ],
+        )
+
+    def _table(self, name: str, columns: Mapping[str, str]) -> glue.CfnTable:
+        location = f"s3://{self.place.bucket}/datasets/{SCHEMA}/{name}"
+        return glue.CfnTable(
+            self,
+            name.title(),
+            catalog_id=self.account,
+            database_name=SCHEMA,
+            table_input={
+                "name": name,
+                "tableType": "EXTERNAL_TABLE",
+                "partitionKeys": [{"name": "day", "type": _TEXT}],
+                "parameters": {
+                    "classification": "parquet",
+                    "projection.enabled": "true",
+                    "projection.day.type": "date",
+                    "projection.day.format": "yyyy-MM-dd",
+                    "projection.day.range": "2024-01-01,NOW",
+                    "storage.location.template": f"{location}/day=${{day}}",
+                },
+                "storageDescriptor": {
+                    "columns": [{"name": column, "type": kind} for column, kind in columns.items()],
+                    "location": location,
+                    "inputFormat": f"{_PARQUET}.MapredParquetInputFormat",
+                    "outputFormat": f"{_PARQUET}.MapredParquetOutputFormat",
+                    "serdeInfo": {"serializationLibrary": f"{_PARQUET}.serde.ParquetHiveSerDe"},
+                },
+            },
+        )
+
+    def _workgroup(self) -> None:
+        key = self._floor.security.media_key.key_arn
+        athena.CfnWorkGroup(
+            self,
+            "Analysts",
+            name="kestrel",
+            work_group_configuration={
+                "enforceWorkGroupConfiguration": True,
+                "publishCloudWatchMetricsEnabled": True,
+                "bytesScannedCutoffPerQuery": _SCAN_LIMIT_BYTES,
+                "resultConfiguration": {
+                    "outputLocation": f"s3://{self.place.lake}/athena/",
+                    "encryptionConfiguration": {"encryptionOption": "SSE_KMS", "kmsKey": key},
+                },
+            },
+        )
+
+    def _dashboard(self) -> None:
+        place = self.place
+        owner = {"principal": place.quicksight_user}
+        read = ["quicksight:DescribeDataSource", "quicksight:PassDataSource"]
+        source = quicksight.CfnDataSource(
+            self,
+            "Source",
+            aws_account_id=self.account,
+            data_source_id="kestrel",
+            name="Kestrel",
+            type="ATHENA",
+            data_source_parameters={"athenaParameters": {"workGroup": "kestrel"}},
+            permissions=[{**owner, "actions": read}],
+        )
+        read = ["quicksight:DescribeDataSet", "quicksight:PassDataSet", "quicksight:DescribeIngestion"]
+        defects = quicksight.CfnDataSet(
+            self,
+            "DefectsSet",
+            aws_account_id=self.account,
+            data_set_id="kestrel-defects",
+            name="Defects",
+            import_mode="DIRECT_QUERY",
+            physical_table_map={"defects": {"relationalTable": _relational("defects", source.attr_arn)}},
+            permissions=[{**owner, "actions": read}],
+        )
+        read = ["quicksight:DescribeDashboard", "quicksight:QueryDashboard", "quicksight:ListDashboardVersions"]
+        quicksight.CfnDashboard(
+            self,
+            "DefectsBoard",
+            aws_account_id=self.account,
+            dashboard_id="kestrel-defects",
+            name="Defects",
+            permissions=[{**owner, "actions": read}],
+            definition={
+                "dataSetIdentifierDeclarations": [{"identifier": "defects", "dataSetArn": defects.attr_arn}],
+                "sheets": [_sheet()],
+            },
+        )
+
+
+def _relational(name: str, source: str) -> dict[str, object]:
+    kinds = {_TEXT: "STRING", _NUMBER: "DECIMAL", _COUNT: "INTEGER", _TIME: "DATETIME"}
+    return {
+        "dataSourceArn": source,
+        "catalog": "AwsDataCatalog",
+        "schema": SCHEMA,
+        "name": name,
+        "inputColumns": [{"name": column, "type": kinds[kind]} for column, kind in TABLES[name].items()],
+    }
+
+
+def _sheet() -> dict[str, object]:
+    """Return the one sheet: how many defects of each rank, by site."""
+
+    def column(name: str) -> dict[str, str]:
+        return {"dataSetIdentifier": "defects", "columnName": name}
+
+    bars = {
+        "visualId": "by-rank",
+        "title": {"visibility": "VISIBLE", "formatText": {"plainText": "Defects by rank and site"}},
+        "chartConfiguration": {
+            "fieldWells": {
+                "barChartAggregatedFieldWells": {
+                    "category": [{"numericalDimensionField": {"fieldId": "rank", "column": column("severity_rank")}}],
+                    "colors": [{"categoricalDimensionField": {"fieldId": "site", "column": column("site_id")}}],
+                    "values": [
+                        {
+                            "categoricalMeasureField": {
+                                "fieldId": "count",
+                                "column": column("defect_id"),
+                                "aggregationFunction": "DISTINCT_COUNT",
+                            }
+                        }
+                    ],
+                }
+            }
+        },
+    }
+    return {"sheetId": "defects", "name": "Defects", "visuals": [{"barChartVisual": bars}]}

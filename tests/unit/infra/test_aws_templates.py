@@ -1,0 +1,96 @@
+"""The pilot's templates keep every rule of the house, and a regression in them does not pass.
+
+The full check of all sizes (cfn-lint and cdk-nag too) is ``make infra-check``.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from contracts import resources
+from contracts.errors import NotFound
+from infra.aws.gates import iam, invariants, mutations, nag
+from infra.aws.gates.templates import Templates
+from infra.aws.place import Place, place_of
+from workflows.definition import problems
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+CDK_PYTHON = REPOSITORY / ".venv-aws" / "bin" / "python"
+
+
+@pytest.fixture(scope="module")
+def place() -> Place:
+    return place_of({})
+
+
+@pytest.fixture(scope="session")
+def templates(tmp_path_factory: pytest.TempPathFactory) -> Templates:
+    if not CDK_PYTHON.exists():
+        pytest.skip("the CDK is not installed: make setup-aws")
+    folder = tmp_path_factory.mktemp("aws")
+    command = [str(CDK_PYTHON), "-m", "infra.aws", "synth", "--out", str(folder)]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return Templates.read(folder)
+
+
+def test_there_is_a_stack_for_each_subject(templates: Templates) -> None:
+    subjects = ("api", "data", "ingest", "insight", "iot", "ml", "network", "observe", "security", "storage", "vision",
+                "workflow")  # fmt: skip
+    assert set(templates.stacks) == {f"kestrel-{subject}" for subject in subjects}
+
+
+@pytest.mark.parametrize("rule", invariants.RULES)
+def test_a_rule_of_the_house_holds(templates: Templates, place: Place, rule: str) -> None:
+    assert list(invariants.RULES[rule](templates, place)) == []
+
+
+def test_no_right_is_wider_than_it_must_be(templates: Templates) -> None:
+    assert iam.findings(templates) == []
+
+
+@pytest.mark.parametrize("mutation", mutations.MUTATIONS, ids=lambda mutation: mutation.name.replace(" ", "-"))
+def test_a_regression_is_found(templates: Templates, place: Place, mutation: mutations.Mutation) -> None:
+    assert mutations.judge(templates, place, mutation).findings != ()
+
+
+def test_a_mutation_that_nothing_takes_is_an_error(templates: Templates, place: Place) -> None:
+    gone = mutations.MUTATIONS[0]._replace(holding="no such bucket")
+    with pytest.raises(NotFound):
+        mutations.judge(templates, place, gone)
+
+
+def test_every_declared_resource_is_deployed_by_its_name(templates: Templates) -> None:
+    found = {
+        value
+        for resource in templates.all()
+        for key, value in resource.properties.items()
+        if key in {"QueueName", "TableName", "TopicName", "StateMachineName"}
+    }
+    wanted = {*resources.QUEUES, resources.ROUTES_TABLE, resources.ENGINEERS_TOPIC, *resources.STATE_MACHINES}
+    assert wanted <= found
+
+
+@pytest.mark.parametrize("name", resources.STATE_MACHINES)
+def test_the_deployed_definition_is_sound(templates: Templates, name: str) -> None:
+    machine = templates.one("AWS::StepFunctions::StateMachine", StateMachineName=name)
+    assert machine is not None
+    assert problems(machine.properties["DefinitionString"]) == []
+
+
+def test_a_finding_needs_a_row_and_a_row_a_finding() -> None:
+    row = nag.Acceptance(rule="R1", where="kestrel-a/.*", finding=r"\[x\]", reason="because this is how it must be")
+    meant, other = nag.Finding("R1", "kestrel-a/B", "[x]"), nag.Finding("R1", "kestrel-a/B", "[y]")
+    assert nag.unaccepted([meant, other], [row]) == ["R1[y]: kestrel-a/B"]
+    assert nag.stale([other], [row]) == ["R1 at kestrel-a/.*"]
+    assert nag.stale([meant], [row]) == []
+
+
+def test_an_accepted_finding_has_a_reason() -> None:
+    assert all(len(row.reason) >= 25 for row in nag.acceptances())
+    with pytest.raises(ValidationError):
+        nag.Acceptance(rule="R1", where="x", reason="it is fine")
