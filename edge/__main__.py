@@ -15,15 +15,17 @@ from contracts.captures import HeightDatum
 from contracts.errors import InvalidInput, PlatformError
 from contracts.media import SegmentManifest
 from edge import logbook
-from edge.agent import Agent, acceptance_flight, probes
+from edge.agent import Agent, acceptance_flight, probes, status_file
 from edge.backends.container import Mp4File
 from edge.backends.dialogue import provisioned
 from edge.backends.film import Mp4Films, transport_stream
 from edge.backends.link import Credentials
 from edge.captures.command import CardImport, Stated, as_json, summary
 from edge.captures.shelf import CaptureShelf
-from edge.check import run_checks, running_state
+from edge.check import require_landed, run_checks, running_state
 from edge.exercise import Row
+from edge.life.slots import Slots
+from edge.life.updates import checks, install, verified, wheels_into
 from edge.settings import Settings
 from edge.tracks import sidecars
 
@@ -172,6 +174,29 @@ def provision(
         raise typer.Exit(_RETRYABLE if error.retryable else _USAGE) from error
     said = {**papers.identity().model_dump(), "cert_file": str(papers.cert_file), "key_file": str(papers.key_file)}
     typer.echo(json.dumps(said) if json_ else "\n".join(f"{name:<15} {value}" for name, value in said.items()))
+
+
+@app.command()
+def update(
+    package: Annotated[Path, typer.Argument(help="The release: a zip of wheels.")],
+    order: Annotated[Path, typer.Argument(help="Its signed order (JSON).")],
+    slots: Annotated[Path, typer.Option(envvar="EDGE_SLOTS_DIR", help="Where versions lie side by side.")],
+    keys: Annotated[Path, typer.Option(help="Folder of the release keys, <key_id>.pem.")],
+    state_dir: Annotated[Path, typer.Option(envvar="EDGE_STATE_DIR", help="The agent's state directory.")],
+    json_: Json = False,
+) -> None:
+    """Install a signed release beside the one in use, check it, and put it into use on trial from the next start on."""
+    logbook.configure()
+    try:
+        require_landed(status_file(state_dir))
+        wanted = verified(order, keys)
+        build = wheels_into(package, wanted.version)
+        changed = install(package, wanted, Slots(slots, state_dir), build, checks)
+    except (PlatformError, OSError) as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(_RETRYABLE if getattr(error, "retryable", False) else _USAGE) from error
+    said = "in use from the next start on, on trial" if changed else "in use already"
+    typer.echo(json.dumps({"version": wanted.version, "changed": changed}) if json_ else f"{wanted.version}: {said}")
 
 
 @app.command()

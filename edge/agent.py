@@ -47,8 +47,10 @@ from edge.journal import Journal
 from edge.life import health
 from edge.life.checks import rotation_due
 from edge.life.identity import Wallet
+from edge.life.proof import Proof, Signs
 from edge.life.shadow import Shadow, Tunables
 from edge.life.shadow import topics as shadow_topics
+from edge.life.slots import Slots
 from edge.life.watchdog import Watchdog
 from edge.loop import Loop
 from edge.monitor import Monitor, Surroundings
@@ -154,6 +156,13 @@ class Agent:
         self._shadow_asked = 0
         self._watchdog = Watchdog(settings.notify_socket, self._turning)
         self._turned_at = time.monotonic()
+        signs = Signs(
+            healthy=lambda: bool(self._link.generation) and self._turning(),
+            flying=lambda: self._flights.active() is not None,
+            announce=self.announce,
+            stop=self.stop.set,
+        )
+        self._proof = Proof(Slots(settings.slots_dir, state), signs) if settings.slots_dir else None
 
     def run(self) -> None:
         """Work until ``stop`` is set, then leave cleanly."""
@@ -210,6 +219,7 @@ class Agent:
             Loop("status", self._write_status, 1.0),
             Loop("health", self._tell_health, 60.0),
             Loop("watchdog", self._watchdog.step, 5.0),
+            *([Loop("proof", self._proof.step, 2.0)] if self._proof else []),
             Loop("shadow", self._ask_shadow, 2.0),
             Loop("rotation", self._rotate, 60.0, max_backoff_s=3600.0),
         ]

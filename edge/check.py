@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from contracts.errors import PlatformError
+from contracts.errors import Conflict, PlatformError
 from edge.life import checks as life
 from edge.settings import Settings
 
@@ -86,6 +86,20 @@ def running_state(status_file: Path, now: datetime) -> str | None:
         return str(said["state"]) if fresh and said["running"] else None
     except (OSError, ValueError, KeyError):
         return None
+
+
+def require_landed(status_file: Path) -> None:
+    """Refuse while a flight is under way.
+
+    Raises:
+        Conflict: The running agent is on a flight.
+
+    """
+    if running_state(status_file, datetime.now(UTC)) is None:
+        return
+    flight_id = json.loads(status_file.read_text(encoding="utf-8")).get("flight_id")
+    if flight_id is not None:
+        raise Conflict(f"The drone is on flight {flight_id}.", hint="Update it when it has landed.")
 
 
 def _local(settings: Settings) -> Iterator[Check]:

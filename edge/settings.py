@@ -52,6 +52,7 @@ class Settings(BaseSettings):
     disk_floor_bytes: int = Field(default=2 * 1024**3, ge=0, description="no flight starts with less free space")
     storage_budget_bytes: int = Field(default=64 * 1024**3, ge=1024**2, description="for unconfirmed video")
     provisioning_template: str = Field(default="", max_length=36, description="set: the certificate rotates by itself")
+    slots_dir: Path | None = Field(default=None, description="where versions lie side by side; set: updates are tried")
     notify_socket: str = Field(default="", validation_alias="NOTIFY_SOCKET", description="systemd's, for its watchdog")
     battery_reserve_percent: float = Field(default=20.0, ge=5, le=60, description="left on arrival at home")
     battery_min_v: float | None = Field(default=None, gt=0, description="return home below this voltage")
