@@ -21,6 +21,7 @@ from contracts.errors import Conflict, Forbidden, InvalidInput, Unavailable
 from contracts.events import DroneEventKind
 from contracts.updates import UPDATE_PREFIX, SignedUpdate, UpdateOrder
 from edge.check import require_landed
+from edge.files import rename_durably, write_durably
 from edge.life import slots as slot_files
 from edge.life.proof import PROVED_AFTER_S, PROVED_WITHIN_S, Proof, Signs
 from edge.life.slots import Slots
@@ -140,8 +141,8 @@ STEPS = 10
 def killed_at(field: Field, steps: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         fuse = Fuse(steps)
-        patch.setattr(slot_files, "write_durably", fuse.on(slot_files.write_durably))
-        patch.setattr(slot_files, "rename_durably", fuse.on(slot_files.rename_durably))
+        patch.setattr(slot_files, "write_durably", fuse.on(write_durably))
+        patch.setattr(slot_files, "rename_durably", fuse.on(rename_durably))
         patch.setattr(Path, "symlink_to", fuse.on(Path.symlink_to))
         patch.setattr(Field, "build", fuse.on(Field.build))
         field.update()
@@ -248,10 +249,9 @@ def test_one_that_does_not_ends_itself_but_never_in_flight(field: Field) -> None
     service = Service(field)
     service.healthy, service.flying = False, True
     service.wait(PROVED_WITHIN_S + 1)
-    assert not service.stopped
-    service.flying = False
+    in_flight, service.flying = service.stopped, False
     service.wait(1.0)
-    assert service.stopped
+    assert (in_flight, service.stopped) == (False, True)
     assert field.slots.trial() is not None
 
 
