@@ -8,14 +8,14 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Protocol
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from cloud import audit
 from cloud.logbook import log
 from cloud.tables import Finding, WorkflowRun
 from contracts.errors import Conflict, NotFound
-from contracts.events import FindingCritical
+from contracts.events import FindingCritical, SubjectDue
 from contracts.resources import CRITICAL_FINDING_MACHINE
 
 WANTED, RUNNING, SUCCEEDED, FAILED = "wanted", "running", "succeeded", "failed"
@@ -62,19 +62,36 @@ def want(
     return again(session, runs[0]) if renew and all(run.state == SUCCEEDED for run in runs) else None
 
 
+def want_for(session: Session, subject: str, machine: str) -> WorkflowRun | None:
+    """Ask for a run about a flight or a day; None when there is one already."""
+    known = select(WorkflowRun).where(WorkflowRun.subject == subject, WorkflowRun.machine == machine)
+    return None if session.scalars(known).first() is not None else _add(session, subject, None, machine, subject)
+
+
 def again(session: Session, run: WorkflowRun) -> WorkflowRun:
     """Ask for another run of what ``run`` was for, named ``<finding>-2``, ``-3`` and so on."""
-    if run.finding_id is None:
-        raise Conflict(f"The run {run.execution_name} has no finding to run for.")
-    made = session.scalar(select(func.count()).where(WorkflowRun.finding_id == run.finding_id)) or 0
-    number = made + 1
-    while session.get(WorkflowRun, f"{run.finding_id}-{number}") is not None:
+    about = run.finding_id or run.subject
+    if about is None:
+        raise Conflict(f"The run {run.execution_name} has nothing to run for.")
+    number = runs_like(session, run) + 1
+    while session.get(WorkflowRun, f"{about}-{number}") is not None:
         number += 1
-    return _add(session, f"{run.finding_id}-{number}", run.finding_id, run.machine)
+    return _add(session, f"{about}-{number}", run.finding_id, run.machine, run.subject)
 
 
-def _add(session: Session, name: str, finding_id: str, machine: str) -> WorkflowRun:
-    run = WorkflowRun(execution_name=name, machine=machine, finding_id=finding_id, state=WANTED)
+def runs_like(session: Session, run: WorkflowRun) -> int:
+    """Return how many runs were made for what ``run`` is for."""
+    return session.scalar(select(func.count()).select_from(WorkflowRun).where(_like(run))) or 0
+
+
+def _like(run: WorkflowRun) -> ColumnElement[bool]:
+    if run.finding_id is not None:
+        return WorkflowRun.finding_id == run.finding_id
+    return (WorkflowRun.subject == run.subject) & (WorkflowRun.machine == run.machine)
+
+
+def _add(session: Session, name: str, finding_id: str | None, machine: str, subject: str | None = None) -> WorkflowRun:
+    run = WorkflowRun(execution_name=name, machine=machine, finding_id=finding_id, subject=subject, state=WANTED)
     session.add(run)
     session.flush()
     return run
@@ -96,20 +113,28 @@ def start_next(session: Session, machines: Workflows) -> str | None:
     ).first()
     if run is None:
         return None
-    finding = session.get(Finding, run.finding_id) if run.finding_id else None
-    if finding is None:
+    body = _input(session, run)
+    if body is None:
         _end(run, FAILED, "NotFound", "The finding is gone; nothing is left to do.")
         return run.execution_name
-    body = FindingCritical(
+    run.arn = machines.start(run.machine, run.execution_name, body.model_dump_json())
+    run.state, run.started_at, run.attempts = RUNNING, datetime.now(UTC), run.attempts + 1
+    log("workflow_started", execution=run.execution_name, finding_id=run.finding_id)
+    return run.execution_name
+
+
+def _input(session: Session, run: WorkflowRun) -> FindingCritical | SubjectDue | None:
+    if run.subject is not None:
+        return SubjectDue(subject=run.subject)
+    finding = session.get(Finding, run.finding_id) if run.finding_id else None
+    if finding is None:
+        return None
+    return FindingCritical(
         finding_id=finding.finding_id,
         asset_id=finding.asset_id,
         flight_id=finding.flight_id,
         detected_at=finding.detected_at,
     )
-    run.arn = machines.start(run.machine, run.execution_name, body.model_dump_json())
-    run.state, run.started_at, run.attempts = RUNNING, datetime.now(UTC), run.attempts + 1
-    log("workflow_started", execution=run.execution_name, finding_id=run.finding_id)
-    return run.execution_name
 
 
 def succeed(session: Session, execution_name: str) -> None:
@@ -147,14 +172,14 @@ def resume(session: Session, execution_name: str, *, by: str) -> WorkflowRun:
         raise Conflict(f"The run {execution_name} is {run.state}; only a failed one can be resumed.")
     others = session.scalars(
         select(WorkflowRun).where(
-            WorkflowRun.finding_id == run.finding_id,
+            _like(run),
             WorkflowRun.state.in_((WANTED, RUNNING))
             | ((WorkflowRun.state == SUCCEEDED) & (WorkflowRun.created_at > run.created_at)),
         )
     ).first()
     if others is not None:
         raise Conflict(
-            f"The run {others.execution_name} for the same finding is {others.state}.", hint="Nothing needs resuming."
+            f"The run {others.execution_name} for the same is {others.state}.", hint="Nothing needs resuming."
         )
     made = again(session, run)
     audit.record(session, by, "workflow_run.resume", execution_name, after={"execution_name": made.execution_name})
@@ -178,9 +203,9 @@ def mend(session: Session, machines: Workflows, run_name: str, *, older_than_s: 
     status = machines.status(run.arn)
     if status == "RUNNING":
         return None
-    made = session.scalar(select(func.count()).where(WorkflowRun.finding_id == run.finding_id)) or 0
+    made = runs_like(session, run)
     reason = "Step Functions does not know it any more" if status is None else f"It ended {status} without a record"
-    if made >= MAX_RUNS or run.finding_id is None:
+    if made >= MAX_RUNS:
         _end(run, FAILED, LOST, f"{reason}; after {made} runs a person must look, then resume it.")
         return "gave_up"
     _end(run, FAILED, LOST, f"{reason}; it was run again.")

@@ -9,12 +9,13 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from cloud import adjustments, audit, fleet
+from cloud import adjustments, audit, executions, fleet
 from cloud.db import notify
 from cloud.tables import DroneEventRow, Flight, Media, Plan
 from contracts.errors import Conflict, NotFound
 from contracts.events import DroneEvent, DroneEventKind
 from contracts.ids import mint
+from contracts.resources import INSPECTION_MACHINE
 from contracts.vocabulary import AircraftState, FlightState, MediaState
 
 _OVER = frozenset({FlightState.LANDED, FlightState.COMPLETE, FlightState.ABORTED})
@@ -235,6 +236,7 @@ def try_complete(session: Session, flight_id: str) -> bool:
         return False
     row.completed_at = datetime.now(UTC)
     _move(session, row, FlightState.COMPLETE)
+    executions.want_for(session, flight_id, INSPECTION_MACHINE)
     return True
 
 

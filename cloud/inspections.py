@@ -88,6 +88,37 @@ def record_batch(session: Session, batch: DetectionBatch, policy: grading.Policy
     return outcome
 
 
+def regrade(session: Session, flight_id: str, shipped: grading.Policy) -> list[str]:
+    """Grade a flight's open findings anew, with the growth that is known by now; returns those whose rank changed.
+
+    What people graded stays. Who is critical by it gets a workflow run.
+
+    Raises:
+        NotFound: No such flight.
+
+    """
+    flight = session.get(Flight, flight_id, with_for_update=True)
+    if flight is None:
+        raise NotFound(f"No flight {flight_id!r}.")
+    policy = active_policy(session, flight.asset_id, shipped)
+    geometry = _geometry(session, flight.asset_id)
+    changed = []
+    open_ones = select(Finding).where(Finding.flight_id == flight_id, Finding.status.not_in(_CLOSED))
+    for finding in session.scalars(open_ones.order_by(Finding.finding_id).with_for_update()):
+        rows = session.scalars(select(DetectionRow).where(DetectionRow.finding_id == finding.finding_id)).all()
+        if finding.severity_source == "manual" or not rows:
+            continue
+        before = finding.severity_rank
+        seen = [Detection.model_validate(row.body) for row in rows]
+        _grade(finding, seen, policy, geometry, _grown_mm_per_year(session, finding))
+        if finding.severity_rank >= policy.critical_rank:
+            executions.want(session, finding.finding_id)
+        if finding.severity_rank != before:
+            changed.append(finding.finding_id)
+            notify(session, "finding", finding.finding_id)
+    return changed
+
+
 def _grouped(session: Session, batch: DetectionBatch) -> tuple[list[_Group], int]:
     """Return the flight's detections with the batch's new ones, grouped by defect; and how many were held."""
     rows = session.execute(
@@ -150,7 +181,7 @@ def _write(session: Session, inspection: _Inspection, group: _Group) -> Finding 
         outcome.new_findings.append(finding.finding_id)
     _describe(finding, group.detections, inspection.model)
     if finding.severity_source != "manual":
-        _grade(finding, group.detections, inspection, None)
+        _grade(finding, group.detections, inspection.policy, inspection.geometry, None)
     session.add(finding)
     session.flush()
     _attach(session, finding.finding_id, group.detections)
@@ -161,7 +192,7 @@ def _judge(session: Session, inspection: _Inspection, finding: Finding, group: _
     """Let what has grown be graded higher, and start what a finding's severity asks for."""
     grown = _grown_mm_per_year(session, finding)
     if grown is not None and finding.severity_source != "manual":
-        _grade(finding, group.detections, inspection, grown)
+        _grade(finding, group.detections, inspection.policy, inspection.geometry, grown)
     critical = finding.severity_rank >= inspection.policy.critical_rank and finding.status not in _CLOSED
     if critical and executions.want(session, finding.finding_id) is not None:
         inspection.outcome.critical.append(finding.finding_id)
@@ -247,9 +278,12 @@ def _describe(finding: Finding, detections: list[Detection], model: ModelCard) -
 
 
 def _grade(
-    finding: Finding, detections: list[Detection], inspection: _Inspection, grown_mm_per_year: float | None
+    finding: Finding,
+    detections: list[Detection],
+    policy: grading.Policy,
+    geometry: TurbineGeometry | None,
+    grown_mm_per_year: float | None,
 ) -> None:
-    policy, geometry = inspection.policy, inspection.geometry
     defect = merged(detections)
     place = defect.place
     severity = grading.grade(

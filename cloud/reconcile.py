@@ -42,6 +42,7 @@ MAX_ATTEMPTS = 5
 """Times a segment is given to vision before it is called failed."""
 _SETTLED = (FlightState.PLANNED, FlightState.COMPLETE, FlightState.ABORTED)
 _OPEN_FLIGHTS = tuple(state.value for state in FlightState if state not in _SETTLED)
+DIGEST_HOUR_UTC = 5
 _LOOKED_AT = 100
 """Segments looked after in one pass, the longest waiting first."""
 _OUTGOING_STALE = timedelta(minutes=1)
@@ -240,8 +241,15 @@ class Reconciler:
         return Counter(decisions_expired=expired, answers_passed_on=consume.pass_on_answers(self._services))
 
     def _alerts(self) -> Counter[str]:
-        """Send the rounds of messages that are due."""
-        return consume.tell_people(self._services)
+        """Send the rounds of messages that are due, and want yesterday's digest once its hour has come."""
+        done = consume.tell_people(self._services)
+        now = datetime.now(UTC)
+        if self._services.settings.daily_digest and now.hour >= DIGEST_HOUR_UTC:
+            yesterday = str((now - timedelta(days=1)).date())
+            with self._services.database.session() as session:
+                wanted = executions.want_for(session, yesterday, resources.DAILY_DIGEST_MACHINE)
+            done["digests_wanted"] += wanted is not None
+        return done
 
     def _maintenance(self) -> Counter[str]:
         """Resume what an outage ended, and read back what became of notifications; not while there is no answer."""

@@ -43,6 +43,9 @@ class Settings(BaseSettings):
     jira_issue_type: str = Field(default="Task", description="type of the issue that is a notification")
     jira_order_type: str = Field(default="Task", description="type of the issue that is a maintenance order")
     oncall_file: Path | None = Field(default=None, description="on-call rota; default: everyone on the topic at once")
+    daily_digest: bool = Field(
+        default=False, description="send the rota's people yesterday in a few lines, each morning"
+    )
     smtp_host: str = Field(default="", description="mail relay for alerts; empty: none")
     smtp_port: int = Field(default=587, ge=1, le=65535, description="its port")
     smtp_sender: str = Field(default="kestrel@localhost", description="sender of alerts")

@@ -105,6 +105,12 @@ class Unavailable(PlatformError):
     http_status = 503
 
 
+class StillAnalysing(Unavailable):
+    """Vision has not answered yet; waiting helps."""
+
+    code = "still_analysing"
+
+
 class CorruptMedia(PlatformError):
     """A video or image cannot be decoded, or its checksum does not match."""
 

@@ -100,10 +100,16 @@ class FindingCritical(Frozen):
     detected_at: AwareDatetime
 
 
+class SubjectDue(Frozen):
+    """Input of the workflows that are not about one finding: a flight's id, or a day (2026-11-20)."""
+
+    subject: str = Field(min_length=1, max_length=120)
+
+
 class WorkflowTask(Frozen):
     """A task of a state machine for a handler (queue ``workflow-tasks``), answered with its token."""
 
-    task: str = Field(max_length=40, description="handler module: check, ask, ticket, notify, summarise, record, fail")
+    task: str = Field(max_length=40, description="name of a handler module of workflows")
     token: str
     execution: str = Field(default="", max_length=200)
     input: dict[str, object]

@@ -27,5 +27,11 @@ ENGINEERS_TOPIC: Final = "kestrel-engineers"
 """SNS: critical findings, for people."""
 
 CRITICAL_FINDING_MACHINE: Final = "kestrel-critical-finding"
-STATE_MACHINES: Final = {CRITICAL_FINDING_MACHINE: "critical_finding.asl.json"}
+INSPECTION_MACHINE: Final = "kestrel-inspection"
+DAILY_DIGEST_MACHINE: Final = "kestrel-daily-digest"
+STATE_MACHINES: Final = {
+    CRITICAL_FINDING_MACHINE: "critical_finding.asl.json",
+    INSPECTION_MACHINE: "inspection.asl.json",
+    DAILY_DIGEST_MACHINE: "daily_digest.asl.json",
+}
 """Step Functions: name -> file in ``workflows/definitions``."""

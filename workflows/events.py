@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from typing import TypeAlias
 
-from pydantic import ValidationError
+from pydantic import ConfigDict, ValidationError
 
 from cloud.services import Services
 from contracts.errors import InvalidInput
@@ -30,6 +30,30 @@ class TaskInput(Frozen):
 
     finding: FindingCritical
     failures: tuple[Failure, ...] = ()
+
+
+class SubjectInput(Frozen):
+    """The input of a task that is about a flight or a day; of any task, as far as failures go."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    subject: str = ""
+    segment_id: str = ""
+    failures: tuple[Failure, ...] = ()
+
+
+def parsed_subject(task: WorkflowTask) -> SubjectInput:
+    """Return a task's input.
+
+    Raises:
+        InvalidInput: It is not what the state machine should send.
+
+    """
+    try:
+        return SubjectInput.model_validate_json(json.dumps(task.input))
+    except ValidationError as error:
+        what = f"Task {task.task} of {task.execution}: {error}."
+        raise InvalidInput(what, hint="Check the state machine.") from error
 
 
 def parsed(task: WorkflowTask) -> TaskInput:

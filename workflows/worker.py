@@ -17,7 +17,23 @@ from contracts.errors import NotFound, PlatformError, Unavailable
 from contracts.events import WorkflowTask
 from contracts.resources import WORKFLOW_TASKS_QUEUE
 from workflows.events import Handler
-from workflows.handlers import ask, check, fail, notify, record, summarise, ticket
+from workflows.handlers import (
+    ask,
+    check,
+    coverage,
+    fail,
+    gather,
+    grade,
+    identity,
+    notify,
+    record,
+    report,
+    segment,
+    segments,
+    send,
+    summarise,
+    ticket,
+)
 
 HANDLERS: Mapping[str, Handler] = MappingProxyType(
     {
@@ -27,6 +43,14 @@ HANDLERS: Mapping[str, Handler] = MappingProxyType(
         "notify": notify.handle,
         "summarise": summarise.handle,
         "record": record.handle,
+        "segments": segments.handle,
+        "segment": segment.handle,
+        "coverage": coverage.handle,
+        "identity": identity.handle,
+        "grade": grade.handle,
+        "report": report.handle,
+        "gather": gather.handle,
+        "send": send.handle,
         "fail": fail.handle,
     }
 )

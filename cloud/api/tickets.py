@@ -62,6 +62,7 @@ class RunOut(BaseModel):
     execution_name: str
     machine: str
     finding_id: str | None
+    subject: str | None
     state: str
     arn: str | None
     error: str

@@ -18,6 +18,8 @@ class WorkflowRun(Base):
     execution_name: Mapped[str] = mapped_column(primary_key=True)
     machine: Mapped[str]
     finding_id: Mapped[str | None] = mapped_column(ForeignKey("findings.finding_id"), index=True)
+    subject: Mapped[str | None] = mapped_column(index=True)
+    """What it is about where that is no finding: a flight, a day."""
     state: Mapped[str] = mapped_column(index=True)
     """wanted | running | succeeded | failed"""
     arn: Mapped[str | None]

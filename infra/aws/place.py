@@ -86,9 +86,9 @@ class Place(NamedTuple):
         return self.arn("states", f"stateMachine:{name}")
 
     @property
-    def executions(self) -> str:
-        """Return the address of every execution of the critical-finding machine."""
-        return self.arn("states", f"execution:{resources.CRITICAL_FINDING_MACHINE}:*")
+    def executions(self) -> tuple[str, ...]:
+        """Return the addresses of every execution of our machines."""
+        return tuple(self.arn("states", f"execution:{name}:*") for name in resources.STATE_MACHINES)
 
     @property
     def models(self) -> tuple[str, ...]:

@@ -140,8 +140,8 @@ def _model(place: Place) -> tuple[Right, ...]:
 
 def _machines(place: Place) -> tuple[Right, ...]:
     return (
-        Right(("states:StartExecution",), (place.machine(resources.CRITICAL_FINDING_MACHINE),)),
-        Right(("states:DescribeExecution",), (place.executions,)),
+        Right(("states:StartExecution",), tuple(place.machine(name) for name in resources.STATE_MACHINES)),
+        Right(("states:DescribeExecution",), place.executions),
         Right(("states:ListStateMachines",), ("*",)),
     )
 

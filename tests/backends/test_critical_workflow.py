@@ -23,7 +23,7 @@ from cloud.composition import build_services
 from cloud.reconcile import Reconciler
 from cloud.services import Services
 from cloud.settings import Settings
-from cloud.tables import Asset, Finding, Notification, Summary, Ticket, TicketDecision, WorkflowRun
+from cloud.tables import Asset, Finding, Flight, Notification, Summary, Ticket, TicketDecision, WorkflowRun
 from contracts import resources
 from contracts.errors import PlatformError, SapUnavailable
 from contracts.events import BatchReady, WorkflowTask
@@ -186,6 +186,21 @@ def test_sap_down_then_up_gives_one_ticket(services: Services, sap: SapServer) -
     ]
     assert errors == ["SapUnavailable", "SapUnavailable"]
     assert_all_once(services, sap, finding_id)
+
+
+def test_a_flight_that_is_complete_is_inspected_to_its_end(services: Services) -> None:
+    ready = fly(services)
+    with services.database.session() as session:
+        session.scalars(select(Flight)).one().expected_segments = 1
+    arrive(services, ready)
+    with services.database.session() as session:
+        flight_id = session.scalars(select(Flight.flight_id)).one()
+    with working(services):
+        wait_for(lambda: all(run.ended_at is not None for run in runs(services)))
+    ended_runs = {run.execution_name: run.state for run in runs(services)}
+    assert (len(ended_runs), set(ended_runs.values()), flight_id in ended_runs) == (2, {"succeeded"}, True)
+    kept = [item.key.rpartition(".")[2] for item in services.objects.list(f"reports/{flight_id}/")]
+    assert sorted(kept) == ["csv", "geojson", "html", "json"]
 
 
 def test_an_answer_lost_after_sap_committed_does_not_make_two(services: Services, sap: SapServer) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import boto3
@@ -14,7 +14,12 @@ import pytest
 from moto.stepfunctions.parser.asl.jsonata import jsonata as moto_jsonata
 
 from cloud.backends.workflows import StepFunctions
-from contracts.resources import CRITICAL_FINDING_MACHINE, WORKFLOW_TASKS_QUEUE
+from contracts.resources import (
+    CRITICAL_FINDING_MACHINE,
+    DAILY_DIGEST_MACHINE,
+    INSPECTION_MACHINE,
+    WORKFLOW_TASKS_QUEUE,
+)
 from infra.local import resources
 from tests.services import AwsServer, Moto
 
@@ -32,9 +37,12 @@ class Machine:
         self._url = self._sqs.get_queue_url(QueueName=WORKFLOW_TASKS_QUEUE)["QueueUrl"]
         self.seen: list[dict[str, Any]] = []
 
-    def run(self, answer: Answer, name: str = "fnd-1") -> tuple[str, dict[str, Any]]:
+    def run(
+        self, answer: Answer, name: str = "fnd-1", machine: str = CRITICAL_FINDING_MACHINE
+    ) -> tuple[str, dict[str, Any]]:
         """Start an execution, answer its tasks until it ends, return (status, description)."""
-        arn = self.flows.start(CRITICAL_FINDING_MACHINE, name, json.dumps(FINDING))
+        body = FINDING if machine == CRITICAL_FINDING_MACHINE else {"subject": name}
+        arn = self.flows.start(machine, name, json.dumps(body))
         end = time.monotonic() + 60
         given: list[tuple[str, str, str]] = []
         while (status := self.flows.status(arn)) == "RUNNING":
@@ -198,6 +206,79 @@ def test_a_question_nobody_answered_is_a_failure_people_see(machine: Machine) ->
     assert (status, end["error"]) == ("FAILED", "DecisionExpired")
     assert [f["task"] for f in machine.seen[-1]["input"]["failures"]] == ["ask"]
     assert "notify" in machine.tasks()
+
+
+SEGMENTS = ("flt-1.00000", "flt-1.00001", "flt-1.00002")
+
+
+def inspected(
+    broken: str = "", error: str = "Unexpected", times: int = 99, segments: Sequence[str] = SEGMENTS
+) -> Answer:
+    """Answer an inspection's tasks; one task, or one segment, fails some times."""
+    left = {"times": times}
+
+    def answer(task: dict[str, Any]) -> tuple[str, Any]:
+        if broken in {task["task"], task["input"].get("segment_id", "-")} and left["times"] > 0:
+            left["times"] -= 1
+            return error, {"message": "No.", "hint": ""}
+        return "", {"segments": list(segments)} if task["task"] == "segments" else {}
+
+    return answer
+
+
+def test_an_inspection_is_waited_for_and_brought_to_its_end(machine: Machine) -> None:
+    status, _ = machine.run(inspected(SEGMENTS[1], "StillAnalysing", times=1), "flt-1", INSPECTION_MACHINE)
+    assert status == "SUCCEEDED"
+    tasks = machine.tasks()
+    assert (tasks[0], tasks.count("segment")) == ("segments", 4)
+    assert [t for t in tasks[1:] if t != "segment"] == ["coverage", "identity", "grade", "report", "record"]
+    asked = {(t["input"]["subject"], t["input"]["segment_id"]) for t in machine.seen if t["task"] == "segment"}
+    assert asked == {("flt-1", segment) for segment in SEGMENTS}
+    assert {t["execution"] for t in machine.seen} == {"flt-1"}
+
+
+def test_an_inspection_without_segments_ends_too(machine: Machine) -> None:
+    status, _ = machine.run(inspected(segments=()), "flt-none", INSPECTION_MACHINE)
+    assert status == "SUCCEEDED"
+    assert "segment" not in machine.tasks()
+
+
+@pytest.mark.parametrize(
+    ("broken", "told"),
+    [
+        ("segments", "segments"),
+        (SEGMENTS[2], "segment"),
+        ("coverage", "coverage"),
+        ("identity", "identity"),
+        ("grade", "grade"),
+        ("report", "report"),
+        ("record", "record"),
+    ],
+)
+def test_an_inspection_that_fails_says_where(machine: Machine, broken: str, told: str) -> None:
+    status, end = machine.run(inspected(broken), f"flt-{told}", INSPECTION_MACHINE)
+    assert (status, end["error"]) == ("FAILED", "Unexpected")
+    last = machine.seen[-1]
+    assert (last["task"], [f["task"] for f in last["input"]["failures"]]) == ("fail", [told])
+    assert last["input"]["subject"] == f"flt-{told}"
+
+
+@pytest.mark.parametrize(("happened", "tasks"), [(0, ["gather", "record"]), (3, ["gather", "send", "record"])])
+def test_a_day_on_which_nothing_happened_is_not_told(machine: Machine, happened: int, tasks: list[str]) -> None:
+    def answer(task: dict[str, Any]) -> tuple[str, Any]:
+        return "", {"happened": happened} if task["task"] == "gather" else {}
+
+    status, _ = machine.run(answer, f"2026-11-{20 + happened}", DAILY_DIGEST_MACHINE)
+    assert (status, machine.tasks()) == ("SUCCEEDED", tasks)
+
+
+@pytest.mark.parametrize("broken", ["gather", "send", "record"])
+def test_a_digest_that_fails_is_a_failure_people_see(machine: Machine, broken: str) -> None:
+    def answer(task: dict[str, Any]) -> tuple[str, Any]:
+        return ("Unexpected", {}) if task["task"] == broken else ("", {"happened": 1})
+
+    status, _ = machine.run(answer, f"2026-11-1{len(broken)}", DAILY_DIGEST_MACHINE)
+    assert (status, machine.tasks()[-2:]) == ("FAILED", [broken, "fail"])
 
 
 def test_a_name_starts_once(machine: Machine) -> None:

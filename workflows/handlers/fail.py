@@ -7,12 +7,12 @@ import json
 from cloud import executions
 from cloud.services import Services
 from contracts.events import WorkflowTask
-from workflows.events import Failure, parsed
+from workflows.events import Failure, parsed_subject
 
 
 def handle(services: Services, task: WorkflowTask) -> dict[str, object]:
     """Note that the run failed, which steps, why, and what to do."""
-    failures = parsed(task).failures
+    failures = parsed_subject(task).failures
     error = "; ".join(f"{f.task}: {f.error}" for f in failures) or "Unknown"
     hint = " ".join(_told(f) for f in failures)
     with services.database.session() as session:
