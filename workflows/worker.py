@@ -102,12 +102,12 @@ class Worker:
         try:
             result = self._handlers[task.task](self._services, task)
         except NotFound as error:
+            if "finding" not in task.input:
+                return self._failed(task, error)
             # Merged into another finding meanwhile: nothing is left to do here.
             return flows.succeed(task.token, json.dumps({"skipped": error.message, "number": None}))
         except PlatformError as error:
-            log("task_failed", task=task.task, execution=task.execution, error=error.code, message=str(error))
-            cause = {"message": error.message, "hint": error.hint}
-            return flows.fail(task.token, type(error).__name__, json.dumps(cause))
+            return self._failed(task, error)
         except Exception as error:  # noqa: BLE001 - a bug must reach the state machine, or the run waits for its timeout
             log_failure("task_crashed", error, task=task.task, execution=task.execution)
             cause = {"message": f"{type(error).__name__}: {error}", "hint": "See the log of kestrel-workflows."}
@@ -115,6 +115,11 @@ class Worker:
         if result is None:
             return True  # a person will answer
         return flows.succeed(task.token, json.dumps(result))
+
+    def _failed(self, task: WorkflowTask, error: PlatformError) -> bool:
+        log("task_failed", task=task.task, execution=task.execution, error=error.code, message=str(error))
+        cause = {"message": error.message, "hint": error.hint}
+        return self._services.workflows.fail(task.token, type(error).__name__, json.dumps(cause))
 
     @contextmanager
     def _kept(self, message: Message, task: WorkflowTask) -> Iterator[None]:

@@ -47,7 +47,7 @@ def ensure(definitions: Path = DEFINITIONS) -> list[str]:
     changed += _ensure_table(dynamodb)
     topic = sns.create_topic(Name=names.ENGINEERS_TOPIC)["TopicArn"]
     tasks_queue = sqs.get_queue_url(QueueName=names.WORKFLOW_TASKS_QUEUE)["QueueUrl"]
-    values = {"WorkflowTasksQueueUrl": tasks_queue, "EngineersTopicArn": topic}
+    values = {"WorkflowTasksQueueUrl": tasks_queue, "EngineersTopicArn": topic, "SegmentsMapMode": "INLINE"}
     changed += _ensure_machines(steps, definitions, values)
     return changed
 

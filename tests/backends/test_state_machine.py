@@ -277,7 +277,8 @@ def test_a_digest_that_fails_is_a_failure_people_see(machine: Machine, broken: s
     def answer(task: dict[str, Any]) -> tuple[str, Any]:
         return ("Unexpected", {}) if task["task"] == broken else ("", {"happened": 1})
 
-    status, _ = machine.run(answer, f"2026-11-1{len(broken)}", DAILY_DIGEST_MACHINE)
+    days = {"gather": "01", "send": "02", "record": "03"}
+    status, _ = machine.run(answer, f"2026-10-{days[broken]}", DAILY_DIGEST_MACHINE)
     assert (status, machine.tasks()[-2:]) == ("FAILED", [broken, "fail"])
 
 

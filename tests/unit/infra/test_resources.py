@@ -10,7 +10,7 @@ from contracts.errors import InvalidInput
 from infra.local import resources
 from infra.local.resources import Keeper
 
-VALUES = {"WorkflowTasksQueueUrl": "http://q", "EngineersTopicArn": "arn:t"}
+VALUES = {"WorkflowTasksQueueUrl": "http://q", "EngineersTopicArn": "arn:t", "SegmentsMapMode": "INLINE"}
 
 
 class Aws:

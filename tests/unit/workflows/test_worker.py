@@ -28,12 +28,12 @@ class FakeDatabase:
 class Bench:
     """A worker with one handler over stand-ins."""
 
-    def __init__(self, handler: Handler, beat_s: float = 20.0) -> None:
+    def __init__(self, handler: Handler, beat_s: float = 20.0, about: str = "finding") -> None:
         self.queues, self.flows = MemoryQueues(), MemoryWorkflows()
         fake = type("Fake", (), {"queues": self.queues, "workflows": self.flows, "database": FakeDatabase()})
         services = cast("Services", fake())
         self.worker = Worker(services, wait_s=0, handlers={"ticket": handler}, beat_s=beat_s)
-        task = WorkflowTask(task="ticket", token="t1", execution="fnd-1", input={})
+        task = WorkflowTask(task="ticket", token="t1", execution="fnd-1", input={about: {}})
         self.queues.send(WORKFLOW_TASKS_QUEUE, task.model_dump_json())
 
 
@@ -77,6 +77,19 @@ def test_a_finding_that_was_merged_away_is_no_failure() -> None:
     assert bench.worker.step() is True
     ((_, sent, output),) = bench.flows.answers
     assert (sent, json.loads(output)["number"]) == ("", None)
+
+
+def test_a_flight_that_is_gone_is_a_failure() -> None:
+    bench = Bench(raising(NotFound("No flight 'flt-1'.")), about="subject")
+    assert bench.worker.step() is True
+    ((_, error, _),) = bench.flows.answers
+    assert error == "NotFound"
+
+
+def test_a_person_who_answers_later_leaves_the_task_waiting() -> None:
+    bench = Bench(lambda _services, _task: None)
+    assert bench.worker.step() is True
+    assert bench.flows.answers == []
 
 
 def test_an_unknown_task_fails_where_people_see_it() -> None:
