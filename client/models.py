@@ -2161,6 +2161,7 @@ class RunOut(BaseModel):
     execution_name: Annotated[str, Field(title='Execution Name')]
     machine: Annotated[str, Field(title='Machine')]
     finding_id: Annotated[str | None, Field(title='Finding Id')]
+    subject: Annotated[str | None, Field(title='Subject')]
     state: Annotated[str, Field(title='State')]
     arn: Annotated[str | None, Field(title='Arn')]
     error: Annotated[str, Field(title='Error')]

@@ -146,6 +146,10 @@ def _machines(place: Place) -> tuple[Right, ...]:
     )
 
 
+def _people(place: Place) -> tuple[Right, ...]:
+    return (Right(("sns:Publish",), (place.topic,)), Right(("sns:ListTopics",), ("*",)))
+
+
 def programs(place: Place) -> Mapping[str, Program]:
     """Return every program with its rights."""
     api = Program(
@@ -154,6 +158,8 @@ def programs(place: Place) -> Mapping[str, Program]:
             *_reads(place, "flights/", "crops/", "frames/"),
             Right(("dynamodb:GetItem", "dynamodb:PutItem"), (place.table,)),
             _queues(place, SEND, *resources.QUEUES),
+            *_machines(place),
+            Right(ANSWER, ("*",)),
             *_model(place),
         ),
         ("media", "data", "queues"),
@@ -172,7 +178,9 @@ def programs(place: Place) -> Mapping[str, Program]:
     reconcile = Program(
         "reconcile",
         (
-            *_reads(place, "flights/", "detections/"),
+            *_reads(place, "flights/", "detections/", "crops/"),
+            *_people(place),
+            Right(ANSWER, ("*",)),
             _queues(place, COUNT, resources.MEDIA_EVENTS_QUEUE, resources.VISION_JOBS_QUEUE),
             _queues(place, SEND, resources.VISION_JOBS_QUEUE),
             *_machines(place),
@@ -191,12 +199,15 @@ def programs(place: Place) -> Mapping[str, Program]:
 def _workflows(place: Place) -> Program:
     rights = (
         _queues(place, TAKE, resources.WORKFLOW_TASKS_QUEUE),
+        _queues(place, SEND, resources.VISION_JOBS_QUEUE),
         Right(ANSWER, ("*",)),
-        Right(("sns:Publish",), (place.topic,)),
-        Right(("sns:ListTopics",), ("*",)),
+        *_machines(place),
+        *_reads(place, "crops/"),
+        Right(("s3:PutObject",), (place.objects("reports/"),)),
+        *_people(place),
         *_model(place),
     )
-    return Program("workflows", rights, ("queues",))
+    return Program("workflows", rights, ("media", "queues"))
 
 
 def _vision(place: Place) -> Program:

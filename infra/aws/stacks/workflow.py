@@ -53,7 +53,13 @@ class WorkflowStack(PlacedStack):
         keys = [floor.security.queues_key.key_arn]
         role.add_to_policy(iam.PolicyStatement(actions=["kms:Decrypt", "kms:GenerateDataKey"], resources=keys))
         text = (DEFINITIONS / file).read_text(encoding="utf-8")
-        known = {"WorkflowTasksQueueUrl": tasks.queue_url, "EngineersTopicArn": floor.storage.engineers.topic_arn}
+        known = {
+            "WorkflowTasksQueueUrl": tasks.queue_url,
+            "EngineersTopicArn": floor.storage.engineers.topic_arn,
+            "SegmentsMapMode": "DISTRIBUTED",
+        }
+        if "${SegmentsMapMode}" in text:
+            self._let_children_run(role, name)
         return states.StateMachine(
             self,
             name,
@@ -69,6 +75,14 @@ class WorkflowStack(PlacedStack):
             ),
             encryption_configuration=states.CustomerManagedEncryptionConfiguration(floor.security.queues_key),
         )
+
+    def _let_children_run(self, role: iam.Role, name: str) -> None:
+        """Let a machine start its own distributed Map's children, and stop them with itself."""
+        machine = self.place.machine(name)
+        role.add_to_policy(iam.PolicyStatement(actions=["states:StartExecution"], resources=[machine]))
+        children = f"{machine.replace(':stateMachine:', ':execution:')}/*"
+        watch = ["states:DescribeExecution", "states:StopExecution"]
+        role.add_to_policy(iam.PolicyStatement(actions=watch, resources=[children]))
 
     def _guardrail(self) -> bedrock.CfnGuardrail:
         """The model reads texts that strangers wrote: attacks in them are refused, and so is what is not inspection."""
