@@ -7,6 +7,7 @@ import hashlib
 import json
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
 from concurrent.futures import Future
 from datetime import UTC, datetime
@@ -25,7 +26,7 @@ from edge.files import rename_durably, write_durably
 from edge.life import slots as slot_files
 from edge.life.proof import PROVED_AFTER_S, PROVED_WITHIN_S, Proof, Signs
 from edge.life.slots import Slots
-from edge.life.updates import install, verified
+from edge.life.updates import install, verified, wheels_into
 
 LAUNCH = Path(__file__).parents[4] / "edge" / "deploy" / "kestrel-launch"
 
@@ -166,6 +167,29 @@ def test_killed_at_any_step_a_whole_version_is_in_use_and_the_next_try_ends_it(f
 def test_an_update_dies_nowhere_else(field: Field) -> None:
     killed_at(field, STEPS)
     assert field.slots.current() == "1.1.0"
+
+
+def test_a_slot_is_made_of_the_packages_wheels_alone_and_without_a_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package, ran, found = tmp_path / "release.zip", list[list[str]](), list[str]()
+    with zipfile.ZipFile(package, "w") as archive:
+        for name in ("kestrel-1.1.0-py3-none-any.whl", "../../evil-1.0-py3-none-any.whl", "run-me.sh"):
+            archive.writestr(name, b"")
+
+    def run(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        ran.append(command)
+        if "--find-links" in command:
+            found.extend(sorted(p.name for p in Path(command[command.index("--find-links") + 1]).iterdir()))
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+    monkeypatch.setattr(subprocess, "run", run)
+    wheels_into(package, "1.1.0")(tmp_path / "slots" / "1.1.0")
+    assert ran[0][1:3] == ["-m", "venv"]
+    assert "--no-index" in ran[1]
+    assert ran[1][-1] == "kestrel[edge]==1.1.0"
+    assert found == ["evil-1.0-py3-none-any.whl", "kestrel-1.1.0-py3-none-any.whl"], "by their names, beside each other"
+    assert not list(tmp_path.parent.glob("evil*"))
 
 
 def signed(folder: Path, order: UpdateOrder, prefix: bytes = UPDATE_PREFIX) -> Path:
