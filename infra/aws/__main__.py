@@ -85,6 +85,19 @@ def cost(
 
 
 @app.command()
+def picture(
+    *,
+    out: Annotated[Path, typer.Option(help="Folder where `make synth` left the templates of all sizes.")] = BUILD,
+    file: Annotated[Path, typer.Option(help="The file to write.")] = Path("docs/aws.svg"),
+) -> None:
+    """Draw docs/aws.svg from the templates of the size fleet."""
+    from infra.aws.gates.picture import svg  # noqa: PLC0415 - the verb has the module's name
+
+    file.write_text(svg(Templates.read(out / "fleet")), encoding="utf-8")
+    sys.stdout.write(f"wrote {file}\n")
+
+
+@app.command()
 def check(
     *,
     sizes: Annotated[list[str] | None, typer.Option("--size", help="By default all three.")] = None,

@@ -172,6 +172,7 @@ def programs(place: Place) -> Mapping[str, Program]:
             _queues(place, TAKE, resources.MEDIA_EVENTS_QUEUE, resources.DETECTIONS_QUEUE),
             _queues(place, SEND, resources.VISION_JOBS_QUEUE),
             *_machines(place),
+            Right(ANSWER, ("*",)),
         ),
         ("media", "queues"),
     )

@@ -16,7 +16,7 @@ from constructs import Construct
 from contracts import resources
 from infra.aws.ground import PlacedStack, service_role
 from infra.aws.place import Place
-from infra.aws.stacks.network import POSTGRES, NetworkStack
+from infra.aws.stacks.network import CIDR, POSTGRES, NetworkStack
 from infra.aws.stacks.security import SecurityStack
 
 DATABASE = "kestrel"
@@ -40,7 +40,7 @@ class DataStack(PlacedStack):
         )
         # Proxy and database share the group. That the one reaches the other, and the programs both, the CDK writes
         # itself (for the proxy and for the rotation): the same rule by hand would stand twice, and EC2 refuses that.
-        self.guard.add_egress_rule(ec2.Peer.ipv4(network.vpc.vpc_cidr_block), ec2.Port.tcp(443), "secrets endpoint")
+        self.guard.add_egress_rule(ec2.Peer.ipv4(CIDR), ec2.Port.tcp(443), "secrets endpoint")
         self.database = self._database(network)
         self.proxy = self._proxy(network)
         self.routes = self._routes(security.data_key)

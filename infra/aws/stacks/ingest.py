@@ -33,7 +33,11 @@ class IngestStack(PlacedStack):
             },
         ))  # fmt: skip
         consume = CloudProgram(self, "consume", floor, Shape(("kestrel-cloud", "consume")))
-        reconcile = CloudProgram(self, "reconcile", floor, Shape(("kestrel-cloud", "reconcile")))
+        # It gives tickets their picture, reads their state back, and has replaced certificates revoked.
+        reconcile = CloudProgram(self, "reconcile", floor, Shape(
+            ("kestrel-cloud", "reconcile"), secrets=("sap",),
+            environment={"CLOUD_SAP_URL": place.sap_url, "CLOUD_AWS_IOT": "true"},
+        ))  # fmt: skip
         # Run once by each deployment, before the services change: see docs/aws.md.
         CloudProgram(self, "migrate", floor, Shape(("kestrel-cloud", "migrate")))
         self.groups: dict[str, logs.ILogGroup] = {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import os
+import re
 import subprocess
 from collections import defaultdict
 from pathlib import Path
@@ -19,14 +20,7 @@ from infra.aws.rights import CALLS, UNSCOPED, drone, programs
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 BACKENDS = [path for part in ("cloud", "edge", "vision") for path in (REPOSITORY / part / "backends").glob("*.py")]
-CLIENTS = {
-    "_s3": "s3",
-    "_sqs": "sqs",
-    "_dynamo": "dynamodb",
-    "_sfn": "stepfunctions",
-    "_sns": "sns",
-    "_bedrock": "bedrock-runtime",
-}
+CLIENT = re.compile(r"self\.(_\w+)(?:: Any)? = (?:boto3|session)\.client\(\"([\w-]+)\"")
 
 
 @pytest.fixture(scope="module")
@@ -39,8 +33,8 @@ def sdk_calls() -> dict[str, set[str]]:
     found: dict[str, set[str]] = defaultdict(set)
     for path in BACKENDS:
         text = path.read_text()
-        own = next((name for name in ("kms", "iot") if f'boto3.client("{name}")' in text), "")
-        services = {**CLIENTS, "_client": own} if own else CLIENTS
+        services: dict[str, str] = dict(CLIENT.findall(text))
+        assert len(services) == text.count(".client("), f"{path.name}: a client that this test does not see"
         for node in ast.walk(ast.parse(text)):
             if not (isinstance(node, ast.Attribute) and isinstance(node.value, ast.Attribute)):
                 continue

@@ -1,0 +1,107 @@
+"""The AWS templates deployed to the emulator, as far as it knows their resources; our own backends then use them.
+
+Part of ``make infra-check`` (``KESTREL_AWS_REHEARSAL=1``).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import boto3
+import pytest
+from ministack.services.cloudformation.provisioners import _RESOURCE_HANDLERS as SUPPORTED
+
+from cloud.backends.notify import SnsTopic
+from cloud.backends.objects import S3Objects
+from cloud.backends.queues import SqsQueues
+from cloud.backends.workflows import StepFunctions
+from contracts import resources
+from infra.aws.gates.rehearsal import Outcome, deploy
+from infra.aws.gates.templates import Templates
+from infra.aws.iot_policies import policies
+from infra.aws.place import Place, place_of
+from tests.services import MiniStack
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+CDK_PYTHON = REPOSITORY / ".venv-aws" / "bin" / "python"
+CONTEXT = {"account": "000000000000", "region": "eu-west-1", "replica_region": "eu-central-1"}
+LEAST_SHARE = 0.75
+
+pytestmark = [
+    pytest.mark.backends,
+    pytest.mark.skipif(
+        os.environ.get("KESTREL_AWS_REHEARSAL") != "1" or not CDK_PYTHON.exists(), reason="part of make infra-check"
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def place() -> Place:
+    return place_of(CONTEXT)
+
+
+@pytest.fixture(scope="module")
+def outcomes(tmp_path_factory: pytest.TempPathFactory, services_dir: Path) -> Iterator[list[Outcome]]:
+    folder = tmp_path_factory.mktemp("aws")
+    context = [part for key, value in CONTEXT.items() for part in ("-c", f"{key}={value}")]
+    command = [str(CDK_PYTHON), "-m", "infra.aws", "synth", *context, "--out", str(folder)]
+    subprocess.run(command, cwd=REPOSITORY, check=True, capture_output=True)
+    with MiniStack(services_dir / "rehearsal") as server, pytest.MonkeyPatch.context() as patch:
+        for name, value in server.env.items():
+            patch.setenv(name, value)
+        patch.setattr(boto3, "DEFAULT_SESSION", None)
+        boto3.client("ssm").put_parameter(Name="/cdk-bootstrap/hnb659fds/version", Value="25", Type="String")
+        templates = Templates.read(folder)
+        yield deploy(boto3.client("cloudformation"), templates, SUPPORTED.keys(), lambda: time.sleep(0.1))
+
+
+def test_every_stack_is_created_and_what_the_emulator_lacks_is_listed(outcomes: list[Outcome]) -> None:
+    created = sum(one.created for one in outcomes)
+    dropped = Counter(kind for one in outcomes for kind in one.dropped)
+    share = created / (created + dropped.total())
+    print(f"\n{created} resources created, {share:.0%}; not in the emulator:")  # noqa: T201 - the report of infra-check
+    for kind, number in sorted(dropped.items()):
+        print(f"  {number:3} {kind}")  # noqa: T201
+    assert {one.stack: (one.status, one.failures) for one in outcomes if one.status != "CREATE_COMPLETE"} == {}
+    assert share >= LEAST_SHARE
+
+
+def test_a_stored_record_reaches_the_queue(outcomes: list[Outcome], place: Place) -> None:
+    assert outcomes
+    S3Objects(place.bucket).put("flights/wt-1/f-1/00000.mp4", b"video", "video/mp4")
+    S3Objects(place.bucket).put("flights/wt-1/f-1/00000.json", b"{}", "application/json")
+    messages = SqsQueues().receive(resources.MEDIA_EVENTS_QUEUE, 10, 5)
+    keys = [row["s3"]["object"]["key"] for one in messages for row in json.loads(one.body).get("Records", [])]
+    assert keys == ["flights/wt-1/f-1/00000.json"]
+
+
+@pytest.mark.parametrize("queue", resources.QUEUES)
+def test_a_queue_is_found_by_its_name(outcomes: list[Outcome], queue: str) -> None:
+    assert outcomes
+    assert SqsQueues().waiting(queue) >= 0
+
+
+def test_the_engineers_topic_is_found_by_its_name(outcomes: list[Outcome]) -> None:
+    assert outcomes
+    assert SnsTopic().publish("Rank 5", "A crack at 12 m.", {})
+
+
+def test_a_run_of_the_deployed_machine_asks_its_handlers(outcomes: list[Outcome]) -> None:
+    assert outcomes
+    arn = StepFunctions().start(resources.CRITICAL_FINDING_MACHINE, "finding-1", "{}")
+    [task] = SqsQueues().receive(resources.WORKFLOW_TASKS_QUEUE, 1, 10)
+    assert json.loads(task.body)["task"] == "check"
+    assert StepFunctions().status(arn) == "RUNNING"
+
+
+def test_iot_has_the_policies_of_the_table_of_topics(outcomes: list[Outcome], place: Place) -> None:
+    assert outcomes
+    iot = boto3.client("iot")
+    for name, document in policies(place).items():
+        assert json.loads(iot.get_policy(policyName=name)["policyDocument"]) == document
