@@ -83,6 +83,16 @@ def _imports(node: object, exporters: Mapping[str, str]) -> list[str]:
     return []
 
 
+def _direct(found: dict[str, set[str]], stack: str) -> list[str]:
+    """Return what a stack uses, less what another of these uses too: who draws all lines draws none that is seen."""
+    implied = {name for used in found[stack] for name in _all(found, used)}
+    return sorted(found[stack] - implied)
+
+
+def _all(found: dict[str, set[str]], stack: str) -> set[str]:
+    return found[stack].union(*(_all(found, used) for used in found[stack]))
+
+
 def _levels(found: dict[str, set[str]]) -> list[list[str]]:
     """Return the stacks in rows, each after all that it uses."""
     rows: list[list[str]] = []
@@ -98,7 +108,7 @@ def _contents(templates: Templates, stack: str) -> list[str]:
     kinds = Counter(one.type for one in templates.all() if one.stack == stack)
     lines = [f"{kinds[kind]} × {name}" if kinds[kind] > 1 else name for kind, name in NAMES.items() if kinds[kind]]
     rest = sum(number for kind, number in kinds.items() if kind not in NAMES)
-    return [*lines, f"and {rest} more"]
+    return [*lines, f"and {rest} more"] if rest else lines
 
 
 def svg(templates: Templates) -> str:
@@ -115,7 +125,7 @@ def svg(templates: Templates) -> str:
             boxes.append(_box(stack, texts[stack], corners[stack]))
             width = max(width, x + _WIDTH + 20)
         y += height + _ROW
-    arrows = [_arrow(corners[used], corners[stack]) for stack in found for used in sorted(found[stack])]
+    arrows = [_arrow(corners[used], corners[stack]) for stack in found for used in _direct(found, stack)]
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {y - _ROW + 20}" font-family="sans-serif">'
     back = f'<rect width="{width}" height="{y - _ROW + 20}" fill="white"/>'
     return "\n".join([head, back, *arrows, *boxes, "</svg>"]) + "\n"
