@@ -22,7 +22,7 @@ from cloud.backends.objects import S3Objects
 from cloud.backends.queues import SqsQueues
 from cloud.backends.workflows import StepFunctions
 from contracts import resources
-from infra.aws.gates.rehearsal import Outcome, deploy
+from infra.aws.gates.rehearsal import Desk, Outcome, deploy
 from infra.aws.gates.templates import Templates
 from infra.aws.iot_policies import policies
 from infra.aws.place import Place, place_of
@@ -57,8 +57,15 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory, services_dir: Path) -> It
             patch.setenv(name, value)
         patch.setattr(boto3, "DEFAULT_SESSION", None)
         boto3.client("ssm").put_parameter(Name="/cdk-bootstrap/hnb659fds/version", Value="25", Type="String")
-        templates = Templates.read(folder)
-        yield deploy(boto3.client("cloudformation"), templates, SUPPORTED.keys(), lambda: time.sleep(0.1))
+        s3 = boto3.client("s3")
+        s3.create_bucket(Bucket="rehearsal", CreateBucketConfiguration={"LocationConstraint": CONTEXT["region"]})
+
+        def publish(name: str, text: str) -> str:
+            s3.put_object(Bucket="rehearsal", Key=name, Body=text.encode())
+            return f"{server.url}/rehearsal/{name}"
+
+        desk = Desk(boto3.client("cloudformation"), SUPPORTED.keys(), publish, lambda: time.sleep(0.1))
+        yield deploy(desk, Templates.read(folder))
 
 
 def test_every_stack_is_created_and_what_the_emulator_lacks_is_listed(outcomes: list[Outcome]) -> None:

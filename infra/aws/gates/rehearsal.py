@@ -99,18 +99,27 @@ class Outcome(NamedTuple):
     failures: tuple[str, ...]
 
 
-def deploy(
-    client: CloudFormation, templates: Templates, supported: Collection[str], wait: Callable[[], None]
-) -> list[Outcome]:
+class Desk(NamedTuple):
+    """What a rehearsal works with."""
+
+    client: CloudFormation
+    supported: Collection[str]
+    """Types of resources that the emulator knows."""
+    publish: Callable[[str, str], str]
+    """Store a template by name and return its address: a request holds only 51,200 bytes, as on AWS."""
+    wait: Callable[[], None]
+
+
+def deploy(desk: Desk, templates: Templates) -> list[Outcome]:
     """Create every stack in order; a stack that fails does not stop the others."""
-    return [_deploy(client, f"kestrel-{name}", templates, supported, wait) for name in ORDER]
+    return [_deploy(desk, f"kestrel-{name}", templates) for name in ORDER]
 
 
-def _deploy(
-    client: CloudFormation, stack: str, templates: Templates, supported: Collection[str], wait: Callable[[], None]
-) -> Outcome:
-    part = cut(templates.stacks[stack], supported)
-    client.create_stack(StackName=stack, TemplateBody=json.dumps(part.template), Capabilities=["CAPABILITY_NAMED_IAM"])
+def _deploy(desk: Desk, stack: str, templates: Templates) -> Outcome:
+    part = cut(templates.stacks[stack], desk.supported)
+    client, wait = desk.client, desk.wait
+    address = desk.publish(stack, json.dumps(part.template))
+    client.create_stack(StackName=stack, TemplateURL=address, Capabilities=["CAPABILITY_NAMED_IAM"])
     while (status := _status(client, stack)).endswith("IN_PROGRESS"):
         wait()
     events = client.describe_stack_events(StackName=stack)["StackEvents"]
