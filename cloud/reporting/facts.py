@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -11,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from cloud import coverage, merging, tickets
 from cloud.assistant.words import kind_label, severity_label
+from cloud.history.growth import growth
 from cloud.reporting import blades
 from cloud.tables import Asset, Coverage, Drone, EvidenceRow, Finding, Flight, Media, Site, Summary
 from contracts.errors import NotFound
@@ -259,12 +259,13 @@ def _earlier(session: Session, row: Finding) -> Earlier | None:
     ).first()
     if before is None:
         return None
+    grown = growth(before, row)
     return Earlier(
         flight_id=before.flight_id,
         seen_at=before.detected_at,
         length_mm=before.length_mm,
-        growth_mm=row.length_mm - before.length_mm,
-        growth_sigma_mm=math.hypot(row.size_sigma_mm, before.size_sigma_mm),
+        growth_mm=grown.length_mm,
+        growth_sigma_mm=grown.sigma_mm,
     )
 
 
