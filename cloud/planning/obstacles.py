@@ -103,19 +103,23 @@ def cones_of(geometry: TurbineGeometry) -> tuple[Cone, ...]:
 
 
 def _blade(geometry: TurbineGeometry, blade: Blade) -> Cone:
+    """Return a cone that holds every corner of a blade and so, being convex, all of it."""
     edges = [geometry.facet(blade, side) for side in (BladeSide.PS, BladeSide.SS)]
     roots = [point for facet in edges for point in (facet.first_root, facet.second_root)]
     tips = [point for facet in edges for point in (facet.first_tip, facet.second_tip)]
     root, tip = _mean(roots), _mean(tips)
-    line = tip.minus(root)
-    return Cone(
-        f"blade {blade.value}",
-        root.plus(line.unit(), -_END_M),
-        line.unit(),
-        line.norm() + 2 * _END_M,
-        max(point.minus(root).norm() for point in roots) + _END_M,
-        max(point.minus(tip).norm() for point in tips) + _END_M,
-    )
+    axis = tip.minus(root).unit()
+    offsets = [point.minus(root) for point in (*roots, *tips)]
+    along = [offset.dot(axis) for offset in offsets]
+    beside = [offset.plus(axis, -up).norm() for offset, up in zip(offsets, along, strict=True)]
+    low, high = min(along) - _END_M, max(along) + _END_M
+    first = max(point.minus(root).norm() for point in roots) + _END_M
+    last = max(point.minus(tip).norm() for point in tips) + _END_M
+    # The sections stand a little aslant to the axis: a corner may lie where the cone is thinner already.
+    slope = (last - first) / (high - low)
+    short = max(out - first - slope * (up - low) for up, out in zip(along, beside, strict=True))
+    more = max(0.0, short)
+    return Cone(f"blade {blade.value}", root.plus(axis, low), axis, high - low, first + more, last + more)
 
 
 def _mean(points: list[Enu]) -> Enu:

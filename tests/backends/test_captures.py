@@ -28,7 +28,7 @@ from tests import platform
 from tests.clean_database import empty
 from tests.factories import MemoryObjects, World
 from tests.platform import Server
-from tests.stand_ins import MemoryQueues, MemoryWorkflows
+from tests.stand_ins import MemoryQueues, MemorySap, MemoryWorkflows
 
 NOW = datetime(2026, 11, 20, 17, 0, tzinfo=UTC)
 VIDEO, JPEG = b"a video", b"\xff\xd8 a photo"
@@ -123,7 +123,8 @@ class Bench:
 @pytest.fixture(scope="module")
 def services(database_url: str) -> Iterator[Services]:
     built = platform.build(database_url)
-    yield dataclasses.replace(built, objects=MemoryObjects(), queues=MemoryQueues(), workflows=MemoryWorkflows())
+    built = dataclasses.replace(built, workflows=MemoryWorkflows(), maintenance=MemorySap())
+    yield dataclasses.replace(built, objects=MemoryObjects(), queues=MemoryQueues())
     built.database.close()
 
 
