@@ -8,6 +8,7 @@ import random
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any, TypeVar
 
 from sqlalchemy.orm import Session
@@ -46,6 +47,8 @@ from tests.drawings import draw_frame, jpeg
 T = TypeVar("T")
 HOME = GeoPoint(lat_deg=54.78, lon_deg=8.86, alt_m=42.0)
 CAMERA: dict[str, Any] = {"width_px": 3840, "height_px": 2160, "focal_px": 6000.0}
+BOX = {"x0": 0.46, "y0": 0.40, "x1": 0.56, "y1": 0.53}
+"""Where a drawn frame shows its defect, as fractions."""
 
 
 class MemoryObjects:
@@ -109,11 +112,24 @@ def geometry(east_m: float, north_m: float, yaw_deg: float = 240.0) -> TurbineGe
 
 def route_around(plan_id: str, asset_id: str, turbine: TurbineGeometry) -> Route:
     """Return the planner's route round a turbine."""
+    return _planned(turbine).model_copy(update={"plan_id": plan_id, "asset_id": asset_id})
+
+
+@cache
+def _planned(turbine: TurbineGeometry) -> Route:
+    """Plan once for each turbine: tests fill their sites with the same few."""
     blades = BladesParams(fence_radius_m=2000)
-    inputs = PlanInputs(
-        asset_id=asset_id, geometry=turbine, home=HOME, camera=CameraIntrinsics(**CAMERA), blades=blades
-    )
-    return planner.plan(inputs, plan_id, 1).route
+    inputs = PlanInputs(asset_id="any", geometry=turbine, home=HOME, camera=CameraIntrinsics(**CAMERA), blades=blades)
+    return planner.plan(inputs, "pln-" + 20 * "0", 1).route
+
+
+@cache
+def _pictures(kind: str, seed: int) -> tuple[bytes, bytes]:
+    """Draw a frame and its crop, as JPEG."""
+    picture = draw_frame(kind, seed, BOX)
+    height, width = picture.shape[:2]
+    part = picture[int(0.28 * height) : int(0.65 * height), int(0.33 * width) : int(0.69 * width)]
+    return jpeg(picture), jpeg(part)
 
 
 @dataclass
@@ -329,12 +345,8 @@ class World:
             keys.crop_key(segment.segment_id, f"{detection}-{position}"),
             keys.frame_key(segment.segment_id, frame + position),
         )
-        box = {"x0": 0.46, "y0": 0.40, "x1": 0.56, "y1": 0.53}
-        picture = draw_frame(finding.kind, finding.number + position, box)
-        self.objects.put(whole, jpeg(picture), "image/jpeg")
-        height, width = picture.shape[:2]
-        part = picture[int(0.28 * height) : int(0.65 * height), int(0.33 * width) : int(0.69 * width)]
-        self.objects.put(crop, jpeg(part), "image/jpeg")
+        for name, body in zip((whole, crop), _pictures(finding.kind, finding.number + position), strict=True):
+            self.objects.put(name, body, "image/jpeg")
         pose = {
             "point": {"lat_deg": finding.lat_deg, "lon_deg": finding.lon_deg, "alt_m": finding.alt_m},
             "yaw_deg": 60.0,
@@ -351,7 +363,7 @@ class World:
                 frame=frame + position,
                 pts_ms=1000 * (frame + position) / 24,
                 captured_at=finding.detected_at + timedelta(milliseconds=400 * position),
-                box=box,
+                box=BOX,
                 confidence=finding.confidence - 0.04 * position,
                 gsd_mm_px=1.5,
                 incidence_deg=14.0 + 6 * position,
