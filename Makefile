@@ -6,7 +6,7 @@ SETUP := scripts/setup
 INPUTS := pyproject.toml requirements.lock $(SETUP)
 PYTEST := $(BIN)/python -m pytest
 ARGS ?=
-WORKERS ?= 3
+WORKERS ?= 2
 FUZZ_SECONDS ?= 300
 
 .PHONY: help
