@@ -45,7 +45,7 @@ doctor: setup ## say what is wrong and how to mend it
 	@$(BIN)/kestrel doctor $(ARGS)
 
 .PHONY: test check format unit backends journeys browser
-test: setup-dev setup-train setup-browser setup-aws check ## everything CI runs: check, then every test
+test: setup-dev setup-train setup-browser check ## everything CI runs: check, then every test
 	@$(PYTEST) -q -n $(WORKERS) --dist loadfile tests/architecture tests/backends tests/unit $(ARGS)
 	@$(PYTEST) -q $(wildcard tests/journeys tests/browser) $(ARGS)
 check: setup-dev ## lint, types, import rules
