@@ -5,15 +5,20 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Annotated, Generic, TypeVar
 
 from fastapi import Query
 from pydantic import BaseModel
+from sqlalchemy import Select, tuple_
+from sqlalchemy.orm import InstrumentedAttribute
 
 from contracts.errors import InvalidInput
 
 R = TypeVar("R")
 T = TypeVar("T")
+TimeColumn = InstrumentedAttribute[datetime]
+TextColumn = InstrumentedAttribute[str]
 Limit = Annotated[int, Query(ge=1, le=200, description="items per page")]
 Cursor = Annotated[str | None, Query(max_length=400, description="`next_cursor` of the page before")]
 
@@ -45,15 +50,37 @@ def decode_cursor(cursor: str | None, parts: int) -> list[str] | None:
     except ValueError:
         position = None
     if not isinstance(position, list) or len(position) != parts or not all(isinstance(p, str | int) for p in position):
-        raise InvalidInput("The cursor is not one of this list.", hint="Start without a cursor.", field="cursor")
+        raise _foreign()
     return [str(part) for part in position]
 
 
 def number(part: str) -> int:
     """Return a numeric part of a cursor; InvalidInput for anything else."""
     if not part.isascii() or not part.isdigit() or len(part) > 18:
-        raise InvalidInput("The cursor is not one of this list.", hint="Start without a cursor.", field="cursor")
+        raise _foreign()
     return int(part)
+
+
+def newest_first(query: Select[R], when: TimeColumn, key: TextColumn, cursor: str | None) -> Select[R]:
+    """Return a query ordered by time, the newest first, from where a cursor stands; ``key`` decides between equals.
+
+    Raises:
+        InvalidInput: Not a cursor of this list.
+
+    """
+    query = query.order_by(when.desc(), key.desc())
+    after = decode_cursor(cursor, 2)
+    if after is None:
+        return query
+    try:
+        moment = datetime.fromisoformat(after[0])
+    except ValueError as error:
+        raise _foreign() from error
+    return query.where(tuple_(when, key) < (moment, after[1]))
+
+
+def _foreign() -> InvalidInput:
+    return InvalidInput("The cursor is not one of this list.", hint="Start without a cursor.", field="cursor")
 
 
 def page_of(

@@ -7,10 +7,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict
-from sqlalchemy import select, tuple_
+from sqlalchemy import select
 
 from cloud.alerts import book
-from cloud.paging import Cursor, Limit, Page, decode_cursor, page_of
+from cloud.paging import Cursor, Limit, Page, newest_first, page_of
 from cloud.problems import RESPONSES
 from cloud.requests import UnitOfWork
 from cloud.security import OnCall, Reader
@@ -47,14 +47,11 @@ def list_alerts(
     cursor: Cursor = None,
 ) -> Page[AlertOut]:
     """List alerts, newest first."""
-    query = select(Alert).order_by(Alert.created_at.desc(), Alert.alert_id.desc())
+    query = newest_first(select(Alert), Alert.created_at, Alert.alert_id, cursor)
     if state is not None:
         query = query.where(Alert.state == state)
     if finding_id is not None:
         query = query.where(Alert.finding_id == finding_id)
-    after = decode_cursor(cursor, 2)
-    if after:
-        query = query.where(tuple_(Alert.created_at, Alert.alert_id) < (datetime.fromisoformat(after[0]), after[1]))
     rows = session.scalars(query.limit(limit + 1)).all()
     return page_of(rows, limit, AlertOut.model_validate, lambda row: (row.created_at.isoformat(), row.alert_id))
 

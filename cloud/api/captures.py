@@ -8,9 +8,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict
-from sqlalchemy import select, tuple_
+from sqlalchemy import select
 
-from cloud.paging import Cursor, Limit, Page, decode_cursor, page_of
+from cloud.paging import Cursor, Limit, Page, decode_cursor, newest_first, page_of
 from cloud.problems import RESPONSES
 from cloud.requests import Svc, UnitOfWork
 from cloud.security import Reader
@@ -68,13 +68,10 @@ def list_captures(
     cursor: Cursor = None,
 ) -> Page[CaptureOut]:
     """List captures, newest first."""
-    query = select(CaptureRow).order_by(CaptureRow.stored_at.desc(), CaptureRow.flight_id.desc()).limit(limit + 1)
+    query = newest_first(select(CaptureRow), CaptureRow.stored_at, CaptureRow.flight_id, cursor)
     if asset_id is not None:
         query = query.where(CaptureRow.asset_id == asset_id)
-    after = decode_cursor(cursor, 2)
-    if after:
-        query = query.where(tuple_(CaptureRow.stored_at, CaptureRow.flight_id) < tuple_(*after))
-    rows = session.scalars(query).all()
+    rows = session.scalars(query.limit(limit + 1)).all()
     return page_of(rows, limit, CaptureOut.model_validate, lambda row: (row.stored_at.isoformat(), row.flight_id))
 
 

@@ -8,11 +8,11 @@ from typing import Annotated
 from fastapi import APIRouter, BackgroundTasks, Query, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy import select, tuple_
+from sqlalchemy import select
 
 from cloud import consume, decisions
 from cloud.idempotency import Key, once
-from cloud.paging import Cursor, Limit, Page, decode_cursor, page_of
+from cloud.paging import Cursor, Limit, Page, newest_first, page_of
 from cloud.problems import RESPONSES
 from cloud.requests import Svc, UnitOfWork
 from cloud.security import Reader, Reviewer
@@ -57,15 +57,11 @@ def list_decisions(
     cursor: Cursor = None,
 ) -> Page[DecisionOut]:
     """List questions about notifications, newest first."""
-    order = tuple_(TicketDecision.asked_at, TicketDecision.decision_id)
-    query = select(TicketDecision).order_by(TicketDecision.asked_at.desc(), TicketDecision.decision_id.desc())
+    query = newest_first(select(TicketDecision), TicketDecision.asked_at, TicketDecision.decision_id, cursor)
     if state is not None:
         query = query.where(TicketDecision.state == state)
     if finding_id is not None:
         query = query.where(TicketDecision.finding_id == finding_id)
-    after = decode_cursor(cursor, 2)
-    if after:
-        query = query.where(order < (datetime.fromisoformat(after[0]), after[1]))
     rows = session.scalars(query.limit(limit + 1)).all()
     return page_of(rows, limit, DecisionOut.model_validate, lambda row: (row.asked_at.isoformat(), row.decision_id))
 

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from cloud import bundles, merging, tickets
 from cloud.api.media import CellOut
 from cloud.api.tickets import RunOut, TicketOut, shown
-from cloud.paging import Page, decode_cursor, page_of
+from cloud.paging import Page, decode_cursor, number, page_of
 from cloud.problems import RESPONSES
 from cloud.requests import Svc, UnitOfWork
 from cloud.security import Reader
@@ -158,7 +158,7 @@ def list_findings(session: UnitOfWork, _: Reader, filters: Annotated[Filters, Qu
     query = filters.applied(select(Finding)).order_by(Finding.number.desc()).limit(filters.limit + 1)
     after = decode_cursor(filters.cursor, 1)
     if after:
-        query = query.where(Finding.number < int(after[0]))
+        query = query.where(Finding.number < number(after[0]))
     return page_of(session.scalars(query).all(), filters.limit, FindingOut.model_validate, lambda row: (row.number,))
 
 

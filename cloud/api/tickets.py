@@ -12,7 +12,7 @@ from sqlalchemy import select, tuple_
 
 from cloud import consume, dead_letters, executions
 from cloud.idempotency import Key, once
-from cloud.paging import Cursor, Limit, Page, decode_cursor, page_of
+from cloud.paging import Cursor, Limit, Page, decode_cursor, newest_first, page_of
 from cloud.problems import RESPONSES
 from cloud.requests import Svc, UnitOfWork
 from cloud.security import Operator, Reader
@@ -118,15 +118,11 @@ def list_runs(
     cursor: Cursor = None,
 ) -> Page[RunOut]:
     """List runs of state machines, newest first."""
-    order = tuple_(WorkflowRun.created_at, WorkflowRun.execution_name)
-    query = select(WorkflowRun).order_by(WorkflowRun.created_at.desc(), WorkflowRun.execution_name.desc())
+    query = newest_first(select(WorkflowRun), WorkflowRun.created_at, WorkflowRun.execution_name, cursor)
     if state is not None:
         query = query.where(WorkflowRun.state == state)
     if finding_id is not None:
         query = query.where(WorkflowRun.finding_id == finding_id)
-    after = decode_cursor(cursor, 2)
-    if after:
-        query = query.where(order < (datetime.fromisoformat(after[0]), after[1]))
     rows = session.scalars(query.limit(limit + 1)).all()
     return page_of(rows, limit, RunOut.model_validate, lambda row: (row.created_at.isoformat(), row.execution_name))
 

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from cloud.paging import encode_cursor
 from cloud.rates import Rates
 from cloud.services import Services
 from cloud.tables import ApiKey, Audit
@@ -166,3 +167,28 @@ def test_a_key_that_is_none_is_refused(server: Server, text: str) -> None:
 def test_only_administrators_make_keys(server: Server) -> None:
     with server.client(Role.OPERATOR) as http:
         assert http.post("/v1/keys", json={"name": "x", "scopes": ["drones:read"]}).status_code == 403
+
+
+@pytest.mark.parametrize("position", [(), ("x",), ("x", "y"), ("2026-13-01", "y"), (1, 2, 3)])
+def test_no_list_fails_on_a_cursor_that_is_not_its_own(
+    admin: httpx.Client, document: dict[str, Any], position: tuple[str | int, ...]
+) -> None:
+    """A text key may be any text; whatever cannot be this list's is refused and named."""
+    lists = [
+        path
+        for path, method, op in operations(document)
+        if method == "get"
+        and any(p["name"] == "cursor" for p in op.get("parameters", []))
+        and not any(p.get("required") for p in op["parameters"])
+    ]
+    assert len(lists) > 10
+    for path in lists:
+        answer = admin.get(path, params={"cursor": encode_cursor(*position)})
+        assert answer.status_code in {200, 422}, f"{path}: {answer.text}"
+        assert answer.status_code == 200 or answer.json()["field"] == "cursor", path
+
+
+def test_a_list_by_time_refuses_a_cursor_without_one(admin: httpx.Client) -> None:
+    for path in ("/v1/workflow-runs", "/v1/decisions", "/v1/alerts", "/v1/captures"):
+        answer = admin.get(path, params={"cursor": encode_cursor("yesterday", "y")})
+        assert (answer.status_code, answer.json()["field"]) == (422, "cursor"), path
