@@ -10,9 +10,11 @@ from typing import TypeVar
 from urllib.parse import unquote_plus
 
 from pydantic import BaseModel, ValidationError
+from sqlalchemy.orm import Session
 
 from cloud import captures, dead_letters, decisions, executions, flights, grading, inspections, media, uploads
 from cloud.alerts import rota, rounds
+from cloud.executions import Workflows
 from cloud.logbook import log, log_failure
 from cloud.services import Message, Services
 from cloud.tables import Flight
@@ -286,16 +288,7 @@ def record(services: Services, ready: BatchReady) -> inspections.RecordOutcome:
 
 def start_wanted(services: Services) -> int:
     """Start every wanted workflow run; returns how many. What cannot start now, the reconciler starts later."""
-    started = 0
-    try:
-        while True:
-            with services.database.session() as session:
-                if executions.start_next(session, services.workflows) is None:
-                    return started
-            started += 1
-    except Unavailable as error:
-        log("workflow_not_started", error=str(error))
-        return started
+    return _as_many_as_go(services, executions.start_next, "workflow_not_started")
 
 
 def tell_people(services: Services) -> Counter[str]:
@@ -313,16 +306,21 @@ def follow_reviews(services: Services) -> None:
 
 def pass_on_answers(services: Services) -> int:
     """Give every answer of people to the run that waits for it; returns how many. What cannot go now goes later."""
-    given = 0
+    return _as_many_as_go(services, decisions.pass_on, "answer_not_passed_on")
+
+
+def _as_many_as_go(services: Services, one: Callable[[Session, Workflows], str | None], stopped: str) -> int:
+    """Do one after the other, each in its transaction, until none is left or Step Functions does not answer."""
+    done = 0
     try:
         while True:
             with services.database.session() as session:
-                if decisions.pass_on(session, services.workflows) is None:
-                    return given
-            given += 1
+                if one(session, services.workflows) is None:
+                    return done
+            done += 1
     except Unavailable as error:
-        log("answer_not_passed_on", error=str(error))
-        return given
+        log(stopped, error=str(error))
+        return done
 
 
 def _parsed(model: type[_M], body: bytes, source: str) -> _M:

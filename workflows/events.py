@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from pydantic import ConfigDict, ValidationError
 
@@ -15,6 +15,7 @@ from contracts.geo import Frozen
 
 Handler: TypeAlias = Callable[[Services, WorkflowTask], dict[str, object] | None]
 """Returns the task's result; None when the answer comes later, from elsewhere."""
+_I = TypeVar("_I", bound=Frozen)
 
 
 class Failure(Frozen):
@@ -43,28 +44,28 @@ class SubjectInput(Frozen):
 
 
 def parsed_subject(task: WorkflowTask) -> SubjectInput:
-    """Return a task's input.
+    """Return the input of a task that is about a flight or a day.
 
     Raises:
         InvalidInput: It is not what the state machine should send.
 
     """
-    try:
-        return SubjectInput.model_validate_json(json.dumps(task.input))
-    except ValidationError as error:
-        what = f"Task {task.task} of {task.execution}: {error}."
-        raise InvalidInput(what, hint="Check the state machine.") from error
+    return _read(SubjectInput, task)
 
 
 def parsed(task: WorkflowTask) -> TaskInput:
-    """Return a task's input.
+    """Return the input of a task that is about a finding.
 
     Raises:
         InvalidInput: It is not what the state machine should send.
 
     """
+    return _read(TaskInput, task)
+
+
+def _read(shape: type[_I], task: WorkflowTask) -> _I:
     try:
-        return TaskInput.model_validate_json(json.dumps(task.input))
+        return shape.model_validate_json(json.dumps(task.input))
     except ValidationError as error:
         what = f"Task {task.task} of {task.execution}: {error}."
         raise InvalidInput(what, hint="Check the state machine.") from error
