@@ -19,7 +19,17 @@ from fastapi.responses import PlainTextResponse, Response, StreamingResponse
 from contracts.errors import InvalidInput
 from simulators import logbook
 from simulators.process import Shutdown
-from simulators.sap_answers import ROOT, answer, entity, metadata, page, plain_error, refusal, service_document
+from simulators.sap_answers import (
+    ROOT,
+    answer,
+    entity,
+    metadata,
+    ordered_failure,
+    page,
+    plain_error,
+    refusal,
+    service_document,
+)
 from simulators.sap_attachments import ROOT as ATTACHMENTS_ROOT
 from simulators.sap_attachments import AttachmentService
 from simulators.sap_faults import FaultFile
@@ -85,10 +95,8 @@ class Service:
 
     async def create(self, request: Request) -> Response:
         """POST: store a notification, or tunnel a MERGE."""
-        failure = self._faults.take_failure()
-        if failure is not None:
-            logbook.note("sap_fault", status=failure)
-            return plain_error(failure, "Service Unavailable" if failure >= 500 else "Refused")
+        if (failure := ordered_failure(self._faults)) is not None:
+            return failure
         given = await _properties(request, creating=True)
         if isinstance(given, Response):
             return given

@@ -12,6 +12,8 @@ from xml.sax.saxutils import quoteattr
 
 from fastapi.responses import HTMLResponse, JSONResponse
 
+from simulators import logbook
+from simulators.sap_faults import FaultFile
 from simulators.sap_fields import FIELDS, MILLIS, Edm, Wrong
 from simulators.sap_store import Notification
 
@@ -59,6 +61,15 @@ def plain_error(status: int, title: str, headers: Mapping[str, str] | None = Non
     """Return an error page as the web server in front of the application writes it."""
     body = f"<html><head><title>{title}</title></head><body><h1>{status} {title}</h1></body></html>"
     return HTMLResponse(body, status, dict(headers or {}))
+
+
+def ordered_failure(faults: FaultFile) -> HTMLResponse | None:
+    """Return the failure that the fault file orders for the next POST, None for none."""
+    status = faults.take_failure()
+    if status is None:
+        return None
+    logbook.note("sap_fault", status=status)
+    return plain_error(status, "Service Unavailable" if status >= 500 else "Refused")
 
 
 def service_document() -> dict[str, object]:

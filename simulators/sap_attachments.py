@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import sqlite3
-import threading
 from pathlib import Path
 from typing import Final
 from urllib.parse import unquote
@@ -15,7 +13,8 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
 
 from simulators import logbook
-from simulators.sap_answers import answer, plain_error, refusal
+from simulators.sap_answers import answer, ordered_failure, plain_error, refusal
+from simulators.sap_beside import ServiceBeside
 from simulators.sap_faults import FaultFile
 from simulators.sap_fields import Wrong
 from simulators.sap_store import Store
@@ -30,25 +29,16 @@ CREATE TABLE IF NOT EXISTS attachment(id INTEGER PRIMARY KEY, object_type TEXT N
 """
 
 
-class AttachmentService:
+class AttachmentService(ServiceBeside):
     """The operations on attachments. The same name twice is two attachments, as in the real one."""
 
     def __init__(self, path: Path, notifications: Store, faults: FaultFile) -> None:
-        self._lock = threading.Lock()
-        self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
-        self._db.execute(_SCHEMA)
-        self._notifications = notifications
-        self._faults = faults
-
-    def close(self) -> None:
-        """Close the file."""
-        self._db.close()
+        super().__init__(path, _SCHEMA, notifications, faults)
 
     async def create(self, request: Request) -> Response:
         """POST: store the body as an attachment of the object that the headers name."""
-        failure = self._faults.take_failure()
-        if failure is not None:
-            return plain_error(failure, "Service Unavailable" if failure >= 500 else "Refused")
+        if (failure := ordered_failure(self._faults)) is not None:
+            return failure
         kind, key = request.headers.get("BusinessObjectTypeName", ""), request.headers.get("LinkedSAPObjectKey", "")
         name = unquote(request.headers.get("slug", ""))
         held = await run_in_threadpool(self._notifications.get, key) if kind == NOTIFICATION else None

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import sqlite3
-import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -15,7 +13,8 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
 
 from simulators import logbook
-from simulators.sap_answers import answer, plain_error, refusal
+from simulators.sap_answers import answer, ordered_failure, refusal
+from simulators.sap_beside import ServiceBeside
 from simulators.sap_faults import FaultFile
 from simulators.sap_fields import FUNCTIONAL_LOCATION, MILLIS, PRIORITIES, Wrong
 from simulators.sap_store import Store
@@ -95,25 +94,16 @@ def operations_of(body: Mapping[str, object]) -> list[dict[str, object]]:
     return [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
 
 
-class OrderService:
+class OrderService(ServiceBeside):
     """The operations on orders; their notifications learn of them."""
 
     def __init__(self, path: Path, notifications: Store, faults: FaultFile) -> None:
-        self._lock = threading.Lock()
-        self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
-        self._db.execute(_SCHEMA)
-        self._notifications = notifications
-        self._faults = faults
-
-    def close(self) -> None:
-        """Close the file."""
-        self._db.close()
+        super().__init__(path, _SCHEMA, notifications, faults)
 
     async def create(self, request: Request) -> Response:
         """POST: store an order and put its number into the notification."""
-        failure = self._faults.take_failure()
-        if failure is not None:
-            return plain_error(failure, "Service Unavailable" if failure >= 500 else "Refused")
+        if (failure := ordered_failure(self._faults)) is not None:
+            return failure
         try:
             body = json.loads(await request.body())
         except ValueError:
