@@ -14,8 +14,9 @@ from urllib.parse import quote
 
 import httpx
 
+from cloud.backends.maintenance_http import Wire
 from cloud.maintenance import NotificationDraft, NotificationState, OrderDraft, Picture
-from contracts.errors import MaintenanceRejected, Unavailable
+from contracts.errors import Unavailable
 
 _ISSUE = "/rest/api/2/issue"
 _CANCELLED = frozenset({"cancelled", "canceled", "won't do", "won't fix", "declined", "duplicate", "rejected"})
@@ -42,11 +43,12 @@ class JiraTracker:
         self._root = root_url.rstrip("/")
         self._project, self._issue_type, self._order_type = project, issue_type, order_type
         headers = {"accept": "application/json", **({"authorization": f"Bearer {token}"} if token else {})}
-        self._http = httpx.Client(base_url=self._root, timeout=timeout_s, headers=headers, transport=transport)
+        http = httpx.Client(base_url=self._root, timeout=timeout_s, headers=headers, transport=transport)
+        self._wire = Wire("Jira", self._root, "CLOUD_JIRA_URL", http, _reason)
 
     def close(self) -> None:
         """Give up the connections."""
-        self._http.close()
+        self._wire.http.close()
 
     def find(self, reference: str) -> NotificationState | None:
         """Return the issue with our reference, None when there is none."""
@@ -55,10 +57,10 @@ class JiraTracker:
 
     def read(self, number: str) -> NotificationState | None:
         """Return an issue by its key, None when there is none (any more)."""
-        answer = self._sent("GET", f"{_ISSUE}/{quote(number, safe='')}")
+        answer = self._wire.sent("GET", _path(number))
         if answer.status_code == httpx.codes.NOT_FOUND:
             return None
-        return self._state(_body(answer))
+        return self._state(self._body(answer))
 
     def create(self, draft: NotificationDraft) -> NotificationState:
         """Create an issue."""
@@ -69,23 +71,23 @@ class JiraTracker:
             "labels": ["kestrel", _label(draft.reference)],
             **self._common(self._issue_type, draft.priority, draft.required_by),
         }
-        made = _body(self._sent("POST", _ISSUE, json={"fields": fields}))
+        made = self._body(self._wire.sent("POST", _ISSUE, json={"fields": fields}))
         return NotificationState(number=str(made["key"]), phase="", url=self._page(str(made["key"])))
 
     def pictures(self, number: str) -> list[str]:
         """Return the file names of what is attached to an issue."""
-        issue = _body(self._sent("GET", f"{_ISSUE}/{quote(number, safe='')}", params={"fields": "attachment"}))
+        issue = self._body(self._wire.sent("GET", _path(number), params={"fields": "attachment"}))
         return [str(one["filename"]) for one in issue["fields"].get("attachment") or []]
 
     def attach(self, number: str, picture: Picture) -> None:
         """Attach a picture to an issue."""
-        answer = self._sent(
+        answer = self._wire.sent(
             "POST",
-            f"{_ISSUE}/{quote(number, safe='')}/attachments",
+            f"{_path(number)}/attachments",
             files={"file": (picture.name, picture.body, picture.content_type)},
             headers={"X-Atlassian-Token": "no-check"},
         )
-        _check(answer)
+        self._wire.check(answer)
 
     def find_order(self, number: str) -> str | None:
         """Return the key of the order made for an issue, None when there is none."""
@@ -101,7 +103,7 @@ class JiraTracker:
             "labels": ["kestrel", _order_label(draft.notification)],
             **self._common(self._order_type, draft.priority, draft.ends_at),
         }
-        return str(_body(self._sent("POST", _ISSUE, json={"fields": fields}))["key"])
+        return str(self._body(self._wire.sent("POST", _ISSUE, json={"fields": fields}))["key"])
 
     def _common(self, issue_type: str, priority: str, due: datetime | None) -> dict[str, object]:
         fields: dict[str, object] = {
@@ -115,19 +117,19 @@ class JiraTracker:
         jql = f'project = "{self._project}" AND labels = "{label}" ORDER BY created ASC'
         fields = "status,resolution,resolutiondate"
         query = {"jql": jql, "maxResults": "1", "fields": fields}
-        issues = _body(self._sent("GET", "/rest/api/2/search", params=query)).get("issues") or []
+        issues = self._body(self._wire.sent("GET", "/rest/api/2/search", params=query)).get("issues") or []
         return issues[0] if issues else None
 
-    def _sent(self, method: str, path: str, **more: Any) -> httpx.Response:
-        if not self._root:
-            raise Unavailable("No Jira is configured.", hint="Set CLOUD_JIRA_URL.")
+    def _body(self, answer: httpx.Response) -> dict[str, Any]:
         try:
-            return self._http.request(method, path, **more)
-        except httpx.HTTPError as error:
-            said = f"{type(error).__name__} {error}"
+            body = self._wire.check(answer).json()
+        except ValueError as error:
             raise Unavailable(
-                f"Jira at {self._root} did not answer: {said}.", hint="It will be asked again."
+                f"Jira answered {answer.status_code} without JSON.", hint="Is CLOUD_JIRA_URL Jira's root?"
             ) from error
+        if not isinstance(body, dict):
+            raise Unavailable(f"Jira answered {answer.status_code} with something unexpected.")
+        return body
 
     def _state(self, issue: Mapping[str, Any]) -> NotificationState:
         fields, key = issue["fields"], str(issue["key"])
@@ -146,6 +148,10 @@ class JiraTracker:
         return f"{self._root}/browse/{quote(key, safe='')}"
 
 
+def _path(number: str) -> str:
+    return f"{_ISSUE}/{quote(number, safe='')}"
+
+
 def _label(reference: str) -> str:
     """Return a reference as a label: no blanks, no quotes."""
     return "kestrel-" + "".join(c if c.isalnum() or c in "-_." else "_" for c in reference)
@@ -160,35 +166,7 @@ def _moment(text: str) -> datetime:
     return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%f%z")
 
 
-def _body(answer: httpx.Response) -> dict[str, Any]:
-    _check(answer)
-    try:
-        body = answer.json()
-    except ValueError as error:
-        raise Unavailable(
-            f"Jira answered {answer.status_code} without JSON.", hint="Is CLOUD_JIRA_URL Jira's root?"
-        ) from error
-    if not isinstance(body, dict):
-        raise Unavailable(f"Jira answered {answer.status_code} with something unexpected.")
-    return body
-
-
-def _check(answer: httpx.Response) -> None:
-    if answer.is_success:
-        return
-    said = _message(answer)
-    if answer.is_server_error or answer.status_code in (httpx.codes.TOO_MANY_REQUESTS, httpx.codes.REQUEST_TIMEOUT):
-        raise Unavailable(f"Jira answered {answer.status_code}: {said}.", hint="It will be asked again.")
-    raise MaintenanceRejected(
-        f"Jira refused ({answer.status_code}): {said}.", hint="Mend what Jira names, then resume the workflow."
-    )
-
-
-def _message(answer: httpx.Response) -> str:
-    """Return Jira's own words, or the start of the body."""
-    try:
-        body = answer.json()
-        fields = [f"{name}: {text}" for name, text in (body.get("errors") or {}).items()]
-        return "; ".join([*body.get("errorMessages", []), *fields]).rstrip(".") or "no reason given"
-    except (ValueError, AttributeError, TypeError):
-        return answer.text[:200].strip() or "no reason given"
+def _reason(answer: httpx.Response) -> str:
+    body = answer.json()
+    fields = [f"{name}: {text}" for name, text in (body.get("errors") or {}).items()]
+    return "; ".join([*body.get("errorMessages", []), *fields])

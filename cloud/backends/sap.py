@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import httpx
 
+from cloud.backends.maintenance_http import Wire
 from cloud.maintenance import NotificationDraft, NotificationState, OrderDraft, Picture
 from contracts.errors import SapRejected, SapUnavailable
 
@@ -44,37 +45,39 @@ class SapOData:
         timeout_s: float = 10.0,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        self._root = root_url.rstrip("/")
-        self._page = page or f"{self._root}{_SET}('{{number}}')"
+        root = root_url.rstrip("/")
+        self._page = page or f"{root}{_SET}('{{number}}')"
         self._user = user[:12]
-        self._http = httpx.Client(
-            base_url=self._root,
+        http = httpx.Client(
+            base_url=root,
             auth=httpx.BasicAuth(user, password) if user else None,
             timeout=timeout_s,
             headers={"accept": "application/json"},
             transport=transport,
         )
+        self._wire = Wire("SAP", root, "CLOUD_SAP_URL", http, _reason, SapUnavailable, SapRejected)
         self._token = ""
 
     def close(self) -> None:
         """Give up the connections to SAP."""
-        self._http.close()
+        self._wire.http.close()
 
     def find(self, reference: str) -> NotificationState | None:
         """Return the notification with our reference, None when there is none."""
         quoted = reference.replace("'", "''")
         query = {"$filter": f"MaintNotifExtReferenceNumber eq '{quoted}'", "$top": "1", "$format": "json"}
-        answer = self._sent("GET", _SET, params={**query, "$select": _SHOWN})
-        _check(answer)
+        answer = self._wire.check(self._wire.sent("GET", _SET, params={**query, "$select": _SHOWN}))
         rows = _body(answer).get("results", [])
         return self._state(rows[0]) if rows else None
 
     def read(self, number: str) -> NotificationState | None:
         """Return a notification by its number, None when there is none (any more)."""
-        answer = self._sent("GET", f"{_SET}('{quote(number, safe='')}')", params={"$format": "json", "$select": _SHOWN})
+        answer = self._wire.sent(
+            "GET", f"{_SET}('{quote(number, safe='')}')", params={"$format": "json", "$select": _SHOWN}
+        )
         if answer.status_code == httpx.codes.NOT_FOUND:
             return None
-        _check(answer)
+        self._wire.check(answer)
         return self._state(_body(answer))
 
     def create(self, draft: NotificationDraft) -> NotificationState:
@@ -89,8 +92,7 @@ class SapOData:
             "LinkedSAPObjectKey": f"'{_key(number)}'",
             "$format": "json",
         }
-        answer = self._sent("GET", f"{_ATTACHMENTS}/GetAllOriginals", params=query)
-        _check(answer)
+        answer = self._wire.check(self._wire.sent("GET", f"{_ATTACHMENTS}/GetAllOriginals", params=query))
         return [str(row.get("FileName") or "") for row in _body(answer).get("results", [])]
 
     def attach(self, number: str, picture: Picture) -> None:
@@ -106,8 +108,7 @@ class SapOData:
     def find_order(self, number: str) -> str | None:
         """Return the number of the order made for a notification, None when there is none."""
         query = {"$filter": f"MaintenanceNotification eq '{_key(number)}'", "$top": "1", "$format": "json"}
-        answer = self._sent("GET", _ORDER_SET, params={**query, "$select": "MaintenanceOrder"})
-        _check(answer)
+        answer = self._wire.check(self._wire.sent("GET", _ORDER_SET, params={**query, "$select": "MaintenanceOrder"}))
         rows = _body(answer).get("results", [])
         return str(rows[0]["MaintenanceOrder"]) if rows else None
 
@@ -124,25 +125,14 @@ class SapOData:
         if answer.status_code == httpx.codes.FORBIDDEN and answer.headers.get(_TOKEN, "").lower() == "required":
             self._token = ""
             answer = self._tried(service, path, headers or {}, more)
-        _check(answer)
+        self._wire.check(answer)
         return answer
 
     def _tried(self, service: str, path: str, headers: Mapping[str, str], more: Mapping[str, Any]) -> httpx.Response:
         if not self._token:
-            fetched = self._sent("GET", f"{service}/", headers={_TOKEN: "Fetch"})
-            _check(fetched)
+            fetched = self._wire.check(self._wire.sent("GET", f"{service}/", headers={_TOKEN: "Fetch"}))
             self._token = fetched.headers.get(_TOKEN, "")
-        return self._sent("POST", path, headers={**headers, _TOKEN: self._token}, **more)
-
-    def _sent(self, method: str, path: str, **more: Any) -> httpx.Response:
-        if not self._root:
-            raise SapUnavailable("No SAP is configured.", hint="Set CLOUD_SAP_URL.")
-        try:
-            return self._http.request(method, path, **more)
-        except httpx.HTTPError as error:
-            raise SapUnavailable(
-                f"SAP at {self._root} did not answer: {type(error).__name__} {error}.", hint="It will be asked again."
-            ) from error
+        return self._wire.sent("POST", path, headers={**headers, _TOKEN: self._token}, **more)
 
     def _state(self, row: Mapping[str, Any]) -> NotificationState:
         number = str(row["MaintenanceNotification"])
@@ -232,21 +222,5 @@ def _body(answer: httpx.Response) -> dict[str, Any]:
     return body
 
 
-def _check(answer: httpx.Response) -> None:
-    if answer.is_success:
-        return
-    said = _message(answer)
-    if answer.is_server_error or answer.status_code in (httpx.codes.TOO_MANY_REQUESTS, httpx.codes.REQUEST_TIMEOUT):
-        raise SapUnavailable(f"SAP answered {answer.status_code}: {said}.", hint="It will be asked again.")
-    raise SapRejected(
-        f"SAP refused ({answer.status_code}): {said}.",
-        hint="Mend what SAP names, then resume the workflow.",
-    )
-
-
-def _message(answer: httpx.Response) -> str:
-    """Return SAP's own words from an OData error, or the start of the body."""
-    try:
-        return str(answer.json()["error"]["message"]["value"]).rstrip(".")
-    except (ValueError, KeyError, TypeError):
-        return answer.text[:200].strip() or "no reason given"
+def _reason(answer: httpx.Response) -> str:
+    return str(answer.json()["error"]["message"]["value"])

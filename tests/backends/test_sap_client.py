@@ -110,7 +110,7 @@ def test_a_session_that_ended_gets_a_new_token_once(server: SapServer) -> None:
     server.break_it()
     client = SapOData(server.url, USER, PASSWORD)
     client.create(DRAFT._replace(reference="fnd-before"))
-    client._http.cookies.clear()
+    client._wire.http.cookies.clear()
     assert client.create(DRAFT._replace(reference="fnd-after")).number
     client.close()
 
