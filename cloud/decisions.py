@@ -12,7 +12,7 @@ from typing import Literal
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
-from cloud import audit
+from cloud import audit, findings
 from cloud.executions import Workflows
 from cloud.grading import Policy
 from cloud.logbook import log
@@ -56,9 +56,7 @@ def ask(
 
     """
     _lock(session, finding_id)
-    finding = session.get(Finding, finding_id)
-    if finding is None:
-        raise NotFound(f"No finding {finding_id!r}; it may have been merged into another.")
+    finding = findings.finding(session, finding_id)
     last = _last(session, finding_id)
     if last is not None and last.state == WAITING:
         last.token, last.execution_name = token, execution

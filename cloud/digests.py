@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 
 from cloud.alerts.rota import Rota
-from cloud.alerts.rounds import Channel
+from cloud.alerts.rounds import Channel, channel_of
 from cloud.logbook import log
 from cloud.tables import Alert, Base, Finding, Flight, Ticket, TicketDecision, WorkflowRun
 from contracts.errors import InvalidInput, PlatformError, Unavailable
@@ -68,11 +68,8 @@ def send(channels: Mapping[str, Channel], rota: Rota, day: date, digest: Digest)
     sent, silent = 0, None
     for recipient in rota.recipients(len(rota.steps) - 1, datetime.now(UTC)):
         try:
-            if recipient.channel not in channels:
-                silent = Unavailable(f"The rota uses {recipient.channel}, which is not configured.")
-                continue
             key = f"daily-{day}-{recipient.person}"
-            channels[recipient.channel].send(recipient.address, digest.subject, digest.text, key)
+            channel_of(channels, recipient).send(recipient.address, digest.subject, digest.text, key)
             sent += 1
         except Unavailable as error:
             silent = error

@@ -6,14 +6,13 @@ from typing import Literal, NamedTuple
 
 from sqlalchemy.orm import Session
 
-from cloud import decisions, notifications, tickets
+from cloud import decisions, findings, notifications, tickets
 from cloud.grading import Policy
 from cloud.inspections import lock_ticketing
 from cloud.logbook import log
 from cloud.maintenance import MaintenanceSystem
 from cloud.policy.versions import active_policy
 from cloud.tables import Finding, Notification, Summary, Ticket
-from contracts.errors import NotFound
 from contracts.vocabulary import FindingStatus
 
 Step = Literal["ask", "ticket", "notify", "summarise"]
@@ -61,9 +60,7 @@ def open_ticket(session: Session, system: MaintenanceSystem, finding_id: str, sh
 
     """
     lock_ticketing(session, finding_id)
-    finding = session.get(Finding, finding_id, populate_existing=True)
-    if finding is None:
-        raise NotFound(f"No finding {finding_id!r}; it may have been merged into another.")
+    finding = findings.finding(session, finding_id, fresh=True)
     left = left_to_do(session, finding_id, shipped)
     if "ticket" in left.todo:
         policy = active_policy(session, finding.asset_id, shipped)

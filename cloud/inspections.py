@@ -9,7 +9,7 @@ from sqlalchemy import delete, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from cloud import audit, decisions, executions, grading
+from cloud import audit, decisions, executions, flights, grading
 from cloud.db import notify
 from cloud.history import identity
 from cloud.logbook import log
@@ -97,9 +97,7 @@ def regrade(session: Session, flight_id: str, shipped: grading.Policy) -> list[s
         NotFound: No such flight.
 
     """
-    flight = session.get(Flight, flight_id, with_for_update=True)
-    if flight is None:
-        raise NotFound(f"No flight {flight_id!r}.")
+    flight = flights.flight(session, flight_id, lock=True)
     policy = active_policy(session, flight.asset_id, shipped)
     geometry = _geometry(session, flight.asset_id)
     changed = []

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from sqlalchemy.orm import Session
 
+from cloud import findings
 from cloud.alerts import book
 from cloud.tables import Asset, Finding, Notification
 from cloud.tickets import cut_at_word, where
-from contracts.errors import NotFound
 
 CHANNEL = "engineers"
 _SUBJECT_MAX = 100
@@ -23,9 +23,7 @@ def tell_engineers(session: Session, finding_id: str) -> Notification:
         NotFound: No such finding (any more).
 
     """
-    finding = session.get(Finding, finding_id, with_for_update={"key_share": True})
-    if finding is None:
-        raise NotFound(f"No finding {finding_id!r}; it may have been merged into another.")
+    finding = findings.finding(session, finding_id, kept=True)
     raised = session.get(Notification, (finding_id, CHANNEL))
     if raised is not None:
         return raised

@@ -15,10 +15,11 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from cloud import findings
 from cloud.logbook import log
 from cloud.tables import Asset, EvidenceRow, Finding, Summary
 from cloud.tickets import where
-from contracts.errors import NotFound, Unavailable
+from contracts.errors import Unavailable
 
 TEMPLATE = "template"
 _SIDES = {"LE": "leading edge", "TE": "trailing edge", "PS": "pressure side", "SS": "suction side"}
@@ -73,9 +74,7 @@ def summarise(session: Session, model: LanguageModel | None, finding_id: str) ->
         NotFound: No such finding (any more).
 
     """
-    finding = session.get(Finding, finding_id, with_for_update={"key_share": True})
-    if finding is None:
-        raise NotFound(f"No finding {finding_id!r}; it may have been merged into another.")
+    finding = findings.finding(session, finding_id, kept=True)
     written = session.get(Summary, finding_id)
     if written is not None:
         return written

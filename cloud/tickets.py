@@ -7,12 +7,13 @@ from datetime import UTC, datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from cloud import findings
 from cloud.db import notify
 from cloud.inspections import lock_ticketing
 from cloud.logbook import log
 from cloud.maintenance import MaintenanceSystem, NotificationDraft
 from cloud.tables import Asset, Finding, Ticket
-from contracts.errors import NotFound, SapRejected
+from contracts.errors import SapRejected
 from contracts.ids import mint
 
 TEXT_MAX = 40
@@ -34,9 +35,7 @@ def open_ticket(session: Session, system: MaintenanceSystem, finding_id: str, *,
 
     """
     lock_ticketing(session, finding_id)
-    finding = session.get(Finding, finding_id, populate_existing=True)
-    if finding is None:
-        raise NotFound(f"No finding {finding_id!r}; it may have been merged into another.")
+    finding = findings.finding(session, finding_id, fresh=True)
     if finding.link_group != finding_id:
         lock_ticketing(session, finding.link_group)
     if (ticket := of_defect(session, finding)) is not None:
