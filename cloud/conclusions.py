@@ -22,6 +22,7 @@ from contracts.vocabulary import MediaState
 
 KEPT = (ReportFormat.HTML, ReportFormat.CSV, ReportFormat.GEOJSON, ReportFormat.JSON)
 """PDF is made on demand: its setter costs more than the rest of an inspection's end together."""
+_WAITED = "It is waited for."
 
 
 def segments(session: Session, flight_id: str) -> list[str]:
@@ -35,7 +36,8 @@ def segments(session: Session, flight_id: str) -> list[str]:
     flight = flights.flight(session, flight_id)
     found = session.scalars(select(Media.segment_id).where(Media.flight_id == flight_id).order_by(Media.index)).all()
     if flight.expected_segments is not None and len(found) < flight.expected_segments:
-        raise StillAnalysing(f"{len(found)} of {flight.expected_segments} segments of {flight_id} are stored.")
+        said = f"{len(found)} of {flight.expected_segments} segments of {flight_id} are stored."
+        raise StillAnalysing(said, hint=_WAITED)
     return list(found)
 
 
@@ -50,13 +52,13 @@ def settle(services: Services, segment_id: str) -> str:
     with services.database.session() as session:
         row = session.get(Media, segment_id)
         if row is None:
-            raise NotFound(f"No segment {segment_id!r}.")
+            raise NotFound(f"No segment {segment_id!r}.", hint="List them with GET /v1/media.")
         state = row.state
     if state in (MediaState.ANALYSED.value, MediaState.FAILED.value):
         return state
     if state == MediaState.STORED.value:
         consume.send_job(services, segment_id)
-    raise StillAnalysing(f"The segment {segment_id} is {state}.", hint="It is waited for.")
+    raise StillAnalysing(f"The segment {segment_id} is {state}.", hint=_WAITED)
 
 
 def unseen(session: Session, flight_id: str) -> list[str]:

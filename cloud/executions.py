@@ -72,7 +72,8 @@ def again(session: Session, run: WorkflowRun) -> WorkflowRun:
     """Ask for another run of what ``run`` was for, named ``<finding>-2``, ``-3`` and so on."""
     about = run.finding_id or run.subject
     if about is None:
-        raise Conflict(f"The run {run.execution_name} has nothing to run for.")
+        hint = "Start one for a finding, a flight or a day."
+        raise Conflict(f"The run {run.execution_name} has nothing to run for.", hint=hint)
     number = runs_like(session, run) + 1
     while session.get(WorkflowRun, f"{about}-{number}") is not None:
         number += 1

@@ -19,6 +19,7 @@ from cloud.maintenance import NotificationDraft, NotificationState, OrderDraft, 
 from contracts.errors import Unavailable
 
 _ISSUE = "/rest/api/2/issue"
+_ROOT = "Is CLOUD_JIRA_URL Jira's root?"
 _CANCELLED = frozenset({"cancelled", "canceled", "won't do", "won't fix", "declined", "duplicate", "rejected"})
 """Resolutions that close an issue without the work being done."""
 _PRIORITIES = {"1": "Highest", "2": "High", "3": "Medium", "4": "Low"}
@@ -124,11 +125,9 @@ class JiraTracker:
         try:
             body = self._wire.check(answer).json()
         except ValueError as error:
-            raise Unavailable(
-                f"Jira answered {answer.status_code} without JSON.", hint="Is CLOUD_JIRA_URL Jira's root?"
-            ) from error
+            raise Unavailable(f"Jira answered {answer.status_code} without JSON.", hint=_ROOT) from error
         if not isinstance(body, dict):
-            raise Unavailable(f"Jira answered {answer.status_code} with something unexpected.")
+            raise Unavailable(f"Jira answered {answer.status_code} with something unexpected.", hint=_ROOT)
         return body
 
     def _state(self, issue: Mapping[str, Any]) -> NotificationState:

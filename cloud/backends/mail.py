@@ -56,7 +56,8 @@ class SmtpMail:
             code = 0 if isinstance(error, smtplib.SMTPAuthenticationError) else error.smtp_code
             raise _refused(code, f"The relay {self._host} answers {error.smtp_code}: {said}.") from error
         except (smtplib.SMTPException, OSError) as error:
-            raise Unavailable(f"The relay {self._host}:{self._port} does not answer: {error}.") from error
+            said = f"The relay {self._host}:{self._port} does not answer: {error}."
+            raise Unavailable(said, hint="It will be tried again; check CLOUD_SMTP_HOST.") from error
         return str(message["Message-ID"])
 
     def _connected(self) -> smtplib.SMTP:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import subprocess
 import sys
 import zipfile
@@ -22,6 +21,8 @@ from edge.files import sha256_of
 from edge.life.slots import Slots
 
 _BUILD_S, _CHECK_S = 900.0, 120.0
+_KEY = "Bring the key that the release was signed with, from where it is published."
+_AGAIN = "The version in use stays. Mend what it names and run this again."
 Build = Callable[[Path], None]
 Check = Callable[[Path], None]
 """Raise PlatformError when a slot cannot be made or is not fit."""
@@ -39,13 +40,14 @@ def verified(signed_file: Path, keys_dir: Path) -> UpdateOrder:
         signed = SignedUpdate.model_validate_json(signed_file.read_bytes())
         key = load_pem_public_key((keys_dir / f"{signed.key_id}.pem").read_bytes())
         if not isinstance(key, Ed25519PublicKey):
-            raise Forbidden(f"Key {signed.key_id!r} is not an Ed25519 key.")
+            raise Forbidden(f"Key {signed.key_id!r} is not an Ed25519 key.", hint=_KEY)
         key.verify(base64.b64decode(signed.signature_b64, validate=True), UPDATE_PREFIX + signed.payload.encode())
         return UpdateOrder.model_validate_json(signed.payload)
-    except (InvalidSignature, binascii.Error, FileNotFoundError) as error:
-        raise Forbidden(f"{signed_file.name} is not signed by a release key in {keys_dir}.") from error
     except ValidationError as error:
-        raise InvalidInput(f"{signed_file.name}: {error.errors(include_url=False)[0]['msg']}.") from error
+        said = error.errors(include_url=False)[0]["msg"]
+        raise InvalidInput(f"{signed_file.name} is no signed order: {said}.", hint="Take the release's own.") from error
+    except (InvalidSignature, ValueError, FileNotFoundError) as error:
+        raise Forbidden(f"{signed_file.name} is not signed by a release key in {keys_dir}.", hint=_KEY) from error
 
 
 def require_newer(order: UpdateOrder, slots: Slots) -> None:
@@ -105,6 +107,7 @@ def _run(command: list[str], timeout_s: float) -> None:
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise Unavailable(f"{command[0]}: {error}.") from error
+        raise Unavailable(f"{command[0]}: {error}.", hint=_AGAIN) from error
     if done.returncode != 0:
-        raise Unavailable(f"{' '.join(command[:4])} failed: {(done.stderr or done.stdout)[-300:].strip()}")
+        said = (done.stderr or done.stdout)[-300:].strip()
+        raise Unavailable(f"{' '.join(command[:4])} failed: {said}.", hint=_AGAIN)

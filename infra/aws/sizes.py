@@ -50,7 +50,7 @@ class Size(NamedTuple):
     """Per month; an alarm at 80 % and at the forecast of 100 %."""
     quicksight: bool
     replica: bool
-    """A second region holds a copy of the media, a read replica of the database and of the routes."""
+    """A second region holds a copy of the media and a read replica of the database, whose plans give the routes."""
 
 
 _PILOT = Size(
