@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import httpx
 import pytest
@@ -14,22 +14,10 @@ from cloud.backends.sap import SapOData
 from cloud.maintenance import MaintenanceSystem, NotificationDraft, OrderDraft, Picture
 from contracts.errors import MaintenanceRejected, Unavailable
 from infra.local.instance import free_port
+from tests.drafts import AT, CRACK
 from tests.jira_server import PROJECT, TOKEN, JiraServer
 from tests.sap_server import PASSWORD, USER, SapServer
 
-AT = datetime(2026, 11, 20, 16, 41, 38, tzinfo=UTC)
-CRACK = NotificationDraft(
-    reference="fnd-0199e0c3b5d7-9f3a2c1e",
-    kind="M2",
-    text="Crack 240 mm A PS 17.4 m",
-    long_text="Crack 240 mm.\nÄußerst ernst.",
-    priority="1",
-    functional_location="KES-T-01",
-    location="blade A PS 17.4 m",
-    malfunction_at=AT,
-    required_by=AT + timedelta(days=2),
-    is_down=False,
-)
 CROP = Picture("F-142-evd-1.jpg", "image/jpeg", b"\xff\xd8\xff" + bytes(range(256)) * 40)
 
 

@@ -3,30 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
 
 from cloud.backends.sap import SapOData
-from cloud.maintenance import NotificationDraft
 from contracts.errors import SapRejected, SapUnavailable
 from infra.local.instance import free_port
+from tests.drafts import CRACK
 from tests.sap_server import PASSWORD, USER, SapServer
 
-AT = datetime(2026, 11, 20, 16, 41, 38, tzinfo=UTC)
-DRAFT = NotificationDraft(
-    reference="fnd-1",
-    kind="M2",
-    text="Crack 240 mm, blade A PS 17.4 m, T-01",
-    long_text="Crack 240 mm.\nÄußerst ernst.",
-    priority="1",
-    functional_location="KES-T-01",
-    location="blade A PS 17.4 m",
-    malfunction_at=AT,
-    required_by=AT + timedelta(days=2),
-    is_down=False,
-)
+DRAFT = CRACK._replace(reference="fnd-1")
 
 
 @pytest.fixture(scope="module")
