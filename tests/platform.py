@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self, cast
@@ -27,6 +28,7 @@ from contracts.routes import Route
 from contracts.telemetry import TelemetryBatch, TelemetrySample
 from contracts.turbine import TurbineGeometry
 from contracts.vocabulary import AircraftState, Role
+from tests.services import DatabaseServer
 
 ISSUER, AUDIENCE = "http://testserver/oidc", "kestrel"
 FOOT = GeoPoint(lat_deg=54.9, lon_deg=8.3, alt_m=45.0)
@@ -133,6 +135,16 @@ class Server(uvicorn.Server):
             token = self.services.issuer.mint(name or roles[0].value, frozenset(roles))
             http.headers["Authorization"] = f"Bearer {token}"
         return http
+
+
+@contextmanager
+def stocked(server: DatabaseServer) -> Iterator[Services]:
+    """Yield services over a database of their own that holds what ``stock`` registers."""
+    with server.database(migrated=True) as url:
+        built = build(url)
+        stock(built)
+        yield built
+        built.database.close()
 
 
 def stock(services: Services) -> None:

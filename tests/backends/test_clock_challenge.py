@@ -36,11 +36,8 @@ NONCE = "0" * 32
 
 @pytest.fixture
 def services(postgres_server: DatabaseServer) -> Iterator[Services]:
-    with postgres_server.database(migrated=True) as url:
-        made = platform.build(url)
-        platform.stock(made)
-        yield made
-        made.database.close()
+    with platform.stocked(postgres_server) as built:
+        yield built
 
 
 def issued(services: Services, **more: Any) -> str:

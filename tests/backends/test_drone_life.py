@@ -29,11 +29,8 @@ pytestmark = pytest.mark.backends
 
 @pytest.fixture
 def services(postgres_server: DatabaseServer) -> Iterator[Services]:
-    with postgres_server.database(migrated=True) as url:
-        made = platform.build(url)
-        platform.stock(made)
-        yield made
-        made.database.close()
+    with platform.stocked(postgres_server) as built:
+        yield built
 
 
 def reading(at: datetime, **changes: Any) -> dict[str, Any]:

@@ -20,11 +20,8 @@ from tests.services import DatabaseServer
 
 @pytest.fixture(scope="module")
 def services(postgres_server: DatabaseServer) -> Iterator[Services]:
-    with postgres_server.database(migrated=True) as url:
-        built = platform.build(url)
-        platform.stock(built)
+    with platform.stocked(postgres_server) as built:
         yield built
-        built.database.close()
 
 
 @pytest.fixture(scope="module")
