@@ -210,13 +210,17 @@ def page(bills: Mapping[str, tuple[Templates, Place]]) -> str:
     return "\n".join(text) + "\n"
 
 
+def _plain(quantity: float) -> str:
+    return f"{quantity:,.0f}" if quantity >= 1000 else f"{quantity:,.4g}"
+
+
 def _bill(size: str, templates: Templates, place: Place) -> list[str]:
     use = USES[size]
     lines = [*idle_lines(templates), *use_lines(place)]
     idle, total = sum(line.usd for line in lines if line.idle), sum(line.usd for line in lines)
     head = f"## {size}: {use.drones:,} drones, {use.inspections:,} inspections a month"
     rows = [
-        f"| {line.name} | {line.quantity:,.4g} | {line.usd:,.0f} | {'' if line.idle else 'use'} |" for line in lines
+        f"| {line.name} | {_plain(line.quantity)} | {line.usd:,.0f} | {'' if line.idle else 'use'} |" for line in lines
     ]
     text = f"**Idle {idle:,.0f} USD, in use {total:,.0f} USD a month**; {total / use.inspections:,.2f} an inspection."
     return [head, "", text, "", "| what | quantity | USD a month | |", "|---|--:|--:|---|", *rows]

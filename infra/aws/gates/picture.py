@@ -1,4 +1,7 @@
-"""The picture of the AWS deployment, from its templates: a box per stack, a line where one uses another's things."""
+"""The picture of the AWS deployment, from its templates: a box per stack, and what of others it uses.
+
+A line leads to a stack one row above; what lies farther off is named in the box, for a line would pass behind others.
+"""
 
 from __future__ import annotations
 
@@ -111,21 +114,30 @@ def _contents(templates: Templates, stack: str) -> list[str]:
     return [*lines, f"and {rest} more"] if rest else lines
 
 
+def _far(found: dict[str, set[str]], stack: str, above: list[str]) -> list[str]:
+    """Return the line that names what a stack uses directly and no line can lead to; none where there is nothing."""
+    names = [name.removeprefix("kestrel-") for name in _direct(found, stack) if name not in above]
+    return [f"uses {', '.join(names)}"] if names else []
+
+
 def svg(templates: Templates) -> str:
     """Return the picture."""
     found = uses(templates)
     corners: dict[str, tuple[int, int, int]] = {}
     boxes, y, width = [], 20, 0
+    above: list[str] = []
+    arrows = []
     for row in _levels(found):
-        texts = {stack: _contents(templates, stack) for stack in row}
+        texts = {stack: _contents(templates, stack) + _far(found, stack, above) for stack in row}
         height = max(len(lines) for lines in texts.values()) * _LINE + 34
         for index, stack in enumerate(row):
             x = 20 + index * (_WIDTH + _GAP)
             corners[stack] = (x, y, len(texts[stack]) * _LINE + 34)
             boxes.append(_box(stack, texts[stack], corners[stack]))
+            arrows += [_arrow(corners[used], corners[stack]) for used in _direct(found, stack) if used in above]
             width = max(width, x + _WIDTH + 20)
         y += height + _ROW
-    arrows = [_arrow(corners[used], corners[stack]) for stack in found for used in _direct(found, stack)]
+        above = row
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {y - _ROW + 20}" font-family="sans-serif">'
     back = f'<rect width="{width}" height="{y - _ROW + 20}" fill="white"/>'
     return "\n".join([head, back, *arrows, *boxes, "</svg>"]) + "\n"
