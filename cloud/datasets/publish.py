@@ -16,9 +16,9 @@ import polars as pl
 from sqlalchemy.orm import Session
 
 from cloud.datasets.rows import Table, read
-from cloud.datasets.views import SCHEMA, VIEWS
+from cloud.datasets.views import VIEWS
+from contracts import lake
 
-_PREFIX = f"datasets/{SCHEMA}"
 _GLUE_TYPES: dict[type[Any], str] = {
     pl.String: "string",
     pl.Float64: "double",
@@ -43,12 +43,12 @@ def publish(session: Session, shelf: Shelf, bucket: str, now: datetime) -> dict[
         frame = framed(read(session, view))
         body = io.BytesIO()
         frame.write_parquet(body)
-        key = f"{_PREFIX}/{view}/day={now.date().isoformat()}/part.parquet"
+        key = f"{lake.PREFIX}/{view}/day={now.date().isoformat()}/part.parquet"
         shelf.put(key, body.getvalue(), "application/vnd.apache.parquet")
         counts[view] = frame.height
         tables.append(glue_table(view, frame, bucket))
-    definitions = json.dumps({"DatabaseName": SCHEMA, "Tables": tables}, indent=1)
-    shelf.put(f"{_PREFIX}/glue.json", definitions.encode(), "application/json")
+    definitions = json.dumps({"DatabaseName": lake.SCHEMA, "Tables": tables}, indent=1)
+    shelf.put(f"{lake.PREFIX}/glue.json", definitions.encode(), "application/json")
     return counts
 
 
@@ -62,25 +62,18 @@ def framed(table: Table) -> pl.DataFrame:
 def glue_table(view: str, frame: pl.DataFrame, bucket: str) -> dict[str, Any]:
     """Return the TableInput of a view for Glue; its days are found by partition projection, without a crawler."""
     columns = [{"Name": name, "Type": _glue_type(kind)} for name, kind in frame.schema.items()]
-    location = f"s3://{bucket}/{_PREFIX}/{view}"
+    location = lake.location(bucket, view)
     return {
         "Name": view,
         "TableType": "EXTERNAL_TABLE",
         "PartitionKeys": [{"Name": "day", "Type": "string"}],
-        "Parameters": {
-            "classification": "parquet",
-            "projection.enabled": "true",
-            "projection.day.type": "date",
-            "projection.day.format": "yyyy-MM-dd",
-            "projection.day.range": "2024-01-01,NOW",
-            "storage.location.template": f"{location}/day=${{day}}",
-        },
+        "Parameters": lake.by_day(location),
         "StorageDescriptor": {
             "Columns": columns,
             "Location": location,
-            "InputFormat": "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat",
-            "OutputFormat": "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat",
-            "SerdeInfo": {"SerializationLibrary": "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe"},
+            "InputFormat": lake.INPUT_FORMAT,
+            "OutputFormat": lake.OUTPUT_FORMAT,
+            "SerdeInfo": {"SerializationLibrary": lake.SERDE},
         },
     }
 

@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from cloud.datasets.views import SCHEMA, VIEWS
+from cloud.datasets.views import VIEWS
 from contracts.errors import NotFound
+from contracts.lake import SCHEMA
 
 
 class Table(NamedTuple):

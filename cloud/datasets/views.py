@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-SCHEMA: Final = "kestrel_v1"
+from contracts.lake import SCHEMA
 
 VIEWS: Final[dict[str, str]] = {
     "findings": """

@@ -21,9 +21,10 @@ from cloud.datasets import formats
 from cloud.datasets.exports import exported
 from cloud.datasets.publish import publish
 from cloud.datasets.rows import Table, read
-from cloud.datasets.views import SCHEMA, VIEWS
+from cloud.datasets.views import VIEWS
 from cloud.db import Database
 from contracts.errors import NotFound
+from contracts.lake import SCHEMA
 from simulators.history import HistoryPlan, history
 from tests.clean_database import empty
 from tests.factories import MemoryObjects

@@ -14,11 +14,11 @@ from aws_cdk import aws_glue as glue
 from aws_cdk import aws_quicksight as quicksight
 from constructs import Construct
 
+from contracts import lake
 from infra.aws.ground import PlacedStack, dead_letters, service_role
 from infra.aws.place import Place
 from infra.aws.stacks.programs import CloudProgram, Floor, Shape
 
-SCHEMA = "kestrel_v1"
 _TEXT, _NUMBER, _COUNT, _TIME = "string", "double", "bigint", "timestamp"
 TABLES: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {
@@ -48,7 +48,6 @@ TABLES: Mapping[str, Mapping[str, str]] = MappingProxyType(
 )
 """What the dashboard reads; Parquet is read by column name, so a table may name fewer than there are."""
 _SCAN_LIMIT_BYTES = 50 * 1024**3
-_PARQUET = "org.apache.hadoop.hive.ql.io.parquet"
 
 
 class InsightStack(PlacedStack):
@@ -59,7 +58,10 @@ class InsightStack(PlacedStack):
         self._floor = floor
         self._publish_daily()
         database = glue.CfnDatabase(
-            self, "Database", catalog_id=self.account, database_input={"name": SCHEMA, "description": "Kestrel's views"}
+            self,
+            "Database",
+            catalog_id=self.account,
+            database_input={"name": lake.SCHEMA, "description": "Kestrel's views"},
         )
         for name, columns in TABLES.items():
             self._table(name, columns).node.add_dependency(database)
@@ -98,30 +100,23 @@ class InsightStack(PlacedStack):
         )
 
     def _table(self, name: str, columns: Mapping[str, str]) -> glue.CfnTable:
-        location = f"s3://{self.place.bucket}/datasets/{SCHEMA}/{name}"
+        location = lake.location(self.place.bucket, name)
         return glue.CfnTable(
             self,
             name.title(),
             catalog_id=self.account,
-            database_name=SCHEMA,
+            database_name=lake.SCHEMA,
             table_input={
                 "name": name,
                 "tableType": "EXTERNAL_TABLE",
                 "partitionKeys": [{"name": "day", "type": _TEXT}],
-                "parameters": {
-                    "classification": "parquet",
-                    "projection.enabled": "true",
-                    "projection.day.type": "date",
-                    "projection.day.format": "yyyy-MM-dd",
-                    "projection.day.range": "2024-01-01,NOW",
-                    "storage.location.template": f"{location}/day=${{day}}",
-                },
+                "parameters": lake.by_day(location),
                 "storageDescriptor": {
                     "columns": [{"name": column, "type": kind} for column, kind in columns.items()],
                     "location": location,
-                    "inputFormat": f"{_PARQUET}.MapredParquetInputFormat",
-                    "outputFormat": f"{_PARQUET}.MapredParquetOutputFormat",
-                    "serdeInfo": {"serializationLibrary": f"{_PARQUET}.serde.ParquetHiveSerDe"},
+                    "inputFormat": lake.INPUT_FORMAT,
+                    "outputFormat": lake.OUTPUT_FORMAT,
+                    "serdeInfo": {"serializationLibrary": lake.SERDE},
                 },
             },
         )
@@ -188,7 +183,7 @@ def _relational(name: str, source: str) -> dict[str, object]:
     return {
         "dataSourceArn": source,
         "catalog": "AwsDataCatalog",
-        "schema": SCHEMA,
+        "schema": lake.SCHEMA,
         "name": name,
         "inputColumns": [{"name": column, "type": kinds[kind]} for column, kind in TABLES[name].items()],
     }
