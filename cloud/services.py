@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -85,6 +85,9 @@ class Queues(Protocol):
 
     def delete(self, queue: str, receipt: str) -> None:
         """Remove a handled message."""
+
+    def delete_all(self, queue: str, receipts: Sequence[str]) -> None:
+        """Remove up to ten handled messages; one that is not removed comes back."""
 
     def extend(self, queue: str, receipt: str, seconds: int) -> None:
         """Hide a message for longer, from now."""

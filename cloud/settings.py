@@ -74,6 +74,7 @@ class Settings(BaseSettings):
     assistant_daily_tokens: int = Field(default=400_000, ge=0, description="tokens per user in 24 hours")
     assistant_daily_usd: float = Field(default=2.0, ge=0, description="money per user in 24 hours")
     assistant_asks_per_minute: int = Field(default=60, ge=1, description="questions per user")
+    consume_workers: int = Field(default=4, ge=1, le=32, description="messages of each queue handled side by side")
     reconcile_every_s: float = Field(default=20.0, gt=0, description="pause between reconciliations")
     ticket_read_every_s: float = Field(
         default=300.0, gt=0, description="how often an open notification's state is read back"

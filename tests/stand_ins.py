@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import SecretStr
@@ -36,6 +37,10 @@ class MemoryQueues:
 
     def delete(self, queue: str, receipt: str) -> None:
         self.taken.pop(receipt, None)
+
+    def delete_all(self, queue: str, receipts: Sequence[str]) -> None:
+        for receipt in receipts:
+            self.delete(queue, receipt)
 
     def extend(self, queue: str, receipt: str, seconds: int) -> None:
         """Hiding is for ever here; see :meth:`reappear`."""

@@ -1,10 +1,14 @@
-"""The worker behind the state machines: takes a task from the queue, runs its handler, answers with the token."""
+"""The worker behind the state machines: takes tasks from the queue, runs their handlers, answers with their tokens.
+
+It takes several at once and runs them side by side: asking the queue costs as much as many a task does.
+"""
 
 from __future__ import annotations
 
 import json
 import threading
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from types import MappingProxyType
 
@@ -57,6 +61,8 @@ HANDLERS: Mapping[str, Handler] = MappingProxyType(
 _HOLD_S = 30
 """How long a message stays ours: a worker killed with it, or while it waited for it, delays it by no more."""
 _BEAT_S = 10.0
+_AT_ONCE = 5
+"""Tasks taken in one step. A slow one holds up only this step's next look at the queue."""
 _UNEXPECTED = "Unexpected"
 """Error name of a bug in a handler: no retry matches it, the run fails where people see it."""
 
@@ -78,25 +84,34 @@ class Worker:
         self._beat_s = beat_s
 
     def step(self) -> bool | None:
-        """Run the next task; None when there is none. Raises Unavailable when the answer cannot be given (yet)."""
-        messages = self._services.queues.receive(WORKFLOW_TASKS_QUEUE, 1, self._wait_s, _HOLD_S)
+        """Run the next tasks; None when there are none. Raises Unavailable when an answer cannot be given (yet)."""
+        queues = self._services.queues
+        messages = queues.receive(WORKFLOW_TASKS_QUEUE, _AT_ONCE, self._wait_s, _HOLD_S)
         if not messages:
             return None
-        message = messages[0]
+        tasks = {m.receipt: task for m in messages if (task := self._parsed(m)) is not None}
+        with self._kept(tasks), ThreadPoolExecutor(len(messages), "kestrel-task") as pool:
+            running = [pool.submit(self._run, task) for task in tasks.values()]
+        failed = {receipt: error for receipt, r in zip(tasks, running, strict=True) if (error := r.exception())}
+        queues.delete_all(WORKFLOW_TASKS_QUEUE, [m.receipt for m in messages if m.receipt not in failed])
+        for error in failed.values():
+            raise error
+        return True
+
+    def _parsed(self, message: Message) -> WorkflowTask | None:
+        """Return a message's task; what is none is buried with the reason."""
         try:
-            task = WorkflowTask.model_validate_json(message.body)
+            return WorkflowTask.model_validate_json(message.body)
         except ValidationError as error:
             with self._services.database.session() as session:
                 dead_letters.bury(session, WORKFLOW_TASKS_QUEUE, message.id, str(error), message.body)
-        else:
-            with self._kept(message, task):
-                waiting = self._run(task)
-            if not waiting:
-                log("task_answer_unwanted", task=task.task, execution=task.execution)
-        self._services.queues.delete(WORKFLOW_TASKS_QUEUE, message.receipt)
-        return True
+            return None
 
-    def _run(self, task: WorkflowTask) -> bool:
+    def _run(self, task: WorkflowTask) -> None:
+        if not self._answered(task):
+            log("task_answer_unwanted", task=task.task, execution=task.execution)
+
+    def _answered(self, task: WorkflowTask) -> bool:
         """Run a task's handler and answer; returns whether anyone waited for it."""
         flows = self._services.workflows
         try:
@@ -122,17 +137,14 @@ class Worker:
         return self._services.workflows.fail(task.token, type(error).__name__, json.dumps(cause))
 
     @contextmanager
-    def _kept(self, message: Message, task: WorkflowTask) -> Iterator[None]:
-        """Hold the message and tell the state machine that the task is alive until the block ends."""
+    def _kept(self, tasks: Mapping[str, WorkflowTask]) -> Iterator[None]:
+        """Hold the messages and tell the state machine that their tasks are alive until the block ends."""
         done = threading.Event()
 
         def beat() -> None:
             while not done.wait(self._beat_s):
-                try:
-                    self._services.queues.extend(WORKFLOW_TASKS_QUEUE, message.receipt, _HOLD_S)
-                    self._services.workflows.beat(task.token)
-                except Unavailable as error:
-                    log("heartbeat_missed", task=task.task, error=str(error))
+                for receipt, task in tasks.items():
+                    self._beat(receipt, task)
 
         beating = threading.Thread(target=beat, name="kestrel-heartbeat", daemon=True)
         beating.start()
@@ -141,3 +153,10 @@ class Worker:
         finally:
             done.set()
             beating.join()
+
+    def _beat(self, receipt: str, task: WorkflowTask) -> None:
+        try:
+            self._services.queues.extend(WORKFLOW_TASKS_QUEUE, receipt, _HOLD_S)
+            self._services.workflows.beat(task.token)
+        except Unavailable as error:
+            log("heartbeat_missed", task=task.task, error=str(error))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import boto3
@@ -51,6 +51,12 @@ class SqsQueues:
     def delete(self, queue: str, receipt: str) -> None:
         """Remove a handled message."""
         self._call(queue, lambda address: self._sqs.delete_message(QueueUrl=address, ReceiptHandle=receipt))
+
+    def delete_all(self, queue: str, receipts: Sequence[str]) -> None:
+        """Remove up to ten handled messages; one that is not removed comes back."""
+        entries = [{"Id": str(number), "ReceiptHandle": receipt} for number, receipt in enumerate(receipts)]
+        if entries:
+            self._call(queue, lambda address: self._sqs.delete_message_batch(QueueUrl=address, Entries=entries))
 
     def extend(self, queue: str, receipt: str, seconds: int) -> None:
         """Hide a message for longer, from now."""

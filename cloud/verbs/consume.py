@@ -22,6 +22,7 @@ def consume() -> None:
     start_logging()
     services = guard.guarded(lambda: build_services(guard.settings()))
     courier = Courier(services.database, HttpPost(private=services.settings.webhook_private_targets))
-    steps = [(consumer.step, _POLL_S) for consumer in consuming.consumers(services)]
+    side_by_side = consuming.consumers(services) * services.settings.consume_workers
+    steps = [(consumer.step, _POLL_S) for consumer in side_by_side]
     steps.append((courier.step, _COURIER_S))
     loop.run_all(steps, loop.until_signalled())

@@ -31,6 +31,7 @@ CALLS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "send_message": "sqs:SendMessage",
             "receive_message": "sqs:ReceiveMessage",
             "delete_message": "sqs:DeleteMessage",
+            "delete_message_batch": "sqs:DeleteMessage",
             "change_message_visibility": "sqs:ChangeMessageVisibility",
             "get_queue_attributes": "sqs:GetQueueAttributes",
             "get_queue_url": "sqs:GetQueueUrl",

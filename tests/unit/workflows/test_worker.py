@@ -151,3 +151,29 @@ def test_a_long_task_is_kept_alive() -> None:
 
     bench.flows.beat = beat  # type: ignore[method-assign]
     assert bench.worker.step() is True
+
+
+def test_tasks_taken_together_run_side_by_side_and_a_lost_answer_brings_only_its_own_back() -> None:
+    met = threading.Barrier(2, timeout=10)
+
+    def handle(services: Services, task: WorkflowTask) -> dict[str, object]:
+        met.wait()
+        return {}
+
+    bench = Bench(handle)
+    bench.queues.send(
+        WORKFLOW_TASKS_QUEUE, WorkflowTask(task="ticket", token="t2", input={"finding": {}}).model_dump_json()
+    )
+    succeed = bench.flows.succeed
+
+    def lose_one(token: str, output: str) -> bool:
+        if token == "t2":
+            raise Unavailable("Step Functions did not answer.")
+        return succeed(token, output)
+
+    bench.flows.succeed = lose_one  # type: ignore[method-assign]
+    with pytest.raises(Unavailable):
+        bench.worker.step()
+    assert [token for token, *_ in bench.flows.answers] == ["t1"]
+    bench.queues.reappear()
+    assert [json.loads(body)["token"] for body in bench.queues.bodies(WORKFLOW_TASKS_QUEUE)] == ["t2"]
