@@ -45,7 +45,7 @@ class Enu(NamedTuple):
 
     def minus(self, other: Enu) -> Enu:
         """Return ``self - other``."""
-        return self.plus(other, -1.0)
+        return Enu(self.east - other.east, self.north - other.north, self.up - other.up)
 
     def times(self, scale: float) -> Enu:
         """Return ``scale * self``."""
@@ -99,25 +99,26 @@ class LocalFrame:
 
 
 def _to_ecef(point: GeoPoint) -> Enu:
-    lat, lon = math.radians(point.lat_deg), math.radians(point.lon_deg)
-    radius = _A_M / math.sqrt(1 - _E2 * math.sin(lat) ** 2)
-    return Enu(
-        (radius + point.alt_m) * math.cos(lat) * math.cos(lon),
-        (radius + point.alt_m) * math.cos(lat) * math.sin(lon),
-        (radius * (1 - _E2) + point.alt_m) * math.sin(lat),
-    )
+    lat, lon, alt_m = math.radians(point.lat_deg), math.radians(point.lon_deg), point.alt_m
+    sin_lat = math.sin(lat)
+    radius = _A_M / math.sqrt(1 - _E2 * sin_lat**2)
+    across = (radius + alt_m) * math.cos(lat)
+    return Enu(across * math.cos(lon), across * math.sin(lon), (radius * (1 - _E2) + alt_m) * sin_lat)
 
 
 def _from_ecef(ecef: Enu) -> GeoPoint:
-    """Bowring's start, then two Newton-like passes: below 1 µm within 20 km of the ellipsoid."""
+    """Bowring's start, then Newton-like passes until one changes nothing: below 1 µm within 20 km of the ellipsoid."""
     x, y, z = ecef
     p = math.hypot(x, y)
     lat = math.atan2(z, p * (1 - _E2))
     alt = 0.0
     for _ in range(5):
-        radius = _A_M / math.sqrt(1 - _E2 * math.sin(lat) ** 2)
-        alt = p * math.cos(lat) + z * math.sin(lat) - _A_M**2 / radius
+        before, sin_lat = lat, math.sin(lat)
+        radius = _A_M / math.sqrt(1 - _E2 * sin_lat**2)
+        alt = p * math.cos(lat) + z * sin_lat - _A_M**2 / radius
         lat = math.atan2(z, p * (1 - _E2 * radius / (radius + alt)))
+        if lat == before:
+            break
     return GeoPoint(lat_deg=math.degrees(lat), lon_deg=math.degrees(math.atan2(y, x)), alt_m=alt)
 
 

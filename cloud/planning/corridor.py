@@ -87,25 +87,25 @@ class Corridor:
 
     def _paths(self, frame: LocalFrame, spans: range) -> list[list[tuple[Enu, Enu]]]:
         """Return one path for each side: places in the frame with the directions to look, in the order of flight."""
+        wires = {number: [frame.to_enu(point) for point in self._spans[number]] for number in spans}
+        mitres = {number: self._bisector(frame, number) for number in self._towers(spans)}
+        feet = {number: frame.to_enu(self._line.towers[number].foot) for number in mitres}
         paths = []
         for turn, side in enumerate(self._params.sides):
-            path = self._path(frame, spans, 1.0 if side == "left" else -1.0)
+            away_m = self._away_m if side == "left" else -self._away_m
+            corners = {number: feet[number].plus(left, away_m * longer) for number, (left, longer) in mitres.items()}
+            path = self._path(corners, wires)
             paths.append(path if turn % 2 == 0 else path[::-1])
         return paths
 
-    def _path(self, frame: LocalFrame, spans: range, sign: float) -> list[tuple[Enu, Enu]]:
-        corners = {}
-        for number in self._towers(spans):
-            left, longer = self._bisector(frame, number)
-            corners[number] = frame.to_enu(self._line.towers[number].foot).plus(left, sign * self._away_m * longer)
+    def _path(self, corners: dict[int, Enu], wires: dict[int, list[Enu]]) -> list[tuple[Enu, Enu]]:
         path: list[tuple[Enu, Enu]] = []
-        for number in spans:
-            wires = [frame.to_enu(point) for point in self._spans[number]]
+        for number, hanging in wires.items():
             one, other = corners[number], corners[number + 1]
-            for piece, wire in enumerate(wires):
+            for piece, wire in enumerate(hanging):
                 if path and piece == 0:
                     continue
-                level = one.plus(other.minus(one), piece / (len(wires) - 1))
+                level = one.plus(other.minus(one), piece / (len(hanging) - 1))
                 place = Enu(level.east, level.north, wire.up + self._params.raise_m)
                 path.append((place, wire.minus(place).unit()))
         return path

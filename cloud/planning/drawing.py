@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cached_property
 from typing import NamedTuple
 
 from cloud.planning import passages, passes
@@ -96,6 +97,7 @@ class _Pen:
         self._wide = self._space.with_limits(blades=own_m)
         self._lane = Lane(self._params.standoff_m, self._params.start_at_m, self._params.max_camera_pitch_deg)
         self._places = passages.places(self._geometry, self._params.standoff_m, self._params.start_at_m, self._space)
+        self._wide_net = passages.Net(self._wide, self._places)
         self._flown = Flown([], [], [], [])
         self._here = self._home.plus(UP, TAKE_OFF_UP_M)
         self._passes: list[Pass] = []
@@ -140,8 +142,12 @@ class _Pen:
 
     def _way_to(self, target: Enu) -> list[Enu] | None:
         """Return the shortest way that keeps well off the blades, or else one that keeps the limits."""
-        ways = (passages.shortest(space, self._here, target, self._places) for space in (self._wide, self._space))
-        return next((way for way in ways if way is not None), None)
+        wide = self._wide_net.shortest(self._here, target)
+        return self._net.shortest(self._here, target) if wide is None else wide
+
+    @cached_property
+    def _net(self) -> passages.Net:
+        return passages.Net(self._space, self._places)
 
     def _go(self, way: list[Enu], blade: Blade | None) -> None:
         for point in way:

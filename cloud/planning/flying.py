@@ -25,6 +25,10 @@ BATTERY_PERCENT = 55.0
 FENCE_BEYOND_M = 40.0
 _MAX_WAYPOINTS = 400
 _MAX_SOLIDS = 250
+WAYPOINT_BYTES, SOLID_BYTES = 300, 500
+"""More than any of them takes in a command."""
+_SMALL_BYTES = 100_000
+"""A route without zones that is smaller by these is not measured: it fits into a command, and most are."""
 _LOWEST_PITCH_DEG = -90.0
 
 
@@ -86,28 +90,29 @@ def plan(inputs: SurveyInputs, survey: Survey, name: Callable[[int], tuple[str, 
     planned: list[Planned] = []
     first = 0
     while first < survey.sections:
-        last = _last_that_fits(inputs, survey, first)
-        drawn = survey.flight(first, last)
+        last, drawn = _last_that_fits(inputs, survey, first)
         planned.append(_planned(inputs, drawn, *name(len(planned) + 1)))
         first = last + 1
     return planned
 
 
-def _last_that_fits(inputs: SurveyInputs, survey: Survey, first: int) -> int:
+def _last_that_fits(inputs: SurveyInputs, survey: Survey, first: int) -> tuple[int, Drawn]:
     """Return the last section that one flight from ``first`` on can take: steps grow, then the gap is halved."""
-    why = _too_much(inputs, survey.flight(first, first))
+    fits = survey.flight(first, first)
+    why = _too_much(inputs, fits)
     if why is not None:
         raise InvalidInput(f"One section alone is too much for a flight: {why}", hint=_SMALLER, field="params")
     good, step = first, 1
     while good < survey.sections - 1:
         tried = min(good + step, survey.sections - 1)
-        if _too_much(inputs, survey.flight(first, tried)) is None:
-            good, step = tried, step * 2
+        drawn = survey.flight(first, tried)
+        if _too_much(inputs, drawn) is None:
+            good, step, fits = tried, step * 2, drawn
         elif step == 1:
             break
         else:
             step = max(1, step // 4)
-    return good
+    return good, fits
 
 
 _SMALLER = "Fly faster, lower or nearer to home, or raise params.max_alt_rel_m."
@@ -119,15 +124,16 @@ def _too_much(inputs: SurveyInputs, drawn: Drawn) -> str | None:
         return f"It has {len(drawn.steps)} waypoints; {_MAX_WAYPOINTS} are sound."
     if len(drawn.cones) > _MAX_SOLIDS:
         return f"It passes {len(drawn.cones)} parts of the asset; {_MAX_SOLIDS} are sound."
-    if (size := checks.message_size(route_of(inputs, drawn, "pln-" + 20 * "0", 1))).verdict is Verdict.BLOCK:
-        return size.sentence
     figures = estimate(inputs, drawn)
     if figures.battery_percent > BATTERY_PERCENT:
         return f"It takes {figures.battery_percent:.0f} % of the battery; {BATTERY_PERCENT:.0f} % are planned."
     rise_m = max(step.point.alt_m for step in drawn.steps) - drawn.home.alt_m
     if rise_m > inputs.params.max_alt_rel_m:
         return f"It rises to {rise_m:.0f} m above home; the ceiling is {inputs.params.max_alt_rel_m:.0f} m."
-    return None
+    if len(drawn.steps) * WAYPOINT_BYTES + len(drawn.cones) * SOLID_BYTES < _SMALL_BYTES and not inputs.zones:
+        return None
+    size = checks.message_size(route_of(inputs, drawn, "pln-" + 20 * "0", 1))
+    return size.sentence if size.verdict is Verdict.BLOCK else None
 
 
 def _planned(inputs: SurveyInputs, drawn: Drawn, plan_id: str, version: int) -> Planned:

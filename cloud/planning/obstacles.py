@@ -23,6 +23,10 @@ FLOOR_M = 5.0
 FENCE_MARGIN_M = 2.0
 _SAMPLE_M = 1.0
 """Distance between the points of a leg that are looked at together."""
+MARCH_M = 0.02
+"""The least step along a line that comes close to a limit."""
+_NEAREST = 1e-4
+"""Of two steps between samples: how closely the nearest place is found."""
 Points = NDArray[np.float64]
 """Places as rows of (east, north, up), metres."""
 _END_M = 0.05
@@ -61,7 +65,8 @@ class Cone(NamedTuple):
 
 
 @lru_cache(maxsize=64)
-def _stacked(cones: tuple[Cone, ...]) -> tuple[NDArray[np.float64], ...]:
+def stacked(cones: tuple[Cone, ...]) -> tuple[NDArray[np.float64], ...]:
+    """Return starts, axes, lengths, first radii and slopes of cones."""
     starts, axes = (np.array([cone[field] for cone in cones]) for field in (1, 2))
     lengths, firsts, lasts = (np.array([cone[field] for cone in cones]) for field in (3, 4, 5))
     return starts, axes, lengths, firsts, (lasts - firsts) / lengths
@@ -69,8 +74,12 @@ def _stacked(cones: tuple[Cone, ...]) -> tuple[NDArray[np.float64], ...]:
 
 def distances_m(cones: tuple[Cone, ...], points: Points) -> NDArray[np.float64]:
     """Return how far each point (rows) is from each cone's surface (columns); 0 inside."""
-    starts, axes, lengths, firsts, slopes = _stacked(cones)
-    offset = points[:, None, :] - starts
+    return surface_gaps_m(points[:, None, :] - stacked(cones)[0], stacked(cones))
+
+
+def surface_gaps_m(offset: NDArray[np.float64], cones: tuple[NDArray[np.float64], ...]) -> NDArray[np.float64]:
+    """Return how far places are from surfaces: ``offset`` is from each (column) cone's start to a place (row)."""
+    _, axes, lengths, firsts, slopes = cones
     along = np.einsum("pci,ci->pc", offset, axes)
     clamped = np.minimum(np.maximum(along, 0.0), lengths)
     radial = np.sqrt(np.maximum(0.0, np.einsum("pci,pci->pc", offset, offset) - along * along))
@@ -155,23 +164,48 @@ class Space(NamedTuple):
 
     def slacks_m(self, points: Points) -> NDArray[np.float64]:
         """Return ``slack_m`` of many points at once."""
-        slack = np.minimum(points[:, 2] - self.floor_up_m, self.ceiling_up_m - points[:, 2])
-        slack = np.minimum(slack, self.fence_radius_m - np.hypot(points[:, 0], points[:, 1]))
         limits = np.array([self.limits_m[cone.name] for cone in self.cones])
-        slack = np.minimum(slack, (distances_m(self.cones, points) - limits).min(axis=1))
+        slack = np.minimum(self.room_m(points), (distances_m(self.cones, points) - limits).min(axis=1))
         return np.asarray(slack - self.margin_m)
+
+    def room_m(self, points: Points) -> NDArray[np.float64]:
+        """Return how far points are above the floor, below the ceiling, inside the fence, whichever is least."""
+        room = np.minimum(points[:, 2] - self.floor_up_m, self.ceiling_up_m - points[:, 2])
+        return np.asarray(np.minimum(room, self.fence_radius_m - np.hypot(points[:, 0], points[:, 1])))
 
     def is_clear(self, start: Enu, end: Enu) -> bool:
         """Return whether the whole straight line keeps every limit.
 
-        A point with more slack than half the way to the next one vouches for what lies between them. Where the
-        slack is smaller the line is marched, so nothing between samples is missed.
+        A point with more slack than half the way to the next one vouches for what lies between them. Where the slack
+        is smaller the nearest place is sought, and the line is marched where that lies on the very limit.
         """
         first, way = np.array(start), np.subtract(end, start)
         length_m = math.sqrt(way @ way)
         count = math.ceil(length_m / _SAMPLE_M) + 1
-        least = self.slacks_m(first + np.arange(count + 1)[:, None] * (way / count)).min()
-        return bool(least > 0.0 and (least > length_m / count / 2 or self._march(start, end)))
+        points = first + np.arange(count + 1)[:, None] * (way / count)
+        limits = np.array([self.limits_m[cone.name] for cone in self.cones])
+        gaps = distances_m(self.cones, points) - limits - self.margin_m
+        least = min(float(gaps.min()), float(self.room_m(points).min()) - self.margin_m)
+        if least <= 0.0 or least > length_m / count / 2:
+            return least > 0.0
+        near = np.flatnonzero(gaps.min(axis=0) <= length_m / count / 2).tolist()
+        found = (self._nearest_m(self.cones[n], points, int(gaps[:, n].argmin())) - limits[n] for n in near)
+        least = min(found, default=math.inf) - self.margin_m
+        return self._march(start, end) if abs(least + MARCH_M / 2) < MARCH_M else bool(least > 0.0)
+
+    @staticmethod
+    def _nearest_m(cone: Cone, points: Points, index: int) -> float:
+        """Return how near a line comes to a cone about one of its points: along a line that distance is convex."""
+        low, high = (Enu(*points[at].tolist()) for at in (max(0, index - 1), min(len(points) - 1, index + 1)))
+        way = high.minus(low)
+        begin, end = 0.0, 1.0
+        while end - begin > _NEAREST:
+            third = (end - begin) / 3
+            if cone.distance_m(low.plus(way, begin + third)) < cone.distance_m(low.plus(way, end - third)):
+                end -= third
+            else:
+                begin += third
+        return cone.distance_m(low.plus(way, begin))
 
     def _march(self, start: Enu, end: Enu) -> bool:
         """Go along by the slack itself, which no limit can be broken within."""
@@ -182,7 +216,7 @@ class Space(NamedTuple):
             slack = self.slack_m(start.plus(way, done_m / length_m))
             if slack <= 0.0:
                 return False
-            done_m += max(slack * 0.99, 0.02)
+            done_m += max(slack * 0.99, MARCH_M)
         return self.slack_m(end) > 0.0
 
     def with_limits(self, **limits_m: float) -> Space:

@@ -7,7 +7,9 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
+from cloud.planning.bounds import clearness
 from cloud.planning.obstacles import Space
 from contracts.geo import UP, Enu
 from contracts.turbine import TurbineGeometry
@@ -51,29 +53,55 @@ def _ring(centre: Enu, first: Enu, second: Enu, radius_m: float) -> list[Enu]:
     return [centre.plus(first, radius_m * math.cos(a)).plus(second, radius_m * math.sin(a)) for a in angles]
 
 
-def shortest(space: Space, start: Enu, target: Enu, between: Sequence[Enu]) -> list[Enu] | None:
-    """Return the points after ``start``, the target included, of the shortest clear way; None when there is none.
+class Net:
+    """Places that ways may lead over, and which straight lines between them are clear."""
 
-    Dijkstra over ``between``; a leg is only proved clear when it is about to be used.
-    """
-    nodes = [start, *between, target]
-    goal = len(nodes) - 1
-    places = np.array(nodes)
-    queue: list[tuple[float, int, int]] = [(0.0, 0, -1)]
-    parents: dict[int, int] = {}
-    while queue:
-        cost, number, parent = heapq.heappop(queue)
-        if number in parents or (parent >= 0 and not space.is_clear(nodes[parent], nodes[number])):
-            continue
-        parents[number] = parent
-        if number == goal:
-            return _trace(nodes, parents, goal)
-        lengths_m = np.sqrt(((places - places[number]) ** 2).sum(axis=1)).tolist()
-        for next_number, length_m in enumerate(lengths_m):
-            if next_number not in parents:
-                turn_m = 0.0 if next_number == goal else _TURN_COST_M
-                heapq.heappush(queue, (cost + length_m + turn_m, next_number, number))
-    return None
+    def __init__(self, space: Space, between: Sequence[Enu]) -> None:
+        self._space, self._between = space, tuple(between)
+        places = np.array(self._between, dtype=float).reshape(-1, 3)
+        first, second = np.triu_indices(len(places), 1)
+        self._known = np.zeros((len(places) + 2, len(places) + 2), dtype=np.int8)
+        if len(first):
+            found = clearness(space, places[first], places[second])
+            self._known[first + 1, second + 1] = self._known[second + 1, first + 1] = found
+
+    def shortest(self, start: Enu, target: Enu) -> list[Enu] | None:
+        """Return the points after ``start``, the target included, of the shortest clear way; None when there is none.
+
+        Dijkstra; a leg of which bounds say nothing is only proved clear when it is about to be used.
+        """
+        nodes = [start, *self._between, target]
+        goal = len(nodes) - 1
+        places, known = np.array(nodes), self._known_with(start, target)
+        turns_m = np.array([_TURN_COST_M] * goal + [0.0])
+        surely = np.full(len(nodes), math.inf)  # What a clear leg to each costs: dearer ones are never used.
+        queue: list[tuple[float, int, int]] = [(0.0, 0, -1)]
+        parents: dict[int, int] = {}
+        while queue:
+            cost, number, parent = heapq.heappop(queue)
+            if number in parents or not (parent < 0 or self._leads(known, nodes, parent, number)):
+                continue
+            parents[number] = parent
+            if number == goal:
+                return _trace(nodes, parents, goal)
+            surely[number] = -math.inf
+            costs = cost + np.sqrt(((places - places[number]) ** 2).sum(axis=1)) + turns_m
+            cheaper = (known[number] >= 0) & (costs <= surely)
+            surely = np.where(cheaper & (known[number] > 0), costs, surely)
+            for next_number in np.flatnonzero(cheaper).tolist():
+                heapq.heappush(queue, (float(costs[next_number]), next_number, number))
+        return None
+
+    def _known_with(self, start: Enu, target: Enu) -> NDArray[np.int8]:
+        """Return what is known of every pair of nodes: the first is the start, the last the target."""
+        known = self._known.copy()
+        ends = np.array([*self._between, target])
+        known[0, 1:] = clearness(self._space, np.broadcast_to(np.array(start), ends.shape), ends)
+        known[1:-1, -1] = clearness(self._space, ends[:-1], np.broadcast_to(ends[-1], (len(ends) - 1, 3)))
+        return known
+
+    def _leads(self, known: NDArray[np.int8], nodes: Sequence[Enu], one: int, other: int) -> bool:
+        return known[one, other] > 0 or (known[one, other] == 0 and self._space.is_clear(nodes[one], nodes[other]))
 
 
 def _trace(nodes: Sequence[Enu], parents: dict[int, int], last: int) -> list[Enu]:

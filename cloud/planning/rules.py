@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from cloud.planning.obstacles import Cone, distances_m
+from cloud.planning.bounds import nearness
+from cloud.planning.obstacles import Cone, Points, distances_m
 from cloud.planning.terrain import Terrain
 from cloud.planning.tracks import Leg, Samples, Track, geodetic
 from cloud.planning.verdicts import EPSILON_M, Check, Row, Verdict, Worst, grade, holds, place_of
@@ -24,7 +24,6 @@ from contracts.routes import ZoneKind
 GRAVITY_MPS2 = 9.81
 _RETURNS_LOOKED_AT = 60
 _STEP_M = 2.0
-_COARSE = 4
 _TOUCH_M = 1.0
 """Nearer to a solid thing than this, a return counts as flying into it."""
 
@@ -67,7 +66,7 @@ def judge(track: Track, around: Surroundings) -> list[Check]:
     if around.terrain is not None:
         found.append(ground(track, around.terrain, around.limits))
     if around.cones:
-        found.append(obstacles(track, samples, around))
+        found.append(obstacles(track, around))
     return [*found, *circles(track, around.limits), returns(track, around)]
 
 
@@ -142,10 +141,14 @@ def ground(track: Track, terrain: Terrain, limits: Limits) -> Check:
     return row.decided(verdict, _worst(level, samples, index))
 
 
-def obstacles(track: Track, samples: Samples, around: Surroundings) -> Check:
+def obstacles(track: Track, around: Surroundings) -> Check:
     """Say how near the track comes to solid things."""
-    near = _near(around.cones, samples)
-    gaps = distances_m(around.cones, samples.points[near])
+    near = nearness(around.cones, *_ends(track))
+    # Some sample lies within half a step of any place; the legs that stay farther off hold none that is nearer.
+    nearer = near.least_m.min(axis=1) <= near.seen_m.min() + _STEP_M
+    legs = Track(track.frame, tuple(leg for leg, kept in zip(track.legs, nearer.tolist(), strict=True) if kept))
+    samples = legs.samples(_STEP_M)
+    gaps = distances_m(around.cones, samples.points)
     index, which = divmod(int(gaps.argmin()), gaps.shape[1])
     row = Row(
         "obstacle_clearance", float(gaps[index, which]), around.limits.clearance_m, "m",
@@ -153,16 +156,11 @@ def obstacles(track: Track, samples: Samples, around: Surroundings) -> Check:
         "Move the segment away from it.",
     )  # fmt: skip
     # Between two samples the track may come half a step nearer at most; planned routes carry that margin.
-    return row.decided(holds(row.value >= row.limit - EPSILON_M), _worst(track, samples, int(near[index])))
+    return row.decided(holds(row.value >= row.limit - EPSILON_M), _worst(legs, samples, index))
 
 
-def _near(cones: tuple[Cone, ...], samples: Samples) -> NDArray[np.int64]:
-    """Return the samples among which the nearest to an obstacle must be: every fourth is looked at first."""
-    coarse = distances_m(cones, samples.points[::_COARSE]).min(axis=1)
-    # Samples follow each other at most a step apart, the ends of legs twice.
-    kept = coarse - _COARSE * _STEP_M <= coarse.min()
-    index = np.arange(len(samples.points))
-    return np.asarray(index[kept[index // _COARSE]])
+def _ends(track: Track) -> tuple[Points, Points]:
+    return np.array([leg.start for leg in track.legs]), np.array([leg.end for leg in track.legs])
 
 
 def circles(track: Track, limits: Limits) -> list[Check]:
@@ -249,7 +247,10 @@ def _touches(ways: Track, cones: tuple[Cone, ...]) -> list[_Trouble]:
     tall = tuple(cone for cone in cones if cone.highest_m > lowest_m)
     if not tall:
         return []
-    samples = ways.samples(_STEP_M)
+    close = (nearness(tall, *_ends(ways)).least_m.min(axis=1) < _TOUCH_M).tolist()
+    if not any(close):
+        return []
+    samples = Track(ways.frame, tuple(leg for leg, kept in zip(ways.legs, close, strict=True) if kept)).samples(_STEP_M)
     gaps = distances_m(tall, samples.points)
     index, which = divmod(int(gaps.argmin()), gaps.shape[1])
     if (gap_m := float(gaps[index, which])) >= _TOUCH_M:

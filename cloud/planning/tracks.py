@@ -74,11 +74,12 @@ class Track:
 
     def samples(self, step_m: float) -> Samples:
         """Return points at most ``step_m`` apart, the ends of every leg among them."""
-        counts = [max(1, math.ceil(leg.length_m / step_m)) for leg in self.legs]
+        lengths_m = [leg.length_m for leg in self.legs]
+        counts = [max(1, math.ceil(length_m / step_m)) for length_m in lengths_m]
         shares = np.concatenate([np.arange(count + 1) / count for count in counts])
         index = np.repeat(np.arange(len(self.legs)), [count + 1 for count in counts])
         rows = np.array([(*leg.start, *leg.end, leg.start_alt_m, leg.end_alt_m) for leg in self.legs])[index]
-        lengths = np.array([leg.length_m for leg in self.legs])[index]
+        lengths = np.array(lengths_m)[index]
         from_m = np.array([leg.from_m for leg in self.legs])[index]
         segments = np.array([leg.segment for leg in self.legs])[index]
         points = rows[:, :3] + shares[:, None] * (rows[:, 3:6] - rows[:, :3])

@@ -11,6 +11,7 @@ from cloud.planning import passages
 from cloud.planning.bodies import body_of, moved
 from cloud.planning.flying import TAKE_OFF_UP_M, Drawn, Step
 from cloud.planning.obstacles import FLOOR_M, Space
+from cloud.planning.passes import longest_run
 from cloud.planning.rules import Limits
 from cloud.planning.settling import MARGIN_M, settle
 from cloud.planning.surveys import FacadeParams, OrbitParams, SurveyInputs, TowerParams
@@ -68,7 +69,7 @@ class Upright:
             raise InvalidInput(
                 "No strip can be flown safely.", hint="Raise params.standoff_m.", field="params.standoff_m"
             )
-        self._nodes = self._places()
+        self._net = passages.Net(self._space, self._places())
 
     def _room(self) -> Space:
         home_up_m = self._body.frame.to_enu(self._home).up
@@ -160,7 +161,7 @@ class Upright:
         start, end = (np.array(place) for place in sweep.places)
         stations = start + np.linspace(0.0, 1.0, _STATIONS + 1)[:, None] * (end - start)
         step_m = sweep.length_m / _STATIONS
-        run = _longest_run((self._space.slacks_m(stations) > step_m / 2).tolist())
+        run = longest_run((self._space.slacks_m(stations) > step_m / 2).tolist())
         length_m = (len(run) - 1) * step_m
         if length_m < _SHORTEST_M:
             return None
@@ -169,7 +170,7 @@ class Upright:
 
     def _arc(self, ring: _Sweep) -> _Sweep | None:
         legs = [self._space.is_clear(a, b) for a, b in zip(ring.places, ring.places[1:], strict=False)]
-        run = _longest_run(legs)
+        run = longest_run(legs)
         if not run:
             return None
         kept = slice(run[0], run[-1] + 2)
@@ -208,7 +209,7 @@ class Upright:
         return Drawn(self._home, tuple(steps), self._settled.shot, inspected_m, cones, top_alt_m, self._gaps)
 
     def _way(self, start: Enu, target: Enu) -> list[Enu]:
-        way = passages.shortest(self._space, start, target, self._nodes)
+        way = self._net.shortest(start, target)
         if way is None:
             raise InvalidInput(
                 "There is no safe way between home and the strips.",
@@ -223,12 +224,3 @@ class Upright:
 
     def _step(self, place: Enu, look: Enu, speed_mps: float, action: WaypointAction = WaypointAction.NONE) -> Step:
         return Step(self._body.frame.to_geo(place), look, speed_mps, action)
-
-
-def _longest_run(kept: list[bool]) -> list[int]:
-    longest: list[int] = []
-    run: list[int] = []
-    for index, good in enumerate(kept):
-        run = [*run, index] if good else []
-        longest = run if len(run) > len(longest) else longest
-    return longest

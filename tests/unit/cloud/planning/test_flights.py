@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from pyproj import Geod
 
 from cloud.planning import patterns, planner
-from cloud.planning.flying import BATTERY_PERCENT, Planned
+from cloud.planning.flying import BATTERY_PERCENT, SOLID_BYTES, WAYPOINT_BYTES, Planned
 from cloud.planning.pattern import BladesParams, PlanInputs
 from cloud.planning.surveys import SurveyInputs
 from cloud.planning.verdicts import Verdict
@@ -159,6 +159,8 @@ def test_no_route_that_is_emitted_fails_its_own_checks(inputs: SurveyInputs) -> 
         assert [check.sentence for check in flight.checks if check.verdict is Verdict.BLOCK] == []
         assert flight.estimates.battery_percent <= BATTERY_PERCENT
         assert refusal(flight.route) is None
+        size = len(flight.route.model_dump_json()) + flight.route.model_dump_json().count('"')
+        assert size < 2000 + len(flight.route.waypoints) * WAYPOINT_BYTES + len(flight.route.solids) * SOLID_BYTES
     _assert_wires_are_kept_off(inputs, [flight.route for flight in planned])
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from cloud.planning.drawing import space_of
 from cloud.planning.estimates import landing_s, leg_s
 from cloud.planning.obstacles import Cone, cones_of
-from cloud.planning.passages import shortest
+from cloud.planning.passages import Net
 from cloud.planning.pattern import PlanInputs
 from contracts.geo import UP, Enu, GeoPoint
 from contracts.turbine import TurbineGeometry
@@ -74,14 +74,14 @@ def test_nothing_within_the_slack_breaks_a_limit(place: Enu, east: float, north:
 def test_a_way_leads_round_the_tower() -> None:
     here, there = Enu(20.0, 0.0, 20.0), Enu(-20.0, 0.0, 20.0)
     assert not SPACE.is_clear(here, there)
-    assert shortest(SPACE, here, there, []) is None
-    way = shortest(SPACE, here, there, [Enu(0.0, 60.0, 20.0), Enu(0.0, 12.0, 20.0), Enu(0.0, -30.0, 20.0)])
+    assert Net(SPACE, []).shortest(here, there) is None
+    way = Net(SPACE, [Enu(0.0, 60.0, 20.0), Enu(0.0, 12.0, 20.0), Enu(0.0, -30.0, 20.0)]).shortest(here, there)
     assert way == [Enu(0.0, 12.0, 20.0), there]
 
 
 def test_a_clear_way_is_straight() -> None:
     here, there = Enu(20.0, 0.0, 20.0), Enu(20.0, 30.0, 20.0)
-    assert shortest(SPACE, here, there, [Enu(25.0, 15.0, 20.0)]) == [there]
+    assert Net(SPACE, [Enu(25.0, 15.0, 20.0)]).shortest(here, there) == [there]
 
 
 @pytest.mark.parametrize(
