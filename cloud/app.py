@@ -49,7 +49,18 @@ from cloud.mcp import http as mcp_http
 from cloud.middleware import BodyLimit, Envelope
 from cloud.services import Services
 from cloud.settings import Settings
-from cloud.web import desk, fragments, live, pages
+from cloud.web import (
+    assets_room,
+    desk,
+    failures,
+    fleet_room,
+    fragments,
+    live,
+    pages,
+    policies_room,
+    settings_room,
+    webhooks_room,
+)
 
 ROUTERS = (
     auth.router,
@@ -86,6 +97,11 @@ ROUTERS = (
     webhooks.router,
     pages.router,
     desk.router,
+    assets_room.router,
+    fleet_room.router,
+    settings_room.router,
+    policies_room.router,
+    webhooks_room.router,
     fragments.router,
     live.router,
 )
@@ -98,6 +114,7 @@ def create_app(settings: Settings, services: Services | None = None) -> FastAPI:
     app.state.services = services or build_services(settings)
     mcp_http.install(app, app.state.services, settings.issuer.removesuffix("/oidc"))
     problems.install(app)
+    failures.install(app)
     app.add_middleware(Conditional)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
     app.add_middleware(Envelope)

@@ -11,7 +11,6 @@ from sqlalchemy.orm import Session
 
 from cloud.tables import Asset, Coverage, Flight
 from contracts.errors import NotFound
-from contracts.turbine import TurbineGeometry
 from contracts.vocabulary import Blade, BladeSide
 
 SEEN_SHARE = 0.8
@@ -51,10 +50,10 @@ def gaps(session: Session, flight_id: str) -> list[Gap]:
 
     """
     seen = {(c.blade, c.side, c.cell) for c in cells(session, flight_id) if c.seen_share >= SEEN_SHARE}
-    asset = session.get_one(Asset, session.get_one(Flight, flight_id).asset_id)
-    if not asset.geometry:
+    turbine = session.get_one(Asset, session.get_one(Flight, flight_id).asset_id).turbine
+    if turbine is None:
         return []
-    length_m = TurbineGeometry.model_validate(asset.geometry).blade_length_m
+    length_m = turbine.blade_length_m
     return [gap for blade in Blade for side in BladeSide for gap in _of_side(blade, side, seen, length_m)]
 
 

@@ -80,14 +80,15 @@ def _response(request: Request, status: int, code: str, detail: str, **more: Any
     return JSONResponse(problem.model_dump(), status, headers=headers, media_type=MEDIA_TYPE)
 
 
-def _is_page(request: Request) -> bool:
+def is_page(request: Request) -> bool:
+    """Return whether a person's browser asks for a whole page."""
     api = request.url.path.startswith(("/v1/", "/oidc/"))
     return request.method == "GET" and not api and "text/html" in request.headers.get("accept", "")
 
 
 def of_platform_error(request: Request, error: PlatformError) -> Response:
     """Answer with the error's own status; a page without a session goes to the sign-in page."""
-    if isinstance(error, NotAuthenticated) and _is_page(request):
+    if isinstance(error, NotAuthenticated) and is_page(request):
         return RedirectResponse(f"/login?next={quote(request.url.path)}", status_code=303)
     response = _response(
         request,

@@ -11,9 +11,10 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from cloud import audit
 from cloud.passwords import hash_password, verify_password
 from cloud.tables import User
-from contracts.errors import NotAuthenticated, PlatformError
+from contracts.errors import Conflict, NotAuthenticated, NotFound, PlatformError
 from contracts.vocabulary import Role
 
 _FREE_FAILURES = 3
@@ -80,6 +81,26 @@ def put_user(
     }
     statement = insert(User).values(username=username, **values)
     session.execute(statement.on_conflict_do_update(index_elements=[User.username], set_=values))
+
+
+def change(session: Session, username: str, *, roles: Iterable[Role], disabled: bool, by: str) -> User:
+    """Give a user other roles, or shut them out; who signed in already is held to it at the next request.
+
+    Raises:
+        NotFound: No such user.
+        Conflict: An administrator would shut themselves out.
+
+    """
+    row = session.get(User, username, with_for_update=True)
+    if row is None:
+        raise NotFound(f"No user {username!r}.")
+    wanted = sorted(role.value for role in roles)
+    if username == by and (disabled or Role.ADMIN.value not in wanted):
+        raise Conflict("You would shut yourself out.", hint="Another administrator can do this.", field="roles")
+    before = {"roles": row.roles, "disabled": row.disabled}
+    row.roles, row.disabled = list(wanted), disabled
+    audit.record(session, by, "user.change", username, before=before, after={"roles": wanted, "disabled": disabled})
+    return row
 
 
 def sign_in(session: Session, backoff: LoginBackoff, username: str, password: str) -> frozenset[Role]:

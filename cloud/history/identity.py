@@ -65,7 +65,7 @@ def link_asset(session: Session, asset_id: str, since: Flight | None = None) -> 
     asset = session.get(Asset, asset_id)
     if asset is None:
         raise NotFound(f"No asset {asset_id!r}.", hint="List assets with GET /v1/assets.", field="asset_id")
-    geometry = TurbineGeometry.model_validate(asset.geometry) if asset.geometry else None
+    geometry = asset.turbine
     query = select(Flight).where(Flight.asset_id == asset_id).order_by(Flight.created_at, Flight.flight_id)
     if since is not None:
         query = query.where(Flight.created_at >= since.created_at)

@@ -17,7 +17,6 @@ from cloud.prediction.courses import OUTER_FROM_SHARE, Course, Size
 from cloud.prediction.model import Forecast, GrowthModel
 from cloud.tables import Asset, AssetRisk, Coverage, Finding, Flight, Prediction
 from contracts.errors import PlatformError
-from contracts.turbine import TurbineGeometry
 from contracts.vocabulary import DefectKind, FindingStatus
 
 Fit = Callable[[Sequence[Course]], GrowthModel]
@@ -124,11 +123,9 @@ def _standing(group: str, findings: list[Finding], asset: Asset, not_seen: tuple
 
 
 def _is_outer(finding: Finding, asset: Asset) -> bool:
-    if finding.distance_to_root_m is None or not asset.geometry:
+    if finding.distance_to_root_m is None or asset.turbine is None:
         return False
-    return (
-        finding.distance_to_root_m >= OUTER_FROM_SHARE * TurbineGeometry.model_validate(asset.geometry).blade_length_m
-    )
+    return finding.distance_to_root_m >= OUTER_FROM_SHARE * asset.turbine.blade_length_m
 
 
 def _unknown(defect: Standing, now: datetime, why: str) -> Prediction:

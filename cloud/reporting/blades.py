@@ -13,9 +13,10 @@ from cloud.assistant.tools.parameters import CoverageQuery
 from cloud.assistant.words import kind_label, severity_label, side_label
 from cloud.tables import Asset, Coverage, Finding, Flight
 from contracts.turbine import TurbineGeometry
-from contracts.vocabulary import AssetKind, Blade, BladeSide, FindingStatus
+from contracts.vocabulary import Blade, BladeSide, FindingStatus
 
 SEEN_SHARE = CoverageQuery().seen_share
+Seen = dict[tuple[str, str], dict[int, float]]
 _ORDER = (BladeSide.PS, BladeSide.LE, BladeSide.SS, BladeSide.TE)
 """As a blade unrolls: each neighbours the next."""
 
@@ -74,12 +75,14 @@ class Schematic:
 
 def build(session: Session, flight: Flight) -> Schematic | None:
     """Return the schematic of a flight's turbine; None for another kind of asset."""
-    asset = session.get_one(Asset, flight.asset_id)
-    if asset.kind != AssetKind.WIND_TURBINE.value:
+    turbine = session.get_one(Asset, flight.asset_id).turbine
+    if turbine is None:
         return None
-    turbine = TurbineGeometry.model_validate(asset.geometry)
-    seen = _seen(session, flight)
-    findings = _findings(session, flight)
+    return unrolled(turbine, seen_by(session, flight.flight_id), _findings(session, flight))
+
+
+def unrolled(turbine: TurbineGeometry, seen: Seen, findings: list[Finding]) -> Schematic:
+    """Return a turbine's blades with what was seen of them and findings on them; ``seen``: share per side and metre."""
     blades = tuple(
         BladeView(blade.value, tuple(_side(turbine, blade, side, seen, findings) for side in _ORDER)) for blade in Blade
     )
@@ -91,10 +94,11 @@ def build(session: Session, flight: Flight) -> Schematic | None:
     return Schematic(blades, turbine.blade_length_m, ticks, percent, whole_m - seen_m, whole_m)
 
 
-def _seen(session: Session, flight: Flight) -> dict[tuple[str, str], dict[int, float]]:
-    found: dict[tuple[str, str], dict[int, float]] = {}
+def seen_by(session: Session, flight_id: str) -> Seen:
+    """Return what a flight saw of each metre of each blade side."""
+    found: Seen = {}
     rows = select(Coverage.blade, Coverage.side, Coverage.cell, Coverage.seen_share)
-    for blade, side, cell, share in session.execute(rows.where(Coverage.flight_id == flight.flight_id)):
+    for blade, side, cell, share in session.execute(rows.where(Coverage.flight_id == flight_id)):
         found.setdefault((blade, side), {})[cell] = share
     return found
 
@@ -108,7 +112,7 @@ def _side(
     turbine: TurbineGeometry,
     blade: Blade,
     side: BladeSide,
-    seen: dict[tuple[str, str], dict[int, float]],
+    seen: Seen,
     findings: list[Finding],
 ) -> SideView:
     length = math.ceil(turbine.blade_length_m)

@@ -9,6 +9,8 @@ from sqlalchemy import BigInteger, ForeignKey, func
 from sqlalchemy.orm import Mapped, mapped_column
 
 from cloud.tables.columns import Base
+from contracts.turbine import TurbineGeometry
+from contracts.vocabulary import AssetKind
 
 
 class Site(Base):
@@ -35,6 +37,12 @@ class Asset(Base):
     geometry: Mapped[dict[str, Any]]
     registered_at: Mapped[datetime] = mapped_column(server_default=func.now())
     """From when due-date rules count."""
+
+    @property
+    def turbine(self) -> TurbineGeometry | None:
+        """Return the geometry of a wind turbine; None for anything else."""
+        known = self.kind == AssetKind.WIND_TURBINE.value and self.geometry
+        return TurbineGeometry.model_validate(self.geometry) if known else None
 
 
 class Drone(Base):

@@ -13,11 +13,12 @@ from sqlalchemy.orm import Session
 
 from cloud import consume, grading, reviews
 from cloud.requests import Svc, UnitOfWork
-from cloud.security import Principal, Reader, authenticate, csrf_token
+from cloud.security import Principal, Reader, authenticate
 from cloud.tables import Asset, Finding
 from cloud.web import finding_view
 from cloud.web.finding_view import Sheet
 from cloud.web.rendering import page, problem
+from cloud.web.shell import room
 from contracts.errors import Forbidden, PlatformError
 from contracts.vocabulary import DefectKind, FindingStatus, Role, Verdict
 
@@ -112,13 +113,9 @@ def card(session: Session, finding_id: str) -> Card:
 @router.get("/review")
 def desk(request: Request, principal: Reader, session: UnitOfWork, wanted: Annotated[Wanted, Query()]) -> HTMLResponse:
     """Return the review desk."""
-    context = {
-        "me": principal,
-        "csrf": csrf_token(request),
-        "desk": build(session, wanted),
-        "may_review": principal.may(Role.ANALYST, Role.REVIEWER),
-    }
-    return page("review.html", context)
+    may_review = principal.may(Role.ANALYST, Role.REVIEWER)
+    desk_ = build(session, wanted)
+    return room(request, session, principal, "review.html", here="review", desk=desk_, may_review=may_review)
 
 
 @router.get("/fragments/review/{finding_id}")

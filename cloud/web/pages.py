@@ -9,10 +9,11 @@ from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Resp
 from pydantic import BaseModel, Field
 
 from cloud.requests import Svc, UnitOfWork
-from cloud.security import Reader, authenticate, csrf_token
+from cloud.security import Reader, authenticate
 from cloud.web import mapping, overview, pictures
 from cloud.web.rendering import page, static_response
-from contracts.errors import NotAuthenticated, PlatformError
+from cloud.web.shell import room
+from contracts.errors import NotAuthenticated
 from contracts.vocabulary import Role
 
 router = APIRouter(include_in_schema=False)
@@ -31,19 +32,11 @@ def operations(
     request: Request, principal: Reader, services: Svc, session: UnitOfWork, shown: Annotated[Shown, Query()]
 ) -> HTMLResponse:
     """Return the operations page of the flight asked for, else of the one in the air, else of the last."""
-    try:
-        view = overview.build(
-            session, services.routes, flight_id=shown.flight, asset_id=shown.asset, finding_id=shown.finding
-        )
-    except PlatformError as error:
-        return page("error.html", {"error": error}, error.http_status)
-    context = {
-        "me": principal,
-        "csrf": csrf_token(request),
-        "view": view,
-        "may_command": principal.may(Role.OPERATOR),
-    }
-    return page("operations.html", context)
+    view = overview.build(
+        session, services.routes, flight_id=shown.flight, asset_id=shown.asset, finding_id=shown.finding
+    )
+    may_command = principal.may(Role.OPERATOR)
+    return room(request, session, principal, "operations.html", here="operations", view=view, may_command=may_command)
 
 
 @router.get("/map.json", dependencies=[Depends(authenticate)])

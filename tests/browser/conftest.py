@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import pytest
@@ -78,11 +79,7 @@ def opened(browser: Browser, server: Server) -> Iterator[Open]:
         )
         contexts.append(context)
         page = context.new_page()
-        page.on(
-            "console", lambda m: wrong.append(f"console: {m.text}") if m.type == "error" and not _refused(m) else None
-        )
-        page.on("pageerror", lambda error: wrong.append(f"page error: {error}"))
-        page.on("request", lambda r: wrong.append(f"off host: {r.url}") if _foreign(r.url, server.url) else None)
+        watch(page, server.url, wrong)
         if signed:
             context.request.post("/login", form={"username": "ana", "password": PASSWORD}, max_redirects=0)
         page.goto(path)
@@ -94,9 +91,26 @@ def opened(browser: Browser, server: Server) -> Iterator[Open]:
     assert wrong == []
 
 
+def watch(page: Page, home: str, wrong: list[str]) -> Callable[[], None]:
+    """Write down what goes wrong on a page; return how to stop."""
+    heard: dict[str, Callable[[Any], None]] = {
+        "console": lambda m: wrong.append(f"console: {m.text}") if m.type == "error" and not _refused(m) else None,
+        "pageerror": lambda error: wrong.append(f"page error: {error}"),
+        "request": lambda r: wrong.append(f"off host: {r.url}") if _foreign(r.url, home) else None,
+    }
+    for event, hear in heard.items():
+        page.on(cast("Any", event), hear)
+
+    def stop() -> None:
+        for event, hear in heard.items():
+            page.remove_listener(event, hear)
+
+    return stop
+
+
 def _refused(message: ConsoleMessage) -> bool:
     """Return whether Chromium only tells of a status that a test meant to get."""
-    meant = {"": "404", "login": "401", "fragments": "503"}
+    meant = {"": "404", "login": "401", "fragments": "503", "settings": "409"}
     part = urlsplit(message.location["url"]).path.split("/")[1]
     return part in meant and f"status of {meant[part]}" in message.text
 

@@ -1,59 +1,12 @@
 // @ts-check
-// Wires the page together: live events, the finding sheet.
+// Wires the operations page: what every page has, and the map, the rotor and the telemetry of the flight.
 
-import "./shell.js";
-import "./local-time.js";
-import "./hold-button.js";
+import "./room.js";
 import "./telemetry-strip.js";
 import "./rotor-view.js";
-import "./frame-viewer.js";
-import "./chat-log.js";
-import { fetchMap, openStream } from "./live.js";
+import { fetchMap } from "./live.js";
+import { openFinding } from "./sheet.js";
 
-const dialog = /** @type {HTMLDialogElement} */ (document.getElementById("sheet-dialog"));
-const slot = /** @type {HTMLElement} */ (document.getElementById("sheet-slot"));
-/** @type {Element | null} */
-let opener = null;
-
-/** Open the sheet of a finding. @param {string} id */
-async function openFinding(id) {
-  if (!dialog.open) opener = document.activeElement;
-  const response = await fetch(`/fragments/findings/${encodeURIComponent(id)}`, { headers: { Accept: "application/xhtml+xml" } });
-  if (response.status === 401) return location.assign(`/login?next=/`);
-  slot.innerHTML = await response.text();
-  /** @type {any} */ (window).htmx.process(slot);
-  if (!dialog.open) dialog.showModal();
-  dialog.scrollTop = 0;
-  /** @type {HTMLElement | null} */ (slot.querySelector("#sheet-title"))?.focus();
-}
-
-document.addEventListener("click", (event) => {
-  const target = /** @type {Element} */ (event.target);
-  const link = target.closest("[data-finding]");
-  if (link && !(/** @type {MouseEvent} */ (event).metaKey || /** @type {MouseEvent} */ (event).ctrlKey)) {
-    event.preventDefault();
-    openFinding(link.getAttribute("data-finding") ?? "");
-  }
-  if (target.closest("[data-close]") || target === dialog) dialog.close();
-});
-
-dialog.addEventListener("close", () => {
-  slot.replaceChildren();
-  if (opener instanceof HTMLElement && opener.isConnected) opener.focus();
-});
-
-document.addEventListener("open-finding", (event) => openFinding(/** @type {CustomEvent} */ (event).detail));
-
-// A session that has ended sends fragments to the sign-in page; go there instead of showing it inside this one.
-document.addEventListener("htmx:before:response", (event) => {
-  const raw = /** @type {CustomEvent} */ (event).detail.ctx.response.raw;
-  if (raw.status === 401 || (raw.redirected && new URL(raw.url).pathname === "/login")) {
-    event.preventDefault();
-    location.assign("/login");
-  }
-});
-
-openStream();
 fetchMap();
 import("./drone-map.js").catch((error) => {
   const map = document.querySelector("drone-map");

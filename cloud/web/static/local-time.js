@@ -24,7 +24,8 @@ class LocalTime extends HTMLElement {
     const asked = this.getAttribute("format") ?? "both";
     const today = new Date().toDateString() === at.toDateString();
     const style = asked === "auto" ? (today ? "time" : "both") : asked;
-    const text = new Intl.DateTimeFormat("en-GB", /** @type {any} */ (styles)[style] ?? styles.both).format(at);
+    const year = style === "both" && new Date().getFullYear() !== at.getFullYear() ? { year: "numeric" } : {};
+    const text = new Intl.DateTimeFormat("en-GB", { ...(/** @type {any} */ (styles)[style] ?? styles.both), ...year }).format(at);
     if (this.textContent !== text) this.textContent = text;
     if (!this.title) this.title = `${at.toISOString().replace("T", " ").slice(0, 19)} UTC`;
   }

@@ -2,12 +2,8 @@
 // <review-desk>: a queue judged by keyboard. The next findings are fetched before they are needed; a verdict goes to the
 // server while the next finding is already shown, and comes back to the desk when it was refused.
 
-import "./shell.js";
-import "./local-time.js";
-import "./frame-viewer.js";
-import "./chat-log.js";
+import "./room.js";
 import { isTyping } from "./shell.js";
-import { openStream } from "./live.js";
 
 const AHEAD = 3;
 const WORDS = /** @type {Record<string, string>} */ ({ confirm: "confirmed", reject: "rejected", regrade: "graded" });
@@ -210,4 +206,3 @@ class ReviewDesk extends HTMLElement {
   }
 }
 customElements.define("review-desk", ReviewDesk);
-openStream();

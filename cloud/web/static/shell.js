@@ -1,5 +1,5 @@
 // @ts-check
-// What every page has: sign-out, the key that leads to the ask box.
+// What every page has: sign-out, the key that leads to the ask box, the rooms behind "More", filters that apply themselves.
 
 document.addEventListener("keydown", (event) => {
   if (event.key === "/" && !isTyping(event) && !document.querySelector("dialog[open]")) {
@@ -11,6 +11,17 @@ document.addEventListener("keydown", (event) => {
 document.getElementById("sign-out")?.addEventListener("click", async () => {
   await fetch("/logout", { method: "POST", headers: { "X-Kestrel-CSRF": document.body.dataset.csrf ?? "" }, redirect: "manual" });
   location.assign("/login");
+});
+
+document.querySelector(".rail .more button")?.addEventListener("click", (event) => {
+  const rail = /** @type {HTMLElement} */ (document.getElementById("rail"));
+  const open = rail.classList.toggle("open");
+  /** @type {HTMLElement} */ (event.currentTarget).setAttribute("aria-expanded", String(open));
+});
+
+document.addEventListener("change", (event) => {
+  const form = /** @type {Element} */ (event.target).closest("form.filters-bar");
+  if (form instanceof HTMLFormElement) form.requestSubmit();
 });
 
 /** Whether a key press is text for a field. @param {Event} event */

@@ -1,0 +1,44 @@
+"""/assets: every asset by its health; /assets/{id}: one asset; a defect's years; pictures on each other."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.responses import HTMLResponse, Response
+
+from cloud.requests import Svc, UnitOfWork
+from cloud.security import Reader, authenticate
+from cloud.web import asset_view, defect_view
+from cloud.web.asset_view import Shown, Wanted
+from cloud.web.shell import room
+from contracts.vocabulary import AssetKind
+
+router = APIRouter(include_in_schema=False, dependencies=[Depends(authenticate)])
+
+
+@router.get("/assets")
+def asset_list(request: Request, me: Reader, session: UnitOfWork, wanted: Annotated[Wanted, Query()]) -> HTMLResponse:
+    """Return the list of assets."""
+    found = asset_view.listed(session, wanted, datetime.now(UTC))
+    return room(request, session, me, "assets.html", here="assets", list=found, kinds=tuple(AssetKind))
+
+
+@router.get("/assets/{asset_id}")
+def asset(
+    request: Request, asset_id: str, me: Reader, session: UnitOfWork, shown: Annotated[Shown, Query()]
+) -> HTMLResponse:
+    """Return the page of an asset, a defect of it opened."""
+    view = asset_view.build(session, asset_id, shown)
+    years = defect_view.build(session, view.open_defect) if view.open_defect else None
+    return room(request, session, me, "asset.html", here="assets", view=view, years=years, now=datetime.now(UTC))
+
+
+@router.get("/pictures/{earlier_id}/onto/{later_id}.jpg")
+def compared(earlier_id: str, later_id: str, services: Svc, session: UnitOfWork) -> Response:
+    """Return an earlier crop on a later one's pixels; ``X-Kestrel-Alignment`` says whether it could be brought there."""
+    found = defect_view.compare(session, services.objects, earlier_id, later_id)
+    said = f"{'aligned' if found.trusted else 'as-is'} {found.correlation:.2f}"
+    headers = {"Cache-Control": "private, max-age=86400, immutable", "X-Kestrel-Alignment": said}
+    return Response(found.picture, media_type="image/jpeg", headers=headers)

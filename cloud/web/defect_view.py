@@ -1,0 +1,111 @@
+"""A defect through its years: its sightings, how it grew and will, and its pictures brought onto each other."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import NamedTuple
+
+from sqlalchemy.orm import Session
+
+from cloud.history import biography, pictures
+from cloud.history.biography import Chapter
+from cloud.history.growth import INTERVAL_SIGMAS
+from cloud.services import Objects
+from cloud.tables import Asset, EvidenceRow, Finding, Prediction
+from cloud.web import finding_view, plots
+from cloud.web.plots import Measured, Plot
+from contracts.errors import NotFound
+
+_YEAR = timedelta(days=365)
+
+
+class Sight(NamedTuple):
+    """One inspection's word on the defect, with its best picture where there is one."""
+
+    chapter: Chapter
+    evidence_id: str | None
+
+
+class DefectView(NamedTuple):
+    """A defect on the page of its asset; sights oldest first."""
+
+    link_group: str
+    latest: Finding
+    asset: Asset
+    sights: tuple[Sight, ...]
+    growth: Plot | None
+    prediction: Prediction | None
+
+    @property
+    def pictured(self) -> tuple[Sight, ...]:
+        """Return the sights with a picture, newest first."""
+        return tuple(s for s in reversed(self.sights) if s.evidence_id)
+
+
+def build(session: Session, link_group: str) -> DefectView:
+    """Return a defect's years; NotFound when there is none."""
+    chapters = biography.biography(session, link_group)
+    found = [c.finding for c in chapters if c.finding]
+    crops = finding_view.best_evidence(session, [f.finding_id for f in found])
+    prediction = session.get(Prediction, link_group)
+    sights = tuple(Sight(c, crops.get(c.finding.finding_id) if c.finding else None) for c in chapters)
+    return DefectView(
+        link_group=link_group,
+        latest=found[-1],
+        asset=session.get_one(Asset, found[-1].asset_id),
+        sights=sights,
+        growth=plots.plot([_size(f) for f in found], ahead=_expected(prediction)),
+        prediction=prediction,
+    )
+
+
+def _size(finding: Finding) -> Measured:
+    reach = INTERVAL_SIGMAS * finding.size_sigma_mm
+    low, high = max(0.0, finding.length_mm - reach), finding.length_mm + reach
+    title = f"{finding.detected_at:%d %b %Y}: {finding.length_mm:.0f} mm, 95 % within {low:.0f} to {high:.0f} mm"
+    return Measured(finding.detected_at, finding.length_mm, low, high, title, f"s{finding.severity_rank}")
+
+
+def _expected(prediction: Prediction | None) -> Measured | None:
+    if prediction is None or prediction.length_mm is None:
+        return None
+    low, high = prediction.length_low_mm or prediction.length_mm, prediction.length_high_mm or prediction.length_mm
+    at = prediction.made_at + _YEAR
+    title = f"Expected {at:%b %Y}: {prediction.length_mm:.0f} mm, 80 % within {low:.0f} to {high:.0f} mm"
+    return Measured(at, prediction.length_mm, low, high, title, "expected")
+
+
+class Compared(NamedTuple):
+    """The earlier picture on the later one's pixels (JPEG); where it could not be brought there, as it is."""
+
+    picture: bytes
+    correlation: float
+    trusted: bool
+
+
+def compare(session: Session, objects: Objects, earlier_id: str, later_id: str) -> Compared:
+    """Return an earlier crop at the scale and place of a later one of the same defect.
+
+    Raises:
+        NotFound: No such evidence, or its crop is not stored.
+        CorruptMedia: A crop cannot be decoded.
+
+    """
+    earlier, later = _evidence(session, earlier_id), _evidence(session, later_id)
+    if _group(session, earlier) != _group(session, later):
+        raise NotFound("The two pictures are not of one defect.", hint="Choose two sights of the same defect.")
+    old, new = (pictures.decode(objects.get(row.crop_key)) for row in (earlier, later))
+    fitted = pictures.scaled(old, earlier.gsd_mm_px, later.gsd_mm_px, (new.shape[0], new.shape[1]))
+    found = pictures.aligned(fitted, new)
+    return Compared(pictures.encode(found.image if found.trusted else fitted), found.correlation, found.trusted)
+
+
+def _evidence(session: Session, evidence_id: str) -> EvidenceRow:
+    row = session.get(EvidenceRow, evidence_id)
+    if row is None or not row.crop_key:
+        raise NotFound(f"There is no crop of evidence {evidence_id!r}.")
+    return row
+
+
+def _group(session: Session, row: EvidenceRow) -> str:
+    return session.get_one(Finding, row.finding_id).link_group

@@ -1,0 +1,142 @@
+"""An asset as strips one can read: blades unrolled, a mast's faces, a line's spans, a pipe's kilometres."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from cloud.assistant.words import kind_label, severity_label
+from cloud.planning import assets
+from cloud.tables import Asset, Finding
+from contracts.geo import Enu, GeoPoint, LocalFrame
+from contracts.pipeline import Pipeline
+from contracts.powerline import PowerLine
+from contracts.tower import TelecomTower
+
+_SECTION_M = 1000.0
+
+
+class Dot(NamedTuple):
+    """A finding on a strip, in percent."""
+
+    x: float
+    y: float
+    rank: int
+    title: str
+    finding_id: str
+
+
+class Strip(NamedTuple):
+    """A part of the asset, from one end to the other."""
+
+    name: str
+    start: str
+    end: str
+    share: float
+    """Of the longest strip's length, so that spans keep their proportions."""
+    dots: tuple[Dot, ...]
+
+
+class Strips(NamedTuple):
+    """An asset without blades. ``elsewhere``: findings that have no position."""
+
+    axis: str
+    strips: tuple[Strip, ...]
+    elsewhere: tuple[Finding, ...]
+
+
+class _Spot(NamedTuple):
+    strip: int
+    share: float
+    across: float
+
+
+def strips(asset: Asset, findings: Sequence[Finding]) -> Strips | None:
+    """Return the strips of a mast, a line or a pipe with findings on them; None for turbines and the unknown."""
+    match assets.geometry_of(asset):
+        case TelecomTower() as mast:
+            names = [(f"Face {n}, {mast.face_bearing_of(n):.0f}°", mast.height_m) for n in range(mast.faces)]
+            spots = {f.finding_id: _on_mast(mast, f) for f in findings}
+            return _laid(names, "metres up the mast", spots, findings, 0.0)
+        case PowerLine() as line:
+            names = [(f"{line.towers[s.number].name} – {line.towers[s.number + 1].name}", s.length_m)
+                     for s in line.spans()]  # fmt: skip
+            spots = {f.finding_id: _on_line(line, f) for f in findings}
+            return _laid(names, "metres along the span", spots, findings, 0.0)
+        case Pipeline() as pipe:
+            first, last = pipe.chainages_m()[0], pipe.chainages_m()[-1]
+            names = [
+                (f"km {(first + n * _SECTION_M) / 1000:.3f}", min(_SECTION_M, last - first - n * _SECTION_M))
+                for n in range(math.ceil((last - first) / _SECTION_M))
+            ]
+            spots = {f.finding_id: _on_pipe(pipe, f) for f in findings}
+            return _laid(names, "metres within the kilometre", spots, findings, 0.0)
+    return None
+
+
+def _laid(
+    names: Sequence[tuple[str, float]],
+    axis: str,
+    spots: dict[str, _Spot | None],
+    findings: Iterable[Finding],
+    start_m: float,
+) -> Strips:
+    longest = max(length for _, length in names)
+    known = {f.finding_id: f for f in findings}
+    drawn = []
+    for number, (name, length_m) in enumerate(names):
+        here = [(key, spot) for key, spot in spots.items() if spot is not None and spot.strip == number]
+        dots = tuple(_dot(known[key], spot, length_m) for key, spot in here)
+        drawn.append(Strip(name, f"{start_m:.0f}", f"{length_m:.0f} m", round(100 * length_m / longest, 2), dots))
+    return Strips(axis, tuple(drawn), tuple(f for f in known.values() if spots[f.finding_id] is None))
+
+
+def _dot(finding: Finding, spot: _Spot, length_m: float) -> Dot:
+    what = f"F-{finding.number} {kind_label(finding.kind)}, {severity_label(finding.severity_rank)}"
+    share = min(1.0, max(0.0, spot.share))
+    title = f"{what}, at {share * length_m:.1f} m"
+    return Dot(round(100 * share, 2), round(100 * spot.across, 1), finding.severity_rank, title, finding.finding_id)
+
+
+def _enu(frame: LocalFrame, finding: Finding) -> Enu | None:
+    if finding.lat_deg is None or finding.lon_deg is None or finding.alt_m is None:
+        return None
+    return frame.to_enu(GeoPoint(lat_deg=finding.lat_deg, lon_deg=finding.lon_deg, alt_m=finding.alt_m))
+
+
+def _on_mast(mast: TelecomTower, finding: Finding) -> _Spot | None:
+    here = _enu(mast.frame(), finding)
+    if here is None:
+        return None
+    face = max(range(mast.faces), key=lambda n: here.dot(mast.outward(n)))
+    return _Spot(face, here.up / mast.height_m, 0.5)
+
+
+def _on_line(line: PowerLine, finding: Finding) -> _Spot | None:
+    """Return the span a finding is nearest to, and where along and across it lies."""
+    best: tuple[float, _Spot] | None = None
+    for span in line.spans():
+        here = _enu(span.frame, finding)
+        if here is None:
+            return None
+        share = here.minus(span.start).dot(span.along()) / span.length_m
+        left_m = here.dot(span.left())
+        away_m = math.hypot(left_m, max(0.0, share - 1, -share) * span.length_m)
+        across = 0.5 - 0.35 * max(-1.0, min(1.0, left_m / max(1.0, line.half_width_m)))
+        if best is None or away_m < best[0]:
+            best = (away_m, _Spot(span.number, share, across))
+    return best[1] if best else None
+
+
+def _on_pipe(pipe: Pipeline, finding: Finding) -> _Spot | None:
+    if finding.lat_deg is None or finding.lon_deg is None:
+        return None
+    place = pipe.place_of(GeoPoint(lat_deg=finding.lat_deg, lon_deg=finding.lon_deg, alt_m=finding.alt_m or 0.0))
+    along_m = place.chainage_m - pipe.start_chainage_m
+    section = min(
+        int(along_m // _SECTION_M), math.ceil((pipe.chainages_m()[-1] - pipe.start_chainage_m) / _SECTION_M) - 1
+    )
+    length_m = min(_SECTION_M, pipe.chainages_m()[-1] - pipe.start_chainage_m - section * _SECTION_M)
+    across = 0.5 - 0.35 * max(-1.0, min(1.0, 2 * place.offset_m / pipe.right_of_way_m))
+    return _Spot(section, (along_m - section * _SECTION_M) / length_m, across)

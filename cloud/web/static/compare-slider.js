@@ -1,0 +1,38 @@
+// @ts-check
+// <compare-slider data-later="evd-…">: an earlier picture of a defect laid over the later one; a range wipes between.
+
+import "./room.js";
+
+class CompareSlider extends HTMLElement {
+  connectedCallback() {
+    this.querySelector("select")?.addEventListener("change", () => this.#load());
+    this.querySelector("input")?.addEventListener("input", () => this.#wipe());
+    this.#load();
+  }
+
+  async #load() {
+    const earlier = /** @type {HTMLSelectElement} */ (this.querySelector("select")).value;
+    const said = /** @type {HTMLElement} */ (this.querySelector("[role=status]"));
+    const image = /** @type {HTMLImageElement} */ (this.querySelector(".earlier"));
+    said.textContent = "Bringing the pictures onto each other …";
+    const answer = await fetch(`/pictures/${encodeURIComponent(earlier)}/onto/${encodeURIComponent(this.dataset.later ?? "")}.jpg`);
+    if (!answer.ok) {
+      image.hidden = true;
+      said.textContent = `The earlier picture cannot be shown: ${(await answer.json()).detail}`;
+      return;
+    }
+    URL.revokeObjectURL(image.src);
+    image.src = URL.createObjectURL(await answer.blob());
+    image.hidden = false;
+    const [state, correlation] = (answer.headers.get("X-Kestrel-Alignment") ?? "").split(" ");
+    said.textContent = state === "aligned" ? `Same scale, same spot: their edges correlate ${correlation}.` : `Same scale; the spot could not be matched (${correlation}), so it is shown as it was taken.`;
+    this.#wipe();
+  }
+
+  #wipe() {
+    const share = Number(/** @type {HTMLInputElement} */ (this.querySelector("input")).value);
+    /** @type {HTMLElement} */ (this.querySelector(".earlier")).style.setProperty("clip-path", `inset(0 ${100 - share}% 0 0)`);
+    /** @type {HTMLElement} */ (this.querySelector(".pair")).style.setProperty("--at", `${share}%`);
+  }
+}
+customElements.define("compare-slider", CompareSlider);

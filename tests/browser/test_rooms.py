@@ -1,0 +1,180 @@
+"""Every page on one stocked platform: accessible in both themes, quiet, light, within a phone; and what people do there."""
+
+from __future__ import annotations
+
+import dataclasses
+import gzip
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, Page, Response, expect
+
+from cloud import users
+from cloud.services import Services
+from contracts.vocabulary import Role
+from tests import platform, rooms, stock
+from tests.browser.conftest import PASSWORD, watch
+from tests.platform import Server
+from tests.scenes import utc_now
+from tests.services import DatabaseServer
+
+pytestmark = pytest.mark.browser
+
+AXE = (Path(__file__).parent / "vendor" / "axe.min.js").read_text()
+TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+BUDGET_BYTES = 600_000
+EVIDENCE = ("/pictures/", "/v1/media/")
+"""Frames and video are what people came to see; the page round them has the budget."""
+
+
+@pytest.fixture(scope="module")
+def services(postgres_server: DatabaseServer) -> Iterator[Services]:
+    with postgres_server.database(migrated=True) as url:
+        built = platform.build(url)
+        with built.database.session() as session:
+            world = stock.stock_all(session, utc_now())
+            users.put_user(session, "ana", PASSWORD, list(Role))
+            users.put_user(session, "vic", PASSWORD, [Role.VIEWER])
+        yield dataclasses.replace(built, objects=world.objects, routes=world.routes, queues=stock.Outbox())
+        built.database.close()
+
+
+@pytest.fixture(scope="module")
+def pages(services: Services, browser: Browser) -> Iterator[Page]:
+    """Yield one signed-in page on one server; what goes wrong on it fails the test that was using it."""
+    with Server(services) as server:
+        context = browser.new_context(
+            base_url=server.url, viewport={"width": 1440, "height": 900}, timezone_id="Europe/Berlin"
+        )
+        context.request.post("/login", form={"username": "ana", "password": PASSWORD}, max_redirects=0)
+        yield context.new_page()
+        context.close()
+
+
+@pytest.fixture
+def page(pages: Page) -> Iterator[Page]:
+    wrong: list[str] = []
+    home = urlsplit(pages.context.request.get("/login", max_redirects=0).url).netloc
+    unwatch = watch(pages, f"http://{home}", wrong)
+    pages.set_viewport_size({"width": 1440, "height": 900})
+    pages.emulate_media(color_scheme="light")
+    yield pages
+    unwatch()
+    assert wrong == []
+
+
+def violations(page: Page, only: object) -> list[str]:
+    found = page.evaluate("only => axe.run({ runOnly: only })", only)
+    return [f"{v['id']}: {n['target']} {n['failureSummary']}" for v in found["violations"] for n in v["nodes"]]
+
+
+@pytest.mark.parametrize("room", rooms.ROOMS, ids=lambda room: room.name)
+def test_a_page_is_accessible_light_and_fits_a_phone(page: Page, room: rooms.Room) -> None:
+    came: list[Response] = []
+    page.on("response", came.append)
+    page.goto(room.path)
+    page.locator(room.ready).first.wait_for()
+    page.remove_listener("response", came.append)
+    assert sum(map(weight, came)) <= BUDGET_BYTES
+    page.evaluate(AXE)
+    assert violations(page, TAGS) == []
+    page.emulate_media(color_scheme="dark")
+    assert violations(page, {"type": "rule", "values": ["color-contrast"]}) == []
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def weight(response: Response) -> int:
+    """Return what a response weighs on the way, compressed."""
+    path = urlsplit(response.url).path
+    if response.status != 200 or path.startswith(EVIDENCE) or path == "/live":
+        return 0
+    body = response.body()
+    return len(body) if path.endswith((".woff2", ".jpg")) else len(gzip.compress(body, 6))
+
+
+def test_the_rooms_are_one_navigation_that_a_phone_folds(page: Page) -> None:
+    page.goto("/assets")
+    nav = page.get_by_role("navigation", name="Pages")
+    expect(nav.get_by_role("link", name="Assets")).to_have_attribute("aria-current", "page")
+    page.set_viewport_size({"width": 390, "height": 844})
+    expect(nav.get_by_role("link", name="Settings")).to_be_hidden()
+    nav.get_by_role("button", name="More").click()
+    nav.get_by_role("link", name="Settings").click()
+    expect(page.get_by_role("heading", name="Settings")).to_be_visible()
+
+
+def test_filters_stand_in_the_address(page: Page) -> None:
+    page.goto("/assets")
+    page.get_by_label("Kind").select_option("pipeline")
+    expect(page.get_by_role("link", name="Pipe 2")).to_be_visible()
+    assert "kind=pipeline" in page.url
+    expect(page.get_by_role("link", name="T-01", exact=True)).to_have_count(0)
+
+
+def test_a_defect_shows_its_years_and_its_pictures_on_each_other(page: Page) -> None:
+    page.goto("/assets/t-01")
+    years = page.locator("#years")
+    expect(years.locator(".chapters li")).to_have_count(6)
+    expect(years.locator("compare-slider [role=status]")).to_contain_text("correlate")
+    wipe = years.get_by_label("How much of the earlier picture")
+    wipe.focus()
+    page.keyboard.press("Home")
+    assert "100%" in years.locator(".earlier").evaluate("image => image.style.clipPath")
+    page.get_by_role("link", name="Leading edge erosion").click()
+    expect(years.get_by_role("heading")).to_contain_text("Leading edge erosion")
+
+
+def test_the_assistants_form_is_confirmed_where_it_was_drafted(page: Page) -> None:
+    page.goto("/fleet")
+    page.keyboard.press("/")
+    page.keyboard.type("Open a ticket for F-5")
+    page.keyboard.press("Enter")
+    form = page.locator("chat-log form.proposal")
+    expect(form.get_by_text("open ticket")).to_be_visible()
+    expect(form.get_by_label("finding")).to_have_value("5")
+    form.get_by_role("button", name="Confirm").click()
+    expect(page.locator("chat-log")).to_contain_text("Done: open ticket.")
+
+
+def test_a_dead_letter_is_sent_again_and_one_without_a_queue_says_why_not(page: Page, services: Services) -> None:
+    page.goto("/settings/dead-letters")
+    expect(page.get_by_text("its sender must resend")).to_be_visible()
+    page.get_by_role("button", name="Send again").click()
+    expect(page.get_by_role("status").filter(has_text="was sent to")).to_be_visible()
+    expect(page.get_by_role("button", name="Send again")).to_have_count(0)
+    assert [queue for queue, _ in services.queues.sent] == ["kestrel-vision-jobs"]  # type: ignore[attr-defined]
+
+
+def test_a_key_is_shown_once_and_can_be_ended(page: Page) -> None:
+    page.goto("/settings/keys")
+    page.get_by_label("For whom").fill("Crane planner")
+    page.get_by_role("group", name="flights", exact=True).get_by_label("read").check()
+    page.get_by_role("button", name="Make the key").click()
+    expect(page.locator(".done-note code")).to_contain_text("ksk_")
+    page.reload()
+    expect(page.locator(".done-note")).to_have_count(0)
+    page.once("dialog", lambda dialog: dialog.accept())
+    page.get_by_role("row", name="Crane planner").get_by_role("button", name="Revoke").click()
+    expect(page.get_by_role("row", name="Crane planner")).to_contain_text("revoked")
+
+
+def test_what_is_refused_is_said_beside_the_form(page: Page) -> None:
+    page.goto("/settings/people")
+    page.get_by_text("Roles of ana").click()
+    row = page.get_by_role("row", name="Ana")
+    row.get_by_label("admin").uncheck()
+    row.get_by_role("button", name="Save").click()
+    expect(page.locator("#said")).to_contain_text("You would shut yourself out.")
+
+
+def test_a_viewer_is_told_what_a_page_takes(pages: Page, browser: Browser) -> None:
+    context = browser.new_context(base_url=urlsplit(pages.url)._replace(path="", query="").geturl())
+    context.request.post("/login", form={"username": "vic", "password": PASSWORD}, max_redirects=0)
+    shown = context.new_page()
+    shown.goto("/settings/keys")
+    expect(shown.get_by_role("heading", name="Not for you")).to_be_visible()
+    expect(shown.get_by_text("It takes the role admin.")).to_be_visible()
+    context.close()

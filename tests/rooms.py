@@ -1,0 +1,32 @@
+"""Every page, as the browser tests and the screenshots go through them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Room(NamedTuple):
+    """A page: its name, its address on the stocked platform, and what is there once it is drawn."""
+
+    name: str
+    path: str
+    ready: str = "h1"
+
+
+ROOMS = (
+    Room("operations", "/", "#main .card"),
+    Room("review", "/review", "#desk-title"),
+    Room("assets", "/assets"),
+    Room("asset", "/assets/t-01"),
+    Room("asset-mast", "/assets/mast-7"),
+    Room("asset-line", "/assets/line-110"),
+    Room("asset-pipe", "/assets/pipe-2"),
+    Room("fleet", "/fleet"),
+    Room("settings", "/settings"),
+    Room("settings-people", "/settings/people"),
+    Room("settings-keys", "/settings/keys"),
+    Room("settings-webhooks", "/settings/webhooks"),
+    Room("settings-policies", "/settings/policies?before=wind-gwo-1&after=wind-stricter-2"),
+    Room("settings-audit", "/settings/audit"),
+    Room("settings-dead-letters", "/settings/dead-letters"),
+)
