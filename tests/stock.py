@@ -37,7 +37,6 @@ from tests.policies import stricter
 from tests.scenes import seed_live
 
 
-
 class Outbox:
     """Queues that keep what was sent."""
 
@@ -64,9 +63,16 @@ def stock_all(session: Session, now: datetime) -> World:
     _fleet(session, now)
     _settings(session, now)
     session.add(
-        AssetEvent(event_id="evt-1", asset_id=others[2], kind="extreme_weather", happened_at=now - timedelta(days=2),
-                   accessible_at=now - timedelta(days=1), note="River over the right of way", created_by="operator")
-    )  # fmt: skip
+        AssetEvent(
+            event_id="evt-1",
+            asset_id=others[2],
+            kind="extreme_weather",
+            happened_at=now - timedelta(days=2),
+            accessible_at=now - timedelta(days=1),
+            note="River over the right of way",
+            created_by="operator",
+        )
+    )
     session.flush()
     return world
 
@@ -81,19 +87,47 @@ def _years(world: World, now: datetime) -> None:
         segment = world.segment(flight, 0, at)
         world.coverage(flight, {("B", "TE"): range(18, 25)} if i % 2 else {("C", "SS"): range(6, 9)})
         crack = world.finding(
-            flight, DefectKind.CRACK, blade="A", side="LE", root_m=17.4 + 0.02 * i, rank=2 + i // 2, at=at,
-            length_mm=180.0 + 60 * i, width_mm=5.0 + i, confidence=0.9, status="open" if i == 4 else "confirmed",
+            flight,
+            DefectKind.CRACK,
+            blade="A",
+            side="LE",
+            root_m=17.4 + 0.02 * i,
+            rank=2 + i // 2,
+            at=at,
+            length_mm=180.0 + 60 * i,
+            width_mm=5.0 + i,
+            confidence=0.9,
+            status="open" if i == 4 else "confirmed",
             reviewed_by=None if i == 4 else "analyst",
-        )  # fmt: skip
-        world.evidence(crack, segment, frame=40, position=i % 2)
-        world.evidence(
-            world.finding(flight, DefectKind.LEADING_EDGE_EROSION, blade="B", side="LE", root_m=21.0, rank=3,
-                          at=at, length_mm=640.0 + 4 * i, width_mm=60.0), segment, frame=90)  # fmt: skip
+        )
+        erosion = world.finding(
+            flight,
+            DefectKind.LEADING_EDGE_EROSION,
+            blade="B",
+            side="LE",
+            root_m=21.0,
+            rank=3,
+            at=at,
+            length_mm=640.0 + 4 * i,
+            width_mm=60.0,
+        )
+        if i in (0, 3, 4):
+            world.evidence(crack, segment, frame=40)
+        if i == 4:
+            world.evidence(erosion, segment, frame=90)
         if i < 3:
             world.finding(
-                flight, DefectKind.LIGHTNING_BURN, blade="C", side="SS", root_m=23.2, rank=4, at=at, length_mm=150.0,
-                status="repaired" if i == 2 else "confirmed", reviewed_by="analyst",
-            )  # fmt: skip
+                flight,
+                DefectKind.LIGHTNING_BURN,
+                blade="C",
+                side="SS",
+                root_m=23.2,
+                rank=4,
+                at=at,
+                length_mm=150.0,
+                status="repaired" if i == 2 else "confirmed",
+                reviewed_by="analyst",
+            )
     world.ticket(crack, number="000010000031", waited_s=7)
 
 
@@ -101,18 +135,33 @@ def _other_kinds(world: World, now: datetime) -> tuple[str, str, str]:
     def place(east_m: float, north_m: float) -> dict[str, Any]:
         return _FRAME.to_geo(Enu(east_m, north_m, 0.0)).model_dump(mode="json")
 
-    mast = {"kind": "telecom_tower", "foot": place(-600, 250), "height_m": 48.0,
-            "mounts": [{"name": "Panel 1", "face": 0, "height_m": 44.0}, {"name": "Dish 2", "face": 2, "height_m": 31.0}]}  # fmt: skip
-    line = {"kind": "power_line", "towers": [
-        {"name": f"M{n}", "foot": place(-900 + 280 * n, -500 + 40 * (n % 2))} for n in range(5)]}  # fmt: skip
+    mast = {
+        "kind": "telecom_tower",
+        "foot": place(-600, 250),
+        "height_m": 48.0,
+        "mounts": [{"name": "Panel 1", "face": 0, "height_m": 44.0}, {"name": "Dish 2", "face": 2, "height_m": 31.0}],
+    }
+    line = {
+        "kind": "power_line",
+        "towers": [{"name": f"M{n}", "foot": place(-900 + 280 * n, -500 + 40 * (n % 2))} for n in range(5)],
+    }
     pipe = {"kind": "pipeline", "centre_line": [place(600 + 420 * n, -300 + 120 * (n % 3)) for n in range(6)]}
     for asset_id, name, geometry in (
         ("mast-7", "Mast 7", mast),
         ("line-110", "Line 110", line),
         ("pipe-2", "Pipe 2", pipe),
     ):
-        world.add(Asset(asset_id=asset_id, site_id="nordmarsch", kind=geometry["kind"], name=name,
-                        functional_location=f"NM-{asset_id.upper()}", external_id=None, geometry=geometry))  # fmt: skip
+        world.add(
+            Asset(
+                asset_id=asset_id,
+                site_id="nordmarsch",
+                kind=geometry["kind"],
+                name=name,
+                functional_location=f"NM-{asset_id.upper()}",
+                external_id=None,
+                geometry=geometry,
+            )
+        )
     _off_blade(world, now, "mast-7", Enu(-600.0, 252.0, 31.0), DefectKind.CORROSION, 3)
     _off_blade(world, now, "line-110", Enu(-480.0, -480.0, 22.0), DefectKind.DAMAGE, 4)
     _off_blade(world, now, "pipe-2", Enu(1250.0, -190.0, 0.0), DefectKind.CORROSION, 2)
@@ -125,11 +174,21 @@ def _off_blade(world: World, now: datetime, asset_id: str, at: Enu, kind: Defect
     template = session.scalars(select(Flight).where(Flight.asset_id == "t-01")).first()
     assert template is not None
     flight = world.add(
-        Flight(flight_id=f"flt-{asset_id}", asset_id=asset_id, drone_id="merlin-1", plan_id=template.plan_id,
-               plan_version=1, route_hash="0" * 64, state="complete", created_by="operator",
-               created_at=now - timedelta(days=40), started_at=now - timedelta(days=40),
-               landed_at=now - timedelta(days=40) + timedelta(minutes=9), completed_at=now - timedelta(days=40))
-    )  # fmt: skip
+        Flight(
+            flight_id=f"flt-{asset_id}",
+            asset_id=asset_id,
+            drone_id="merlin-1",
+            plan_id=template.plan_id,
+            plan_version=1,
+            route_hash="0" * 64,
+            state="complete",
+            created_by="operator",
+            created_at=now - timedelta(days=40),
+            started_at=now - timedelta(days=40),
+            landed_at=now - timedelta(days=40) + timedelta(minutes=9),
+            completed_at=now - timedelta(days=40),
+        )
+    )
     world.geometries[asset_id] = world.geometries["t-01"]
     found = world.finding(flight, kind, blade=None, side=None, root_m=None, rank=rank, length_mm=95.0)
     point = _FRAME.to_geo(at)
@@ -150,43 +209,86 @@ def _outlook(session: Session, now: datetime) -> None:
     for finding in {row.link_group: row for row in rows}.values():
         sure = finding.kind == "crack" and finding.blade == "A"
         session.add(
-            Prediction(link_group=finding.link_group, asset_id=finding.asset_id, finding_id=finding.finding_id,
-                       made_at=now, too_little="" if sure else "Seen at one size only.",
-                       length_mm=560.0 if sure else None, length_low_mm=480.0 if sure else None,
-                       length_high_mm=660.0 if sure else None, next_rank=5 if sure else None,
-                       next_from_mm=500.0 if sure else None, chance_180_days=0.41 if sure else None,
-                       chance_365_days=0.78 if sure else None, critical_365_days=1.0 if sure else None,
-                       life_days=240.0 if sure else None, life_low_days=150.0 if sure else None,
-                       life_high_days=410.0 if sure else None, model={})
-        )  # fmt: skip
+            Prediction(
+                link_group=finding.link_group,
+                asset_id=finding.asset_id,
+                finding_id=finding.finding_id,
+                made_at=now,
+                too_little="" if sure else "Seen at one size only.",
+                length_mm=560.0 if sure else None,
+                length_low_mm=480.0 if sure else None,
+                length_high_mm=660.0 if sure else None,
+                next_rank=5 if sure else None,
+                next_from_mm=500.0 if sure else None,
+                chance_180_days=0.41 if sure else None,
+                chance_365_days=0.78 if sure else None,
+                critical_365_days=1.0 if sure else None,
+                life_days=240.0 if sure else None,
+                life_low_days=150.0 if sure else None,
+                life_high_days=410.0 if sure else None,
+                model={},
+            )
+        )
     for asset_id, chance in (("t-01", 0.78), ("t-02", 0.34)):
-        session.add(AssetRisk(asset_id=asset_id, made_at=now, chance_365_days=chance,
-                              inspect_by=now + timedelta(days=42 if asset_id == "t-01" else 210), because=[]))  # fmt: skip
+        session.add(
+            AssetRisk(
+                asset_id=asset_id,
+                made_at=now,
+                chance_365_days=chance,
+                inspect_by=now + timedelta(days=42 if asset_id == "t-01" else 210),
+                because=[],
+            )
+        )
 
 
 def _work(world: World, now: datetime) -> None:
     session = world.session
     worst = session.scalars(select(Finding).where(Finding.severity_rank >= 4).order_by(Finding.number.desc())).all()
     for i, finding in enumerate(worst[:4]):
-        book.raise_alert(session, finding.finding_id, finding.severity_rank, f"F-{finding.number} {finding.kind}",
-                         "Look at it.", now - timedelta(minutes=7 * i))  # fmt: skip
+        book.raise_alert(
+            session,
+            finding.finding_id,
+            finding.severity_rank,
+            f"F-{finding.number} {finding.kind}",
+            "Look at it.",
+            now - timedelta(minutes=7 * i),
+        )
     book.acknowledge(session, session.scalars(select(Alert.alert_id).order_by(Alert.created_at)).first() or "", "ana")
     for i, finding in enumerate(worst[:3]):
         world.add(
-            TicketDecision(decision_id=f"dcn-{i}", finding_id=finding.finding_id, execution_name=finding.finding_id,
-                           token=f"token-{i}", because=f"wind-gwo-1 asks a person at rank {finding.severity_rank}.",
-                           state="waiting" if i < 2 else "approved", asked_at=now - timedelta(hours=2 + i),
-                           expires_at=now + timedelta(hours=20 - i), on_silence="open" if i else "fail",
-                           answered_by=None if i < 2 else "rita", answered_at=None if i < 2 else now,
-                           reason="" if i < 2 else "Seen on two passes.")
-        )  # fmt: skip
+            TicketDecision(
+                decision_id=f"dcn-{i}",
+                finding_id=finding.finding_id,
+                execution_name=finding.finding_id,
+                token=f"token-{i}",
+                because=f"wind-gwo-1 asks a person at rank {finding.severity_rank}.",
+                state="waiting" if i < 2 else "approved",
+                asked_at=now - timedelta(hours=2 + i),
+                expires_at=now + timedelta(hours=20 - i),
+                on_silence="open" if i else "fail",
+                answered_by=None if i < 2 else "rita",
+                answered_at=None if i < 2 else now,
+                reason="" if i < 2 else "Seen on two passes.",
+            )
+        )
     flight = session.scalars(select(Flight).where(Flight.asset_id == "t-01")).first()
     assert flight is not None
     world.add(
-        Schedule(schedule_id="sch-1", name="Blades, every half year", asset_id="t-01", plan_id=flight.plan_id,
-                 plan_version=1, drone_id="merlin-1", starts_at=now + timedelta(days=9), rrule="FREQ=MONTHLY;INTERVAL=6",
-                 zone="Europe/Berlin", duration_min=45, lead_h=24, created_by="operator")
-    )  # fmt: skip
+        Schedule(
+            schedule_id="sch-1",
+            name="Blades, every half year",
+            asset_id="t-01",
+            plan_id=flight.plan_id,
+            plan_version=1,
+            drone_id="merlin-1",
+            starts_at=now + timedelta(days=9),
+            rrule="FREQ=MONTHLY;INTERVAL=6",
+            zone="Europe/Berlin",
+            duration_min=45,
+            lead_h=24,
+            created_by="operator",
+        )
+    )
 
 
 def _fleet(session: Session, now: datetime) -> None:
@@ -195,11 +297,19 @@ def _fleet(session: Session, now: datetime) -> None:
     for drone, free, hot in ((one, 61.0, 58.0), (two, 3.0, 88.0)):
         drone.health_at = now - timedelta(seconds=40)
         drone.health = Health(
-            at=now, agent_version="0.1.0", python_version="3.11.7", kernel="6.1", load_per_core=0.4,
-            memory_free_percent=44.0, agent_memory_bytes=91_000_000, temperature_c=hot,
-            storage_free_bytes=int(free * 2_400_000_000), storage_free_percent=free, uptime_s=8123.0,
+            at=now,
+            agent_version="0.1.0",
+            python_version="3.11.7",
+            kernel="6.1",
+            load_per_core=0.4,
+            memory_free_percent=44.0,
+            agent_memory_bytes=91_000_000,
+            temperature_c=hot,
+            storage_free_bytes=int(free * 2_400_000_000),
+            storage_free_percent=free,
+            uptime_s=8123.0,
             clock_synchronised=True,
-        ).model_dump(mode="json")  # fmt: skip
+        ).model_dump(mode="json")
     session.add(CertificateRevocation(certificate_id="c0ffee12", drone_id="merlin-2", asked_at=now - timedelta(days=1)))
     dead_letters.bury(session, VISION_JOBS_QUEUE, "segment flt-9/3", "No manifest beside the video.", '{"segment": 3}')
     dead_letters.bury(session, "mqtt", "kestrel/v1/merlin-2/telemetry", "seq: not a number.", '{"seq": "x"}')
@@ -210,16 +320,38 @@ def _settings(session: Session, now: datetime) -> None:
     row, _ = keys.create(session, name="Old dashboard", scopes=["findings:read"], expires_at=None, by="ana")
     keys.revoke(session, row.key_id, "ana")
     session.add(
-        Webhook(webhook_id="whk-1", name="Work orders", url="https://hooks.example.com/kestrel", secret="whsec_x",
-                events=["finding.changed", "ticket.changed"], min_rank=4, created_by="ana", created_at=now)
-    )  # fmt: skip
+        Webhook(
+            webhook_id="whk-1",
+            name="Work orders",
+            url="https://hooks.example.com/kestrel",
+            secret="whsec_x",
+            events=["finding.changed", "ticket.changed"],
+            min_rank=4,
+            created_by="ana",
+            created_at=now,
+        )
+    )
     session.flush()
     for i, state in enumerate(("delivered", "failed", "pending")):
         session.add(
-            Delivery(delivery_id=f"dlv-{i}", webhook_id="whk-1", event="finding.changed", body='{"id": "evt-1"}',
-                     state=state, attempts=1 + i, status=200 if state == "delivered" else 503, took_ms=40 + i,
-                     error="" if state == "delivered" else "The address answered 503.")
-        )  # fmt: skip
+            Delivery(
+                delivery_id=f"dlv-{i}",
+                webhook_id="whk-1",
+                event="finding.changed",
+                body='{"id": "evt-1"}',
+                state=state,
+                attempts=1 + i,
+                status=200 if state == "delivered" else 503,
+                took_ms=40 + i,
+                error="" if state == "delivered" else "The address answered 503.",
+            )
+        )
     versions.store(session, stricter(), by="rita")
-    audit.record(session, "ana", "component.name", "t-01.blade-a", before={"external_id": None, "functional_location": ""},
-                 after={"external_id": "BLD-2031-A", "functional_location": "NM-WEA-01-BA"})  # fmt: skip
+    audit.record(
+        session,
+        "ana",
+        "component.name",
+        "t-01.blade-a",
+        before={"external_id": None, "functional_location": ""},
+        after={"external_id": "BLD-2031-A", "functional_location": "NM-WEA-01-BA"},
+    )

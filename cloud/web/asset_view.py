@@ -44,11 +44,11 @@ class Wanted(BaseModel):
 
 
 class Listed(NamedTuple):
-    """One asset in the list. ``before`` is its health index a month ago."""
+    """One asset in the list. ``before`` is its health a month ago."""
 
     asset: Asset
     site: str
-    index: float | None
+    score: float | None
     before: float | None
     ranks: dict[int, int]
     flown_at: datetime | None
@@ -75,12 +75,19 @@ def listed(session: Session, wanted: Wanted, now: datetime) -> AssetList:
     ranks, flown = _ranks(session), _flown(session)
     risks = {risk.asset_id: risk for risk in session.scalars(select(AssetRisk))}
     rows = [
-        Listed(asset, site, today.get(asset.asset_id), before.get(asset.asset_id), ranks.get(asset.asset_id, {}),
-               flown.get(asset.asset_id), risks.get(asset.asset_id))
+        Listed(
+            asset,
+            site,
+            today.get(asset.asset_id),
+            before.get(asset.asset_id),
+            ranks.get(asset.asset_id, {}),
+            flown.get(asset.asset_id),
+            risks.get(asset.asset_id),
+        )
         for asset, site in found
-    ]  # fmt: skip
+    ]
     if wanted.sort == "health":
-        rows.sort(key=lambda row: (row.index is None, row.index or 0.0))
+        rows.sort(key=lambda row: (row.score is None, row.score or 0.0))
     elif wanted.sort == "risk":
         rows.sort(key=lambda row: -row.risk.chance_365_days if row.risk else 1.0)
     sites = tuple(session.scalars(select(Site).order_by(Site.name)))
@@ -148,7 +155,7 @@ class AssetView(NamedTuple):
 
     asset: Asset
     site: Site
-    index: float | None
+    score: float | None
     parts: tuple[dict[str, object], ...]
     risk: AssetRisk | None
     due: tuple[DueItem, ...]
@@ -180,7 +187,7 @@ def build(session: Session, asset_id: str, shown: Shown) -> AssetView:
     return AssetView(
         asset=asset,
         site=session.get_one(Site, asset.site_id),
-        index=days[-1].index if days else None,
+        score=days[-1].index if days else None,
         parts=tuple(days[-1].derivation.get("parts", ())) if days else (),
         risk=session.get(AssetRisk, asset_id),
         due=tuple(item for item in due.due_list(session) if item.asset.asset_id == asset_id),

@@ -37,7 +37,7 @@ def asset(
 
 @router.get("/pictures/{earlier_id}/onto/{later_id}.jpg")
 def compared(earlier_id: str, later_id: str, services: Svc, session: UnitOfWork) -> Response:
-    """Return an earlier crop on a later one's pixels; ``X-Kestrel-Alignment`` says whether it could be brought there."""
+    """Return an earlier crop on a later one's pixels; ``X-Kestrel-Alignment`` says whether that worked."""
     found = defect_view.compare(session, services.objects, earlier_id, later_id)
     said = f"{'aligned' if found.trusted else 'as-is'} {found.correlation:.2f}"
     headers = {"Cache-Control": "private, max-age=86400, immutable", "X-Kestrel-Alignment": said}

@@ -35,12 +35,8 @@ class DroneCard(NamedTuple):
 
 def cards(session: Session, now: datetime) -> tuple[DroneCard, ...]:
     """Return every drone, those with something to mend first."""
-    flying = {
-        drone_id: flight_id
-        for drone_id, flight_id in session.execute(
-            select(Flight.drone_id, Flight.flight_id).where(Flight.state.in_(_IN_THE_AIR))
-        )
-    }
+    airborne = select(Flight.drone_id, Flight.flight_id).where(Flight.state.in_(_IN_THE_AIR))
+    flying = {row.drone_id: row.flight_id for row in session.execute(airborne)}
     backlog, lost, certificates = _backlog(session), _lost(session), _certificates(session)
     query = select(Drone, Site.name).join(Site, Site.site_id == Drone.site_id).order_by(Drone.name)
     made = []

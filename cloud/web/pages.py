@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
-from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import BaseModel, Field
 
 from cloud.requests import Svc, UnitOfWork
 from cloud.security import Reader, authenticate
 from cloud.web import mapping, overview, pictures
-from cloud.web.rendering import page, static_response
+from cloud.web.rendering import data, page, static_response
 from cloud.web.shell import room
 from contracts.errors import NotAuthenticated
 from contracts.vocabulary import Role
@@ -41,12 +41,13 @@ def operations(
 
 @router.get("/map.json", dependencies=[Depends(authenticate)])
 def map_data(
+    request: Request,
     services: Svc,
     session: UnitOfWork,
     flight: Annotated[str | None, Query(max_length=80)] = None,
-) -> JSONResponse:
+) -> Response:
     """Return what the map draws: site, assets, drones, the flight's route and trail."""
-    return JSONResponse(mapping.build(session, services.routes, flight), headers={"Cache-Control": "no-store"})
+    return data(request, mapping.build(session, services.routes, flight))
 
 
 @router.get("/login")

@@ -43,8 +43,9 @@ def _shown(
         diff = replay.diff(session, *pair)
     may = me.may(Role.ANALYST, Role.REVIEWER)
     rows = tuple(versions.versions(session))
-    return shown(request, session, me, "policies", rows=rows, shipped=shipped, wanted=wanted, diff=diff, may=may,
-                 note=note)  # fmt: skip
+    return shown(
+        request, session, me, "policies", rows=rows, shipped=shipped, wanted=wanted, diff=diff, may=may, note=note
+    )
 
 
 class Draft(BaseModel):

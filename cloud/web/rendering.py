@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import json
 import math
 import posixpath
 from collections.abc import Mapping
@@ -80,6 +81,15 @@ def render(template: str, context: Mapping[str, Any]) -> str:
 def page(template: str, context: Mapping[str, Any], status: int = 200) -> HTMLResponse:
     """Return a page or fragment that is never stored by caches."""
     return HTMLResponse(render(template, context), status, headers={"Cache-Control": "no-store"})
+
+
+def data(request: Request, found: Mapping[str, Any]) -> Response:
+    """Return what a page draws as JSON, compressed for who can read that, never stored by caches."""
+    body = json.dumps(found, separators=(",", ":")).encode()
+    headers = {"Cache-Control": "no-store", "Vary": "Accept-Encoding"}
+    if "gzip" in request.headers.get("accept-encoding", ""):
+        body, headers["Content-Encoding"] = gzip.compress(body, 5), "gzip"
+    return Response(body, media_type="application/json", headers=headers)
 
 
 def problem(error: PlatformError) -> HTMLResponse:

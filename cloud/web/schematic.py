@@ -60,8 +60,9 @@ def strips(asset: Asset, findings: Sequence[Finding]) -> Strips | None:
             spots = {f.finding_id: _on_mast(mast, f) for f in findings}
             return _laid(names, "metres up the mast", spots, findings, 0.0)
         case PowerLine() as line:
-            names = [(f"{line.towers[s.number].name} – {line.towers[s.number + 1].name}", s.length_m)
-                     for s in line.spans()]  # fmt: skip
+            names = [
+                (f"{line.towers[s.number].name} – {line.towers[s.number + 1].name}", s.length_m) for s in line.spans()
+            ]
             spots = {f.finding_id: _on_line(line, f) for f in findings}
             return _laid(names, "metres along the span", spots, findings, 0.0)
         case Pipeline() as pipe:

@@ -142,8 +142,11 @@ def audit_log(request: Request, me: Admin, session: UnitOfWork, sought: Annotate
 def differing(before: dict[str, Any] | None, after: dict[str, Any] | None) -> list[tuple[str, Any, Any]]:
     """Return (field, before, after) of each field that is not the same in both."""
     old, new = before or {}, after or {}
-    return [(name, old.get(name), new.get(name)) for name in [*new, *(n for n in old if n not in new)]
-            if old.get(name) != new.get(name) or not (old and new)]  # fmt: skip
+    return [
+        (name, old.get(name), new.get(name))
+        for name in [*new, *(n for n in old if n not in new)]
+        if old.get(name) != new.get(name) or not (old and new)
+    ]
 
 
 @router.get("/dead-letters")

@@ -48,8 +48,19 @@ def _shown(
     query = query.where(Delivery.webhook_id == chosen.webhook_id) if chosen else query.where(Delivery.state == "")
     query = query.where(Delivery.state == looked.state) if looked.state else query
     deliveries = tuple(session.scalars(query))
-    return shown(request, session, me, "webhooks", hooks=rows, chosen=chosen, deliveries=deliveries, looked=looked,
-                 events=events.KINDS, secret=secret, note=note)  # fmt: skip
+    return shown(
+        request,
+        session,
+        me,
+        "webhooks",
+        hooks=rows,
+        chosen=chosen,
+        deliveries=deliveries,
+        looked=looked,
+        events=events.KINDS,
+        secret=secret,
+        note=note,
+    )
 
 
 class NewHook(BaseModel):
@@ -57,8 +68,11 @@ class NewHook(BaseModel):
 
     name: str = Field(min_length=1, max_length=120)
     url: str = Field(min_length=9, max_length=400)
-    events: list[Literal["flight.changed", "command.changed", "media.changed", "finding.changed", "ticket.changed",
-                         "drone.changed"]] = Field(min_length=1, max_length=20)  # fmt: skip
+    events: list[
+        Literal[
+            "flight.changed", "command.changed", "media.changed", "finding.changed", "ticket.changed", "drone.changed"
+        ]
+    ] = Field(min_length=1, max_length=20)
     min_rank: int | Literal[""] = ""
 
 
@@ -68,9 +82,14 @@ def add(
 ) -> HTMLResponse:
     """Add a webhook and show its secret, once."""
     row = subscriptions.create(
-        session, me.username, name=given.name, url=given.url, events=list(given.events), min_rank=given.min_rank or None,
+        session,
+        me.username,
+        name=given.name,
+        url=given.url,
+        events=list(given.events),
+        min_rank=given.min_rank or None,
         private=services.settings.webhook_private_targets,
-    )  # fmt: skip
+    )
     return _shown(request, session, me, Looked(webhook=row.webhook_id), secret=row.secret)
 
 
