@@ -54,7 +54,7 @@ def build(session: Session, link_group: str) -> DefectView:
         latest=found[-1],
         asset=session.get_one(Asset, found[-1].asset_id),
         sights=sights,
-        growth=plots.plot([_size(f) for f in found], ahead=_expected(prediction)),
+        growth=plots.plot([_size(f) for f in found], ahead=_expected(prediction)) if len(found) > 1 else None,
         prediction=prediction,
     )
 
