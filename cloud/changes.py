@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from sqlalchemy import func, select, text, tuple_
 from sqlalchemy.orm import Session
 
-from cloud.tables import Change
+from cloud.tables import Base, Change, CommandRow, Drone, Finding, Flight, Media, Ticket
 from contracts.errors import InvalidInput
 
 _SETTLED = text("changes.xact < pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
 """Below the oldest running transaction: every change there is will be, is there."""
+
+SUBJECTS: Final[dict[str, type[Base]]] = {
+    "flight": Flight,
+    "command": CommandRow,
+    "media": Media,
+    "finding": Finding,
+    "ticket": Ticket,
+    "drone": Drone,
+    "telemetry": Drone,
+}
+"""What a change of a kind is about."""
 
 
 class Position(NamedTuple):
@@ -52,3 +63,9 @@ def waiting(session: Session, position: Position) -> int:
     """Return how many changes lie behind a position."""
     behind = tuple_(Change.xact, Change.id) > tuple_(position.xact, position.number)
     return session.scalar(select(func.count()).select_from(Change).where(behind)) or 0
+
+
+def concerns(session: Session, kind: str, object_id: str) -> bool:
+    """Return whether a change is about something that this session's asker may see."""
+    subject = SUBJECTS.get(kind)
+    return subject is not None and session.get(subject, object_id) is not None

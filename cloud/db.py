@@ -5,21 +5,36 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal
+from typing import Literal, Protocol
 
 from psycopg2 import InterfaceError as DriverInterfaceError
 from psycopg2 import OperationalError as DriverError
 from sqlalchemy import create_engine, text
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import InterfaceError, OperationalError, ProgrammingError
 from sqlalchemy.orm import Session, sessionmaker
 
-from contracts.errors import Unavailable
+from cloud import site_limits
+from contracts.errors import Forbidden, Unavailable
 
 LIVE_CHANNEL = "kestrel_live"
 _KEEP_CHANGE = text(
     "INSERT INTO changes (xact, kind, object_id) VALUES (pg_current_xact_id()::text::bigint, :kind, :id)"
 )
+_NOT_ALLOWED = "42501"
+"""SQLSTATE: a row that the asker may not write."""
 LiveKind = Literal["telemetry", "flight", "command", "media", "finding", "ticket", "drone"]
+
+
+class Asking(Protocol):
+    """Who asks; ``sites`` are the only ones they may see, None is all."""
+
+    @property
+    def username(self) -> str:
+        """Return their name."""
+
+    @property
+    def sites(self) -> frozenset[str] | None:
+        """Return the ids of their sites."""
 
 
 class Database:
@@ -37,7 +52,7 @@ class Database:
 
     @contextmanager
     def session(self) -> Iterator[Session]:
-        """Yield a session; commit when the block ends well, roll back when it raises.
+        """Yield a session that sees everything; commit when the block ends well, roll back when it raises.
 
         Raises:
             Unavailable: The database does not answer or went away midway; nothing was committed.
@@ -48,6 +63,25 @@ class Database:
                 yield session
         except (OperationalError, InterfaceError, DriverError, DriverInterfaceError) as error:
             raise Unavailable("The database does not answer.", hint="Retry; see `kestrel status`.") from error
+
+    @contextmanager
+    def session_of(self, asker: Asking) -> Iterator[Session]:
+        """Yield a session in which Postgres shows and takes rows of the asker's sites only.
+
+        Raises:
+            Forbidden: A row of another site was to be written.
+            Unavailable: As for ``session``.
+
+        """
+        try:
+            with self.session() as session:
+                site_limits.hold(session, asker.username, asker.sites)
+                yield session
+        except ProgrammingError as error:
+            if getattr(error.orig, "pgcode", None) != _NOT_ALLOWED:
+                raise
+            hint = "Ask an administrator for the site."
+            raise Forbidden(f"{asker.username} may not write to this site.", hint=hint) from error
 
     def close(self) -> None:
         """Close every pooled connection."""

@@ -7,13 +7,13 @@ import heapq
 import io
 import json
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from cloud.db import Database
 from cloud.tables import CommandRow, DroneEventRow, Telemetry
 
 LogFormat = Literal["jsonl", "csv"]
@@ -32,12 +32,12 @@ class Entry(NamedTuple):
     body: dict[str, Any]
 
 
-def lines(database: Database, flight_id: str, form: LogFormat) -> Iterator[str]:
+def lines(opening: AbstractContextManager[Session], flight_id: str, form: LogFormat) -> Iterator[str]:
     """Yield the log's lines, oldest first; holds a thousand samples in memory at most."""
     write = _csv_writer() if form == "csv" else _json_line
     if form == "csv":
         yield ",".join(COLUMNS) + "\r\n"
-    with database.session() as session:
+    with opening as session:
         for entry in heapq.merge(
             _telemetry(session, flight_id), _events(session, flight_id), _commands(session, flight_id), key=_when
         ):

@@ -12,6 +12,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
+from cloud import row_security
 from cloud.datasets import views
 from cloud.db import Database
 from cloud.tables import Base
@@ -34,6 +35,7 @@ def migrate(database: Database) -> str:
         command.upgrade(_config(connection), "head")
         for statement in views.create():
             connection.execute(text(statement))
+        row_security.apply(connection)
     return newest_version()
 
 

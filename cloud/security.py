@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from fastapi import Depends, Request
 
 from cloud import keys, rates, scopes, sessions, users
-from cloud.requests import services
+from cloud.services import of as services
 from contracts.errors import Forbidden, NotAuthenticated
 from contracts.vocabulary import Role
 
@@ -27,7 +27,7 @@ class Principal:
     roles: frozenset[Role]
     via: Literal["token", "session", "key"]
     sites: frozenset[str] | None = None
-    """Site ids the assistant may read for this asker; None is all."""
+    """Ids of the only sites that the database shows this asker; None is all."""
 
     def may(self, *roles: Role) -> bool:
         """Return whether one of ``roles`` is held; an admin holds all."""

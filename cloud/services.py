@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, cast
+
+from starlette.requests import Request
 
 from cloud.alerts.rounds import Channel
 from cloud.db import Database
@@ -123,3 +125,8 @@ class Services:
     models: Models = field(default_factory=Models)
     """Language models that may help the assistant's planner."""
     rates: Rates = field(default_factory=lambda: Rates(DEFAULT_PER_MINUTE))
+
+
+def of(request: Request) -> Services:
+    """Return what the composition root built for the application that a request came to."""
+    return cast("Services", request.app.state.services)

@@ -71,11 +71,11 @@ def ask(
 def _events(services: Services, principal: Principal, body: Ask, zone: ZoneInfo) -> Iterator[Event]:
     """Yield an answer's events and keep its transcript, also where the asker stops listening midway."""
     now = datetime.now(UTC)
-    with services.database.session() as session:
+    with services.database.session_of(principal) as session:
         assistance = allowance.of(services, session, principal.username, now)
     kept: list[Event] = []
     try:
-        with services.database.session() as session:
+        with services.database.session_of(principal) as session:
             asker = Asker(session, principal, now, zone, load_policy(services.settings.policy_file))
             for event in conversation.stream(asker, body.question, body.previous, assistance):
                 shown = _with_form(services, principal, event)
@@ -84,7 +84,7 @@ def _events(services: Services, principal: Principal, body: Ask, zone: ZoneInfo)
     finally:
         said = conversation.collect(body.question, kept)
         channel = "page" if principal.via == "session" else "api"
-        with services.database.session() as session:
+        with services.database.session_of(principal) as session:
             transcripts.record(session, principal.username, channel, said, said.usage)
 
 
@@ -93,7 +93,7 @@ def _with_form(services: Services, principal: Principal, event: Event) -> Event:
     if event.type != "refusal" or not event.data.get("proposal"):
         return event
     try:
-        with services.database.session() as session:
+        with services.database.session_of(principal) as session:
             row = proposals.propose(session, principal, event.data["proposal"], str(event.data.get("question", "")))
             form = {**row.parameters, "proposal_id": row.proposal_id}
     except PlatformError as error:

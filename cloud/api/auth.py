@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 
 from cloud import audit, sessions, users
 from cloud.problems import RESPONSES
-from cloud.requests import Svc, UnitOfWork
+from cloud.requests import SigningIn, Svc
 from cloud.security import SESSION_COOKIE, Reader, limit
 from cloud.services import Services
 from cloud.tokens import LIFETIME_S, Issuer
@@ -70,7 +70,7 @@ def jwks(services: Svc) -> dict[str, Any]:
 def token(  # noqa: PLR0913, PLR0917 - the fields of the OAuth form
     request: Request,
     services: Svc,
-    session: UnitOfWork,
+    session: SigningIn,
     grant_type: Annotated[str, Form(max_length=40)],
     username: Annotated[str, Form(max_length=120)] = "",
     password: Annotated[str, Form(max_length=400)] = "",
@@ -106,7 +106,7 @@ def _basic(header: str) -> tuple[str, str] | None:
 def login(
     request: Request,
     services: Svc,
-    session: UnitOfWork,
+    session: SigningIn,
     username: Annotated[str, Form(max_length=120)],
     password: Annotated[str, Form(max_length=400)],
     next: Annotated[str, Form(max_length=400)] = "/",  # noqa: A002 - the form field's name

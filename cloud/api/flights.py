@@ -252,13 +252,13 @@ def get_log(
     flight_id: str,
     session: UnitOfWork,
     services: Svc,
-    _: Reader,
+    principal: Reader,
     form: Annotated[LogFormat, Query(alias="format")] = "jsonl",
 ) -> StreamingResponse:
     """Stream the flight's log: samples, events and commands in one order of time, as JSON lines or CSV."""
     flights.flight(session, flight_id)
     name = f'attachment; filename="{flight_id}.{form}"'
-    lines = flight_log.lines(services.database, flight_id, form)
+    lines = flight_log.lines(services.database.session_of(principal), flight_id, form)
     return StreamingResponse(lines, media_type=flight_log.MEDIA_TYPES[form], headers={"Content-Disposition": name})
 
 

@@ -22,7 +22,7 @@ from cloud.api.telemetry import SampleOut
 from cloud.changes import Position
 from cloud.problems import RESPONSES
 from cloud.requests import Svc
-from cloud.security import Reader
+from cloud.security import Principal, Reader
 from cloud.services import Services
 from contracts.errors import InvalidInput
 
@@ -46,7 +46,7 @@ Fetch = Callable[[], list[tuple[str, str, str]]]
 def stream_events(
     request: Request,
     services: Svc,
-    _: Reader,
+    principal: Reader,
     kinds: Annotated[list[Kind] | None, Query(max_length=6, description="default: all")] = None,
     last_event_id: Since = None,
     seconds: Seconds = 3600,
@@ -55,35 +55,41 @@ def stream_events(
 
     With ``Last-Event-ID`` it goes on behind that event (changes are kept for a week), without it begins now.
     """
-    with services.database.session() as session:
+    with services.database.session_of(principal) as session:
         position = changes.parse(last_event_id) if last_event_id else changes.newest(session)
-    reader = _Changes(services, position, frozenset(kinds or ()))
+    reader = _Changes(services, principal, position, frozenset(kinds or ()))
     return _streaming(request, reader.fetch, reader.behind, seconds)
 
 
 @router.get("/drones/{drone_id}/telemetry/stream", response_class=StreamingResponse, responses=_STREAM)
 def stream_telemetry(
-    drone_id: str, request: Request, services: Svc, _: Reader, last_event_id: Since = None, seconds: Seconds = 3600
+    drone_id: str,
+    request: Request,
+    services: Svc,
+    principal: Reader,
+    last_event_id: Since = None,
+    seconds: Seconds = 3600,
 ) -> StreamingResponse:
     """Stream a drone's samples, thinned to what a reader can show; with ``Last-Event-ID`` those since."""
     now = datetime.now(UTC)
     since = _moment(last_event_id) if last_event_id else now
-    with services.database.session() as session:
+    with services.database.session_of(principal) as session:
         fleet.drone(session, drone_id)
-    reader = _Samples(services, drone_id, max(since, now - timedelta(hours=1)))
+    reader = _Samples(services, principal, drone_id, max(since, now - timedelta(hours=1)))
     return _streaming(request, reader.fetch, lambda: 0, seconds)
 
 
 class _Changes:
     """Reads changes page by page."""
 
-    def __init__(self, services: Services, position: Position, kinds: frozenset[str]) -> None:
+    def __init__(self, services: Services, principal: Principal, position: Position, kinds: frozenset[str]) -> None:
         self._services = services
+        self._principal = principal
         self._position = position
         self._kinds = kinds
 
     def fetch(self) -> list[tuple[str, str, str]]:
-        with self._services.database.session() as session:
+        with self._services.database.session_of(self._principal) as session:
             found = changes.after(session, self._position, _PAGE)
         if found:
             self._position = Position(found[-1].xact, found[-1].id)
@@ -98,22 +104,23 @@ class _Changes:
         ]
 
     def behind(self) -> int:
-        with self._services.database.session() as session:
+        with self._services.database.session_of(self._principal) as session:
             return changes.waiting(session, self._position)
 
 
 class _Samples:
     """Reads samples since the last one."""
 
-    def __init__(self, services: Services, drone_id: str, since: datetime) -> None:
+    def __init__(self, services: Services, principal: Principal, drone_id: str, since: datetime) -> None:
         self._services = services
+        self._principal = principal
         self._drone_id = drone_id
         self._since = since
 
     def fetch(self) -> list[tuple[str, str, str]]:
         until = datetime.now(UTC) + timedelta(minutes=1)
         begin = self._since + timedelta(microseconds=1)
-        with self._services.database.session() as session:
+        with self._services.database.session_of(self._principal) as session:
             rows = telemetry.of_drone(session, self._drone_id, begin, until, _SAMPLES)
         shown = [SampleOut.model_validate(row) for row in rows]
         if shown:

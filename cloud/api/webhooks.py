@@ -89,7 +89,8 @@ class DeliveryOut(BaseModel):
 def add_webhook(body: WebhookIn, session: UnitOfWork, services: Svc, principal: Connector) -> WebhookSecret:
     """Add a webhook. There is no idempotency key here: its answer holds a secret, and secrets are not kept twice."""
     private = services.settings.webhook_private_targets
-    row = subscriptions.create(session, principal.username, **body.model_dump(), private=private)
+    sites = principal.sites
+    row = subscriptions.create(session, principal.username, **body.model_dump(), private=private, sites=sites)
     return WebhookSecret.model_validate(row)
 
 

@@ -13,7 +13,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from cloud import audit, executions, flights, reviews, site_scope
+from cloud import audit, executions, flights, reviews, site_limits
 from cloud.grading import Policy
 from cloud.security import Principal
 from cloud.tables import Finding, Proposal
@@ -94,7 +94,7 @@ def propose(session: Session, principal: Principal, parameters: dict[str, Any], 
         NotFound: No such finding that the asker may see.
 
     """
-    site_scope.limit(session, principal.sites)
+    site_limits.limit(session, principal.username, principal.sites)
     wanted = _parsed(parameters)
     if isinstance(wanted, OpenTicket | ChangeGrade):
         _finding(session, wanted.finding)
@@ -124,7 +124,7 @@ def confirm(
 
     """
     row = _open(session, principal, proposal_id)
-    site_scope.limit(session, principal.sites)
+    site_limits.limit(session, principal.username, principal.sites)
     if principal.via == "key" or principal.roles == {Role.INTEGRATION}:
         raise Forbidden("A program may not confirm a proposal.", hint="A person confirms it on the page.")
     kind = KINDS[row.kind]

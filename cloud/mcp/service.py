@@ -52,7 +52,7 @@ class ToolService:
         if name not in TOOLS:
             raise InvalidInput(f"There is no tool {name[:60]!r}.", field="name")
         step = Step(id=self._memory.next_id(principal), tool=name, title=name, parameters=arguments)
-        with self._services.database.session() as session:
+        with self._services.database.session_of(principal) as session:
             asker = self._asker(session, principal)
             begin(asker)
             try:
@@ -65,9 +65,9 @@ class ToolService:
 
     def _ask(self, principal: Principal, arguments: dict[str, Any]) -> dict[str, Any]:
         question, previous = str(arguments.get("question", "")), str(arguments.get("previous", ""))
-        with self._services.database.session() as session:
+        with self._services.database.session_of(principal) as session:
             said = conversation.answer(self._asker(session, principal), question, previous)
-        with self._services.database.session() as session:
+        with self._services.database.session_of(principal) as session:
             transcripts.record(session, principal.username, "mcp", said, said.usage)
         return said.model_dump(mode="json", exclude={"steps"})
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import BigInteger, Boolean, ForeignKey, Index, func, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from cloud.tables.columns import Base
@@ -49,6 +50,8 @@ class Webhook(Base):
     failing_since: Mapped[datetime | None]
     created_by: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    sites: Mapped[list[Any] | None] = mapped_column(JSONB(none_as_null=True))
+    """Ids of the sites that whoever added it might see; it is told of no other. Null is all."""
 
 
 class Delivery(Base):

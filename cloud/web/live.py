@@ -10,15 +10,16 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import psycopg2
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
 from psycopg2.extensions import ISOLATION_LEVEL_AUTOCOMMIT
 from pydantic import BaseModel, ValidationError
 
+from cloud.changes import concerns
 from cloud.db import LIVE_CHANNEL, Database, LiveKind
 from cloud.logbook import log
-from cloud.requests import services
-from cloud.security import authenticate
+from cloud.security import Principal, Reader
+from cloud.services import of as services
 from cloud.web.mapping import last_sample
 from contracts.errors import PlatformError
 
@@ -46,14 +47,14 @@ class Hub:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._lock = threading.Lock()
-        self._pages: dict[asyncio.Queue[Event], asyncio.AbstractEventLoop] = {}
+        self._pages: dict[asyncio.Queue[Event], tuple[asyncio.AbstractEventLoop, Principal]] = {}
         self._thread: threading.Thread | None = None
 
-    def join(self) -> asyncio.Queue[Event]:
-        """Return a new page's queue; the first page starts the listener."""
+    def join(self, asker: Principal) -> asyncio.Queue[Event]:
+        """Return the queue of a new page of ``asker``; the first page starts the listener."""
         queue: asyncio.Queue[Event] = asyncio.Queue(_QUEUE)
         with self._lock:
-            self._pages[queue] = asyncio.get_running_loop()
+            self._pages[queue] = asyncio.get_running_loop(), asker
             if self._thread is None:
                 self._thread = threading.Thread(target=self._listen, name="live", daemon=True)
                 self._thread.start()
@@ -105,18 +106,30 @@ class Hub:
             except ValidationError:
                 log("live_notice_not_understood", payload=payload[:200])
                 continue
-            data: dict[str, Any] | None = change.model_dump()
-            if change.kind == "telemetry":
-                with self._database.session() as session:
-                    data = last_sample(session, change.id)
-            if data:
-                self._tell(change.kind, data)
+            with self._lock:
+                askers = {asker.sites: asker for _, asker in self._pages.values()}
+            for asker in askers.values():
+                data = self.shown(asker, change)
+                if data:
+                    self._tell(change.kind, data, asker)
 
-    def _tell(self, kind: str, data: dict[str, Any]) -> None:
+    def shown(self, asker: Principal, change: Change) -> dict[str, Any] | None:
+        """Return what an asker is told of a change; None when it is none of theirs."""
+        told = change.model_dump()
+        if change.kind != "telemetry" and asker.sites is None:
+            return told
+        with self._database.session_of(asker) as session:
+            if change.kind == "telemetry":
+                return last_sample(session, change.id)
+            return told if concerns(session, change.kind, change.id) else None
+
+    def _tell(self, kind: str, data: dict[str, Any], only: Principal | None = None) -> None:
+        """Tell every page, or those of askers with the sites of ``only``."""
         with self._lock:
             pages = list(self._pages.items())
-        for queue, loop in pages:
-            loop.call_soon_threadsafe(_put, queue, (kind, data))
+        for queue, (loop, asker) in pages:
+            if only is None or asker.sites == only.sites:
+                loop.call_soon_threadsafe(_put, queue, (kind, data))
 
 
 def _put(queue: asyncio.Queue[Event], event: Event) -> None:
@@ -136,11 +149,11 @@ def _hub(request: Request) -> Hub:
     return hub
 
 
-@router.get("/live", dependencies=[Depends(authenticate)])
-async def live(request: Request) -> StreamingResponse:
+@router.get("/live")
+async def live(request: Request, principal: Reader) -> StreamingResponse:
     """Stream changes: ``telemetry`` with a sample, other kinds with an id, ``resync`` after a gap."""
     hub = _hub(request)
-    queue = hub.join()
+    queue = hub.join(principal)
 
     async def frames() -> AsyncIterator[str]:
         try:

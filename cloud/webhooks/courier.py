@@ -13,6 +13,7 @@ from typing import NamedTuple, Protocol
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
+from cloud.changes import concerns
 from cloud.db import Database
 from cloud.logbook import log
 from cloud.tables import Change, Delivery, Webhook
@@ -30,6 +31,13 @@ _CHANGES_KEPT = timedelta(days=7)
 _DELIVERIES_KEPT = timedelta(days=30)
 _GONE = 410
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Hearer(NamedTuple):
+    """Whose eyes a webhook hears with."""
+
+    username: str
+    sites: frozenset[str]
 
 
 class Answer(NamedTuple):
@@ -86,8 +94,16 @@ class Courier:
             hooks = session.scalars(select(Webhook).where(Webhook.enabled)).all() if changes else []
             for change in changes:
                 change.told = True
-                self._tell_of(session, change, [h for h in hooks if f"{change.kind}.changed" in h.events])
+                wanted = [h for h in hooks if f"{change.kind}.changed" in h.events and self._may_hear(h, change)]
+                self._tell_of(session, change, wanted)
             return len(changes)
+
+    def _may_hear(self, hook: Webhook, change: Change) -> bool:
+        """Return whether whoever added the webhook might see what changed: the database says so, not this code."""
+        if hook.sites is None:
+            return True
+        with self.database.session_of(Hearer(hook.created_by, frozenset(hook.sites))) as session:
+            return concerns(session, change.kind, change.object_id)
 
     @staticmethod
     def _tell_of(session: Session, change: Change, hooks: list[Webhook]) -> None:

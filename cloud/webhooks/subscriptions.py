@@ -26,7 +26,15 @@ def webhook(session: Session, webhook_id: str, *, lock: bool = False) -> Webhook
 
 
 def create(  # noqa: PLR0913 - a webhook's parts, all by name
-    session: Session, by: str, *, name: str, url: str, events: list[str], min_rank: int | None, private: bool
+    session: Session,
+    by: str,
+    *,
+    name: str,
+    url: str,
+    events: list[str],
+    min_rank: int | None,
+    private: bool,
+    sites: frozenset[str] | None = None,
 ) -> Webhook:
     """Keep a webhook; InvalidInput when it cannot lead there."""
     targets.check(url, private=private)
@@ -38,6 +46,7 @@ def create(  # noqa: PLR0913 - a webhook's parts, all by name
         min_rank=min_rank,
         secret=signatures.new_secret(),
         created_by=by,
+        sites=None if sites is None else sorted(sites),
     )
     session.add(row)
     session.flush()

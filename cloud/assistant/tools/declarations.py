@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from cloud import site_scope
+from cloud import site_limits
 from cloud.assistant.evidence import Row
 from cloud.assistant.tools import (
     coverage_rows,
@@ -144,7 +144,7 @@ def begin(asker: Asker) -> None:
         raise Forbidden(f"{asker.principal.username} may not read.", hint="Ask an administrator for a role.")
     asker.session.execute(text("SET TRANSACTION READ ONLY"))
     asker.session.execute(text(f"SET LOCAL statement_timeout = {TIMEOUT_MS}"))
-    site_scope.limit(asker.session, asker.principal.sites)
+    site_limits.limit(asker.session, asker.principal.username, asker.principal.sites)
 
 
 def run(asker: Asker, step: str, name: str, arguments: Mapping[str, Any]) -> list[Row]:
