@@ -29,7 +29,7 @@ from cloud.services import Services
 from cloud.site_limits import ROLE
 from cloud.tables import Base, Delivery, Site
 from cloud.web.live import Change, Hub
-from cloud.webhooks.courier import Courier
+from cloud.webhooks.courier import Answer, Courier
 from contracts.errors import Forbidden
 from contracts.vocabulary import Role
 from evidence.signatures import LocalSigner
@@ -98,7 +98,7 @@ def matrix(postgres_server: DatabaseServer) -> Iterator[Matrix]:
 def read_routes() -> list[str]:
     """Return every path that answers GET, documented or a page's."""
     routes = [route for router in ROUTERS for route in router.routes]
-    return sorted({route.path for route in routes if "GET" in getattr(route, "methods", ())})
+    return sorted({str(getattr(route, "path", "")) for route in routes if "GET" in getattr(route, "methods", ())})
 
 
 def address(path: str, names: dict[str, str]) -> str:
@@ -183,8 +183,9 @@ def test_views_of_the_analysts_are_not_for_askers(matrix: Matrix) -> None:
 
 def _arguments(tool: str, matrix: Matrix) -> list[dict[str, Any]]:
     """Return arguments that a tool takes: what it must have, and each word of each of its fields that has few."""
-    flights = {"flight_ids": [matrix.seen["flight_id"], matrix.hidden["flight_id"]]}
-    least: dict[str, Any] = {"frames": {"numbers": [1, 2]}, "telemetry": flights}.get(tool, {})
+    flights = [matrix.seen["flight_id"], matrix.hidden["flight_id"]]
+    needs: dict[str, dict[str, Any]] = {"frames": {"numbers": [1, 2]}, "telemetry": {"flight_ids": flights}}
+    least = needs.get(tool, {})
     tried = [least]
     shape = TOOLS[tool].parameters.model_json_schema()
     for name, field in shape["properties"].items():
@@ -241,7 +242,7 @@ def test_a_page_is_told_of_its_own_site_only(matrix: Matrix) -> None:
 
 
 def test_a_webhook_hears_of_the_sites_of_whoever_added_it(matrix: Matrix) -> None:
-    def post(*_: Any) -> Any:
+    def post(url: str, headers: dict[str, str], body: bytes) -> Answer:
         raise AssertionError("nothing is sent here")
 
     courier = Courier(matrix.services.database, post)
