@@ -63,6 +63,12 @@ journeys: setup-dev ## whole flights on the whole stack
 browser: setup-dev setup-browser ## the page in Chromium
 	@$(PYTEST) -q tests/browser $(ARGS)
 
+PLAN_EXAMPLES ?= 10000
+.PHONY: plan-property
+plan-property: setup-dev ## the long run: no emitted route fails its own go/no-go (PLAN_EXAMPLES=10000; some 20 minutes)
+	@KESTREL_PLANNER_EXAMPLES=$(PLAN_EXAMPLES) $(PYTEST) -q -s --timeout=0 --hypothesis-show-statistics \
+	  tests/unit/cloud/planning/test_flights.py -k fails_its_own_checks $(ARGS)
+
 .PHONY: client fuzz-api
 client: setup-dev ## write the typed client from the API's document
 	@$(BIN)/kestrel-cloud openapi > .kestrel-openapi.json && $(BIN)/python scripts/client.py .kestrel-openapi.json client; rm -f .kestrel-openapi.json

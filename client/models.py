@@ -1372,6 +1372,96 @@ class Height(BaseModel):
     )
 
 
+class DroneId1(RootModel[str]):
+    root: Annotated[
+        str,
+        Field(
+            description="whose camera; default: the site's first drone",
+            pattern='^[a-z0-9][a-z0-9-]{0,62}$',
+            title='Drone Id',
+        ),
+    ]
+
+
+class PlanId(RootModel[str]):
+    root: Annotated[
+        str,
+        Field(
+            description='which plan gets this as its next version',
+            pattern='^[a-z0-9][a-z0-9-]{0,62}$',
+            title='Plan Id',
+        ),
+    ]
+
+
+class ImportIn(BaseModel):
+    """
+    A file of another program, and what is known of the flight besides.
+    """
+
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    asset_id: Annotated[
+        str,
+        Field(
+            description='what is inspected, and kept clear of',
+            examples=['wt-01'],
+            pattern='^[a-z0-9][a-z0-9-]{0,62}$',
+            title='Asset Id',
+        ),
+    ]
+    name: Annotated[
+        str | None,
+        Field(
+            description='of the file',
+            examples=['ridge.plan'],
+            max_length=200,
+            title='Name',
+        ),
+    ] = ''
+    source: Annotated[
+        Format | None, Field(description='default: told from the file and its name')
+    ] = None
+    home: Annotated[
+        GeoPoint | None,
+        Field(
+            description="instead of the plan's own; where it names none or not how high, default: the site's"
+        ),
+    ] = None
+    wind_mps: Annotated[
+        WindMps2 | None,
+        Field(description='forecast; unchecked when left out', title='Wind Mps'),
+    ] = None
+    max_alt_rel_m: Annotated[
+        float | None,
+        Field(description='above home', ge=5.0, le=500.0, title='Max Alt Rel M'),
+    ] = 120.0
+    return_alt_rel_m: Annotated[
+        float | None,
+        Field(
+            description='the least height of the way home',
+            ge=5.0,
+            le=500.0,
+            title='Return Alt Rel M',
+        ),
+    ] = 30.0
+    drone_id: Annotated[
+        DroneId1 | None,
+        Field(
+            description="whose camera; default: the site's first drone",
+            title='Drone Id',
+        ),
+    ] = None
+    plan_id: Annotated[
+        PlanId | None,
+        Field(description='which plan gets this as its next version', title='Plan Id'),
+    ] = None
+    content_base64: Annotated[
+        str, Field(examples=['UUdDIFdQTCAxMTAK'], min_length=1, title='Content Base64')
+    ]
+
+
 class Scope(RootModel[str]):
     root: Annotated[str, Field(pattern='^[a-z][a-z-]{0,38}:(read|write)$')]
 
@@ -1857,18 +1947,7 @@ class PlanOut(BaseModel):
     created_at: Annotated[AwareDatetime, Field(title='Created At')]
 
 
-class DroneId1(RootModel[str]):
-    root: Annotated[
-        str,
-        Field(
-            description="whose camera; default: the site's first drone",
-            pattern='^[a-z0-9][a-z0-9-]{0,62}$',
-            title='Drone Id',
-        ),
-    ]
-
-
-class PlanId(RootModel[str]):
+class PlanId1(RootModel[str]):
     root: Annotated[str, Field(pattern='^[a-z0-9][a-z0-9-]{0,62}$', title='Plan Id')]
 
 
@@ -3656,7 +3735,7 @@ class LossReport(BaseModel):
         extra='forbid',
     )
     source: Annotated[Format | None, Field(description='null: a plan of our own')]
-    target: Format
+    target: Annotated[Format | None, Field(description='null: a plan of our own')]
     items: Annotated[int, Field(description='of the mission', title='Items')]
     counts: Annotated[dict[Severity, int], Field(title='Counts')]
     losses: Annotated[list[Loss], Field(title='Losses')]
@@ -3803,7 +3882,7 @@ class PlanRequest(BaseModel):
             title='Drone Id',
         ),
     ] = None
-    plan_id: Annotated[PlanId | None, Field(title='Plan Id')] = None
+    plan_id: Annotated[PlanId1 | None, Field(title='Plan Id')] = None
 
 
 class PolicyDiff(BaseModel):
@@ -4257,3 +4336,13 @@ class RouteOut(BaseModel):
 
     content_hash: Annotated[str, Field(title='Content Hash')]
     route: Route
+
+
+class ImportOut(BaseModel):
+    """
+    The stored plan with its checks, the route that will be flown, and what of the file will not.
+    """
+
+    plan: PlanOut
+    route: Route
+    report: LossReport

@@ -120,6 +120,10 @@ class Operations(Transport):
         """Convert a flight plan and say what is lost. Nothing is stored."""
         return models.ConversionOut.model_validate_json(self.request("POST", "/v1/routes/convert", body=body))
 
+    def import_route(self, body: models.ImportIn, *, idempotency_key: str | None = None) -> models.ImportOut:
+        """Store a flight plan of another program as a plan of an asset: judged, approved and flown like a planned one."""
+        return models.ImportOut.model_validate_json(self.request("POST", "/v1/routes/import", headers={"Idempotency-Key": idempotency_key}, body=body))
+
     def export_route(self, plan_id: str, version: int, *, format: models.Format | str) -> models.ConversionOut:
         """Return a plan version as a file for another program, with what that program will not know."""
         return models.ConversionOut.model_validate_json(self.request("GET", f"/v1/routes/{self.quoted(plan_id)}/{self.quoted(version)}", query={"format": format}))

@@ -19,7 +19,7 @@ class LossReport(Frozen):
     """What a conversion lost, while reading and while writing; nothing else was."""
 
     source: Format | None = Field(description="null: a plan of our own")
-    target: Format
+    target: Format | None = Field(description="null: a plan of our own")
     items: int = Field(description="of the mission")
     counts: dict[Severity, int]
     losses: tuple[Loss, ...]
@@ -67,8 +67,8 @@ def convert(content: bytes, source: Format, target: Format, given: Given | None 
     return Converted(written, mission, report(source, target, mission, (*on_reading, *on_writing)))
 
 
-def report(source: Format | None, target: Format, mission: Mission, losses: tuple[Loss, ...]) -> LossReport:
-    """Return the report of a conversion; no ``source`` for a plan of our own."""
+def report(source: Format | None, target: Format | None, mission: Mission, losses: tuple[Loss, ...]) -> LossReport:
+    """Return the report of a conversion; no ``source`` or no ``target`` for a plan of our own."""
     counted = Counter(loss.severity for loss in losses)
     counts = {severity: counted[severity] for severity in Severity}
     return LossReport(source=source, target=target, items=len(mission.items), counts=counts, losses=losses)

@@ -1,4 +1,4 @@
-"""/v1/routes: flight plans of other programs, converted; our own plans, in their formats."""
+"""/v1/routes: flight plans of other programs, converted or stored; our own plans, in their formats."""
 
 from __future__ import annotations
 
@@ -6,16 +6,21 @@ import base64
 import binascii
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
-from cloud.planning import plans
+from cloud.api.routes import PlanOut, terrain_of
+from cloud.idempotency import Key, once
+from cloud.planning import foreign_plans, plans
 from cloud.planning.datums import separation_m
+from cloud.planning.foreign_plans import ImportWish
 from cloud.problems import RESPONSES
 from cloud.requests import Svc, UnitOfWork
-from cloud.security import Reader
+from cloud.security import Operator, Reader
 from contracts.errors import InvalidInput
 from contracts.geo import Frozen
+from contracts.routes import Route
 from interchange import conversion, formats, planned
 from interchange.altitudes import Given
 from interchange.conversion import LossReport
@@ -54,7 +59,37 @@ def convert_route(body: ConversionIn, _: Reader) -> ConversionOut:
     source = body.source or formats.of_content(content, body.name)
     mission, on_reading = conversion.read(content, source)
     written, on_writing = conversion.write(mission, body.target, _with_geoid(mission, body.given))
-    return _answer(written, conversion.report(source, body.target, mission, (*on_reading, *on_writing)))
+    report = conversion.report(source, body.target, mission, (*on_reading, *on_writing))
+    return _answer(written, body.target, report)
+
+
+class ImportIn(ImportWish):
+    """A file of another program, and what is known of the flight besides."""
+
+    content_base64: str = Field(min_length=1, examples=["UUdDIFdQTCAxMTAK"])
+
+
+class ImportOut(BaseModel):
+    """The stored plan with its checks, the route that will be flown, and what of the file will not."""
+
+    plan: PlanOut
+    route: Route
+    report: LossReport
+
+
+@router.post("/import", status_code=201, response_model=ImportOut)
+def import_route(
+    body: ImportIn, request: Request, session: UnitOfWork, services: Svc, principal: Operator, key: Key = None
+) -> JSONResponse:
+    """Store a flight plan of another program as a plan of an asset: judged, approved and flown like a planned one."""
+
+    def make() -> ImportOut:
+        content, ground = _decoded(body.content_base64), terrain_of(services.settings)
+        made = foreign_plans.store(session, services.routes, content, body, principal.username, ground)
+        route = plans.route(session, services.routes, made.row.plan_id, made.row.version)
+        return ImportOut(plan=PlanOut.model_validate(made.row), route=route, report=made.report)
+
+    return once(session, request, principal, key, body, make)
 
 
 @router.get("/{plan_id}/{version}")
@@ -70,7 +105,7 @@ def export_route(
     ledger = Ledger()
     mission = planned.mission_of(plans.route(session, services.routes, plan_id, version), ledger)
     written, losses = conversion.write(mission, target, _with_geoid(mission, Given()))
-    return _answer(written, conversion.report(None, target, mission, (*ledger.losses, *losses)))
+    return _answer(written, target, conversion.report(None, target, mission, (*ledger.losses, *losses)))
 
 
 def _decoded(text: str) -> bytes:
@@ -92,9 +127,9 @@ def _first_place(mission: Mission) -> LatLon | None:
     return next((point for step in steps if (point := getattr(step, "point", None)) is not None), None)
 
 
-def _answer(content: bytes, report: LossReport) -> ConversionOut:
+def _answer(content: bytes, target: Format, report: LossReport) -> ConversionOut:
     return ConversionOut(
         content_base64=base64.b64encode(content).decode(),
-        media_type=formats.CODECS[report.target].media_type,
+        media_type=formats.CODECS[target].media_type,
         report=report,
     )

@@ -7,6 +7,7 @@ from functools import cached_property
 
 from cloud.planning.bodies import conductor_pieces, line_cones
 from cloud.planning.flying import Drawn, Step
+from cloud.planning.obstacles import FLOOR_M
 from cloud.planning.rules import Limits
 from cloud.planning.settling import MARGIN_M, settle
 from cloud.planning.surveys import CorridorParams, SurveyInputs
@@ -18,6 +19,8 @@ from contracts.routes import WaypointAction
 _LEAST_M = 6.0
 _FARTHEST_M = 40.0
 _SHARPEST_DEG = 100.0
+_SLACK_M = 1.0
+"""On top of the floor: the earth bends away from the take-off."""
 _BESIDE_M = 25.0
 """From the outer path to the take-off beside the line."""
 
@@ -59,8 +62,14 @@ class Corridor:
         return range(spans[0], spans[-1] + 2)
 
     def _beside(self, frame: LocalFrame, spans: range) -> GeoPoint:
-        """Return a take-off place to the left of the middle tower, at the height of its foot."""
+        """Return a take-off place to the left of a tower, at the height of its foot.
+
+        It is the middle one, or the lowest where the flight would sink below that.
+        """
         number = spans[0] + len(spans) // 2
+        low_m = min(frame.to_enu(wire).up for span in spans for wire in self._spans[span]) + self._params.raise_m
+        if low_m < FLOOR_M + _SLACK_M:
+            number = min(self._towers(spans), key=lambda tower: self._line.towers[tower].foot.alt_m)
         out = self._bisector(frame, number)[0]
         foot = self._line.towers[number].foot
         spot = frame.to_geo(frame.to_enu(foot).plus(out, self._away_m + _BESIDE_M))

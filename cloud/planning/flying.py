@@ -5,19 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple, Protocol
 
 from cloud.planning import checks, estimates, rules, tracks
 from cloud.planning.bodies import rounded, solids_of
 from cloud.planning.estimates import Estimates, Times
-from cloud.planning.obstacles import Cone
+from cloud.planning.obstacles import FLOOR_M, Cone
 from cloud.planning.photography import Shot
 from cloud.planning.rules import Limits, Surroundings
 from cloud.planning.surveys import SurveyInputs
-from cloud.planning.verdicts import Check, Row, Verdict, grade
+from cloud.planning.verdicts import EPSILON_M, Check, Row, Verdict, grade, holds, place_of
 from contracts.errors import InvalidInput
 from contracts.geo import UP, Enu, GeoPoint, LocalFrame
-from contracts.routes import Fence, Route, Waypoint, WaypointAction
+from contracts.routes import Fence, Route, Waypoint, WaypointAction, Zone
 
 TAKE_OFF_UP_M = 10.0
 BATTERY_PERCENT = 55.0
@@ -54,6 +55,12 @@ class Drawn:
     """Above the ellipsoid: a return at this height clears everything."""
     gaps: tuple[str, ...] = field(default=())
     """What of the wanted places cannot be flown."""
+
+    @cached_property
+    def places(self) -> list[Enu]:
+        """Return where the steps lead, metres about home."""
+        frame = LocalFrame(self.home)
+        return [frame.to_enu(step.point) for step in self.steps]
 
 
 class Survey(Protocol):
@@ -115,6 +122,14 @@ def _last_that_fits(inputs: SurveyInputs, survey: Survey, first: int) -> tuple[i
     return good, fits
 
 
+def _too_high_or_low(inputs: SurveyInputs, drawn: Drawn) -> str | None:
+    rise_m = max(step.point.alt_m for step in drawn.steps) - drawn.home.alt_m
+    if rise_m > inputs.params.max_alt_rel_m:
+        return f"It rises to {rise_m:.0f} m above home; the ceiling is {inputs.params.max_alt_rel_m:.0f} m."
+    lowest_m = min(place.up for place in drawn.places)
+    return f"It sinks to {lowest_m:.1f} m above home; {FLOOR_M:.0f} m are the least." if lowest_m < FLOOR_M else None
+
+
 _SMALLER = "Fly faster, lower or nearer to home, or raise params.max_alt_rel_m."
 
 
@@ -127,9 +142,8 @@ def _too_much(inputs: SurveyInputs, drawn: Drawn) -> str | None:
     figures = estimate(inputs, drawn)
     if figures.battery_percent > BATTERY_PERCENT:
         return f"It takes {figures.battery_percent:.0f} % of the battery; {BATTERY_PERCENT:.0f} % are planned."
-    rise_m = max(step.point.alt_m for step in drawn.steps) - drawn.home.alt_m
-    if rise_m > inputs.params.max_alt_rel_m:
-        return f"It rises to {rise_m:.0f} m above home; the ceiling is {inputs.params.max_alt_rel_m:.0f} m."
+    if (why := _too_high_or_low(inputs, drawn)) is not None:
+        return why
     if len(drawn.steps) * WAYPOINT_BYTES + len(drawn.cones) * SOLID_BYTES < _SMALL_BYTES and not inputs.zones:
         return None
     size = checks.message_size(route_of(inputs, drawn, "pln-" + 20 * "0", 1))
@@ -148,7 +162,12 @@ def _planned(inputs: SurveyInputs, drawn: Drawn, plan_id: str, version: int) -> 
 
 _OPERATORS_OWN = frozenset({"ground_resolution", "motion_blur"})
 """Checks of numbers the operator may insist on: such a plan is stored, blocked and explained."""
-_FIELDS = {"wind": "params.wind_mps", "altitude": "params.max_alt_rel_m", "obstacle_clearance": "params.standoff_m"}
+_FIELDS = {
+    "wind": "params.wind_mps",
+    "altitude": "params.max_alt_rel_m",
+    "floor": "home",
+    "obstacle_clearance": "params.standoff_m",
+}
 
 
 def route_of(inputs: SurveyInputs, drawn: Drawn, plan_id: str, version: int) -> Route:
@@ -165,12 +184,6 @@ def route_of(inputs: SurveyInputs, drawn: Drawn, plan_id: str, version: int) -> 
         )
         for seq, step in enumerate(drawn.steps)
     ]
-    frame = LocalFrame(home)
-    places = [Enu(0.0, 0.0, 0.0), *(frame.to_enu(waypoint.point) for waypoint in waypoints)]
-    east, north = ([place[axis] for place in places] for axis in (0, 1))
-    centre = Enu((min(east) + max(east)) / 2, (min(north) + max(north)) / 2, 0.0)
-    reach_m = max(math.hypot(place.east - centre.east, place.north - centre.north) for place in places)
-    ground = frame.to_geo(centre).model_copy(update={"alt_m": home.alt_m})
     return Route(
         plan_id=plan_id,
         version=version,
@@ -178,14 +191,27 @@ def route_of(inputs: SurveyInputs, drawn: Drawn, plan_id: str, version: int) -> 
         pattern=inputs.params.pattern,
         home=home,
         standoff_m=round(drawn.shot.distance_m, 2),
-        fence=Fence(
-            centre=rounded(ground),
-            radius_m=float(math.ceil(reach_m + FENCE_BEYOND_M)),
-            max_alt_rel_m=inputs.params.max_alt_rel_m,
-            zones=inputs.zones,
-        ),
+        fence=fence_round(home, [waypoint.point for waypoint in waypoints], inputs.params.max_alt_rel_m, inputs.zones),
         waypoints=tuple(waypoints),
         solids=solids_of(drawn.cones, LocalFrame(drawn.home), Limits().clearance_m),
+    )
+
+
+def fence_round(
+    home: GeoPoint, points: Sequence[GeoPoint], max_alt_rel_m: float, zones: tuple[Zone, ...], beyond_m: float = 0.0
+) -> Fence:
+    """Return the fence of a flight: round home and everything that it reaches."""
+    frame = LocalFrame(home)
+    places = [Enu(0.0, 0.0, 0.0), *(frame.to_enu(point) for point in points)]
+    east, north = ([place[axis] for place in places] for axis in (0, 1))
+    centre = Enu((min(east) + max(east)) / 2, (min(north) + max(north)) / 2, 0.0)
+    reach_m = max(math.hypot(place.east - centre.east, place.north - centre.north) for place in places)
+    ground = frame.to_geo(centre).model_copy(update={"alt_m": home.alt_m})
+    return Fence(
+        centre=rounded(ground),
+        radius_m=float(math.ceil(reach_m + beyond_m + FENCE_BEYOND_M)),
+        max_alt_rel_m=max_alt_rel_m,
+        zones=zones,
     )
 
 
@@ -197,8 +223,7 @@ def _yaw_deg(look: Enu) -> float:
 
 def estimate(inputs: SurveyInputs, drawn: Drawn) -> Estimates:
     """Return what a flight takes, from take-off to landing."""
-    frame = LocalFrame(drawn.home)
-    points = [frame.to_enu(step.point) for step in drawn.steps]
+    points = drawn.places
     start = UP.times(TAKE_OFF_UP_M)
     legs = estimates.legs_s(start, points, [step.speed_mps for step in drawn.steps])
     recording, video_s = False, 0.0
@@ -232,6 +257,7 @@ def check(inputs: SurveyInputs, drawn: Drawn, route: Route, figures: Estimates) 
     limits = Limits(max_alt_rel_m=inputs.params.max_alt_rel_m, return_alt_rel_m=math.ceil(return_m))
     return [
         *rules.judge(track, Surroundings(cones=drawn.cones, limits=limits)),
+        floor(route),
         _in_the_fence(route),
         *checks.pairs(route),
         *checks.graded(figures, 1.25 * inputs.params.gsd_mm_px, inputs.params.wind_mps),
@@ -239,6 +265,19 @@ def check(inputs: SurveyInputs, drawn: Drawn, route: Route, figures: Estimates) 
         _coverage(drawn.gaps),
         checks.message_size(route),
     ]
+
+
+def floor(route: Route) -> Check:
+    """Say how low above home a route goes: a drone refuses one that goes down to its take-off."""
+    frame = LocalFrame(route.home)
+    heights_m = [frame.to_enu(waypoint.point).up for waypoint in route.waypoints]
+    lowest = min(range(len(heights_m)), key=heights_m.__getitem__)
+    row = Row(
+        "floor", heights_m[lowest], FLOOR_M, "m",
+        f"Waypoint {lowest} lies {{value:.1f}} m above home; the floor is {{limit:.1f}} m.",
+        "Take off from lower ground, or fly higher.",
+    )  # fmt: skip
+    return row.decided(holds(row.value >= FLOOR_M - EPSILON_M), place_of(lowest, 0.0, route.waypoints[lowest].point))
 
 
 def _in_the_fence(route: Route) -> Check:

@@ -8,15 +8,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-import numpy as np
-
-from cloud.planning.datums import separation_m
+from cloud.planning.heights import Heights, home_of
 from cloud.planning.terrain import Terrain
-from cloud.planning.tracks import Circle, Leg, Track, chords
+from cloud.planning.tracks import Circle, Leg, Track, chords, joined
 from contracts.errors import InvalidInput
-from contracts.geo import Enu, GeoPoint, LocalFrame
+from contracts.geo import GeoPoint, LocalFrame
 from interchange import mission as parts
-from interchange.mission import Altitude, AltitudeReference, LatLon, Mission
+from interchange.mission import Altitude, LatLon, Mission
 
 DEFAULT_SPEED_MPS = 5.0
 """Where neither the plan nor an item names one."""
@@ -49,7 +47,7 @@ def flown(mission: Mission, home: GeoPoint | None = None, terrain: Terrain | Non
         InvalidInput: No take-off place, an altitude that cannot be converted, or nothing that flies; with the item.
 
     """
-    heights = _Heights(terrain, home or _home(mission, terrain))
+    heights = Heights(terrain, home or home_of(mission, terrain))
     walk = _Walk(heights, mission.speed_mps or DEFAULT_SPEED_MPS)
     for number, item in enumerate(mission.items):
         walk.take(number, item)
@@ -59,53 +57,10 @@ def flown(mission: Mission, home: GeoPoint | None = None, terrain: Terrain | Non
     return walk.flown
 
 
-class _Heights:
-    """Altitudes above the ellipsoid."""
-
-    def __init__(self, terrain: Terrain | None, home: GeoPoint) -> None:
-        self._terrain, self.home = terrain, home
-
-    def of(self, at: LatLon, altitude: Altitude, where: str) -> float:
-        match altitude.reference:
-            case AltitudeReference.ELLIPSOID:
-                return altitude.value_m
-            case AltitudeReference.AMSL:
-                return altitude.value_m + separation_m(at.lat_deg, at.lon_deg)
-            case AltitudeReference.TAKE_OFF:
-                return altitude.value_m + self.home.alt_m
-            case AltitudeReference.TERRAIN:
-                return altitude.value_m + _ground_m(self._terrain, at, where)
-
-
-def _ground_m(terrain: Terrain | None, at: LatLon, where: str) -> float:
-    ground_m = math.nan
-    if terrain is not None:
-        ground_m = float(terrain.heights_m(np.array([at.lat_deg]), np.array([at.lon_deg]))[0])
-    if math.isnan(ground_m):
-        raise InvalidInput(
-            f"{where}: the altitude is above the ground, and the ground's height is not known there.",
-            hint="Add an elevation file that covers the place, or plan above sea level.",
-            field=f"{where}.altitude",
-        )
-    return ground_m
-
-
-def _home(mission: Mission, terrain: Terrain | None) -> GeoPoint:
-    place = mission.home
-    if place is None:
-        raise InvalidInput("The plan has no take-off place.", hint="Give home.", field="home")
-    if place.altitude is None or place.altitude.reference is AltitudeReference.TAKE_OFF:
-        alt_m = _ground_m(terrain, place, "home")
-    else:
-        spot = GeoPoint(lat_deg=place.lat_deg, lon_deg=place.lon_deg, alt_m=0.0)
-        alt_m = _Heights(terrain, spot).of(place, place.altitude, "home")
-    return GeoPoint(lat_deg=place.lat_deg, lon_deg=place.lon_deg, alt_m=alt_m)
-
-
 class _Walk:
     """Goes through the items with the aircraft's place and speed."""
 
-    def __init__(self, heights: _Heights, speed_mps: float) -> None:
+    def __init__(self, heights: Heights, speed_mps: float) -> None:
         self._heights, self._speed_mps, self._plan_speed_mps = heights, speed_mps, speed_mps
         self.frame = LocalFrame(heights.home)
         self._here = heights.home
@@ -151,9 +106,7 @@ class _Walk:
             self.take(number, step)
 
     def _place(self, number: int, at: LatLon | None, altitude: Altitude | None) -> GeoPoint:
-        spot = at or LatLon(lat_deg=self._here.lat_deg, lon_deg=self._here.lon_deg)
-        alt_m = self._here.alt_m if altitude is None else self._heights.of(spot, altitude, f"items.{number}")
-        return GeoPoint(lat_deg=spot.lat_deg, lon_deg=spot.lon_deg, alt_m=alt_m)
+        return self._heights.point(at, altitude, self._here, f"items.{number}")
 
     def _take_off(self, number: int, item: parts.TakeOff) -> None:
         target = self._place(number, item.point, item.altitude)
@@ -180,18 +133,10 @@ class _Walk:
         turns = item.turns or (time_s * speed_mps / (2 * math.pi * item.radius_m) if time_s else 0.0)
         if not turns:
             self.flown.endless.append(number)
-        self._go(number, self._joined(centre, item.radius_m))
+        self._go(number, joined(centre, item.radius_m, self._here))
         circle = Circle(number, centre, item.radius_m, turns or 1.0, speed_mps)
         self.circles.append(circle)
         self.legs += chords(self.frame, circle)
-
-    def _joined(self, centre: GeoPoint, radius_m: float) -> GeoPoint:
-        """Return the place on the circle nearest to the aircraft; north of the centre when it is above it."""
-        frame = LocalFrame(centre)
-        here = frame.to_enu(self._here)
-        level = Enu(here.east, here.north, 0.0)
-        out = level.unit() if level.norm() > 1e-3 else Enu(0.0, 1.0, 0.0)
-        return frame.to_geo(out.times(radius_m)).model_copy(update={"alt_m": centre.alt_m})
 
     def _go(self, number: int, target: GeoPoint, word: str = "leg") -> None:
         start, end = self.frame.to_enu(self._here), self.frame.to_enu(target)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 from cloud.planning import bodies, estimates, imported, rules
 from cloud.planning.imported import Flown
+from cloud.planning.obstacles import Cone
 from cloud.planning.rules import Limits, Surroundings
 from cloud.planning.surveys import AnyGeometry
 from cloud.planning.terrain import Terrain
@@ -26,10 +29,11 @@ def judge(  # noqa: PLR0913 - what a plan is judged by, all by name
     wind_mps: float = 0.0,
     limits: Limits | None = None,
     geometry: AnyGeometry | None = None,
+    cones: tuple[Cone, ...] = (),
 ) -> list[Check]:
     """Return every check of a mission that its time does not change. Its own fences are kept to as well.
 
-    With the ``geometry`` of an asset its distance from that asset is judged too.
+    With the ``geometry`` of an asset, or its ``cones`` about home, its distance from that asset is judged too.
 
     Raises:
         InvalidInput: No take-off place, an altitude that cannot be converted, or nothing that flies; with the item.
@@ -37,7 +41,7 @@ def judge(  # noqa: PLR0913 - what a plan is judged by, all by name
     """
     flown = imported.flown(mission, home, terrain)
     places = [leg.start for leg in flown.track.legs] + [flown.track.legs[-1].end]
-    cones = bodies.near(bodies.of_asset(geometry, flown.track.frame), places)
+    cones = cones or bodies.near(bodies.of_asset(geometry, flown.track.frame), places)
     around = Surroundings((*zones, *own_zones(mission)), terrain, cones, limits or Limits())
     found = rules.judge(flown.track, around)
     if terrain is None:
@@ -70,16 +74,8 @@ def own_zones(mission: Mission) -> tuple[SiteZone, ...]:
 
 def battery(flown: Flown, wind_mps: float) -> Check:
     """Say what a flight leaves of a full battery, the way home included."""
-    legs = flown.track.legs
-    seconds = sum(estimates.leg_s(leg.end.minus(leg.start), leg.speed_mps) for leg in legs)
-    once = {circle.segment: circle for circle in flown.track.circles}
-    seconds += sum(
-        (circle.turns - 1.0) * 2 * 3.141592653589793 * circle.radius_m / circle.speed_mps for circle in once.values()
-    )
-    last = legs[-1].end
-    home_s = last.norm() / estimates.RETURN_SPEED_MPS
-    seconds += flown.hover_s + home_s + estimates.landing_s(max(0.0, legs[-1].end_alt_m - flown.home.alt_m))
-    speed_mps = max(leg.speed_mps for leg in legs)
+    seconds = duration_s(flown)
+    speed_mps = max(leg.speed_mps for leg in flown.track.legs)
     left = 100.0 - estimates.battery_percent(seconds, speed_mps, wind_mps)
     row = Row(
         "battery", left, _RESERVE_PERCENT, "%",
@@ -87,6 +83,16 @@ def battery(flown: Flown, wind_mps: float) -> Check:
         "Split the plan.",
     )  # fmt: skip
     return row.decided(grade(-left, -_WARN_RESERVE_PERCENT, -_RESERVE_PERCENT))
+
+
+def duration_s(flown: Flown) -> float:
+    """Return how long a flight takes, the way home and the landing included."""
+    legs = flown.track.legs
+    seconds = sum(estimates.leg_s(leg.end.minus(leg.start), leg.speed_mps) for leg in legs)
+    once = {circle.segment: circle for circle in flown.track.circles}
+    seconds += sum((circle.turns - 1.0) * math.tau * circle.radius_m / circle.speed_mps for circle in once.values())
+    home_s = legs[-1].end.norm() / estimates.RETURN_SPEED_MPS
+    return seconds + flown.hover_s + home_s + estimates.landing_s(max(0.0, legs[-1].end_alt_m - flown.home.alt_m))
 
 
 def _camera(flown: Flown) -> list[Check]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from sqlalchemy import func, select
@@ -23,6 +24,9 @@ from cloud.tables import Asset, Plan
 from contracts.errors import Conflict, NotFound, Unavailable
 from contracts.ids import mint
 from contracts.routes import Route
+
+IMPORTED = "imported"
+"""The pattern of a plan that another program made; its route stands in its parameters."""
 
 
 def plan(session: Session, plan_id: str, version: int) -> Plan:
@@ -48,7 +52,7 @@ def create(
     asset = assets.asset(session, wanted.asset_id)
     zones = site_zones.of_site(session, asset.site_id)
     inputs = _inputs(session, asset, wanted, zones)
-    plan_id, version = wanted.plan_id or mint("pln"), _next_version(session, wanted.plan_id)
+    plan_id, version = wanted.plan_id or mint("pln"), next_version(session, wanted.plan_id)
     planned = _made(inputs, plan_id, version)
     rows = []
     for part, flight in enumerate(planned, start=1):
@@ -56,13 +60,19 @@ def create(
         row = _row(flight, stored, _Part(plan_id, part, len(planned)), by)
         row.checks = [one.model_dump(mode="json") for one in _judged(flight, zones, terrain)]
         rows.append(row)
+    shelve(session, routes, rows, [flight.route for flight in planned], by)
+    return rows
+
+
+def shelve(session: Session, routes: Routes, rows: Sequence[Plan], made: Sequence[Route], by: str) -> None:
+    """Store plans and their routes."""
     session.add_all(rows)
     session.flush()
-    for row, flight in zip(rows, planned, strict=True):
+    for row, route in zip(rows, made, strict=True):
         session.refresh(row)
-        audit.record(session, by, "plan.create", f"{row.plan_id}/{version}", after={"content_hash": row.content_hash})
-        _keep(routes, flight.route)
-    return rows
+        name = f"{row.plan_id}/{row.version}"
+        audit.record(session, by, "plan.create", name, after={"content_hash": row.content_hash})
+        _keep(routes, route)
 
 
 def _inputs(
@@ -138,7 +148,8 @@ def series(session: Session, row: Plan) -> list[Plan]:
     return list(session.scalars(query))
 
 
-def _next_version(session: Session, plan_id: str | None) -> int:
+def next_version(session: Session, plan_id: str | None) -> int:
+    """Return the version that a plan gets next, 1 for a new plan; NotFound when there is no such plan."""
     if plan_id is None:
         return 1
     newest = session.scalar(select(func.max(Plan.version)).where(Plan.plan_id == plan_id))
@@ -170,15 +181,17 @@ def route(session: Session, routes: Routes, plan_id: str, version: int) -> Route
         stored = None
     if stored is not None and stored.content_hash() == row.content_hash:
         return stored
-    made = _again(row).route
+    made = _again(row)
     if made.content_hash() != row.content_hash:
         raise Conflict(f"The planner makes another route of {plan_id} now.", hint="Plan it again and approve that.")
     _keep(routes, made)
     return made
 
 
-def _again(row: Plan) -> Planned:
+def _again(row: Plan) -> Route:
+    if row.pattern == IMPORTED:
+        return Route.model_validate(row.params["route"])
     if row.pattern == Pattern.BLADES.value:
-        return _made(PlanInputs.model_validate(row.params), row.plan_id, row.version)[0]
+        return _made(PlanInputs.model_validate(row.params), row.plan_id, row.version)[0].route
     inputs = SurveyInputs.model_validate(row.params)
-    return _made(inputs, row.series_id or row.plan_id, row.version)[inputs.part - 1]
+    return _made(inputs, row.series_id or row.plan_id, row.version)[inputs.part - 1].route

@@ -12,6 +12,7 @@ from shapely.geometry import LineString, Polygon
 
 from cloud.planning import bodies
 from cloud.planning.flying import TAKE_OFF_UP_M, Drawn, Step
+from cloud.planning.obstacles import FLOOR_M
 from cloud.planning.settling import Settled, settle
 from cloud.planning.surveys import AnyGeometry, GridParams, RightOfWayParams, SurveyInputs
 from contracts.errors import InvalidInput
@@ -25,6 +26,8 @@ _DOWN = Enu(0.0, 0.0, -1.0)
 _PIECE_M = 400.0
 _BESIDE_M = 10.0
 _MAX_LINES = 2000
+_SLACK_M = 1.0
+"""On top of the floor: the take-off lies beside the line, a little lower or higher as the earth bends."""
 
 
 class _Line(NamedTuple):
@@ -74,19 +77,23 @@ class RightOfWay:
         stretch = self._points[first : last + 2]
         frame = LocalFrame(stretch[len(stretch) // 2])
         places = [frame.to_enu(point) for point in stretch]
-        home = self._inputs.home or self._beside(frame, places)
+        home = self._inputs.home or self._beside(frame, places, stretch)
         lines = []
         for number in range(self._strips):
             line = self._line(frame, places, number)
             lines.append(line if number % 2 == 0 else _Line(line.places[::-1], line.length_m))
         return _fly(lines, home, self._settled, self._params.transit_speed_mps)
 
-    def _beside(self, frame: LocalFrame, places: list[Enu]) -> GeoPoint:
+    def _beside(self, frame: LocalFrame, places: list[Enu], stretch: list[GeoPoint]) -> GeoPoint:
+        """Return a take-off beside the middle, or beside the lowest place where the flight would sink below that."""
         middle = len(places) // 2
+        lowest = min(range(len(stretch)), key=lambda index: stretch[index].alt_m)
+        if places[lowest].up + self._settled.shot.distance_m < FLOOR_M + _SLACK_M:
+            middle = lowest
         left = _left(places, middle)
         away_m = self._pipe.right_of_way_m / 2 + _BESIDE_M
         spot = frame.to_geo(places[middle].plus(left, away_m))
-        return spot.model_copy(update={"alt_m": frame.origin.alt_m})
+        return spot.model_copy(update={"alt_m": stretch[middle].alt_m})
 
     def _line(self, frame: LocalFrame, places: list[Enu], number: int) -> _Line:
         shot = self._settled.shot

@@ -131,3 +131,12 @@ def chords(frame: LocalFrame, circle: Circle) -> list[Leg]:
         Leg(circle.segment, number * side_m, a, b, alt_m, alt_m, circle.speed_mps, "circle")
         for number, (a, b) in enumerate(pairwise(ring))
     ]
+
+
+def joined(centre: GeoPoint, radius_m: float, here: GeoPoint) -> GeoPoint:
+    """Return the place on a circle nearest to the aircraft; north of the centre when it is above it."""
+    frame = LocalFrame(centre)
+    offset = frame.to_enu(here)
+    level = Enu(offset.east, offset.north, 0.0)
+    out = level.unit() if level.norm() > 1e-3 else Enu(0.0, 1.0, 0.0)
+    return frame.to_geo(out.times(radius_m)).model_copy(update={"alt_m": centre.alt_m})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import closing
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
@@ -21,6 +21,10 @@ from interchange.mission import Altitude, AltitudeReference
 
 app = typer.Typer(help="Plan an asset, or convert flight plans of other programs.")
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Url = Annotated[str, typer.Option(envvar="KESTREL_URL", help="The platform; default: this machine's.")]
+Username = Annotated[str, typer.Option(envvar="KESTREL_USER")]
+Password = Annotated[str, typer.Option(envvar="KESTREL_PASSWORD", help="Default: as the demo keeps it.")]
+StateDir = Annotated[Path, typer.Option(envvar="KESTREL_STATE_DIR")]
 
 
 @app.callback(invoke_without_command=True)
@@ -33,10 +37,10 @@ def plans(
     ] = "blades",
     params: Annotated[str, typer.Option(help="JSON of the pattern's parameters; see docs/planning.md.")] = "{}",
     home: Annotated[str, typer.Option(help='JSON, {"lat_deg": …, "lon_deg": …, "alt_m": …}; default: the site.')] = "",
-    url: Annotated[str, typer.Option(envvar="KESTREL_URL", help="The platform; default: this machine's.")] = "",
-    username: Annotated[str, typer.Option(envvar="KESTREL_USER")] = "operator",
-    password: Annotated[str, typer.Option(envvar="KESTREL_PASSWORD", help="Default: as the demo keeps it.")] = "",
-    state_dir: Annotated[Path, typer.Option(envvar="KESTREL_STATE_DIR")] = DEFAULT_STATE_DIR,
+    url: Url = "",
+    username: Username = "operator",
+    password: Password = "",
+    state_dir: StateDir = DEFAULT_STATE_DIR,
     as_json: Json = False,
 ) -> None:
     """Plan an asset with the running platform: route, checks, estimates. Exit 3 when a check blocks it."""
@@ -64,10 +68,10 @@ def import_assets(
     *,
     site: Annotated[str, typer.Option(help="Which site they stand on.")],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would happen and write nothing.")] = False,
-    url: Annotated[str, typer.Option(envvar="KESTREL_URL", help="The platform; default: this machine's.")] = "",
-    username: Annotated[str, typer.Option(envvar="KESTREL_USER")] = "operator",
-    password: Annotated[str, typer.Option(envvar="KESTREL_PASSWORD", help="Default: as the demo keeps it.")] = "",
-    state_dir: Annotated[Path, typer.Option(envvar="KESTREL_STATE_DIR")] = DEFAULT_STATE_DIR,
+    url: Url = "",
+    username: Username = "operator",
+    password: Password = "",
+    state_dir: StateDir = DEFAULT_STATE_DIR,
     as_json: Json = False,
 ) -> None:
     """Import assets by their external ids; exit 1 when a feature is refused, and then nothing is written."""
@@ -120,7 +124,74 @@ def convert(
     if as_json:
         typer.echo(made.report.model_dump_json(indent=2))
     else:
-        _print(made.report, target)
+        _print(made.report, str(target))
+
+
+@app.command("import")
+def import_plan(
+    file: Annotated[Path, typer.Argument(help="A plan of QGroundControl, DJI, Litchi, KML or GeoJSON.")],
+    *,
+    asset: Annotated[str, typer.Option(help="What is inspected; its id, in either case.")],
+    source_format: Annotated[Format | None, typer.Option("--from", help="When the file does not say it.")] = None,
+    home: Annotated[
+        str, typer.Option(help="JSON, as for `kestrel plan`; default: the plan's own, else the site.")
+    ] = "",
+    plan_id: Annotated[str, typer.Option(help="Which plan gets this as its next version; default: a new one.")] = "",
+    wind_mps: Annotated[float | None, typer.Option(help="Forecast; unchecked when left out.")] = None,
+    max_alt_rel_m: Annotated[float, typer.Option(help="The ceiling above home.")] = 120.0,
+    url: Url = "",
+    username: Username = "operator",
+    password: Password = "",
+    state_dir: StateDir = DEFAULT_STATE_DIR,
+    as_json: Json = False,
+) -> None:
+    """Store a plan of another program with the running platform: route, checks, losses. Exit 3 when blocked."""
+    wish: dict[str, Any] = {
+        "asset_id": asset.lower(),
+        "source": source_format,
+        "plan_id": plan_id or None,
+        "wind_mps": wind_mps,
+        "max_alt_rel_m": max_alt_rel_m,
+    }
+    try:
+        wish["home"] = planning.parse(home, "home") if home else None
+        with closing(planning.api_of(planning.Access(url, username, password, state_dir))) as api:
+            found = planning.import_plan(api, file, wish)
+    except PlatformError as error:
+        _fail(error)
+    if as_json:
+        typer.echo(json.dumps(found, indent=2))
+    else:
+        planning.show(found)
+        _print(conversion.LossReport.model_validate(found["report"]), found["flights"][0]["plan_id"])
+    raise typer.Exit(planning.exit_code(found))
+
+
+@app.command("export")
+def export_plan(
+    plan_id: Annotated[str, typer.Argument(metavar="PLAN", help="A stored plan.")],
+    target: Annotated[Path, typer.Argument(metavar="OUT", help="The file to write; its suffix says the format.")],
+    *,
+    version: Annotated[int | None, typer.Option(help="Default: the newest.")] = None,
+    target_format: Annotated[Format | None, typer.Option("--to", help="When the suffix does not say it.")] = None,
+    url: Url = "",
+    username: Username = "operator",
+    password: Password = "",
+    state_dir: StateDir = DEFAULT_STATE_DIR,
+    as_json: Json = False,
+) -> None:
+    """Write a stored plan as a file of another program and say what that program will not know."""
+    try:
+        with closing(planning.api_of(planning.Access(url, username, password, state_dir))) as api:
+            chosen = target_format or formats.of_name(target.name)
+            content, report = planning.export_plan(api, plan_id, version, chosen)
+        _store(target, content)
+    except PlatformError as error:
+        _fail(error)
+    if as_json:
+        typer.echo(json.dumps(report, indent=2))
+    else:
+        _print(conversion.LossReport.model_validate(report), str(target))
 
 
 def _site(geoid_separation_m: float | None, home_amsl_m: float | None, altitude_m: float | None) -> Given:
@@ -143,8 +214,9 @@ def _store(path: Path, content: bytes) -> None:
         raise InvalidInput(f"{path} cannot be written: {error.strerror}.", hint="Name a file.", field="OUT") from error
 
 
-def _print(report: conversion.LossReport, target: Path) -> None:
-    typer.echo(f"{target}: {report.items} items, {report.source} to {report.target}, {len(report.losses)} losses.")
+def _print(report: conversion.LossReport, name: str) -> None:
+    source, target = report.source or "kestrel", report.target or "kestrel"
+    typer.echo(f"{name}: {report.items} items, {source} to {target}, {len(report.losses)} losses.")
     if not report.losses:
         return
     shown = Table("item", "kind", "field", "", "what the target does not hold", box=None)

@@ -15,6 +15,7 @@ from rich.table import Table
 from contracts.errors import InvalidInput
 from infra.local.demo_api import Api
 from infra.local.stack import Stack
+from interchange.formats import Format
 
 BLOCKED = 3
 """Exit code: planned, and a check forbids the flight."""
@@ -62,25 +63,52 @@ def plan(api: Api, asset: str, pattern: str, params: dict[str, Any], home: dict[
         body["home"] = home
     made = api.post("/v1/plans", body)
     parts = api.get(f"/v1/plans/{made['plan_id']}/{made['version']}/parts") if made["parts"] > 1 else [made]
-    flights = []
-    for part in parts:
-        route = api.get(f"/v1/plans/{part['plan_id']}/{part['version']}/route")
-        shown = {key: part[key] for key in ("plan_id", "version", "part", "checks", "estimates", "content_hash")}
-        flights.append({**shown, "route": route["route"]})
+    flights = [
+        _flight(part, api.get(f"/v1/plans/{part['plan_id']}/{part['version']}/route")["route"]) for part in parts
+    ]
+    return {"asset_id": made["asset_id"], "pattern": made["pattern"], "verdict": _verdict(flights), "flights": flights}
+
+
+def _flight(plan: dict[str, Any], route: dict[str, Any]) -> dict[str, Any]:
+    shown = {key: plan[key] for key in ("plan_id", "version", "part", "checks", "estimates", "content_hash")}
+    return {**shown, "route": route}
+
+
+def _verdict(flights: list[dict[str, Any]]) -> str:
     verdicts = {check["verdict"] for flight in flights for check in flight["checks"]}
-    verdict = next(word for word in ("block", "warn", "pass") if word in verdicts)
-    return {"asset_id": made["asset_id"], "pattern": made["pattern"], "verdict": verdict, "flights": flights}
+    return next(word for word in ("block", "warn", "pass") if word in verdicts)
+
+
+def import_plan(api: Api, path: Path, wish: dict[str, Any]) -> dict[str, Any]:
+    """Send a plan of another program; return it as ``plan`` does, with the report of what will not be flown."""
+    body = {**wish, "name": path.name, "content_base64": base64.b64encode(_read(path)).decode()}
+    made = api.post("/v1/routes/import", body)
+    flights = [_flight(made["plan"], made["route"])]
+    head = {"asset_id": made["plan"]["asset_id"], "pattern": made["plan"]["pattern"], "verdict": _verdict(flights)}
+    return {**head, "flights": flights, "report": made["report"]}
+
+
+def export_plan(api: Api, plan_id: str, version: int | None, target: Format) -> tuple[bytes, dict[str, Any]]:
+    """Return a stored plan as a file of another program, and the report; without a version its newest."""
+    if version is None:
+        versions = [row["version"] for row in api.all("/v1/plans") if row["plan_id"] == plan_id]
+        version = max(versions, default=1)
+    made = api.get(f"/v1/routes/{plan_id}/{version}", format=target.value)
+    return base64.b64decode(made["content_base64"]), made["report"]
 
 
 def import_file(api: Api, site_id: str, path: Path, *, dry_run: bool) -> dict[str, Any]:
     """Send an asset file and return the fate of its features."""
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise InvalidInput(f"{path} cannot be read: {error.strerror}.", hint="Name a file.", field="FILE") from error
-    body = {"filename": path.name, "content_base64": base64.b64encode(content).decode(), "dry_run": dry_run}
+    body = {"filename": path.name, "content_base64": base64.b64encode(_read(path)).decode(), "dry_run": dry_run}
     report: dict[str, Any] = api.post(f"/v1/sites/{site_id}/assets/import", body)
     return report
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InvalidInput(f"{path} cannot be read: {error.strerror}.", hint="Name a file.", field="FILE") from error
 
 
 def parse(text: str, name: str) -> dict[str, Any]:

@@ -24,6 +24,7 @@ WRITERS: dict[tuple[str, str], set[Role]] = {
     ("POST", "/v1/drones"): {Role.OPERATOR},
     ("POST", "/v1/plans"): {Role.OPERATOR},
     ("POST", "/v1/flights"): {Role.OPERATOR},
+    ("POST", "/v1/routes/import"): {Role.OPERATOR},
     ("POST", "/v1/flights/flt-0/approve"): {Role.OPERATOR},
     ("POST", "/v1/flights/flt-0/abort"): {Role.OPERATOR},
     ("POST", "/v1/flights/flt-0/commands"): {Role.OPERATOR},
