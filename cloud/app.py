@@ -59,7 +59,9 @@ from cloud.web import (
     pages,
     policies_room,
     settings_room,
+    tickets_room,
     webhooks_room,
+    work_room,
 )
 
 ROUTERS = (
@@ -98,6 +100,8 @@ ROUTERS = (
     pages.router,
     desk.router,
     assets_room.router,
+    work_room.router,
+    tickets_room.router,
     fleet_room.router,
     settings_room.router,
     policies_room.router,

@@ -48,6 +48,14 @@ class Outbox:
         self.sent.append((queue, body))
 
 
+class Machines:
+    """Step Functions that takes every answer."""
+
+    def succeed(self, token: str, output: str) -> bool:
+        """Say that the task waited."""
+        return True
+
+
 _FRAME = LocalFrame(HOME)
 
 

@@ -38,7 +38,13 @@ def services(postgres_server: DatabaseServer) -> Iterator[Services]:
             world = stock.stock_all(session, utc_now())
             users.put_user(session, "ana", PASSWORD, list(Role))
             users.put_user(session, "vic", PASSWORD, [Role.VIEWER])
-        yield dataclasses.replace(built, objects=world.objects, routes=world.routes, queues=cast("Any", stock.Outbox()))
+        yield dataclasses.replace(
+            built,
+            objects=world.objects,
+            routes=world.routes,
+            queues=cast("Any", stock.Outbox()),
+            workflows=cast("Any", stock.Machines()),
+        )
         built.database.close()
 
 
@@ -135,6 +141,32 @@ def test_the_assistants_form_is_confirmed_where_it_was_drafted(page: Page) -> No
     expect(form.get_by_label("finding")).to_have_value("5")
     form.get_by_role("button", name="Confirm").click()
     expect(page.locator("chat-log")).to_contain_text("Done: open ticket.")
+
+
+def test_what_waits_is_decided_and_acknowledged_by_keyboard(page: Page) -> None:
+    page.goto("/work")
+    waiting = page.locator("#rail .badge")
+    before = int((waiting.text_content() or "0").split()[0])
+    page.get_by_role("button", name="Open it").first.focus()
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.type("Seen on two passes")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("status").filter(has_text="Seen on two passes")).to_be_visible()
+    page.get_by_role("button", name="I look after it").first.press("Enter")
+    expect(page.get_by_role("status").filter(has_text="nobody else is called")).to_be_visible()
+    expect(waiting).to_contain_text(str(before - 2))
+
+
+def test_the_board_is_walked_by_arrows(page: Page) -> None:
+    page.goto("/tickets")
+    page.locator(".ticket-card > a").first.focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowDown")
+    expect(page.locator("#c-open")).to_be_visible()
+    expect(page.locator("section", has=page.locator("#c-open")).locator("article > a").nth(1)).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("dialog")).to_be_visible()
+    page.keyboard.press("Escape")
 
 
 def test_a_dead_letter_is_sent_again_and_one_without_a_queue_says_why_not(page: Page, services: Services) -> None:

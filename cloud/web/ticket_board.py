@@ -1,0 +1,180 @@
+"""Tickets as a board by what the customer's system says of them, and what is due as a month."""
+
+from __future__ import annotations
+
+import calendar
+from collections import defaultdict
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from cloud import ticket_life
+from cloud.assistant.words import kind_label
+from cloud.schedules import due, timetable
+from cloud.tables import Asset, Finding, Schedule, Ticket, WorkflowRun
+from cloud.web import finding_view
+from contracts.vocabulary import FindingStatus
+
+MOST = 300
+_LIVE = (FindingStatus.OPEN.value, FindingStatus.CONFIRMED.value)
+_CLOSED_SHOWN = timedelta(days=60)
+
+
+class Wanted(BaseModel):
+    """Board or calendar, and of what: all of it is in the address."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    view: Literal["board", "calendar"] = "board"
+    asset: str | None = Field(default=None, max_length=80)
+    rank: int | None = Field(default=None, ge=1, le=5)
+    month: str | None = Field(default=None, pattern=r"^\d{4}-(0[1-9]|1[0-2])$")
+
+
+class Card(NamedTuple):
+    """A ticket, or a finding whose ticket is on its way or failed."""
+
+    finding: Finding
+    asset_name: str
+    ticket: Ticket | None
+    run: WorkflowRun | None
+
+    @property
+    def waited_s(self) -> float | None:
+        """Return the seconds from the frame to the ticket's number."""
+        return finding_view.waited_s(self.finding, self.ticket)
+
+
+class Column(NamedTuple):
+    """A column of the board."""
+
+    key: str
+    title: str
+    says: str
+    cards: tuple[Card, ...]
+
+
+def board(session: Session, wanted: Wanted, now: datetime) -> tuple[Column, ...]:
+    """Return the columns; cards with the nearest due date first."""
+    query = (
+        select(Finding, Asset.name, Ticket, WorkflowRun)
+        .join(Asset, Asset.asset_id == Finding.asset_id)
+        .outerjoin(Ticket, Ticket.finding_id == Finding.finding_id)
+        .outerjoin(WorkflowRun, WorkflowRun.finding_id == Finding.finding_id)
+        .where(Ticket.ticket_id.is_not(None) | WorkflowRun.state.in_(("wanted", "running", "failed")))
+        .order_by(Finding.due_at.nulls_last(), Finding.severity_rank.desc(), Finding.number)
+    )
+    query = query.where(Finding.asset_id == wanted.asset) if wanted.asset else query
+    query = query.where(Finding.severity_rank == wanted.rank) if wanted.rank else query
+    cards: defaultdict[str, list[Card]] = defaultdict(list)
+    for row in session.execute(query.limit(MOST)):
+        card = Card(*row)
+        cards[_column(card, now)].append(card)
+    return tuple(Column(key, title, says, tuple(cards[key])) for key, title, says in _COLUMNS)
+
+
+_COLUMNS = (
+    ("way", "On its way", "no number yet"),
+    ("open", "Notified", "open, no order"),
+    ("order", "Ordered", "an order was made"),
+    ("closed", "Closed", "within 60 days"),
+    ("trouble", "To look at", "failed, cancelled or missing"),
+)
+
+
+def _column(card: Card, now: datetime) -> str:
+    if card.ticket is None or card.ticket.number is None:
+        return "trouble" if card.run is not None and card.run.state == "failed" else "way"
+    if card.ticket.status == ticket_life.CLOSED:
+        done = card.ticket.completed_at or card.ticket.checked_at or now
+        return "closed" if done > now - _CLOSED_SHOWN else "past"
+    if card.ticket.status != ticket_life.OPEN:
+        return "trouble"
+    return "order" if card.ticket.order_number else "open"
+
+
+class Entry(NamedTuple):
+    """Something on a day. ``finding_id`` opens its sheet."""
+
+    kind: str
+    text: str
+    href: str
+    finding_id: str
+    late: bool
+
+
+class Day(NamedTuple):
+    """A day of the month's weeks (UTC)."""
+
+    day: date
+    inside: bool
+    today: bool
+    entries: tuple[Entry, ...]
+
+
+class Month(NamedTuple):
+    """A month of what is due, with its neighbours' addresses."""
+
+    title: str
+    before: str
+    after: str
+    days: tuple[Day, ...]
+    entries: int
+
+
+def month(session: Session, wanted: Wanted, now: datetime) -> Month:
+    """Return a month: defects to be repaired by, inspections due, flights on schedule."""
+    first = date.fromisoformat(f"{wanted.month}-01") if wanted.month else now.date().replace(day=1)
+    weeks = calendar.Calendar().monthdatescalendar(first.year, first.month)
+    start, end = (datetime.combine(d, time.min, UTC) for d in (weeks[0][0], weeks[-1][-1] + timedelta(days=1)))
+    found: defaultdict[date, list[Entry]] = defaultdict(list)
+    for at, entry in [*_repairs(session, wanted, now), *_inspections(session, wanted, now),
+                      *_flights(session, wanted, start, end)]:  # fmt: skip
+        if start <= at < end:
+            found[at.astimezone(UTC).date()].append(entry)
+    days = tuple(
+        Day(day, day.month == first.month, day == now.date(), tuple(found[day])) for week in weeks for day in week
+    )
+    before, after = first - timedelta(days=1), first + timedelta(days=31)
+    return Month(f"{first:%B %Y}", f"{before:%Y-%m}", f"{after:%Y-%m}", days, sum(len(d.entries) for d in days))
+
+
+Dated = tuple[datetime, Entry]
+
+
+def _repairs(session: Session, wanted: Wanted, now: datetime) -> list[Dated]:
+    query = select(Finding, Asset.name).join(Asset, Asset.asset_id == Finding.asset_id)
+    query = query.where(Finding.due_at.is_not(None), Finding.status.in_(_LIVE))
+    query = query.where(Finding.asset_id == wanted.asset) if wanted.asset else query
+    query = query.where(Finding.severity_rank == wanted.rank) if wanted.rank else query
+    latest = {f.link_group: (f, name) for f, name in session.execute(query.order_by(Finding.detected_at))}
+    dated: list[Dated] = []
+    for f, name in latest.values():
+        if f.due_at is not None:
+            text = f"F-{f.number} {kind_label(f.kind)}, {name}"
+            href = f"/?finding={f.finding_id}"
+            dated.append((f.due_at, Entry(f"s{f.severity_rank}", text, href, f.finding_id, f.due_at < now)))
+    return dated
+
+
+def _inspections(session: Session, wanted: Wanted, now: datetime) -> list[Dated]:
+    dated: list[Dated] = []
+    for item in due.due_list(session):
+        if wanted.asset in {None, item.asset.asset_id}:
+            text = f"Inspect {item.asset.name}: {item.rule.title}"
+            entry = Entry("inspect", text, f"/assets/{item.asset.asset_id}", "", item.due_at < now)
+            dated.append((item.due_at, entry))
+    return dated
+
+
+def _flights(session: Session, wanted: Wanted, start: datetime, end: datetime) -> list[Dated]:
+    query = select(Schedule).where(Schedule.enabled)
+    query = query.where(Schedule.asset_id == wanted.asset) if wanted.asset else query
+    return [
+        (at, Entry("scheduled", f"Fly {row.name}", f"/assets/{row.asset_id}", "", late=False))
+        for row in session.scalars(query)
+        for at in timetable.upcoming(row, start, end)
+    ]
