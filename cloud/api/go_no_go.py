@@ -8,10 +8,10 @@ import binascii
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
-from cloud.api.routes import terrain_of
 from cloud.planning import assets, conditions, imports, missions, plans, site_zones, verdicts
 from cloud.planning.conditions import Conditions
 from cloud.planning.estimates import Estimates
+from cloud.planning.ground import terrain_of
 from cloud.planning.imports import ImportReport
 from cloud.planning.rules import Limits
 from cloud.planning.verdicts import Check, Verdict

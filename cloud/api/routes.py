@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -15,26 +13,15 @@ from sqlalchemy import select, tuple_
 from cloud.idempotency import Key, once
 from cloud.paging import Cursor, Limit, Page, decode_cursor, number, page_of
 from cloud.planning import plans
-from cloud.planning.terrain import Datum, Terrain, open_folder
+from cloud.planning.ground import terrain_of
 from cloud.planning.wishes import PlanRequest
 from cloud.problems import RESPONSES
 from cloud.requests import Svc, UnitOfWork
 from cloud.security import Operator, Reader
-from cloud.settings import Settings
 from cloud.tables import Plan
 from contracts.routes import Route
 
 router = APIRouter(prefix="/v1/plans", tags=["plans"], responses=RESPONSES)
-
-
-@cache
-def _ground(folder: Path, datum: str) -> Terrain | None:
-    return open_folder(folder, Datum(datum) if datum else None)
-
-
-def terrain_of(settings: Settings) -> Terrain | None:
-    """Return the ground of the configured elevation files; they are read anew when the program starts."""
-    return _ground(settings.terrain_dir, settings.terrain_datum) if settings.terrain_dir else None
 
 
 class PlanOut(BaseModel):

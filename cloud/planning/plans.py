@@ -49,11 +49,8 @@ def create(
         InvalidInput: The pattern does not fit the asset, or the parameters do not; the field is named.
 
     """
-    asset = assets.asset(session, wanted.asset_id)
-    zones = site_zones.of_site(session, asset.site_id)
-    inputs = _inputs(session, asset, wanted, zones)
     plan_id, version = wanted.plan_id or mint("pln"), next_version(session, wanted.plan_id)
-    planned = _made(inputs, plan_id, version)
+    inputs, zones, planned = _sketched(session, wanted, plan_id, version)
     rows = []
     for part, flight in enumerate(planned, start=1):
         stored = inputs.model_copy(update={"part": part}) if isinstance(inputs, SurveyInputs) else inputs
@@ -73,6 +70,27 @@ def shelve(session: Session, routes: Routes, rows: Sequence[Plan], made: Sequenc
         name = f"{row.plan_id}/{row.version}"
         audit.record(session, by, "plan.create", name, after={"content_hash": row.content_hash})
         _keep(routes, route)
+
+
+def sketch(session: Session, wanted: PlanRequest, terrain: Terrain | None = None) -> list[Planned]:
+    """Return the flights of a wish with every check, and store nothing: what an operator sees while choosing.
+
+    Raises:
+        NotFound: No such asset or drone.
+        InvalidInput: As ``create``.
+
+    """
+    _, zones, planned = _sketched(session, wanted, "pln-sketch", 1)
+    return [flight._replace(checks=tuple(_judged(flight, zones, terrain))) for flight in planned]
+
+
+def _sketched(
+    session: Session, wanted: PlanRequest, plan_id: str, version: int
+) -> tuple[PlanInputs | SurveyInputs, tuple[SiteZone, ...], list[Planned]]:
+    asset = assets.asset(session, wanted.asset_id)
+    zones = site_zones.of_site(session, asset.site_id)
+    inputs = _inputs(session, asset, wanted, zones)
+    return inputs, zones, _made(inputs, plan_id, version)
 
 
 def _inputs(

@@ -29,7 +29,7 @@ class Room(NamedTuple):
 ROOMS = (
     Room("operations", "/", "Operations"),
     Room("review", "/review", "Review"),
-    Room("work", "/work", "Waiting"),
+    Room("work", "/waiting", "Waiting"),
     Room("assets", "/assets", "Assets"),
     Room("plan", "/plan", "Plan"),
     Room("tickets", "/tickets", "Tickets"),

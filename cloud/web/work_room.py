@@ -1,4 +1,4 @@
-"""/work: what waits for a person: decisions before a notification is opened, alerts nobody has answered."""
+"""/waiting: what waits for a person: decisions before a notification is opened, alerts nobody has answered."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from cloud.web import finding_view
 from cloud.web.shell import room
 from contracts.vocabulary import Role
 
-router = APIRouter(prefix="/work", include_in_schema=False, dependencies=[Depends(authenticate)])
+router = APIRouter(prefix="/waiting", include_in_schema=False, dependencies=[Depends(authenticate)])
 MOST = 100
 _DONE_SHOWN = 10
 

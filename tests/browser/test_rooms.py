@@ -144,7 +144,7 @@ def test_the_assistants_form_is_confirmed_where_it_was_drafted(page: Page) -> No
 
 
 def test_what_waits_is_decided_and_acknowledged_by_keyboard(page: Page) -> None:
-    page.goto("/work")
+    page.goto("/waiting")
     waiting = page.locator("#rail .badge")
     before = int((waiting.text_content() or "0").split()[0])
     page.get_by_role("button", name="Open it").first.focus()
@@ -167,6 +167,33 @@ def test_the_board_is_walked_by_arrows(page: Page) -> None:
     page.keyboard.press("Enter")
     expect(page.get_by_role("dialog")).to_be_visible()
     page.keyboard.press("Escape")
+
+
+def test_the_route_follows_the_sliders_and_a_check_shows_its_place(page: Page) -> None:
+    page.goto("/plan?asset=t-01")
+    frames = page.locator(".part .figures dd").nth(3)
+    before = frames.text_content() or ""
+    page.get_by_label("C", exact=True).uncheck()
+    expect(frames).not_to_have_text(before)
+    page.get_by_label("Wind forecast").press("End")
+    expect(page.locator(".checks .block")).to_contain_text("Wind")
+    assert "wind_mps=15" in page.url
+    assert "blades=A&blades=B" in page.url
+    page.get_by_role("button", name="Clearance tower").press("Enter")
+    expect(page.locator(".plan-view .pointed").first).to_be_visible()
+    page.reload()
+    expect(page.locator(".checks .block")).to_contain_text("Wind")
+    expect(page.get_by_label("C", exact=True)).not_to_be_checked()
+
+
+def test_a_plan_is_kept_and_taken_to_another_program(page: Page) -> None:
+    page.goto("/plan?asset=t-02")
+    page.get_by_role("button", name="Keep this plan").click()
+    expect(page.get_by_role("status").filter(has_text="is kept")).to_be_visible()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Export").first.click()
+    assert download.value.suggested_filename.endswith(".plan")
+    expect(page.locator("#losses")).to_contain_text(download.value.suggested_filename)
 
 
 def test_a_dead_letter_is_sent_again_and_one_without_a_queue_says_why_not(page: Page, services: Services) -> None:

@@ -1,0 +1,122 @@
+// @ts-check
+// <route-planner>: draws the route anew while sliders move, keeps the choices in the address, shows a check's place on
+// the drawings, exports kept plans and judges plans of other programs.
+
+import "./room.js";
+
+const QUIET_MS = 180;
+
+class RoutePlanner extends HTMLElement {
+  #timer = 0;
+  /** @type {AbortController | null} */ #asking = null;
+
+  connectedCallback() {
+    this.#form().addEventListener("input", (event) => this.#turned(/** @type {HTMLInputElement} */ (event.target)));
+    this.#form().addEventListener("htmx:config:request", () => this.#names());
+    this.addEventListener("click", (event) => {
+      const check = /** @type {Element} */ (event.target).closest("[data-spot]");
+      if (check) this.#point(check);
+    });
+    this.addEventListener("submit", (event) => {
+      const form = /** @type {HTMLFormElement} */ (event.target);
+      if (!form.matches(".export, #foreign")) return;
+      event.preventDefault();
+      if (form.matches(".export")) this.#take(form);
+      else this.#judge(form);
+    });
+    this.#names();
+  }
+
+  #form() {
+    return /** @type {HTMLFormElement} */ (this.querySelector("#wish"));
+  }
+
+  /** A slider nobody touched is left out: the planner chooses. */
+  #names() {
+    for (const input of this.querySelectorAll("input[type=range]")) {
+      const field = /** @type {HTMLInputElement} */ (input);
+      if (field.dataset.untouched !== undefined) field.removeAttribute("name");
+      else field.name = field.id.slice(2);
+    }
+  }
+
+  /** @param {HTMLInputElement} field */
+  #turned(field) {
+    if (field.type === "range") {
+      delete field.dataset.untouched;
+      const shown = /** @type {HTMLOutputElement} */ (field.parentElement?.querySelector("output"));
+      shown.value = `${Number(field.value)} ${shown.dataset.unit}`;
+    }
+    this.#names();
+    const query = new URLSearchParams(/** @type {any} */ (new FormData(this.#form()))).toString();
+    if (field.dataset.page !== undefined) return location.assign(`/plan?${field.name === "asset" ? `asset=${encodeURIComponent(field.value)}` : query}`);
+    history.replaceState(null, "", `/plan?${query}`);
+    clearTimeout(this.#timer);
+    this.#timer = window.setTimeout(() => this.#draw(query), QUIET_MS);
+  }
+
+  /** @param {string} query */
+  async #draw(query) {
+    this.#asking?.abort();
+    const asking = new AbortController();
+    this.#asking = asking;
+    const sketch = /** @type {HTMLElement} */ (this.querySelector("#sketch"));
+    sketch.setAttribute("aria-busy", "true");
+    try {
+      const answer = await fetch(`/plan/sketch?${query}`, { signal: asking.signal, headers: { "HX-Request": "true" } });
+      sketch.innerHTML = await answer.text();
+    } catch {
+      if (asking.signal.aborted) return;
+      sketch.innerHTML = '<div class="problem" role="alert">The planner does not answer. The last choice was not drawn.</div>';
+    }
+    sketch.removeAttribute("aria-busy");
+  }
+
+  /** Show on every drawing where a check is closest to its limit. @param {Element} check */
+  #point(check) {
+    const on = check.getAttribute("aria-pressed") !== "true";
+    for (const other of this.querySelectorAll("[data-spot]")) other.setAttribute("aria-pressed", String(other === check && on));
+    for (const spot of this.querySelectorAll(".spot")) spot.classList.toggle("pointed", on && spot.classList.contains(`at-${check.getAttribute("data-spot")}`));
+    if (on) check.closest(".part")?.querySelector(".views")?.scrollIntoView({ block: "nearest" });
+  }
+
+  /** @param {HTMLFormElement} form */
+  async #take(form) {
+    const select = /** @type {HTMLSelectElement} */ (form.querySelector("select"));
+    const answer = await fetch(`/v1/routes/${form.dataset.plan}?format=${select.value}`, { headers: { Accept: "application/json" } });
+    const said = await answer.json();
+    const box = /** @type {HTMLElement} */ (this.querySelector("#losses"));
+    if (!answer.ok) return this.#say(box, said.detail, said.hint ? [said.hint] : []);
+    const bytes = Uint8Array.from(atob(said.content_base64), (c) => c.charCodeAt(0));
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(new Blob([bytes], { type: said.media_type }));
+    link.download = `${form.dataset.plan?.replace("/", "-v")}${select.selectedOptions[0].dataset.suffix}`;
+    link.click();
+    URL.revokeObjectURL(link.href);
+    const losses = said.report.losses.map((/** @type {any} */ loss) => loss.words);
+    this.#say(box, losses.length ? `${link.download} does not hold:` : `${link.download} holds everything.`, losses);
+  }
+
+  /** @param {HTMLFormElement} form */
+  async #judge(form) {
+    const file = /** @type {HTMLInputElement} */ (form.elements.namedItem("file")).files?.[0];
+    if (!file) return;
+    const bytes = new Uint8Array(await file.arrayBuffer());
+    const body = { content_base64: btoa(bytes.reduce((text, byte) => text + String.fromCharCode(byte), "")), name: file.name, site_id: form.dataset.site, asset_id: form.dataset.asset };
+    const headers = { "Content-Type": "application/json", "X-Kestrel-CSRF": document.body.dataset.csrf ?? "" };
+    const answer = await fetch("/v1/routes/checks", { method: "POST", headers, body: JSON.stringify(body) });
+    const said = await answer.json();
+    const box = /** @type {HTMLElement} */ (this.querySelector("#judged"));
+    if (!answer.ok) return this.#say(box, said.detail, said.hint ? [said.hint] : []);
+    const go = { pass: "Go.", warn: "Go, with warnings.", block: "No-go." };
+    this.#say(box, `${file.name}: ${/** @type {any} */ (go)[said.verdict]}`, said.checks.map((/** @type {any} */ c) => `${c.verdict}: ${c.sentence} ${c.mend}`));
+  }
+
+  /** @param {HTMLElement} box @param {string} head @param {string[]} lines */
+  #say(box, head, lines) {
+    const list = document.createElement("ul");
+    for (const line of lines) list.append(Object.assign(document.createElement("li"), { textContent: line }));
+    box.replaceChildren(Object.assign(document.createElement("strong"), { textContent: head }), list);
+  }
+}
+customElements.define("route-planner", RoutePlanner);
