@@ -10,11 +10,12 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
-from cloud.api.routes import PlanOut, terrain_of
+from cloud.api.routes import PlanOut
 from cloud.idempotency import Key, once
 from cloud.planning import foreign_plans, plans
 from cloud.planning.datums import separation_m
 from cloud.planning.foreign_plans import ImportWish
+from cloud.planning.ground import terrain_of
 from cloud.problems import RESPONSES
 from cloud.requests import Svc, UnitOfWork
 from cloud.security import Operator, Reader

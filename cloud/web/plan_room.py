@@ -27,6 +27,7 @@ from cloud.web.plan_wishes import PATTERNS, Asked, Slider
 from cloud.web.rendering import page
 from cloud.web.shell import allow, room
 from contracts.errors import InvalidInput, PlatformError
+from contracts.geo import GeoPoint
 from contracts.vocabulary import Role
 from interchange.formats import CODECS
 
@@ -63,6 +64,8 @@ class Planner(NamedTuple):
     sliders: tuple[Slider, ...]
     asked: Asked
     recent: tuple[Plan, ...]
+    home: GeoPoint | None
+    """The site's."""
 
 
 def build(session: Session, asked: Asked) -> Planner:
@@ -84,6 +87,7 @@ def build(session: Session, asked: Asked) -> Planner:
         sliders=plan_wishes.sliders(pattern) if pattern else (),
         asked=asked,
         recent=tuple(session.scalars(recent.order_by(Plan.created_at.desc()).limit(6))),
+        home=assets.home_of(assets.site(session, asset.site_id)) if asset else None,
     )
 
 

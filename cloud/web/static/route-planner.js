@@ -22,7 +22,7 @@ class RoutePlanner extends HTMLElement {
       if (!form.matches(".export, #foreign")) return;
       event.preventDefault();
       if (form.matches(".export")) this.#take(form);
-      else this.#judge(form);
+      else this.#judge(form, /** @type {HTMLButtonElement} */ (event.submitter)?.value === "keep");
     });
     this.#names();
   }
@@ -97,19 +97,25 @@ class RoutePlanner extends HTMLElement {
     this.#say(box, losses.length ? `${link.download} does not hold:` : `${link.download} holds everything.`, losses);
   }
 
-  /** @param {HTMLFormElement} form */
-  async #judge(form) {
+  /** Judge a file of another program, or store it as a plan of the asset. @param {HTMLFormElement} form @param {boolean} keep */
+  async #judge(form, keep) {
     const file = /** @type {HTMLInputElement} */ (form.elements.namedItem("file")).files?.[0];
     if (!file) return;
     const bytes = new Uint8Array(await file.arrayBuffer());
-    const body = { content_base64: btoa(bytes.reduce((text, byte) => text + String.fromCharCode(byte), "")), name: file.name, site_id: form.dataset.site, asset_id: form.dataset.asset };
+    const content = btoa(bytes.reduce((text, byte) => text + String.fromCharCode(byte), ""));
+    const about = keep ? {} : { site_id: form.dataset.site, home: JSON.parse(form.dataset.home ?? "null") };
     const headers = { "Content-Type": "application/json", "X-Kestrel-CSRF": document.body.dataset.csrf ?? "" };
-    const answer = await fetch("/v1/routes/checks", { method: "POST", headers, body: JSON.stringify(body) });
+    const body = JSON.stringify({ content_base64: content, name: file.name, asset_id: form.dataset.asset, ...about });
+    const answer = await fetch(keep ? "/v1/routes/import" : "/v1/routes/checks", { method: "POST", headers, body });
     const said = await answer.json();
     const box = /** @type {HTMLElement} */ (this.querySelector("#judged"));
     if (!answer.ok) return this.#say(box, said.detail, said.hint ? [said.hint] : []);
-    const go = { pass: "Go.", warn: "Go, with warnings.", block: "No-go." };
-    this.#say(box, `${file.name}: ${/** @type {any} */ (go)[said.verdict]}`, said.checks.map((/** @type {any} */ c) => `${c.verdict}: ${c.sentence} ${c.mend}`));
+    const checks = (keep ? said.plan : said).checks;
+    const verdicts = checks.map((/** @type {any} */ check) => check.verdict);
+    const go = verdicts.includes("block") ? "no-go" : verdicts.includes("warn") ? "go, with warnings" : "go";
+    const losses = keep ? said.report.losses.map((/** @type {any} */ loss) => `left out: ${loss.words}`) : [];
+    const lines = checks.map((/** @type {any} */ c) => `${c.verdict}: ${c.sentence} ${c.mend}`);
+    this.#say(box, keep ? `${file.name} is kept as ${said.plan.plan_id}: ${go}.` : `${file.name}: ${go}.`, [...losses, ...lines]);
   }
 
   /** @param {HTMLElement} box @param {string} head @param {string[]} lines */
