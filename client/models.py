@@ -677,6 +677,137 @@ class CoverageOut(BaseModel):
     not_seen: Annotated[list[str], Field(title='Not Seen')]
 
 
+class Skill(RootModel[str]):
+    root: Annotated[str, Field(pattern='^[a-z0-9][a-z0-9_-]{0,62}$')]
+
+
+class Weekday(RootModel[int]):
+    root: Annotated[int, Field(ge=1, le=7)]
+
+
+class Language(StrEnum):
+    """
+    of their phone pages
+    """
+
+    en = 'en'
+    de = 'de'
+    es = 'es'
+
+
+class CrewIn(BaseModel):
+    """
+    People who go out together: what they can, from where, and when they work.
+    """
+
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    name: Annotated[
+        str, Field(examples=['Crew North'], max_length=120, min_length=1, title='Name')
+    ]
+    skills: Annotated[
+        list[Skill],
+        Field(
+            examples=[['rope_access', 'composite']],
+            max_length=20,
+            min_length=1,
+            title='Skills',
+        ),
+    ]
+    home_lat_deg: Annotated[
+        float, Field(examples=[54.78], ge=-90.0, le=90.0, title='Home Lat Deg')
+    ]
+    home_lon_deg: Annotated[
+        float, Field(examples=[8.86], ge=-180.0, le=180.0, title='Home Lon Deg')
+    ]
+    zone: Annotated[
+        str | None,
+        Field(description='IANA name of their wall clock', max_length=64, title='Zone'),
+    ] = 'UTC'
+    shift_start: Annotated[
+        str | None, Field(pattern='^([01]\\d|2[0-3]):[0-5]\\d$', title='Shift Start')
+    ] = '07:00'
+    shift_end: Annotated[
+        str | None, Field(pattern='^([01]\\d|2[0-3]):[0-5]\\d$', title='Shift End')
+    ] = '17:00'
+    weekdays: Annotated[
+        list[Weekday] | None,
+        Field(
+            description='1 is Monday',
+            max_length=7,
+            min_length=1,
+            title='Weekdays',
+            validate_default=True,
+        ),
+    ] = [1, 2, 3, 4, 5]
+    language: Annotated[
+        Language | None, Field(description='of their phone pages', title='Language')
+    ] = Language.en
+    enabled: Annotated[bool | None, Field(title='Enabled')] = True
+
+
+class CrewOut(BaseModel):
+    """
+    A crew.
+    """
+
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    name: Annotated[
+        str, Field(examples=['Crew North'], max_length=120, min_length=1, title='Name')
+    ]
+    skills: Annotated[
+        list[Skill],
+        Field(
+            examples=[['rope_access', 'composite']],
+            max_length=20,
+            min_length=1,
+            title='Skills',
+        ),
+    ]
+    home_lat_deg: Annotated[
+        float, Field(examples=[54.78], ge=-90.0, le=90.0, title='Home Lat Deg')
+    ]
+    home_lon_deg: Annotated[
+        float, Field(examples=[8.86], ge=-180.0, le=180.0, title='Home Lon Deg')
+    ]
+    zone: Annotated[
+        str | None,
+        Field(description='IANA name of their wall clock', max_length=64, title='Zone'),
+    ] = 'UTC'
+    shift_start: Annotated[
+        str | None, Field(pattern='^([01]\\d|2[0-3]):[0-5]\\d$', title='Shift Start')
+    ] = '07:00'
+    shift_end: Annotated[
+        str | None, Field(pattern='^([01]\\d|2[0-3]):[0-5]\\d$', title='Shift End')
+    ] = '17:00'
+    weekdays: Annotated[
+        list[Weekday] | None,
+        Field(
+            description='1 is Monday',
+            max_length=7,
+            min_length=1,
+            title='Weekdays',
+            validate_default=True,
+        ),
+    ] = [1, 2, 3, 4, 5]
+    language: Annotated[
+        Language | None, Field(description='of their phone pages', title='Language')
+    ] = Language.en
+    enabled: Annotated[bool | None, Field(title='Enabled')] = True
+    crew_id: Annotated[str, Field(title='Crew Id')]
+
+
+class Crews(BaseModel):
+    """
+    Every crew.
+    """
+
+    data: Annotated[list[CrewOut], Field(title='Data')]
+
+
 class DeadLetterOut(BaseModel):
     """
     A message or object that was put aside. ``payload`` is cut at 4,000 characters.
@@ -1672,6 +1803,27 @@ class Mount(BaseModel):
     external_id: Annotated[ExternalId2 | None, Field(title='External Id')] = None
 
 
+class MoveIn(BaseModel):
+    """
+    Where a person wants a repair: it is pinned there, the others are planned round it.
+    """
+
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    crew_id: Annotated[
+        str, Field(examples=['north'], max_length=64, min_length=1, title='Crew Id')
+    ]
+    starts_at: Annotated[
+        AwareDatetime,
+        Field(
+            description='a full or half hour',
+            examples=['2027-03-01T08:00:00Z'],
+            title='Starts At',
+        ),
+    ]
+
+
 class Occurrence(BaseModel):
     """
     A time of a schedule, and what stands in its way.
@@ -1856,6 +2008,40 @@ class PageKeyOut(BaseModel):
     next_cursor: Annotated[str | None, Field(title='Next Cursor')] = None
 
 
+class PartIn(BaseModel):
+    """
+    How much of a part is there; ``more_at`` null: no more comes.
+    """
+
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    in_stock: Annotated[int, Field(ge=0, le=100000, title='In Stock')]
+    more_at: Annotated[
+        AwareDatetime | None,
+        Field(description='from then on there is enough', title='More At'),
+    ] = None
+
+
+class PartOut(BaseModel):
+    """
+    A part.
+    """
+
+    part: Annotated[str, Field(title='Part')]
+    in_stock: Annotated[int, Field(title='In Stock')]
+    more_at: Annotated[AwareDatetime | None, Field(title='More At')]
+    updated_by: Annotated[str, Field(title='Updated By')]
+
+
+class Parts(BaseModel):
+    """
+    Every part.
+    """
+
+    data: Annotated[list[PartOut], Field(title='Data')]
+
+
 class Pattern(StrEnum):
     """
     How an asset is flown.
@@ -1921,6 +2107,20 @@ class Pipeline(BaseModel):
     ] = 600.0
 
 
+class PlanIn(BaseModel):
+    """
+    Why a plan is wanted now: it stands in the audit log.
+    """
+
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    reason: Annotated[
+        str,
+        Field(examples=['New forecast.'], max_length=200, min_length=1, title='Reason'),
+    ]
+
+
 class PlanOut(BaseModel):
     """
     A plan version: its inputs, what was checked, what it will take.
@@ -1949,6 +2149,14 @@ class PlanOut(BaseModel):
 
 class PlanId1(RootModel[str]):
     root: Annotated[str, Field(pattern='^[a-z0-9][a-z0-9-]{0,62}$', title='Plan Id')]
+
+
+class Planned(BaseModel):
+    """
+    What a plan came to: how many repairs are in which state.
+    """
+
+    states: Annotated[dict[str, int], Field(title='States')]
 
 
 class PolicyIn(BaseModel):
@@ -2104,6 +2312,63 @@ class Removed(BaseModel):
     )
     text: Annotated[str, Field(title='Text')]
     reason: Annotated[str, Field(title='Reason')]
+
+
+class RepairIn(BaseModel):
+    """
+    A finding that is to be repaired; critical ones with a ticket come here by themselves.
+    """
+
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    finding_id: Annotated[
+        str, Field(pattern='^[a-z0-9][a-z0-9-]{0,62}$', title='Finding Id')
+    ]
+
+
+class RepairOut(BaseModel):
+    """
+    A repair: its crew and time, or why it has none.
+    """
+
+    slot_id: Annotated[str, Field(title='Slot Id')]
+    finding_id: Annotated[str, Field(title='Finding Id')]
+    asset_id: Annotated[str | None, Field(title='Asset Id')] = ''
+    kind: Annotated[str | None, Field(title='Kind')] = ''
+    severity_rank: Annotated[int | None, Field(title='Severity Rank')] = 0
+    due_at: Annotated[AwareDatetime | None, Field(title='Due At')] = None
+    state: Annotated[
+        str,
+        Field(
+            description='wanted, proposed, accepted, unplanned, done or cancelled',
+            title='State',
+        ),
+    ]
+    crew_id: Annotated[str | None, Field(title='Crew Id')]
+    starts_at: Annotated[AwareDatetime | None, Field(title='Starts At')]
+    ends_at: Annotated[AwareDatetime | None, Field(title='Ends At')]
+    pinned: Annotated[
+        bool, Field(description='a person said who and when', title='Pinned')
+    ]
+    late: Annotated[
+        bool,
+        Field(
+            description='it ends after its due date, or has no place although it has one',
+            title='Late',
+        ),
+    ]
+    reason: Annotated[
+        str,
+        Field(
+            description='why it is late or has no place, or what has come to speak against it',
+            title='Reason',
+        ),
+    ]
+    wind_known: Annotated[
+        bool, Field(description='whether a forecast reaches it', title='Wind Known')
+    ]
+    decided_by: Annotated[str | None, Field(title='Decided By')]
 
 
 class ReplayOut(BaseModel):
@@ -2996,6 +3261,18 @@ class WebhookSwitch(BaseModel):
     enabled: Annotated[bool, Field(title='Enabled')]
 
 
+class WindStep(BaseModel):
+    """
+    The ten-minute mean wind at hub height from a time on, until the next step, for three hours at most.
+    """
+
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    at: Annotated[AwareDatetime, Field(title='At')]
+    wind_mps: Annotated[float, Field(ge=0.0, le=100.0, title='Wind Mps')]
+
+
 class Worst(BaseModel):
     """
     Where on the route a check is closest to its limit. ``segment`` ends at the waypoint of that number.
@@ -3648,6 +3925,30 @@ class FlightOut(BaseModel):
     consents: Annotated[list[ConsentOut], Field(title='Consents')]
 
 
+class ForecastIn(BaseModel):
+    """
+    A site's forecast, in order of time.
+    """
+
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    steps: Annotated[
+        list[WindStep], Field(max_length=1000, min_length=1, title='Steps')
+    ]
+
+
+class ForecastOut(BaseModel):
+    """
+    The forecast that plans are made with.
+    """
+
+    site_id: Annotated[str, Field(title='Site Id')]
+    steps: Annotated[list[WindStep], Field(title='Steps')]
+    given_by: Annotated[str, Field(title='Given By')]
+    given_at: Annotated[AwareDatetime, Field(title='Given At')]
+
+
 class Given(BaseModel):
     """
     What the person who converts knows, and the file may not say.
@@ -3805,6 +4106,11 @@ class PagePlanOut(BaseModel):
 
 class PagePredictionOut(BaseModel):
     data: Annotated[list[PredictionOut], Field(title='Data')]
+    next_cursor: Annotated[str | None, Field(title='Next Cursor')] = None
+
+
+class PageRepairOut(BaseModel):
+    data: Annotated[list[RepairOut], Field(title='Data')]
     next_cursor: Annotated[str | None, Field(title='Next Cursor')] = None
 
 

@@ -452,6 +452,58 @@ class Operations(Transport):
         """Say that you know and look after it: nobody else is woken. The first who answers stands."""
         return models.AlertOut.model_validate_json(self.request("POST", f"/v1/alerts/{self.quoted(alert_id)}/acknowledge"))
 
+    def list_repair_crews(self) -> models.Crews:
+        """List the crews, those that do not work any more included."""
+        return models.Crews.model_validate_json(self.request("GET", "/v1/repairs/crews"))
+
+    def put_repair_crew(self, crew_id: str, body: models.CrewIn) -> models.CrewOut:
+        """Keep a crew, new or changed; the next plan counts with it. One that is not enabled gets no more work."""
+        return models.CrewOut.model_validate_json(self.request("PUT", f"/v1/repairs/crews/{self.quoted(crew_id)}", body=body))
+
+    def list_repair_parts(self) -> models.Parts:
+        """List the parts that repairs take."""
+        return models.Parts.model_validate_json(self.request("GET", "/v1/repairs/parts"))
+
+    def put_repair_part(self, part: str, body: models.PartIn) -> models.PartOut:
+        """Say how much of a part is there; one that nobody spoke of counts as not there."""
+        return models.PartOut.model_validate_json(self.request("PUT", f"/v1/repairs/parts/{self.quoted(part)}", body=body))
+
+    def get_wind_forecast(self, site_id: str) -> models.ForecastOut:
+        """Return the wind that plans for a site are made with."""
+        return models.ForecastOut.model_validate_json(self.request("GET", f"/v1/repairs/forecasts/{self.quoted(site_id)}"))
+
+    def put_wind_forecast(self, site_id: str, body: models.ForecastIn) -> models.ForecastOut:
+        """Replace a site's forecast; the next plan counts with it."""
+        return models.ForecastOut.model_validate_json(self.request("PUT", f"/v1/repairs/forecasts/{self.quoted(site_id)}", body=body))
+
+    def list_repairs(self, *, state: str | None = None, crew_id: str | None = None, finding_id: str | None = None, late: bool | None = None, limit: int | None = None, cursor: str | None = None) -> models.PageRepairOut:
+        """List repairs, the newest wish first."""
+        return models.PageRepairOut.model_validate_json(self.request("GET", "/v1/repairs", query={"state": state, "crew_id": crew_id, "finding_id": finding_id, "late": late, "limit": limit, "cursor": cursor}))
+
+    def want_repair(self, body: models.RepairIn, *, idempotency_key: str | None = None) -> models.RepairOut:
+        """Ask for a time for a finding's repair; the same defect has one."""
+        return models.RepairOut.model_validate_json(self.request("POST", "/v1/repairs", headers={"Idempotency-Key": idempotency_key}, body=body))
+
+    def plan_repairs(self, body: models.PlanIn) -> models.Planned:
+        """Solve everything that is open anew, round what is pinned; the same facts give the same plan."""
+        return models.Planned.model_validate_json(self.request("POST", "/v1/repairs/plan", body=body))
+
+    def get_repair(self, slot_id: str) -> models.RepairOut:
+        """Return one repair."""
+        return models.RepairOut.model_validate_json(self.request("GET", f"/v1/repairs/{self.quoted(slot_id)}"))
+
+    def accept_repair(self, slot_id: str) -> models.RepairOut:
+        """Hold a proposal: plans go round it from now on."""
+        return models.RepairOut.model_validate_json(self.request("POST", f"/v1/repairs/{self.quoted(slot_id)}/accept"))
+
+    def move_repair(self, slot_id: str, body: models.MoveIn) -> models.RepairOut:
+        """Pin a repair to a crew and a time and solve the others round it."""
+        return models.RepairOut.model_validate_json(self.request("POST", f"/v1/repairs/{self.quoted(slot_id)}/move", body=body))
+
+    def release_repair(self, slot_id: str) -> models.RepairOut:
+        """Give a pinned repair back to the planner."""
+        return models.RepairOut.model_validate_json(self.request("POST", f"/v1/repairs/{self.quoted(slot_id)}/release"))
+
     def ask(self, body: models.Ask) -> models.Answer:
         """Answer from the database, each sentence with what it stands on; refuse what is not understood."""
         return models.Answer.model_validate_json(self.request("POST", "/v1/assistant/ask", body=body))

@@ -30,6 +30,8 @@ from cloud import (
 )
 from cloud.assistant import transcripts
 from cloud.logbook import log, log_failure
+from cloud.repairs import book
+from cloud.repairs.methods import load
 from cloud.services import Services
 from cloud.tables import CaptureRow, Finding, FirstLookRow, Flight, Media, Outgoing, Ticket, WorkflowRun
 from contracts import media as keys
@@ -94,6 +96,7 @@ class Reconciler:
             self._alerts,
             self._runs,
             self._maintenance,
+            self._repairs,
             self._revocations,
             self._housekeeping,
         ):
@@ -290,6 +293,15 @@ class Reconciler:
                 outcome = ticket_life.read_back(session, self._services.maintenance, ticket_id)
             done[f"tickets_{outcome}"] += outcome is not None
         return done
+
+    def _repairs(self) -> Counter[str]:
+        """Plan repairs anew where something is wanted, or a proposal's time came and nobody accepted it."""
+        now = datetime.now(UTC)
+        with self._services.database.session() as session:
+            if not book.overdue(session, now):
+                return Counter()
+            book.plan(session, load(self._services.settings.repair_methods_file), now)
+        return Counter(repairs_planned=1)
 
     def _runs(self) -> Counter[str]:
         """Start wanted runs, and run again those that Step Functions lost."""

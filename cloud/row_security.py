@@ -46,7 +46,7 @@ _OF_KIND = " ".join(
 )
 
 RULES: Final[dict[str, str]] = {
-    **dict.fromkeys(("sites", "assets", "drones", "site_zones"), _OF_SITE),
+    **dict.fromkeys(("sites", "assets", "drones", "site_zones", "wind_forecasts"), _OF_SITE),
     **dict.fromkeys(
         (
             "asset_events", "asset_risks", "captures", "components", "findings", "first_looks", "flights",
@@ -61,7 +61,10 @@ RULES: Final[dict[str, str]] = {
     **{table: _of_flight(table) for table in ("coverage", "defect_absences", "flight_registrations", "inventories")},
     **{
         table: _of_finding(table)
-        for table in ("alerts", "defect_links", "evidence", "notifications", "summaries", "ticket_decisions", "tickets")
+        for table in (
+            "alerts", "defect_links", "evidence", "notifications", "repair_slots", "summaries", "ticket_decisions",
+            "tickets",
+        )
     },
     "alert_messages": _within("alerts", "alert_id", "alert_messages.alert_id"),
     "detections": _within("media", "segment_id", "detections.segment_id"),
@@ -78,7 +81,7 @@ RULES: Final[dict[str, str]] = {
 }  # fmt: skip
 """Table -> which of its rows an asker sees, changes and may write. A table without a rule shows no row."""
 
-OPEN: Final = frozenset({"api_keys", "due_rules", "policies", "users"})
+OPEN: Final = frozenset({"api_keys", "crews", "due_rules", "policies", "repair_parts", "users"})
 """Tables of no site, which the roles of the API guard: the same for everyone."""
 _WRITTEN_UNSEEN: Final = frozenset({"changes"})
 """Tables that a request may add rows to that it does not see: a finding that it merged away has changed too."""

@@ -84,6 +84,9 @@ class Settings(BaseSettings):
         default="", description="what heights are measured from, for files that do not say it"
     )
     policy_file: Path | None = Field(default=None, description="severity policy; default is the shipped one")
+    repair_methods_file: Path | None = Field(
+        default=None, description="how kinds of defects are repaired; default ships"
+    )
     max_body_bytes: int = Field(default=262_144, gt=0, description="largest request body accepted")
     rate_limit_per_minute: int = Field(default=DEFAULT_PER_MINUTE, gt=0, description="requests of one asker")
     flight_approvals: int = Field(default=1, ge=1, le=2, description="different people who must approve a flight")

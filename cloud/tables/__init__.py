@@ -21,6 +21,7 @@ from cloud.tables.people import Audit, User
 from cloud.tables.places import Asset, CertificateRevocation, Drone, Site
 from cloud.tables.planning import Component, SiteZoneRow
 from cloud.tables.policies import PolicyRow
+from cloud.tables.repairs import CrewRow, RepairPart, RepairSlot, WindForecast
 from cloud.tables.requests import IdempotencyKey
 from cloud.tables.schedules import AssetEvent, DueRuleRow, Schedule
 from cloud.tables.uploads import InventoryRow
@@ -42,6 +43,7 @@ __all__ = [
     "CommandRow",
     "Component",
     "Coverage",
+    "CrewRow",
     "DeadLetter",
     "DefectAbsence",
     "DefectLink",
@@ -67,6 +69,8 @@ __all__ = [
     "PolicyRow",
     "Prediction",
     "Proposal",
+    "RepairPart",
+    "RepairSlot",
     "Schedule",
     "Site",
     "SiteZoneRow",
@@ -78,5 +82,6 @@ __all__ = [
     "User",
     "WatermarkRow",
     "Webhook",
+    "WindForecast",
     "WorkflowRun",
 ]

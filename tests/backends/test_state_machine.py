@@ -97,7 +97,11 @@ def test_all_goes_well(machine: Machine) -> None:
     status, _ = machine.run(everything, "well")
     assert status == "SUCCEEDED"
     tasks = machine.tasks()
-    assert (tasks[0], sorted(tasks[1:4]), tasks[4:]) == ("check", ["notify", "summarise", "ticket"], ["record"])
+    assert (tasks[0], sorted(tasks[1:4]), tasks[4:]) == (
+        "check",
+        ["notify", "summarise", "ticket"],
+        ["schedule", "record"],
+    )
     assert all(task["input"]["finding"] == FINDING for task in machine.seen)
     assert {task["execution"] for task in machine.seen} == {"well"}
 
@@ -109,7 +113,7 @@ def test_only_what_is_left_is_done(machine: Machine, todo: list[str]) -> None:
 
     status, _ = machine.run(answer, f"left-{len(todo)}")
     assert status == "SUCCEEDED"
-    assert sorted(machine.tasks()) == sorted(["check", *todo, "record"])
+    assert sorted(machine.tasks()) == sorted(["check", *todo, "schedule", "record"])
 
 
 def test_unavailable_is_retried_with_a_token_of_its_own(machine: Machine) -> None:
@@ -153,7 +157,7 @@ def test_two_refusals_are_both_recorded(machine: Machine) -> None:
     assert sorted(f["task"] for f in machine.seen[-1]["input"]["failures"]) == ["notify", "ticket"]
 
 
-@pytest.mark.parametrize("broken", ["check", "record"])
+@pytest.mark.parametrize("broken", ["check", "schedule", "record"])
 def test_a_failure_before_or_after_is_recorded_too(machine: Machine, broken: str) -> None:
     def answer(task: dict[str, Any]) -> tuple[str, Any]:
         return ("Unexpected", {}) if task["task"] == broken else everything(task)
