@@ -2153,7 +2153,7 @@ class PlanId1(RootModel[str]):
 
 class Planned(BaseModel):
     """
-    What a plan came to: how many repairs are in which state.
+    What a plan came to: how many repairs, of those the asker sees, are in which state.
     """
 
     states: Annotated[dict[str, int], Field(title='States')]

@@ -36,6 +36,7 @@ _VALUES: dict[str, dict[str, Any]] = {
     "first_looks": {"kind": "crack"},
     "health": {"scope": "asset", "day": "2026-11-20"},
     "link_edits": {"action": "merge", "undoes": None},
+    "repair_slots": {"state": "unplanned", "crew_id": None, "starts_at": None, "ends_at": None},
     "site_zones": {"body": {"name": MARK, **ZONE}},
     "schedules": {"rrule": "FREQ=DAILY", "zone": "UTC", "enabled": True, "plan_version": 1},
     "ticket_decisions": {"state": "waiting"},

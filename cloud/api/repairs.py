@@ -5,7 +5,7 @@ Crews go to every site: a plan is made over all of them, whichever of them its a
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
@@ -17,8 +17,7 @@ from cloud import findings
 from cloud.idempotency import Key, once
 from cloud.paging import Cursor, Limit, Page, newest_first, page_of
 from cloud.problems import RESPONSES
-from cloud.repairs import book
-from cloud.repairs.methods import load
+from cloud.repairs import book, desk
 from cloud.requests import Svc, UnitOfWork
 from cloud.security import OnCall, Reader
 from cloud.tables import Finding, RepairSlot
@@ -127,12 +126,10 @@ def want_repair(
 ) -> JSONResponse:
     """Ask for a time for a finding's repair; the same defect has one."""
     findings.finding(session, body.finding_id)
-    methods = load(services.settings.repair_methods_file)
 
     def make() -> RepairOut:
-        with services.database.session() as whole:
-            slot_id = book.want(whole, body.finding_id).slot_id
-            return _one(whole, book.plan_wanted(whole, methods, slot_id, datetime.now(UTC)))
+        with desk.wanted(services, body.finding_id) as (whole, row):
+            return _one(whole, row)
 
     return once(session, request, principal, key, body, make)
 
@@ -140,11 +137,9 @@ def want_repair(
 @router.post("/plan")
 def plan_repairs(body: PlanIn, session: UnitOfWork, services: Svc, principal: OnCall) -> Planned:
     """Solve everything that is open anew, round what is pinned; the same facts give the same plan."""
-    methods = load(services.settings.repair_methods_file)
-    with services.database.session() as whole:
-        book.plan(whole, methods, datetime.now(UTC), principal.username, body.reason)
+    desk.plan(services, principal.username, body.reason)
     counted = session.execute(select(RepairSlot.state, func.count()).group_by(RepairSlot.state)).all()
-    return Planned(states={state: count for state, count in counted})
+    return Planned(states={row[0]: row[1] for row in counted})
 
 
 @router.get("/{slot_id}")
@@ -165,17 +160,14 @@ def move_repair(slot_id: str, body: MoveIn, session: UnitOfWork, services: Svc, 
 
     Refused, with the field named, where skills, shift, wind or parts do not allow it or the crew is held then.
     """
-    methods = load(services.settings.repair_methods_file)
     book.slot(session, slot_id)
-    by, now = principal.username, datetime.now(UTC)
-    with services.database.session() as whole:
-        return _one(whole, book.move(whole, methods, slot_id, body.crew_id, body.starts_at, by=by, now=now))
+    with desk.moved(services, slot_id, body.crew_id, body.starts_at, principal.username) as (whole, row):
+        return _one(whole, row)
 
 
 @router.post("/{slot_id}/release")
 def release_repair(slot_id: str, session: UnitOfWork, services: Svc, principal: OnCall) -> RepairOut:
     """Give a pinned repair back to the planner."""
-    methods = load(services.settings.repair_methods_file)
     book.slot(session, slot_id)
-    with services.database.session() as whole:
-        return _one(whole, book.release(whole, methods, slot_id, by=principal.username, now=datetime.now(UTC)))
+    with desk.released(services, slot_id, principal.username) as (whole, row):
+        return _one(whole, row)
