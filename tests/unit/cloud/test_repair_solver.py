@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from itertools import combinations
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -27,12 +28,12 @@ def crew(name: str = "a", *skills: str) -> Crew:
     return Crew(name, frozenset(skills or ("rope",)), HOME, SHIFTS)
 
 
-def job(name: str = "j", **changes: object) -> Job:
+def job(name: str = "j", **changes: Any) -> Job:
     plain = Job(name, place(2.0), "north", frozenset({"rope"}), 6, 10.0, rank=4)
     return plain._replace(**changes)
 
 
-def plan(*jobs: Job, crews: tuple[Crew, ...] = (crew(),), **more: object) -> list[Outcome]:
+def plan(*jobs: Job, crews: tuple[Crew, ...] = (crew(),), **more: Any) -> list[Outcome]:
     return solve(Problem(crews, jobs, DAYS * DAY)._replace(**more))
 
 
@@ -52,7 +53,7 @@ def test_a_job_comes_as_early_as_the_way_there_allows() -> None:
         ({"pinned": None, "length": 16}, {"jobs": "taken"}, "taken by work that was pinned"),
     ],
 )
-def test_a_job_without_a_place_says_why(changes: dict[str, object], more: dict[str, object], says: str) -> None:
+def test_a_job_without_a_place_says_why(changes: dict[str, Any], more: dict[str, Any], says: str) -> None:
     jobs = [job(**changes)]
     if more.pop("jobs", None):
         jobs += [job(f"p{day}", pinned=Pin("a", DAY * day + 20)) for day in range(DAYS)]
