@@ -1597,6 +1597,23 @@ class Scope(RootModel[str]):
     root: Annotated[str, Field(pattern='^[a-z][a-z-]{0,38}:(read|write)$')]
 
 
+class Site(RootModel[str]):
+    root: Annotated[str, Field(pattern='^[a-z0-9][a-z0-9-]{0,62}$')]
+
+
+class Sites(RootModel[list[Site]]):
+    root: Annotated[
+        list[Site],
+        Field(
+            description='the only sites it sees',
+            examples=[['north']],
+            max_length=200,
+            min_length=1,
+            title='Sites',
+        ),
+    ]
+
+
 class KeyIn(BaseModel):
     """
     Who gets a key, for what, until when.
@@ -1618,6 +1635,12 @@ class KeyIn(BaseModel):
             title='Scopes',
         ),
     ]
+    sites: Annotated[
+        Sites | None,
+        Field(
+            description='the only sites it sees', examples=[['north']], title='Sites'
+        ),
+    ] = None
     expires_at: Annotated[
         AwareDatetime | None,
         Field(examples=['2027-12-31T00:00:00Z'], title='Expires At'),
@@ -1633,6 +1656,7 @@ class KeyMade(BaseModel):
     name: Annotated[str, Field(title='Name')]
     prefix: Annotated[str, Field(examples=['ksk_0badcafe42'], title='Prefix')]
     scopes: Annotated[list[str], Field(title='Scopes')]
+    sites: Annotated[list[str] | None, Field(title='Sites')]
     created_by: Annotated[str, Field(title='Created By')]
     created_at: Annotated[AwareDatetime, Field(title='Created At')]
     expires_at: Annotated[AwareDatetime | None, Field(title='Expires At')]
@@ -1650,6 +1674,7 @@ class KeyOut(BaseModel):
     name: Annotated[str, Field(title='Name')]
     prefix: Annotated[str, Field(examples=['ksk_0badcafe42'], title='Prefix')]
     scopes: Annotated[list[str], Field(title='Scopes')]
+    sites: Annotated[list[str] | None, Field(title='Sites')]
     created_by: Annotated[str, Field(title='Created By')]
     created_at: Annotated[AwareDatetime, Field(title='Created At')]
     expires_at: Annotated[AwareDatetime | None, Field(title='Expires At')]

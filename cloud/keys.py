@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from cloud import audit
-from cloud.tables import ApiKey
+from cloud.tables import ApiKey, Site
 from contracts.errors import InvalidInput, NotAuthenticated, NotFound
 from contracts.ids import mint
 
@@ -21,14 +21,23 @@ _USED_EVERY = timedelta(minutes=1)
 
 
 def create(
-    session: Session, *, name: str, scopes: list[str], expires_at: datetime | None, by: str
+    session: Session,
+    *,
+    name: str,
+    scopes: list[str],
+    expires_at: datetime | None,
+    by: str,
+    sites: list[str] | None = None,
 ) -> tuple[ApiKey, str]:
-    """Return a new key's row and its text, which nobody can read again.
+    """Return a new key's row and its text, which nobody can read again; ``sites`` are all that it sees, None is all.
 
     Raises:
-        InvalidInput: It would have expired already.
+        InvalidInput: It would have expired already, or one of its sites does not exist.
 
     """
+    for site_id in sites or ():
+        if session.get(Site, site_id) is None:
+            raise InvalidInput(f"No site {site_id!r}.", hint="List them with GET /v1/sites.", field="sites")
     if expires_at is not None and expires_at <= datetime.now(UTC):
         raise InvalidInput("`expires_at` lies in the past.", hint="Give a later time, or none.", field="expires_at")
     secret = secrets.token_urlsafe(_SECRET_BYTES)
@@ -39,13 +48,14 @@ def create(
         prefix=prefix,
         secret_sha256=_digest(secret),
         scopes=list(scopes),
+        sites=None if sites is None else sorted(set(sites)),
         expires_at=expires_at,
         created_by=by,
     )
     session.add(row)
     session.flush()
     session.refresh(row)
-    audit.record(session, by, "key.create", row.key_id, after={"name": name, "scopes": scopes})
+    audit.record(session, by, "key.create", row.key_id, after={"name": name, "scopes": scopes, "sites": row.sites})
     return row, f"{prefix}_{secret}"
 
 
@@ -88,7 +98,7 @@ def verify(session: Session, text: str) -> ApiKey:
 
 def shown(row: ApiKey) -> dict[str, Any]:
     """Return what people may see of a key: everything but the secret."""
-    names = ("key_id", "name", "prefix", "scopes", "created_by", "created_at", "expires_at", "revoked_at")
+    names = ("key_id", "name", "prefix", "scopes", "sites", "created_by", "created_at", "expires_at", "revoked_at")
     return {name: getattr(row, name) for name in names} | {"last_used_at": row.last_used_at}
 
 

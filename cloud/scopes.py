@@ -10,15 +10,17 @@ from contracts.vocabulary import Role
 NEVER = frozenset({"keys", "users", "me"})
 """Not grantable: a key makes no keys. ``/v1/me`` is open to every key."""
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
-_READS_BY_POST = frozenset({"/v1/assistant/ask", "/v1/routes/convert"})
+_READS_BY_POST = frozenset({"/v1/assistant/ask", "/v1/routes/convert", "/v1/routes/checks"})
 _REVIEWS = frozenset({"findings", "decisions"})
 _CONNECTS = frozenset({"webhooks"})
+_PLATFORM_WIDE = frozenset({"policies:write", "due-rules:write"})
+"""What a key that is limited to sites cannot have: these are of the whole platform."""
 
 
 def resource_of(path: str) -> str:
     """Return the resource a path belongs to; commands to aircraft are one of their own, whatever they hang under."""
     parts = path.split("/")
-    return "commands" if parts[-1] == "commands" else parts[2] if len(parts) > 2 else ""
+    return "commands" if parts[-1] == "commands" else parts[2].removesuffix(".json") if len(parts) > 2 else ""
 
 
 def needed(method: str, path: str) -> str:
@@ -53,6 +55,14 @@ def validate(scopes: Iterable[str], paths: Iterable[str]) -> list[str]:
         if scope.partition(":")[0] not in known:
             raise InvalidInput(f"No scope {scope!r}.", hint=f"Resources: {', '.join(sorted(known))}.", field="scopes")
     return chosen
+
+
+def refuse_platform_wide(scopes: Iterable[str]) -> None:
+    """Refuse a key of some sites what would change all of them; InvalidInput names the scope."""
+    wide = sorted(_PLATFORM_WIDE.intersection(scopes))
+    if wide:
+        hint = "Leave the scope out, or the limit."
+        raise InvalidInput(f"{wide[0]} changes every site; a key of some sites may not.", hint=hint, field="scopes")
 
 
 def roles_of(scopes: Iterable[str]) -> frozenset[Role]:

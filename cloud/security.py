@@ -72,8 +72,9 @@ def _from_key(request: Request, text: str) -> Principal:
     with services(request).database.session() as session:
         row = keys.verify(session, text)
         granted, name = [str(scope) for scope in row.scopes], f"key:{row.key_id}"
+        sites = None if row.sites is None else frozenset(str(site) for site in row.sites)
     scopes.check(granted, request.method, request.url.path)
-    return Principal(name, scopes.roles_of(granted), "key")
+    return Principal(name, scopes.roles_of(granted), "key", sites)
 
 
 def _from_session(request: Request) -> Principal:

@@ -16,6 +16,7 @@ from cloud.requests import UnitOfWork
 from cloud.security import Admin
 from cloud.tables import ApiKey
 from contracts.geo import Frozen
+from contracts.ids import SiteId
 
 router = APIRouter(prefix="/v1/keys", tags=["keys"], responses=RESPONSES)
 
@@ -27,6 +28,9 @@ class KeyIn(Frozen):
 
     name: str = Field(min_length=1, max_length=120, examples=["Weather service"])
     scopes: list[Scope] = Field(min_length=1, max_length=60, examples=[["flights:read", "telemetry:read"]])
+    sites: list[SiteId] | None = Field(
+        default=None, min_length=1, max_length=200, description="the only sites it sees", examples=[["north"]]
+    )
     expires_at: AwareDatetime | None = Field(default=None, examples=["2027-12-31T00:00:00Z"])
 
 
@@ -39,6 +43,7 @@ class KeyOut(BaseModel):
     name: str
     prefix: str = Field(examples=["ksk_0badcafe42"])
     scopes: list[str]
+    sites: list[str] | None
     created_by: str
     created_at: datetime
     expires_at: datetime | None
@@ -56,7 +61,16 @@ class KeyMade(KeyOut):
 def add_key(body: KeyIn, request: Request, session: UnitOfWork, principal: Admin) -> KeyMade:
     """Make a key. There is no idempotency key here: its answer holds a secret, and secrets are not kept."""
     granted = scopes.validate(body.scopes, request.app.openapi()["paths"])
-    row, text = keys.create(session, name=body.name, scopes=granted, expires_at=body.expires_at, by=principal.username)
+    if body.sites is not None:
+        scopes.refuse_platform_wide(granted)
+    row, text = keys.create(
+        session,
+        name=body.name,
+        scopes=granted,
+        expires_at=body.expires_at,
+        by=principal.username,
+        sites=None if body.sites is None else list(body.sites),
+    )
     return KeyMade(**keys.shown(row), key=text)
 
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import func
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from cloud.tables.columns import Base
@@ -20,6 +21,8 @@ class ApiKey(Base):
     prefix: Mapped[str] = mapped_column(unique=True)
     secret_sha256: Mapped[str]
     scopes: Mapped[list[Any]]
+    sites: Mapped[list[Any] | None] = mapped_column(JSONB(none_as_null=True))
+    """Ids of the only sites this key may see; null is all."""
     created_by: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     expires_at: Mapped[datetime | None]
