@@ -2535,6 +2535,13 @@ class RunOut(BaseModel):
     arn: Annotated[str | None, Field(title='Arn')]
     error: Annotated[str, Field(title='Error')]
     hint: Annotated[str, Field(title='Hint')]
+    outage: Annotated[
+        str,
+        Field(
+            description='whose outage ended it, maintenance or platform: it is resumed by itself',
+            title='Outage',
+        ),
+    ]
     attempts: Annotated[int, Field(title='Attempts')]
     created_at: Annotated[AwareDatetime, Field(title='Created At')]
     started_at: Annotated[AwareDatetime | None, Field(title='Started At')]

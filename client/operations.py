@@ -492,6 +492,10 @@ class Operations(Transport):
         """Return one repair."""
         return models.RepairOut.model_validate_json(self.request("GET", f"/v1/repairs/{self.quoted(slot_id)}"))
 
+    def get_repair_calendar(self, slot_id: str) -> bytes:
+        """Return a repair as a calendar entry (RFC 5545); one that changes keeps its UID and counts up its SEQUENCE."""
+        return self.request("GET", f"/v1/repairs/{self.quoted(slot_id)}/calendar")
+
     def accept_repair(self, slot_id: str) -> models.RepairOut:
         """Hold a proposal: plans go round it from now on."""
         return models.RepairOut.model_validate_json(self.request("POST", f"/v1/repairs/{self.quoted(slot_id)}/accept"))

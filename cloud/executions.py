@@ -20,6 +20,8 @@ from contracts.resources import CRITICAL_FINDING_MACHINE
 
 WANTED, RUNNING, SUCCEEDED, FAILED = "wanted", "running", "succeeded", "failed"
 LOST = "ExecutionLost"
+OF_MAINTENANCE, OF_PLATFORM = "maintenance", "platform"
+"""Whose outage ended a run: the customer's maintenance system's, or that of a part of the platform itself."""
 MAX_RUNS = 10
 """Automatic runs for one finding; a person may resume beyond."""
 
@@ -146,11 +148,12 @@ def succeed(session: Session, execution_name: str) -> None:
         log("workflow_succeeded", execution=execution_name, finding_id=run.finding_id)
 
 
-def fail(session: Session, execution_name: str, error: str, hint: str) -> None:
-    """Note, for people to see and to resume, that a run failed; again is harmless."""
+def fail(session: Session, execution_name: str, error: str, hint: str, *, outage: str = "") -> None:
+    """Note, for people to see and to resume, that a run failed; again is harmless. ``outage``: whose ended it."""
     run = session.get(WorkflowRun, execution_name, with_for_update=True)
     if run is not None and run.state not in (SUCCEEDED, FAILED):
         _end(run, FAILED, error, hint)
+        run.outage = outage
         log("workflow_failed", execution=execution_name, finding_id=run.finding_id, error=error)
 
 

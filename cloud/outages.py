@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session, aliased
 
 from cloud import executions
@@ -24,26 +24,23 @@ _BY = "reconciler"
 def waiting(session: Session, now: datetime, most: int = AT_ONCE) -> Sequence[WorkflowRun]:
     """Return the failed runs that an outage ended, nobody resumed and whose pause is over, oldest first.
 
-    The pause doubles with every run of the same finding; after MAX_RUNS of them a person must look.
+    The pause doubles with every run for the same finding, flight or day; after MAX_RUNS of them a person must look.
     """
     other = aliased(WorkflowRun)
+    same = (other.finding_id == WorkflowRun.finding_id) | (
+        (other.subject == WorkflowRun.subject) & (other.machine == WorkflowRun.machine)
+    )
     newer = select(other).where(
-        other.finding_id == WorkflowRun.finding_id,
-        (other.created_at > WorkflowRun.created_at) | other.state.in_((executions.WANTED, executions.RUNNING)),
+        same, (other.created_at > WorkflowRun.created_at) | other.state.in_((executions.WANTED, executions.RUNNING))
     )
     failed = session.scalars(
         select(WorkflowRun)
-        .where(
-            WorkflowRun.state == executions.FAILED,
-            WorkflowRun.finding_id.is_not(None),
-            WorkflowRun.error.contains("Unavailable"),
-            ~newer.exists(),
-        )
+        .where(WorkflowRun.state == executions.FAILED, WorkflowRun.outage != "", ~newer.exists())
         .order_by(WorkflowRun.ended_at)
     )
     found = []
     for run in failed:
-        made = session.scalar(select(func.count()).where(WorkflowRun.finding_id == run.finding_id)) or 0
+        made = executions.runs_like(session, run)
         rested = run.ended_at is None or run.ended_at + _FIRST_WAIT * 2 ** (made - 1) <= now
         if made < executions.MAX_RUNS and rested:
             found.append(run)
@@ -60,7 +57,7 @@ def resume(session: Session, system: MaintenanceSystem, now: datetime | None = N
 
     """
     found = waiting(session, now or datetime.now(UTC))
-    refused = next((run for run in found if "ticket" in run.error), None)
+    refused = next((run for run in found if run.outage == executions.OF_MAINTENANCE), None)
     if refused is not None:
         system.find(str(refused.finding_id))
     for run in found:

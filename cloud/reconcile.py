@@ -30,13 +30,13 @@ from cloud import (
 )
 from cloud.assistant import transcripts
 from cloud.logbook import log, log_failure
-from cloud.repairs import book
+from cloud.repairs import book, calendar
 from cloud.repairs.methods import load
 from cloud.services import Services
 from cloud.tables import CaptureRow, Finding, FirstLookRow, Flight, Media, Outgoing, Ticket, WorkflowRun
 from contracts import media as keys
 from contracts import resources
-from contracts.errors import NotFound, PlatformError, Unavailable
+from contracts.errors import MaintenanceRejected, NotFound, PlatformError, Unavailable
 from contracts.events import BatchReady
 from contracts.vocabulary import FindingStatus, FlightState, MediaState
 
@@ -262,6 +262,7 @@ class Reconciler:
                 done["workflows_resumed"] = outages.resume(session, self._services.maintenance)
             done["workflows_started"] = consume.start_wanted(self._services) if done["workflows_resumed"] else 0
             done.update(self._complete())
+            done.update(self._entries())
             done.update(self._read_back())
         except Unavailable as error:
             if not self._maintenance_silent:
@@ -281,6 +282,20 @@ class Reconciler:
             with services.database.session() as session:
                 outcome = ticket_care.complete(session, services.maintenance, services.objects, ticket_id)
             done[f"tickets_{outcome}"] += 1
+        return done
+
+    def _entries(self) -> Counter[str]:
+        """Put accepted repairs as calendar entries beside their notifications."""
+        done: Counter[str] = Counter()
+        services = self._services
+        with services.database.session() as session:
+            due = calendar.due(session, services.maintenance.name)
+        for slot_id in due:
+            try:
+                with services.database.session() as session:
+                    done["calendar_entries"] += calendar.attach(session, services.maintenance, slot_id)
+            except MaintenanceRejected as error:
+                log("repair_not_attached", slot_id=slot_id, error=str(error))
         return done
 
     def _read_back(self) -> Counter[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from sqlalchemy import func, select
@@ -17,7 +17,7 @@ from cloud import findings
 from cloud.idempotency import Key, once
 from cloud.paging import Cursor, Limit, Page, newest_first, page_of
 from cloud.problems import RESPONSES
-from cloud.repairs import book, desk
+from cloud.repairs import book, calendar, desk
 from cloud.requests import Svc, UnitOfWork
 from cloud.security import OnCall, Reader
 from cloud.tables import Finding, RepairSlot
@@ -146,6 +146,14 @@ def plan_repairs(body: PlanIn, session: UnitOfWork, services: Svc, principal: On
 def get_repair(slot_id: str, session: UnitOfWork, _: Reader) -> RepairOut:
     """Return one repair."""
     return _one(session, book.slot(session, slot_id))
+
+
+@router.get("/{slot_id}/calendar", response_class=Response, responses={200: {"content": {"text/calendar": {}}}})
+def get_repair_calendar(slot_id: str, session: UnitOfWork, _: Reader) -> Response:
+    """Return a repair as a calendar entry (RFC 5545); one that changes keeps its UID and counts up its SEQUENCE."""
+    slot = book.slot(session, slot_id)
+    headers = {"Content-Disposition": f'attachment; filename="{slot_id}.ics"'}
+    return Response(calendar.entry(session, slot), media_type=calendar.CONTENT_TYPE, headers=headers)
 
 
 @router.post("/{slot_id}/accept")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, BackgroundTasks, Query, Request
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import select, tuple_
 
 from cloud import consume, dead_letters, executions
@@ -67,6 +67,7 @@ class RunOut(BaseModel):
     arn: str | None
     error: str
     hint: str
+    outage: str = Field(description="whose outage ended it, maintenance or platform: it is resumed by itself")
     attempts: int
     created_at: datetime
     started_at: datetime | None

@@ -77,6 +77,8 @@ class RepairSlot(Base):
     """Whether a forecast reaches it."""
     sequence: Mapped[int] = mapped_column(default=0)
     """How often its time or crew changed: the calendar entry's SEQUENCE."""
+    attached_sequence: Mapped[int | None]
+    """Which sequence of its calendar entry the ticket has."""
     decided_by: Mapped[str | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now(), onupdate=func.now())

@@ -25,6 +25,8 @@ class WorkflowRun(Base):
     arn: Mapped[str | None]
     error: Mapped[str] = mapped_column(default="")
     hint: Mapped[str] = mapped_column(default="")
+    outage: Mapped[str] = mapped_column(server_default="")
+    """Whose outage ended it, maintenance | platform; empty: something else did, and a person must look."""
     attempts: Mapped[int] = mapped_column(default=0)
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     started_at: Mapped[datetime | None]

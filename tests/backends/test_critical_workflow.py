@@ -25,7 +25,7 @@ from cloud.services import Services
 from cloud.settings import Settings
 from cloud.tables import Asset, Finding, Flight, Notification, Summary, Ticket, TicketDecision, WorkflowRun
 from contracts import resources
-from contracts.errors import PlatformError, SapUnavailable
+from contracts.errors import SapUnavailable
 from contracts.events import BatchReady, WorkflowTask
 from infra.local import resources as local_resources
 from infra.local.instance import free_port
@@ -307,7 +307,7 @@ def test_a_long_outage_of_sap_ends_in_the_one_right_ticket(services: Services, s
     impatient = {**HANDLERS, "ticket": given_up}
     worker = Worker(services, wait_s=0, handlers=impatient)
     wait_for(lambda: worker.step() is None and ended(services, finding_id))
-    assert [(r.state, r.error) for r in runs(services)] == [("failed", "ticket: RetriesUsedUp SapUnavailable")]
+    assert [(r.state, r.error) for r in runs(services)] == [("failed", "ticket: UsedUp")]
     with services.database.session() as session:
         run = session.get_one(WorkflowRun, finding_id)
         assert run.ended_at is not None
@@ -329,11 +329,8 @@ def given_up(services: Services, task: WorkflowTask) -> dict[str, object]:
         raise UsedUp(error.message) from error
 
 
-class UsedUp(PlatformError):
-    """SapUnavailable under a name that is not retried: two minutes of retries in no time."""
-
-
-UsedUp.__name__ = "RetriesUsedUp SapUnavailable"
+class UsedUp(SapUnavailable):
+    """An outage under a name that is not retried: two minutes of retries in no time."""
 
 
 def test_a_bug_in_a_handler_ends_as_a_visible_failure(services: Services) -> None:

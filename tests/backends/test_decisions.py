@@ -268,7 +268,7 @@ def test_a_failed_run_is_resumed_once_however_often_the_key_is_sent(
     services: Services, server: Server, finding_id: str
 ) -> None:
     with services.database.session() as session:
-        executions.fail(session, "run-1", "ticket: SapUnavailable", "")
+        executions.fail(session, "run-1", "ticket: SapUnavailable", "", outage="maintenance")
     key = {"Idempotency-Key": "again"}
     with server.client(Role.OPERATOR) as operator:
         made = [operator.post("/v1/workflow-runs/run-1/resume", headers=key) for _ in range(2)]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
+from icalendar import Calendar
 from sqlalchemy import select
 
 from cloud.reconcile import Reconciler
@@ -22,6 +24,7 @@ from tests import platform
 from tests.clean_database import empty
 from tests.factories import World
 from tests.platform import Server
+from tests.stand_ins import MemorySap
 from workflows.worker import HANDLERS
 
 NOW = begins_after(datetime.now(UTC))
@@ -73,7 +76,7 @@ def findings(services: Services) -> list[str]:
         flight, made = world.flight(world.asset("T-01", 260.0, 0.0), world.drone(), NOW), []
         for number, rank in enumerate((5, 4)):
             found = world.finding(flight, DefectKind.CRACK, rank=rank, at=NOW)
-            world.ticket(found, number=f"1000{number}")
+            world.ticket(found, number=f"1000{number}").system = "sap"
             made.append(found.finding_id)
         return made
 
@@ -233,3 +236,21 @@ def test_one_defect_has_one_repair_whatever_inspection_saw_it(services: Services
         session.flush()
         assert book.want(session, findings[0]).slot_id == book.want(session, findings[1]).slot_id
         book.plan(session, load(), NOW)
+
+
+def test_a_repair_is_a_calendar_entry_and_the_accepted_one_stands_beside_its_notification(
+    services: Services, http: httpx.Client, findings: list[str]
+) -> None:
+    made = scheduled(services, findings[0])
+    event: Any = Calendar.from_ical(http.get(f"/v1/repairs/{made['slot']}/calendar").content).walk("VEVENT")[0]
+    assert (str(event["UID"]), str(event["STATUS"])) == (f"{made['slot']}@kestrel", "TENTATIVE")
+    assert event["DTSTART"].dt == datetime.fromisoformat(made["starts_at"])
+    assert "Ticket SAP 10000." in str(event["DESCRIPTION"])
+    sap = MemorySap()
+    reconciler = Reconciler(replace(services, maintenance=sap), every_s=0.0)
+    assert reconciler._entries() == {}
+    http.post(f"/v1/repairs/{made['slot']}/accept")
+    assert reconciler._entries() == {"calendar_entries": 1}
+    assert reconciler._entries() == {}
+    (entry,) = sap.attached["10000"]
+    assert (entry.name[-6:], entry.content_type, b"STATUS:CONFIRMED" in entry.body) == ("-1.ics", "text/calendar", True)

@@ -163,7 +163,7 @@ def outage(services: Services, findings: int, ended_ago: timedelta = timedelta(h
         names = []
         for _ in range(findings):
             run = world.run(world.finding(flight, DefectKind.CRACK, rank=5, at=NOW), "failed", "ticket: SapUnavailable")
-            run.ended_at = NOW - ended_ago
+            run.ended_at, run.outage = NOW - ended_ago, "maintenance"
             names.append(run.execution_name)
         return names
 
@@ -194,9 +194,21 @@ def test_what_people_resumed_and_what_a_person_must_mend_is_left_alone(services:
     by_person, refused = outage(services, 2)
     with services.database.session() as session:
         executions.resume(session, by_person, by="ada")
-        session.get_one(WorkflowRun, refused).error = "ticket: SapRejected"
+        session.get_one(WorkflowRun, refused).outage = ""
     with services.database.session() as session:
         assert outages.resume(session, MemorySap(), NOW) == 0
+
+
+def test_an_inspection_that_an_outage_ended_is_resumed_without_asking_sap(services: Services) -> None:
+    with services.database.session() as session:
+        executions.want_for(session, "flt-1", "kestrel-inspection")
+        executions.fail(session, "flt-1", "segment: StillAnalysing", "", outage="platform")
+        session.get_one(WorkflowRun, "flt-1").ended_at = NOW - timedelta(hours=1)
+    sap = SilentSap()
+    for resumed in (1, 0):
+        with services.database.session() as session:
+            assert outages.resume(session, sap, NOW) == resumed
+    assert (sap.calls["find"], runs(services, "wanted")) == (0, 1)
 
 
 def test_a_run_that_has_just_failed_rests_first(services: Services) -> None:
