@@ -83,11 +83,13 @@ infra-check: setup-dev setup-aws ## every gate on the templates, and a rehearsal
 	@KESTREL_AWS_REHEARSAL=1 $(PYTEST) -q -s --tb=short tests/backends/test_aws_rehearsal.py
 	@.venv-aws/bin/python -m infra.aws check $(ARGS)
 
-.PHONY: bench bench-ticket edge-size edge-faults train docs clean
+.PHONY: bench bench-ingest bench-ticket edge-size edge-faults train docs clean
 bench: setup-dev ## measure against the budgets of docs
 	@$(BIN)/python -m benchmarks $(ARGS)
 bench-ticket: setup-dev ## 50 critical crops at once to their SAP numbers, on the live stack
 	@$(BIN)/python -m benchmarks.ticket $(ARGS)
+bench-ingest: setup-dev ## telemetry into Postgres beside raw COPY and common libraries; time until it can be read
+	@$(BIN)/python -m benchmarks.ingest $(ARGS)
 edge-size: ## what the agent weighs in a fresh environment, and how fast it starts
 	@PYTHON=$(BIN)/python scripts/edge-size
 edge-faults: setup-dev ## the long run: 200 kills, 1000 damaged outboxes

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Literal, Protocol
 
@@ -89,8 +89,15 @@ class Database:
 
 
 def notify(session: Session, kind: LiveKind, object_id: str) -> None:
-    """Tell live pages, on commit, that something changed; all but telemetry is kept, for streams and webhooks."""
+    """Tell live pages, on commit, that something changed; it is kept, for streams and webhooks."""
     payload = json.dumps({"kind": kind, "id": object_id})
     session.execute(text("SELECT pg_notify(:channel, :payload)"), {"channel": LIVE_CHANNEL, "payload": payload})
-    if kind != "telemetry":
-        session.execute(_KEEP_CHANGE, {"kind": kind, "id": object_id})
+    session.execute(_KEEP_CHANGE, {"kind": kind, "id": object_id})
+
+
+def notify_of_telemetry(session: Session, drone_ids: Sequence[str]) -> None:
+    """Tell live pages, on commit, that samples of these drones came; streams read the samples themselves."""
+    if drone_ids:
+        payloads = [json.dumps({"kind": "telemetry", "id": drone_id}) for drone_id in drone_ids]
+        told = text("SELECT pg_notify(:channel, payload) FROM unnest(CAST(:payloads AS text[])) AS t(payload)")
+        session.execute(told, {"channel": LIVE_CHANNEL, "payloads": payloads})

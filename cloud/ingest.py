@@ -8,32 +8,33 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
-from pydantic import BaseModel
 from sqlalchemy import select
 from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.orm import Session
 
 from cloud import dead_letters, reports, samples, watermarks
-from cloud.db import Database, notify
+from cloud.db import Database, notify_of_telemetry
 from cloud.logbook import log
 from cloud.tables import Drone
 from cloud.watermarks import StreamId
 from contracts.commands import AckBatch
 from contracts.errors import InvalidInput, PlatformError, Unavailable
 from contracts.events import EventBatch
-from contracts.telemetry import DroneStatus, Stream, TelemetryBatch, Watermark
-from contracts.topics import WATERMARKS, decode
+from contracts.sample_table import SampleTable
+from contracts.telemetry import DroneStatus, Stream, Watermark
+from contracts.topics import TELEMETRY, WATERMARKS, decode, decode_samples, parse_topic
 
-MAX_MESSAGES = 200
+MAX_MESSAGES = 500
 _WAIT_S = 0.05
 _WATERMARK_EVERY_S = 0.5
 _LIVE_EVERY_S = 0.5
 _SEEN_EVERY_S = 1.0
 _DRONES_FOR_S = 5.0
+_STREAMS_KEPT = 20_000
 
 
 class Received(NamedTuple):
@@ -69,6 +70,8 @@ class Ingest:
     _due: dict[StreamId, Watermark] = field(default_factory=dict)
     _told_s: dict[StreamId, float] = field(default_factory=dict)
     _last_s: dict[tuple[str, str], float] = field(default_factory=dict)
+    _highest: dict[tuple[str, str], int] = field(default_factory=dict)
+    """What each stream has come to here; a stream that is not in it may be stored already."""
     _drones: frozenset[str] = frozenset()
     _drones_at_s: float = float("-inf")
 
@@ -92,49 +95,58 @@ class Ingest:
         return True
 
     def _store(self, messages: Sequence[Received]) -> list[Watermark]:
-        """Store a batch in one transaction; when a message spoils it, each message in its own."""
+        """Store a batch in one transaction; when a message spoils it, each half in its own, down to that message."""
         try:
             with self.database.session() as session:
-                return self._write(session, messages)
+                marks, batches = self._write(session, messages)
         except (DataError, IntegrityError, InvalidInput, ValueError) as error:
             if len(messages) > 1:
-                return [mark for message in messages for mark in self._store([message])]
+                half = len(messages) // 2
+                return self._store(messages[:half]) + self._store(messages[half:])
             with self.database.session() as session:
                 _bury(session, messages[0], f"The database refuses it: {error}".replace("\0", "\\0"))
             return []
+        self._note(batches)
+        return marks
 
-    def _write(self, session: Session, messages: Sequence[Received]) -> list[Watermark]:
-        batches: list[TelemetryBatch] = []
+    def _write(self, session: Session, messages: Sequence[Received]) -> tuple[list[Watermark], list[SampleTable]]:
+        telemetry: list[Received] = []
         touched: set[StreamId] = set()
         for message in messages:
-            parsed = self._parse(session, message)
-            if isinstance(parsed, TelemetryBatch):
-                batches.append(parsed)
-                touched.add(StreamId(parsed.drone_id, parsed.boot_id, Stream.TELEMETRY))
-            elif isinstance(parsed, EventBatch):
-                reports.store_events(session, parsed)
-                touched.update(watermarks.record_lost(session, parsed))
-                touched.add(StreamId(parsed.drone_id, parsed.boot_id, Stream.EVENTS))
-            elif isinstance(parsed, AckBatch):
-                reports.store_acks(session, parsed)
-                touched.add(StreamId(parsed.drone_id, parsed.boot_id, Stream.ACKS))
-            elif isinstance(parsed, DroneStatus):
-                reports.store_status(session, parsed)
-        samples.store(session, batches)
-        self._presence(session, touched)
-        return watermarks.advance(session, touched)
+            if not self._is_sent_by_one_of_ours(session, message):
+                continue
+            if message.topic.endswith(f"/{TELEMETRY.name}"):
+                telemetry.append(message)
+            else:
+                touched |= _take_report(session, message)
+        refused: list[tuple[Received, PlatformError]] = []
+        batches = samples.store(session, _decoded(telemetry, refused), self._highest)
+        for message, error in refused:
+            _bury(session, message, str(error))
+        fresh = {StreamId(b.drone_id, b.boot_id, Stream.TELEMETRY) for b in batches}
+        self._presence(session, touched | fresh)
+        return watermarks.advance(session, touched | fresh, watermarks.runs(batches)), batches
 
-    def _parse(self, session: Session, message: Received) -> BaseModel | None:
+    def _is_sent_by_one_of_ours(self, session: Session, message: Received) -> bool:
+        """Return whether a registered drone sent it; what is not goes to the dead letters."""
         try:
-            drone_id, parsed = decode(message.topic, message.payload)
+            drone_id, _ = parse_topic(message.topic)
         except PlatformError as error:
             _bury(session, message, str(error))
-            return None
+            return False
         if self._is_known(session, drone_id):
-            return parsed
+            return True
         # One letter per topic: the drone keeps its records, and sends them again, until it is registered.
         _bury(session, message, f"No drone {drone_id!r} is registered.", key="unregistered")
-        return None
+        return False
+
+    def _note(self, batches: Sequence[SampleTable]) -> None:
+        """Remember how far streams have come; of a drone that has begun anew, the new boot only."""
+        for batch in batches:
+            stream = batch.drone_id, batch.boot_id
+            self._highest[stream] = max(self._highest.get(stream, 0), batch.seqs[-1])
+        if len(self._highest) > _STREAMS_KEPT:
+            self._highest.clear()
 
     def _is_known(self, session: Session, drone_id: str) -> bool:
         fresh = self.now_s() - self._drones_at_s < _DRONES_FOR_S
@@ -144,11 +156,10 @@ class Ingest:
         return drone_id in self._drones
 
     def _presence(self, session: Session, touched: set[StreamId]) -> None:
-        for stream in sorted(touched):
-            if self._every(("seen", stream.drone_id), _SEEN_EVERY_S):
-                reports.seen(session, stream.drone_id, stream.boot_id)
-            if stream.stream is Stream.TELEMETRY and self._every(("live", stream.drone_id), _LIVE_EVERY_S):
-                notify(session, "telemetry", stream.drone_id)
+        heard = sorted(s[:2] for s in touched if self._every(("seen", s.drone_id), _SEEN_EVERY_S))
+        reports.seen(session, heard)
+        flown = {stream.drone_id for stream in touched if stream.stream is Stream.TELEMETRY}
+        notify_of_telemetry(session, sorted(d for d in flown if self._every(("live", d), _LIVE_EVERY_S)))
 
     def _every(self, what: tuple[str, str], period_s: float) -> bool:
         now_s = self.now_s()
@@ -170,6 +181,34 @@ class Ingest:
                 return
             self._told_s[stream] = now_s
             del self._due[stream]
+
+
+def _take_report(session: Session, message: Received) -> set[StreamId]:
+    """Store and apply what is no telemetry; return the streams that it touches."""
+    try:
+        _, parsed = decode(message.topic, message.payload)
+    except PlatformError as error:
+        _bury(session, message, str(error))
+        return set()
+    if isinstance(parsed, EventBatch):
+        reports.store_events(session, parsed)
+        lost = watermarks.record_lost(session, parsed)
+        return {*lost, StreamId(parsed.drone_id, parsed.boot_id, Stream.EVENTS)}
+    if isinstance(parsed, AckBatch):
+        reports.store_acks(session, parsed)
+        return {StreamId(parsed.drone_id, parsed.boot_id, Stream.ACKS)}
+    if isinstance(parsed, DroneStatus):
+        reports.store_status(session, parsed)
+    return set()
+
+
+def _decoded(messages: Sequence[Received], refused: list[tuple[Received, PlatformError]]) -> Iterator[SampleTable]:
+    """Yield what can be read, while it is being stored; the rest is put on ``refused``."""
+    for message in messages:
+        try:
+            yield decode_samples(message.topic, message.payload)
+        except PlatformError as error:
+            refused.append((message, error))
 
 
 def _bury(session: Session, message: Received, reason: str, key: str = "") -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import func, update
+from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -16,6 +17,16 @@ from cloud.tables import Drone, DroneEventRow
 from contracts.commands import AckBatch, CommandAck
 from contracts.events import DroneEvent, EventBatch
 from contracts.telemetry import DroneStatus, Stream
+
+_SEEN = text("""
+WITH heard AS (
+  SELECT d.drone_id, h.boot_id FROM drones d
+  JOIN unnest(CAST(:drones AS text[]), CAST(:boots AS text[])) AS h(drone_id, boot_id) ON h.drone_id = d.drone_id
+  ORDER BY d.drone_id FOR UPDATE OF d
+)
+UPDATE drones d SET last_seen_at = clock_timestamp(), online = true, boot_id = heard.boot_id
+FROM heard WHERE d.drone_id = heard.drone_id
+""")
 
 
 def store_events(session: Session, batch: EventBatch) -> int:
@@ -71,10 +82,7 @@ def store_status(session: Session, status: DroneStatus) -> None:
     notify(session, "drone", status.drone_id)
 
 
-def seen(session: Session, drone_id: str, boot_id: str) -> None:
-    """Note that a drone was heard just now."""
-    session.execute(
-        update(Drone)
-        .where(Drone.drone_id == drone_id)
-        .values(last_seen_at=func.clock_timestamp(), online=True, boot_id=boot_id)
-    )
+def seen(session: Session, heard: Sequence[tuple[str, str]]) -> None:
+    """Note that drones (drone id, boot id) were heard just now: one statement, rows locked in one order."""
+    if heard:
+        session.execute(_SEEN, {"drones": [drone_id for drone_id, _ in heard], "boots": [boot for _, boot in heard]})

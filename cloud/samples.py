@@ -1,83 +1,110 @@
-"""Telemetry into Postgres: COPY to a staging table, then into the real one, where duplicates change nothing."""
+"""Telemetry into Postgres by COPY: straight into the table what must be new, by way of a staging table the rest.
+
+Samples are copied while they are decoded: Postgres writes the first while the last are still being read. What a
+stream has not sent yet cannot be there already; should it be (another process took it), the savepoint is rolled back
+and everything goes by the staging table, where duplicates change nothing.
+"""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from psycopg2 import DataError
+from psycopg2.errors import UniqueViolation
 from sqlalchemy.orm import Session
 
 from contracts.errors import InvalidInput
-from contracts.telemetry import TelemetryBatch, TelemetrySample
+from contracts.sample_table import FIELDS, SampleTable
 
-_OF_SAMPLE = (
-    "captured_at",
-    "flight_id",
-    "state",
-    "lat_deg",
-    "lon_deg",
-    "alt_m",
-    "alt_rel_m",
-    "yaw_deg",
-    "pitch_deg",
-    "roll_deg",
-    "gimbal_yaw_deg",
-    "gimbal_pitch_deg",
-    "vel_east_mps",
-    "vel_north_mps",
-    "vel_up_mps",
-    "battery_percent",
-    "battery_v",
-    "gps_fix",
-    "satellites",
-    "link_percent",
-    "wind_mps",
-    "wind_from_deg",
-    "waypoint",
-    "monotonic_ms",
-    "clock",
-)
-_COLUMNS = ", ".join(("drone_id", "boot_id", "seq", *_OF_SAMPLE))
+_COLUMNS = ", ".join(("drone_id", "boot_id", *FIELDS))
+COPY = f"COPY telemetry ({_COLUMNS}) FROM STDIN WITH (NULL 'None')"
+_COPY_STAGING = f"COPY staging ({_COLUMNS}) FROM STDIN WITH (NULL 'None')"
+"""A field without a value is Python's None; no word of the contract reads like it, nor holds a tab or a backslash."""
 _STAGING = "CREATE TEMP TABLE IF NOT EXISTS staging (LIKE telemetry INCLUDING DEFAULTS) ON COMMIT DELETE ROWS"
 _INSERT = f"INSERT INTO telemetry ({_COLUMNS}) SELECT {_COLUMNS} FROM staging ON CONFLICT DO NOTHING"  # noqa: S608
-_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+
+Highest = Mapping[tuple[str, str], int]
+"""(drone, boot) -> the highest sequence that has been stored."""
 
 
-def store(session: Session, batches: Sequence[TelemetryBatch]) -> int:
-    """Store samples in the session's transaction; return how many were new."""
-    if not batches:
-        return 0
-    text = io.StringIO("".join(_lines(batches)))
+def store(session: Session, batches: Iterable[SampleTable], highest: Highest | None = None) -> list[SampleTable]:
+    """Store samples in the session's transaction; return the batches. A sample that is there already changes nothing.
+
+    ``batches`` may still be decoding: it must not use the session. Above ``highest`` samples are taken to be new.
+
+    Raises:
+        InvalidInput: The database refuses a sample.
+
+    """
+    intake = _Intake(batches, dict(highest or {}))
     driver: Any = session.connection().connection.dbapi_connection
     with driver.cursor() as cursor:
-        cursor.execute(_STAGING)
         try:
-            cursor.copy_expert(f"COPY staging ({_COLUMNS}) FROM STDIN", text)
+            _copy_new(cursor, intake)
+            if intake.later:
+                _copy_rest(cursor, intake.later)
         except DataError as error:
             raise InvalidInput(f"A sample cannot be stored: {error}.") from error
-        cursor.execute(_INSERT)
-        new = int(cursor.rowcount)
-        cursor.execute("TRUNCATE staging")
-    return new
+    return intake.taken
 
 
-def _lines(batches: Iterable[TelemetryBatch]) -> Iterable[str]:
+class _Intake:
+    """Tells batches that must be new from those that may be there already, as they come by."""
+
+    def __init__(self, batches: Iterable[SampleTable], highest: dict[tuple[str, str], int]) -> None:
+        self._batches, self._highest = batches, highest
+        self.taken: list[SampleTable] = []
+        self.later: list[SampleTable] = []
+
+    def new(self) -> Iterator[SampleTable]:
+        for batch in self._batches:
+            self.taken.append(batch)
+            stream = batch.drone_id, batch.boot_id
+            known = self._highest.get(stream)
+            if known is None or batch.seqs[0] <= known:
+                self.later.append(batch)
+            else:
+                self._highest[stream] = batch.seqs[-1]
+                yield batch
+
+
+def _copy_new(cursor: Any, intake: _Intake) -> None:
+    cursor.execute("SAVEPOINT new_samples")
+    try:
+        cursor.copy_expert(COPY, _Reader(intake.new()))
+    except UniqueViolation:
+        cursor.execute("ROLLBACK TO SAVEPOINT new_samples")
+        for _ in intake.new():
+            continue  # what the COPY had not read yet
+        intake.later = intake.taken
+    cursor.execute("RELEASE SAVEPOINT new_samples")
+
+
+def _copy_rest(cursor: Any, batches: Iterable[SampleTable]) -> None:
+    cursor.execute(_STAGING)
+    cursor.copy_expert(_COPY_STAGING, io.StringIO(as_text(batches)))
+    cursor.execute(_INSERT)
+    cursor.execute("TRUNCATE staging")
+
+
+class _Reader:
+    """Batches as the file that COPY reads, a batch or more at a time."""
+
+    def __init__(self, batches: Iterator[SampleTable]) -> None:
+        self._batches = batches
+
+    def read(self, _size: int = -1) -> str:
+        """Return the next lines; COPY takes any length; an empty text ends it."""
+        batch = next(self._batches, None)
+        return "" if batch is None else as_text([batch])
+
+
+def as_text(batches: Iterable[SampleTable]) -> str:
+    """Return samples as COPY reads them."""
+    lines: list[str] = []
     for batch in batches:
-        prefix = f"{_text(batch.drone_id)}\t{_text(batch.boot_id)}\t"
-        for sample in batch.samples:
-            yield prefix + _line(sample)
-
-
-def _line(sample: TelemetrySample) -> str:
-    values = "\t".join(_text(getattr(sample, name)) for name in _OF_SAMPLE)
-    return f"{sample.seq}\t{values}\n"
-
-
-def _text(value: object) -> str:
-    if value is None:
-        return "\\N"
-    if isinstance(value, float | int):
-        return repr(value)
-    return str(value).translate(_ESCAPES)
+        prefix = f"{batch.drone_id}\t{batch.boot_id}\t"
+        lines += [f"{prefix}{line}\n" for line in batch.lines()]
+    return "".join(lines)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import select, text
@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from cloud.tables import LostRow, WatermarkRow
 from contracts.events import DroneEventKind, EventBatch
+from contracts.sample_table import SampleTable
 from contracts.telemetry import SeqRange, Stream, Watermark
 
 MAX_ABOVE = 32
@@ -64,13 +65,84 @@ _OF_TELEMETRY = text(_ISLANDS.format(table="telemetry", stream=""))
 _OF_REPORTS = text(_ISLANDS.format(table="drone_events", stream="AND stream = :stream"))
 
 
-def advance(session: Session, streams: Iterable[StreamId]) -> list[Watermark]:
+# All touched rows are locked first, in one order. A mark moves here when the transaction's records begin right above
+# it and nothing known lies right above them: then its new place is known without looking at a record.
+_FOLLOWED = text("""
+WITH told AS (
+  SELECT * FROM unnest(
+    CAST(:drones AS text[]), CAST(:boots AS text[]), CAST(:streams AS text[]), CAST(:firsts AS bigint[]),
+    CAST(:lasts AS bigint[])
+  ) AS t(drone_id, boot_id, stream, first, last)
+), held AS (
+  SELECT w.drone_id, w.boot_id, w.stream, w.seq, told.first, told.last FROM watermarks w
+  JOIN told USING (drone_id, boot_id, stream) ORDER BY w.drone_id, w.boot_id, w.stream FOR UPDATE OF w
+)
+UPDATE watermarks w SET seq = held.last FROM held
+WHERE (w.drone_id, w.boot_id, w.stream) = (held.drone_id, held.boot_id, held.stream) AND held.seq = held.first - 1
+  AND NOT EXISTS (
+    SELECT FROM telemetry t
+    WHERE (t.drone_id, t.boot_id, t.seq) = (held.drone_id, held.boot_id, held.last + 1))
+  AND NOT EXISTS (
+    SELECT FROM lost_records l
+    WHERE (l.drone_id, l.boot_id, l.stream) = (held.drone_id, held.boot_id, held.stream) AND l.last_seq > held.last)
+RETURNING w.drone_id, w.boot_id, w.stream, w.seq
+""")
+_STANDING = text("""
+SELECT w.drone_id, w.boot_id, w.stream, w.seq FROM watermarks w
+JOIN unnest(CAST(:drones AS text[]), CAST(:boots AS text[]), CAST(:streams AS text[])) AS t(drone_id, boot_id, stream)
+USING (drone_id, boot_id, stream)
+""")
+_BEGUN = text("""
+INSERT INTO watermarks (drone_id, boot_id, stream, seq)
+SELECT d, b, s, 0 FROM unnest(CAST(:drones AS text[]), CAST(:boots AS text[]), CAST(:streams AS text[])) AS t(d, b, s)
+ORDER BY 1, 2, 3 ON CONFLICT DO NOTHING
+""")
+
+
+def runs(batches: Iterable[SampleTable]) -> dict[StreamId, Island]:
+    """Return the streams of which these batches hold records without a gap, and which."""
+    seqs: dict[StreamId, list[int]] = {}
+    for batch in batches:
+        stream = StreamId(batch.drone_id, batch.boot_id, Stream.TELEMETRY)
+        seqs.setdefault(stream, []).extend(batch.seqs)
+    ends = {stream: Island(min(each), max(each)) for stream, each in seqs.items()}
+    return {s: ends[s] for s, each in seqs.items() if ends[s].last_seq - ends[s].first_seq + 1 == len(set(each))}
+
+
+def advance(
+    session: Session, streams: Iterable[StreamId], stored: Mapping[StreamId, Island] | None = None
+) -> list[Watermark]:
     """Raise the watermarks of ``streams`` over what the transaction holds; return where each stands.
 
     Rows are locked in one order, so that ingest processes side by side wait for each other instead of deadlocking.
-    A gap holds a watermark, unless the drone has reported the missing records as lost.
+    A gap holds a watermark, unless the drone has reported the missing records as lost. ``stored`` is what the
+    transaction holds of a stream without a gap: where it goes on from the mark, all such marks move in one statement.
     """
-    return [_advance(session, stream) for stream in sorted(set(streams))]
+    touched = sorted(set(streams))
+    if not touched:
+        return []
+    followed = _follow(session, touched, stored or {})
+    return [*followed.values(), *(_advance(session, stream) for stream in touched if stream not in followed)]
+
+
+def _follow(
+    session: Session, touched: Sequence[StreamId], stored: Mapping[StreamId, Island]
+) -> dict[StreamId, Watermark]:
+    ends = [stored.get(stream) for stream in touched]
+    values = {
+        "drones": [stream.drone_id for stream in touched],
+        "boots": [stream.boot_id for stream in touched],
+        "streams": [stream.stream.value for stream in touched],
+        "firsts": [island.first_seq if island else None for island in ends],
+        "lasts": [island.last_seq if island else None for island in ends],
+    }
+    session.execute(_BEGUN, values)
+    moved = {StreamId(d, b, Stream(s)): seq for d, b, s, seq in session.execute(_FOLLOWED, values)}
+    if len(moved) < len(touched):
+        stand = {StreamId(d, b, Stream(s)): seq for d, b, s, seq in session.execute(_STANDING, values)}
+        # Sent again, all of it below the mark: nothing has changed.
+        moved |= {s: seq for s, seq in stand.items() if s in stored and stored[s].last_seq <= seq}
+    return {stream: Watermark(**stream._asdict(), seq=seq) for stream, seq in moved.items()}
 
 
 def record_lost(session: Session, batch: EventBatch) -> set[StreamId]:
@@ -99,8 +171,6 @@ def reach(mark: int, stored: Sequence[Island], gone: Sequence[Gone]) -> int:
 
 
 def _advance(session: Session, stream: StreamId) -> Watermark:
-    added = insert(WatermarkRow).values(**stream._asdict(), seq=0).on_conflict_do_nothing()
-    session.execute(added)
     row = session.get_one(WatermarkRow, tuple(stream), with_for_update=True, populate_existing=True)
     row.seq, above = _reached(session, stream, row.seq)
     session.flush()

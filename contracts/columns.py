@@ -14,10 +14,10 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import accumulate, pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 from contracts.errors import InvalidInput, TooLarge
 
@@ -59,6 +59,23 @@ def unpack(payload: bytes) -> dict[str, Any]:
         InvalidInput: It is damaged, or of another version.
 
     """
+    drone_id, boot_id, count, found = parse(payload)
+    whole = {name: column if len(column) == count else [*column] * count for name, column in found.items()}
+    samples = [dict(zip(whole, row)) for row in zip(*whole.values())]  # noqa: B905 - each column has its count
+    return {"drone_id": drone_id, "boot_id": boot_id, "samples": samples}
+
+
+class Parsed(NamedTuple):
+    """A packed message, not yet checked; a column has ``count`` values, or one that holds for all."""
+
+    drone_id: Any
+    boot_id: Any
+    count: int
+    columns: dict[str, list[Any]]
+
+
+def parse(payload: bytes) -> Parsed:
+    """Return a packed message's columns; raises like ``unpack``."""
     try:
         whole = json.loads(_inflate(payload))
         if whole["columns"] != _VERSION:
@@ -69,8 +86,7 @@ def unpack(payload: bytes) -> dict[str, Any]:
         columns = {name: _values(name, column, count) for name, column in whole["fields"].items()}
     except (zlib.error, ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise InvalidInput(f"Not telemetry columns: {error}.", hint="See contracts/columns.py.") from error
-    samples = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
-    return {"drone_id": whole.get("drone_id"), "boot_id": whole.get("boot_id"), "samples": samples}
+    return Parsed(whole.get("drone_id"), whole.get("boot_id"), count, columns)
 
 
 def _inflate(payload: bytes) -> bytes:
@@ -111,26 +127,26 @@ def _differences(values: list[int]) -> dict[str, Any]:
 
 
 def _values(name: str, column: Mapping[str, Any], count: int) -> list[Any]:
-    values = _spread(column, count)
-    if len(values) != count:
+    values = _spread(column)
+    if len(values) != count and "same" not in column:
         raise InvalidInput(f"Column {name} holds {len(values)} values, not {count}.", field=name)
     return [_EPOCH + value * _US for value in values] if name == _TIME else values
 
 
-def _spread(column: Mapping[str, Any], count: int) -> list[Any]:
+def _spread(column: Mapping[str, Any]) -> list[Any]:
     if "same" in column:
-        return [column["same"]] * count
+        return [column["same"]]
     if "each" in column:
         return list(column["each"])
-    whole = list(accumulate(_ints((column["first"], *column["steps"]))))
+    whole = list(accumulate(_ints([column["first"], *column["steps"]])))
     if "decimals" not in column:
         return whole
     scale: int = 10 ** min(_MAX_DECIMALS, int(column["decimals"]))
     return [value / scale for value in whole]
 
 
-def _ints(values: Iterable[Any]) -> Iterable[int]:
-    for value in values:
-        if type(value) is not int:
-            raise InvalidInput(f"A difference is a whole number, not {value!r}.")
-        yield value
+def _ints(values: list[Any]) -> list[int]:
+    if set(map(type, values)) != {int}:
+        wrong = next(value for value in values if type(value) is not int)
+        raise InvalidInput(f"A difference is a whole number, not {wrong!r}.")
+    return values

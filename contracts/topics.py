@@ -7,15 +7,16 @@ certificate's common name of a drone are its drone id; the platform's own certif
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from pydantic import BaseModel, ValidationError
 
-from contracts import columns
+from contracts import columns, sample_table
 from contracts.commands import AckBatch, SignedCommand
 from contracts.errors import InvalidInput, TooLarge
 from contracts.events import EventBatch, SegmentVerified
 from contracts.media import UploadOrder
+from contracts.sample_table import SampleTable
 from contracts.telemetry import DroneStatus, TelemetryBatch, Watermark
 
 PLATFORM_IDENTITY = "kestrel-cloud"
@@ -85,6 +86,19 @@ def parse_topic(topic: str) -> tuple[str, Topic]:
     return drone_id, row
 
 
+def decode_samples(topic: str, payload: bytes) -> SampleTable:
+    """Return the samples of a telemetry message, packed or JSON; raises like ``decode``."""
+    if not columns.is_deflated(payload):
+        _, batch = decode(topic, payload)
+        return sample_table.of_batch(cast("TelemetryBatch", batch))
+    drone_id, _ = parse_topic(topic)
+    _check_size(topic, payload)
+    table = sample_table.read(payload)
+    if table.drone_id != drone_id:
+        raise InvalidInput(f"{topic} carries a message of drone {table.drone_id!r}.", field="drone_id")
+    return table
+
+
 def decode(topic: str, payload: bytes) -> tuple[str, BaseModel]:
     """Return (drone id, message) of a publish; the message's own drone id must match the topic's.
 
@@ -94,11 +108,7 @@ def decode(topic: str, payload: bytes) -> tuple[str, BaseModel]:
 
     """
     drone_id, row = parse_topic(topic)
-    if len(payload) > MAX_PAYLOAD_BYTES:
-        raise TooLarge(
-            f"{topic}: payload of {len(payload)} bytes is over {MAX_PAYLOAD_BYTES}.",
-            hint="Send less per message or store the rest in S3.",
-        )
+    _check_size(topic, payload)
     try:
         if row is TELEMETRY and columns.is_deflated(payload):
             message: BaseModel = TelemetryBatch.model_validate(columns.unpack(payload))
@@ -112,3 +122,11 @@ def decode(topic: str, payload: bytes) -> tuple[str, BaseModel]:
     if inside != drone_id:
         raise InvalidInput(f"{topic} carries a message of drone {inside!r}.", field="drone_id")
     return drone_id, message
+
+
+def _check_size(topic: str, payload: bytes) -> None:
+    if len(payload) > MAX_PAYLOAD_BYTES:
+        raise TooLarge(
+            f"{topic}: payload of {len(payload)} bytes is over {MAX_PAYLOAD_BYTES}.",
+            hint="Send less per message or store the rest in S3.",
+        )

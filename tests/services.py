@@ -71,7 +71,7 @@ class Service:
 class DatabaseServer(Service):
     """An embedded Postgres."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, durable: bool = False) -> None:
         folder.mkdir()
         self._server = Postgres(folder, folder / "s", free_port(set()), "test")
         self._server.create()
@@ -80,7 +80,7 @@ class DatabaseServer(Service):
         ready = f"{program('pg_isready')}\n-q\n-h\n127.0.0.1\n-p\n{self._server.port}"
         env = {"PATH": os.environ["PATH"], "LC_ALL": "C"}
         super().__init__(
-            [*self._server.command(), "-c", "fsync=off"],
+            [*self._server.command(), *(() if durable else ("-c", "fsync=off"))],
             env,
             Probe(kind="command", target=ready),
             folder / "log",

@@ -16,6 +16,7 @@ from cloud.db import Database, notify
 from cloud.services import Services
 from cloud.tables import Flight
 from contracts import asyncapi
+from contracts.sample_table import of_batch
 from contracts.telemetry import TelemetryBatch
 from contracts.topics import TOPICS
 from contracts.vocabulary import Role
@@ -130,7 +131,7 @@ def fly(database: Database, *, seconds_ago: float = 1.0, count: int = 20) -> Non
         for s in batch.samples
     )
     with database.session() as session:
-        samples.store(session, [batch.model_copy(update={"samples": moved})])
+        samples.store(session, [of_batch(batch.model_copy(update={"samples": moved}))])
         session.add(
             Flight(
                 flight_id="flt-live",

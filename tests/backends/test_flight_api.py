@@ -19,6 +19,7 @@ from cloud.services import Services
 from cloud.signing import Signer
 from cloud.tables import Audit, CommandRow, Drone, Flight, IdempotencyKey, Plan
 from contracts.commands import Command, SignedCommand
+from contracts.sample_table import of_batch
 from contracts.telemetry import TelemetryBatch
 from contracts.topics import COMMANDS
 from contracts.vocabulary import CommandKind, FlightState, Role
@@ -294,7 +295,7 @@ def test_an_aborted_flight_stays_on_the_ground(operator: httpx.Client) -> None:
 
 def test_telemetry_is_thinned_and_ordered(services: Services, operator: httpx.Client) -> None:
     with services.database.session() as session:
-        samples.store(session, [TelemetryBatch.model_validate_json(platform.telemetry(1, 200))])
+        samples.store(session, [of_batch(TelemetryBatch.model_validate_json(platform.telemetry(1, 200)))])
     period = {"from": "2026-11-20T12:00:00Z", "to": "2026-11-20T12:01:00Z"}
     path = "/v1/drones/kite-01/telemetry"
     every = operator.get(path, params=period).json()["data"]

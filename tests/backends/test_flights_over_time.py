@@ -19,6 +19,7 @@ from cloud.schedules.timetable import Timetable
 from cloud.services import Services
 from cloud.tables import Asset, CommandRow, DroneEventRow, Flight, Media, Plan
 from contracts.commands import AckState, Command, CommandAck, SignedCommand
+from contracts.sample_table import of_batch
 from contracts.telemetry import TelemetryBatch
 from contracts.vocabulary import Role
 from tests import clean_database, platform
@@ -239,7 +240,7 @@ def test_the_log_is_one_order_of_time(services: Services, operator: httpx.Client
     with services.database.session() as session:
         batch = TelemetryBatch.model_validate_json(platform.telemetry(1, 50))
         moved = [s.model_copy(update={"flight_id": flight_id}) for s in batch.samples]
-        samples.store(session, [batch.model_copy(update={"samples": tuple(moved)})])
+        samples.store(session, [of_batch(batch.model_copy(update={"samples": tuple(moved)}))])
         at = batch.samples[20].captured_at + timedelta(milliseconds=50)
         said = {"detail": "=cmd|' /C calc'!A0"}
         session.add(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -15,7 +15,7 @@ from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from cloud import fleet, flights
-from cloud.ingest import Ingest
+from cloud.ingest import Ingest, Received
 from cloud.planning import plans
 from cloud.planning.pattern import BladesParams
 from cloud.planning.wishes import PlanRequest
@@ -263,6 +263,41 @@ def test_a_process_killed_after_commit_changes_nothing_when_messages_come_again(
     bench.take(telemetry(1, 5), telemetry(6, 8))
     assert bench.count(Telemetry) == 8
     assert bench.marks()[-1] == 8
+
+
+def test_what_another_process_has_stored_meanwhile_changes_nothing(bench: Bench) -> None:
+    """This one copies straight into the table what it takes to be new, and is wrong."""
+    bench.take(telemetry(1, 5))
+    other = Bench(bench.services)
+    other.take(telemetry(6, 10))
+    bench.take(telemetry(6, 8), telemetry(9, 12), b"{not json", telemetry(13, 14))
+    assert bench.count(Telemetry) == 14
+    assert bench.count(DeadLetter) == 1
+    assert bench.marks()[-1] == 14
+
+
+def test_a_long_outage_comes_in_messages_of_two_hundred(bench: Bench) -> None:
+    for first in range(1, 1001, 200):
+        bench.take(telemetry(first, first + 199))
+    assert bench.count(Telemetry) == 1000
+    assert bench.marks()[-1] == 1000
+
+
+def test_one_refused_message_among_many_is_found_by_halves(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried = 0
+    write = Ingest._write
+
+    def counted(self: Ingest, session: Session, messages: Sequence[Received]) -> object:
+        nonlocal tried
+        tried += 1
+        return write(self, session, messages)
+
+    monkeypatch.setattr(Ingest, "_write", counted)
+    for seq in range(1, 64):
+        bench.wire.offer(TOPIC, telemetry(seq, seq))
+    bench.take(events(event(1, DroneEventKind.SAFETY, detail="nul \x00 inside")), topic=EVENTS.of("kite-01"))
+    assert (bench.count(Telemetry), bench.count(DeadLetter)) == (63, 1)
+    assert tried <= 14, "64 messages: six halvings"
 
 
 def test_a_watermark_that_could_not_be_sent_is_sent_later(bench: Bench) -> None:
