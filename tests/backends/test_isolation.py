@@ -51,6 +51,7 @@ ASKED = {
     "/v1/remote-id/flights": "?view=54.77,8.85,54.79,8.87",
     "/v1/routes/{plan_id}/{version}": "?format=geojson",
     "/v1/flights/{flight_id}/report": "?format=csv",
+    "/plan/sketch": "?asset={asset_id}",
     "/v1/events": "?seconds=1",
     "/v1/drones/{drone_id}/telemetry/stream": "?seconds=1",
 }
