@@ -66,11 +66,12 @@ def unpack(payload: bytes) -> dict[str, Any]:
 
 
 class Parsed(NamedTuple):
-    """A packed message, not yet checked; a column has ``count`` values, or one that holds for all."""
+    """A packed message, not yet checked; a column has ``size`` values, or one that holds for all."""
 
     drone_id: Any
     boot_id: Any
-    count: int
+    size: int
+    """How many samples."""
     columns: dict[str, list[Any]]
 
 

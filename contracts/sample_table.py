@@ -6,7 +6,7 @@ ones, read off the model. ``tests/unit/contracts/test_sample_table.py`` holds bo
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, NamedTuple
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -30,22 +30,22 @@ class SampleTable(NamedTuple):
 
     drone_id: str
     boot_id: str
-    count: int
+    size: int
     columns: dict[str, list[Any]]
-    """In the order of ``FIELDS``; each of ``count`` values or of one."""
+    """In the order of ``FIELDS``; each of ``size`` values or of one."""
 
     @property
     def seqs(self) -> list[int]:
         """Return the samples' numbers."""
         seqs = self.columns["seq"]
-        return seqs if len(seqs) == self.count else seqs * self.count
+        return seqs if len(seqs) == self.size else seqs * self.size
 
     def lines(self) -> Iterator[str]:
         """Yield each sample's values in the order of ``FIELDS``, tabs between; what is missing reads ``None``."""
         fixed = [str(column[0]) if len(column) == 1 else "%s" for column in self.columns.values()]
         varying = [column for column in self.columns.values() if len(column) > 1]
         line = "\t".join(fixed)
-        return map(line.__mod__, zip(*varying, strict=True)) if varying else iter([line] * self.count)
+        return map(line.__mod__, zip(*varying, strict=True)) if varying else iter([line] * self.size)
 
 
 def read(payload: bytes) -> SampleTable:
@@ -74,7 +74,7 @@ def of_batch(batch: TelemetryBatch) -> SampleTable:
     return SampleTable(batch.drone_id, batch.boot_id, len(rows), {name: list(column) for name, column in names})
 
 
-def _column(name: str, found: dict[str, Sequence[Any]]) -> list[Any]:
+def _column(name: str, found: Mapping[str, Sequence[Any]]) -> list[Any]:
     if name in found:
         try:
             return _CHECKS[name].validate_python(list(found[name]))

@@ -45,7 +45,7 @@ def test_both_readings_make_the_same_rows(changes: list[dict[str, Any]]) -> None
     table = sample_table.read(payload)
     assert list(table.lines()) == list(by_sample.lines())
     assert table.seqs == by_sample.seqs
-    assert (table.drone_id, table.boot_id, table.count) == ("kite-01", "boot-1", len(rows))
+    assert (table.drone_id, table.boot_id, table.size) == ("kite-01", "boot-1", len(rows))
 
 
 def _fields(change: Callable[[dict[str, Any]], object]) -> bytes:
