@@ -23,6 +23,8 @@ ROOMS = (
     Room("asset-pipe", "/assets/pipe-2"),
     Room("plan", "/plan?asset=t-01", ".plan-view"),
     Room("plan-line", "/plan?asset=line-110", ".plan-view"),
+    Room("flight", "/flights/flt-11000007", "flight-scrub[data-ready]"),
+    Room("insights", "/insights"),
     Room("work", "/waiting"),
     Room("tickets", "/tickets"),
     Room("calendar", "/tickets?view=calendar"),

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
+import av
+import numpy as np
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -23,6 +27,7 @@ from cloud.tables import (
     Finding,
     Flight,
     HealthRow,
+    Media,
     Prediction,
     Schedule,
     TicketDecision,
@@ -70,6 +75,8 @@ def stock_all(session: Session, now: datetime) -> World:
     _work(world, now)
     _fleet(session, now)
     _settings(session, now)
+    for segment in session.scalars(select(Media)):
+        world.objects.put(segment.video_key, _film(), "video/mp4")
     session.add(
         AssetEvent(
             event_id="evt-1",
@@ -83,6 +90,21 @@ def stock_all(session: Session, now: datetime) -> World:
     )
     session.flush()
     return world
+
+
+@cache
+def _film() -> bytes:
+    """Return ten seconds of H.264: a light that wanders over a dark picture."""
+    out = io.BytesIO()
+    with av.open(out, "w", format="mp4", options={"movflags": "frag_keyframe+empty_moov"}) as box:
+        stream = box.add_stream("libx264", rate=6)
+        stream.width, stream.height, stream.pix_fmt = 320, 180, "yuv420p"
+        for n in range(60):
+            picture = np.full((180, 320, 3), 40, np.uint8)
+            picture[70:110, 4 * n : 4 * n + 60] = 190
+            box.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        box.mux(stream.encode())
+    return out.getvalue()
 
 
 def _years(world: World, now: datetime) -> None:

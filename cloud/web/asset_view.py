@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
@@ -23,6 +23,7 @@ from cloud.tables import Asset, AssetRisk, Coverage, Finding, Flight, HealthRow,
 from cloud.web import plots, schematic
 from cloud.web.plots import Measured, Plot
 from cloud.web.schematic import Strips
+from cloud.web.shell import Address
 from contracts.errors import NotFound
 from contracts.vocabulary import AssetKind, FindingStatus, FlightState
 
@@ -32,10 +33,8 @@ _FLOWN = (FlightState.LANDED.value, FlightState.COMPLETE.value)
 _MONTH = timedelta(days=30)
 
 
-class Wanted(BaseModel):
+class Wanted(Address):
     """Which assets are listed, in which order: all of it is in the address."""
-
-    model_config = ConfigDict(extra="forbid")
 
     site: str | None = Field(default=None, max_length=80)
     kind: AssetKind | None = None
@@ -126,10 +125,8 @@ def _flown(session: Session) -> dict[str, datetime]:
     return {asset_id: at for asset_id, at in session.execute(query.group_by(Flight.asset_id)) if at}
 
 
-class Shown(BaseModel):
+class Shown(Address):
     """Which inspection and which defect of an asset are looked at."""
-
-    model_config = ConfigDict(extra="forbid")
 
     flight: str | None = Field(default=None, max_length=80)
     defect: str | None = Field(default=None, max_length=80)

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 from fastapi import APIRouter, BackgroundTasks, Depends, Form, Query, Request
 from fastapi.responses import HTMLResponse, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
@@ -18,7 +18,7 @@ from cloud.tables import Asset, Finding
 from cloud.web import finding_view
 from cloud.web.finding_view import Sheet
 from cloud.web.rendering import page, problem
-from cloud.web.shell import room
+from cloud.web.shell import Address, room
 from contracts.errors import Forbidden, PlatformError
 from contracts.vocabulary import DefectKind, FindingStatus, Role, Verdict
 
@@ -27,10 +27,8 @@ MOST = 500
 """Findings in one queue; what is left comes when it is loaded again."""
 
 
-class Wanted(BaseModel):
+class Wanted(Address):
     """Which findings are on the desk: every filter is in the address."""
-
-    model_config = ConfigDict(extra="forbid")
 
     rank: int | None = Field(default=None, ge=1, le=5)
     asset: str | None = Field(default=None, max_length=80)

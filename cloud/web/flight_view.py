@@ -14,6 +14,8 @@ from contracts.routes import Route
 from contracts.vocabulary import CommandKind, CommandState, FindingStatus, FlightState, MediaState
 
 OFFERED = (CommandKind.PAUSE, CommandKind.RESUME, CommandKind.RETURN_HOME, CommandKind.LAND)
+TO_BEGIN = (CommandKind.TAKE_OFF, CommandKind.BEGIN_FLIGHT, CommandKind.RETURN_HOME, CommandKind.LAND)
+"""What an approved flight on the ground is offered instead."""
 LIFE = (CommandState.ACCEPTED, CommandState.SENT, CommandState.ACKED, CommandState.EXECUTING, CommandState.DONE)
 """A command's way; a bad end replaces what did not happen."""
 _ENDED_BADLY = frozenset({CommandState.REJECTED, CommandState.FAILED, CommandState.UNKNOWN, CommandState.EXPIRED})
@@ -110,10 +112,10 @@ def _passes(flight: Flight, route: Route | None) -> tuple[int, int]:
 
 def _buttons(flight: Flight) -> tuple[Button, ...]:
     found = []
-    for kind in OFFERED:
+    for kind in TO_BEGIN if flight.state == FlightState.APPROVED.value else OFFERED:
         rule = RULES[kind]
         enabled = flight.state in {state.value for state in rule.states}
-        label = "Return home" if kind is CommandKind.RETURN_HOME else kind.value.capitalize()
+        label = kind.value.replace("_", " ").capitalize()
         found.append(Button(kind, label, enabled, "" if enabled else rule.hint))
     return tuple(found)
 

@@ -9,6 +9,7 @@ from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, Field
 
 from cloud import fleet, flights, reviews
+from cloud.planning.flying import TAKE_OFF_UP_M
 from cloud.reporting import blades
 from cloud.requests import Svc, UnitOfWork
 from cloud.security import Principal, Reader, authenticate
@@ -110,7 +111,13 @@ def command(
         _allow(principal, Role.OPERATOR)
         flight = flights.flight(session, flight_id, lock=True)
         fleet.issue_command(
-            session, flight=flight, drone_id=flight.drone_id, kind=held.kind, issuer=principal.username, key=held.key
+            session,
+            flight=flight,
+            drone_id=flight.drone_id,
+            kind=held.kind,
+            issuer=principal.username,
+            altitude_m=TAKE_OFF_UP_M if held.kind is CommandKind.TAKE_OFF else None,
+            key=held.key,
         )
         session.flush()
         return header(flight_id, principal, services, session)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from cloud.planning.wishes import Pattern, PlanRequest
+from cloud.web.shell import Address
 from contracts.errors import InvalidInput
 from contracts.vocabulary import AssetKind, Blade, BladeSide
 
@@ -62,10 +63,8 @@ def sliders(pattern: Pattern) -> tuple[Slider, ...]:
     return tuple(s._replace(default=own.get(s.name, s.default)) for s in _SURVEY)
 
 
-class Asked(BaseModel):
+class Asked(Address):
     """What the address asks the planner for; every choice is in it."""
-
-    model_config = ConfigDict(extra="forbid")
 
     asset: str | None = Field(default=None, max_length=80)
     pattern: Pattern | None = None

@@ -6,22 +6,21 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Form, Query, Request
 from fastapi.responses import HTMLResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from cloud.grading import shipped_policy
 from cloud.policy import replay, versions
 from cloud.requests import UnitOfWork
 from cloud.security import Reader, Reviewer, authenticate
 from cloud.web.settings_room import shown
+from cloud.web.shell import Address
 from contracts.vocabulary import AssetKind, Role
 
 router = APIRouter(prefix="/settings/policies", include_in_schema=False, dependencies=[Depends(authenticate)])
 
 
-class Compared(BaseModel):
+class Compared(Address):
     """Two versions whose effects are compared."""
-
-    model_config = ConfigDict(extra="forbid")
 
     before: str | None = Field(default=None, max_length=60)
     after: str | None = Field(default=None, max_length=60)

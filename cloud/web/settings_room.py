@@ -8,14 +8,14 @@ from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Depends, Form, Query, Request
 from fastapi.responses import HTMLResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 from sqlalchemy import select
 
 from cloud import dead_letters, keys, scopes, users
 from cloud.requests import Svc, UnitOfWork
 from cloud.security import Admin, Operator, Principal, Reader, authenticate
 from cloud.tables import ApiKey, Audit, DeadLetter, User
-from cloud.web.shell import room
+from cloud.web.shell import Address, room
 from contracts.resources import QUEUES
 from contracts.vocabulary import Role
 
@@ -65,7 +65,7 @@ def people(request: Request, me: Admin, session: UnitOfWork, note: str | None = 
     return shown(request, session, me, "people", people=rows, roles=tuple(Role), note=note)
 
 
-class Changed(BaseModel):
+class Changed(Address):
     """A user's roles, as the form sends them."""
 
     roles: list[Role] = Field(default_factory=list)
@@ -117,8 +117,6 @@ def revoke_key(request: Request, key_id: str, me: Admin, session: UnitOfWork) ->
 
 class Sought(BaseModel):
     """Which changes the audit log shows."""
-
-    model_config = ConfigDict(extra="forbid")
 
     actor: str | None = Field(default=None, max_length=120)
     action: str | None = Field(default=None, max_length=80)

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from fastapi import Request
 from fastapi.responses import HTMLResponse
+from pydantic import BaseModel, ConfigDict, model_validator
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
@@ -38,6 +39,17 @@ ROOMS = (
     Room("settings", "/settings", "Settings"),
 )
 """In this order; a phone shows the first four and the others behind "More"."""
+
+
+class Address(BaseModel):
+    """What an address asks of a page: unknown names are refused, a filter that was left empty is not there."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_what_is_empty(cls, values: Any) -> Any:
+        return {k: v for k, v in values.items() if v != ""} if isinstance(values, dict) else values
 
 
 def context(request: Request, session: Session, me: Principal, here: str) -> dict[str, Any]:

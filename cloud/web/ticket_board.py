@@ -7,7 +7,7 @@ from collections import defaultdict
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -16,6 +16,7 @@ from cloud.assistant.words import kind_label
 from cloud.schedules import due, timetable
 from cloud.tables import Asset, Finding, Schedule, Ticket, WorkflowRun
 from cloud.web import finding_view
+from cloud.web.shell import Address
 from contracts.vocabulary import FindingStatus
 
 MOST = 300
@@ -23,10 +24,8 @@ _LIVE = (FindingStatus.OPEN.value, FindingStatus.CONFIRMED.value)
 _CLOSED_SHOWN = timedelta(days=60)
 
 
-class Wanted(BaseModel):
+class Wanted(Address):
     """Board or calendar, and of what: all of it is in the address."""
-
-    model_config = ConfigDict(extra="forbid")
 
     view: Literal["board", "calendar"] = "board"
     asset: str | None = Field(default=None, max_length=80)

@@ -6,22 +6,21 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Form, Query, Request
 from fastapi.responses import HTMLResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 from sqlalchemy import select
 
 from cloud.requests import Svc, UnitOfWork
 from cloud.security import Connector, Principal, authenticate
 from cloud.tables import Delivery, Webhook
 from cloud.web.settings_room import MOST, shown
+from cloud.web.shell import Address
 from cloud.webhooks import events, subscriptions
 
 router = APIRouter(prefix="/settings/webhooks", include_in_schema=False, dependencies=[Depends(authenticate)])
 
 
-class Looked(BaseModel):
+class Looked(Address):
     """Which webhook's deliveries are shown, and which of them."""
-
-    model_config = ConfigDict(extra="forbid")
 
     webhook: str | None = Field(default=None, max_length=80)
     state: Literal["pending", "delivered", "failed"] | None = None

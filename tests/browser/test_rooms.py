@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import gzip
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
@@ -11,9 +12,11 @@ from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
+from sqlalchemy import select
 
 from cloud import users
 from cloud.services import Services
+from cloud.tables import Drone, Flight
 from contracts.vocabulary import Role
 from tests import platform, rooms, stock
 from tests.browser.conftest import PASSWORD, watch
@@ -116,6 +119,9 @@ def test_filters_stand_in_the_address(page: Page) -> None:
     expect(page.get_by_role("link", name="Pipe 2")).to_be_visible()
     assert "kind=pipeline" in page.url
     expect(page.get_by_role("link", name="T-01", exact=True)).to_have_count(0)
+    assert "site=" not in page.url
+    page.goto("/assets?site=&kind=&q=")
+    expect(page.get_by_role("link", name="T-01", exact=True)).to_be_visible()
 
 
 def test_a_defect_shows_its_years_and_its_pictures_on_each_other(page: Page) -> None:
@@ -200,6 +206,52 @@ def test_a_plan_is_kept_and_taken_to_another_program(page: Page) -> None:
     expect(page.locator("#judged strong")).to_contain_text(f"{name}: ")
     page.get_by_role("button", name="Keep it as a plan").click()
     expect(page.locator("#judged strong")).to_contain_text("is kept as pln-")
+
+
+def test_one_time_moves_video_crop_track_and_plots(page: Page) -> None:
+    page.goto("/flights/flt-11000007")
+    expect(page.locator("flight-scrub[data-ready]")).to_be_visible()
+    expect(page.locator("[data-said=finding]")).to_contain_text("F-6")
+    video = page.locator("video")
+    expect(video).to_have_attribute("src", re.compile("00000/video$"))
+    before = page.locator("[data-column='3']").text_content() or ""
+    place = page.locator(".track .here").get_attribute("d") or ""
+    page.get_by_label("Time in the flight").focus()
+    for _ in range(3):
+        page.keyboard.press("PageUp")
+    expect(page.locator("[data-column='3']")).not_to_have_text(before)
+    expect(page.locator(".track .here")).not_to_have_attribute("d", place)
+    expect(video).not_to_have_attribute("src", re.compile("00000/video$"))
+    page.keyboard.press("End")
+    expect(page.locator("[data-said=place]")).to_have_text("no telemetry here")
+
+
+def test_a_flight_is_planned_approved_and_begun_by_keyboard(page: Page, services: Services) -> None:
+    page.goto("/plan?asset=t-03")
+    page.get_by_role("button", name="Keep this plan").press("Enter")
+    page.get_by_role("button", name="Plan the flight").first.press("Enter")
+    page.wait_for_url("**/flights/flt-*")
+    page.get_by_role("button", name="Approve").press("Enter")
+    expect(page.get_by_role("status").filter(has_text="The flight is approved.")).to_be_visible()
+    with services.database.session() as session:
+        drone = session.get_one(Drone, "merlin-1")
+        drone.online, drone.last_seen_at = True, utc_now()
+        for other in session.scalars(select(Flight).where(Flight.state == "flying")):
+            other.state = "landed"
+    page.get_by_role("button", name="Take off").focus()
+    page.keyboard.down("Enter")
+    expect(page.locator(".commands li").first).to_contain_text("Take off", timeout=5_000)
+    page.keyboard.up("Enter")
+
+
+def test_what_insights_show_can_be_taken_away(page: Page) -> None:
+    page.goto("/insights")
+    page.get_by_label("Kind of asset").select_option("pipeline")
+    expect(page.locator(".figures dd").nth(3)).to_contain_text("1")
+    assert "kind=pipeline" in page.url
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Defects, CSV").click()
+    assert download.value.path().read_text().startswith("defect_id,")
 
 
 def test_a_dead_letter_is_sent_again_and_one_without_a_queue_says_why_not(page: Page, services: Services) -> None:

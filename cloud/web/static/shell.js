@@ -24,6 +24,12 @@ document.addEventListener("change", (event) => {
   if (form instanceof HTMLFormElement) form.requestSubmit();
 });
 
+// A filter that is left empty does not stand in the address.
+document.addEventListener("formdata", (event) => {
+  if (!/** @type {Element} */ (event.target).matches("form[method=get]")) return;
+  for (const [name, value] of [...event.formData]) if (value === "") event.formData.delete(name);
+});
+
 /** Whether a key press is text for a field. @param {Event} event */
 export function isTyping(event) {
   const target = event.target;
