@@ -62,6 +62,8 @@ journeys: setup-dev ## whole flights on the whole stack
 	@$(PYTEST) -q tests/journeys $(ARGS)
 browser: setup-dev setup-browser ## the page in Chromium
 	@$(PYTEST) -q tests/browser $(ARGS)
+screens: setup-dev setup-browser ## take pictures of every page into docs/screens (ARGS="--only asset --out DIR")
+	@$(BIN)/python scripts/screens $(ARGS)
 
 PLAN_EXAMPLES ?= 10000
 .PHONY: plan-property

@@ -11,29 +11,36 @@ class Room(NamedTuple):
     name: str
     path: str
     ready: str = "h1"
+    pictured: bool = False
+    """Whether docs/screens keeps its pictures."""
+
+    @property
+    def anywhere(self) -> bool:
+        """Return whether its address names nothing that only the stocked platform has."""
+        return not any(part in self.path for part in ("/assets/", "asset=", "/flights/", "before="))
 
 
 ROOMS = (
-    Room("operations", "/", "#main .card"),
-    Room("review", "/review", "#desk-title"),
-    Room("assets", "/assets"),
-    Room("asset", "/assets/t-01"),
+    Room("operations", "/", "#main .card", pictured=True),
+    Room("review", "/review", "#desk-title", pictured=True),
+    Room("assets", "/assets", pictured=True),
+    Room("asset", "/assets/t-01", pictured=True),
     Room("asset-mast", "/assets/mast-7"),
     Room("asset-line", "/assets/line-110"),
     Room("asset-pipe", "/assets/pipe-2"),
-    Room("plan", "/plan?asset=t-01", ".plan-view"),
+    Room("plan", "/plan?asset=t-01", ".plan-view", pictured=True),
     Room("plan-line", "/plan?asset=line-110", ".plan-view"),
-    Room("flight", "/flights/flt-11000007", "flight-scrub[data-ready]"),
-    Room("insights", "/insights"),
-    Room("work", "/waiting"),
-    Room("tickets", "/tickets"),
-    Room("calendar", "/tickets?view=calendar"),
-    Room("fleet", "/fleet"),
+    Room("flight", "/flights/flt-11000007", "flight-scrub[data-ready]", pictured=True),
+    Room("insights", "/insights", pictured=True),
+    Room("waiting", "/waiting", pictured=True),
+    Room("tickets", "/tickets", pictured=True),
+    Room("calendar", "/tickets?view=calendar", pictured=True),
+    Room("fleet", "/fleet", pictured=True),
     Room("settings", "/settings"),
     Room("settings-people", "/settings/people"),
     Room("settings-keys", "/settings/keys"),
     Room("settings-webhooks", "/settings/webhooks"),
-    Room("settings-policies", "/settings/policies?before=wind-gwo-1&after=wind-stricter-2"),
-    Room("settings-audit", "/settings/audit"),
+    Room("settings-policies", "/settings/policies?before=wind-gwo-1&after=wind-stricter-2", pictured=True),
+    Room("settings-audit", "/settings/audit", pictured=True),
     Room("settings-dead-letters", "/settings/dead-letters"),
 )

@@ -102,6 +102,20 @@ def weight(page: Page) -> int:
     return int(sum(around.values())) + len(gzip.compress(page.content().encode()))
 
 
+def test_no_page_is_blank_before_anything_is_registered(postgres_server: DatabaseServer) -> None:
+    with postgres_server.database(migrated=True) as url:
+        built = platform.build(url)
+        with built.database.session() as session:
+            users.put_user(session, "ana", PASSWORD, list(Role))
+        with Server(built) as server, server.client() as http:
+            http.post("/login", data={"username": "ana", "password": PASSWORD})
+            for room in filter(lambda room: room.anywhere, rooms.ROOMS):
+                answer = http.get(room.path, headers={"Accept": "text/html"})
+                assert answer.status_code == 200, room.path
+                assert 'class="empty"' in answer.text or "card" in answer.text, room.path
+        built.database.close()
+
+
 def test_the_rooms_are_one_navigation_that_a_phone_folds(page: Page) -> None:
     page.goto("/assets")
     nav = page.get_by_role("navigation", name="Pages")
