@@ -35,6 +35,7 @@ ROOMS = (
     Room("waiting", "/waiting", pictured=True),
     Room("tickets", "/tickets", pictured=True),
     Room("calendar", "/tickets?view=calendar", pictured=True),
+    Room("repairs", "/tickets/repairs", pictured=True),
     Room("fleet", "/fleet", pictured=True),
     Room("settings", "/settings"),
     Room("settings-people", "/settings/people"),

@@ -22,6 +22,7 @@ from cloud.tables import (
     AssetEvent,
     AssetRisk,
     CertificateRevocation,
+    CrewRow,
     Delivery,
     Drone,
     Finding,
@@ -29,6 +30,7 @@ from cloud.tables import (
     HealthRow,
     Media,
     Prediction,
+    RepairSlot,
     Schedule,
     TicketDecision,
     Webhook,
@@ -299,6 +301,37 @@ def _work(world: World, now: datetime) -> None:
                 answered_by=None if i < 2 else "rita",
                 answered_at=None if i < 2 else now,
                 reason="" if i < 2 else "Seen on two passes.",
+            )
+        )
+    world.add(
+        CrewRow(
+            crew_id="north",
+            name="Crew North",
+            skills=["rope"],
+            home_lat_deg=54.78,
+            home_lon_deg=8.86,
+            zone="Europe/Berlin",
+            shift_start="07:00",
+            shift_end="16:00",
+            weekdays=[1, 2, 3, 4, 5],
+            language="en",
+            created_by="operator",
+        )
+    )
+    morning = (now + timedelta(days=5)).replace(hour=8, minute=0, second=0, microsecond=0)
+    for i, finding in enumerate(worst[:3]):
+        placed = i < 2
+        world.add(
+            RepairSlot(
+                slot_id=f"rep-{i}",
+                finding_id=finding.finding_id,
+                state="proposed" if placed else "unplanned",
+                crew_id="north" if placed else None,
+                starts_at=morning + timedelta(days=i) if placed else None,
+                ends_at=morning + timedelta(days=i, hours=4) if placed else None,
+                late=not placed,
+                reason="" if placed else "No crew has the skill composite.",
+                wind_known=i == 0,
             )
         )
     flight = session.scalars(select(Flight).where(Flight.asset_id == "t-01")).first()

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from cloud import ticket_life
 from cloud.assistant.words import kind_label
 from cloud.schedules import due, timetable
-from cloud.tables import Asset, Finding, Schedule, Ticket, WorkflowRun
+from cloud.tables import Asset, CrewRow, Finding, RepairSlot, Schedule, Ticket, WorkflowRun
 from cloud.web import finding_view
 from cloud.web.shell import Address
 from contracts.vocabulary import FindingStatus
@@ -130,7 +130,7 @@ def month(session: Session, wanted: Wanted, now: datetime) -> Month:
     weeks = calendar.Calendar().monthdatescalendar(first.year, first.month)
     start, end = (datetime.combine(d, time.min, UTC) for d in (weeks[0][0], weeks[-1][-1] + timedelta(days=1)))
     found: defaultdict[date, list[Entry]] = defaultdict(list)
-    for at, entry in [*_repairs(session, wanted, now), *_inspections(session, wanted, now),
+    for at, entry in [*_crews(session, wanted), *_repairs(session, wanted, now), *_inspections(session, wanted, now),
                       *_flights(session, wanted, start, end)]:  # fmt: skip
         if start <= at < end:
             found[at.astimezone(UTC).date()].append(entry)
@@ -156,6 +156,25 @@ def _repairs(session: Session, wanted: Wanted, now: datetime) -> list[Dated]:
             text = f"F-{f.number} {kind_label(f.kind)}, {name}"
             href = f"/?finding={f.finding_id}"
             dated.append((f.due_at, Entry(f"s{f.severity_rank}", text, href, f.finding_id, f.due_at < now)))
+    return dated
+
+
+def _crews(session: Session, wanted: Wanted) -> list[Dated]:
+    """Return when crews come."""
+    query = (
+        select(RepairSlot, Finding, CrewRow.name)
+        .join(Finding, Finding.finding_id == RepairSlot.finding_id)
+        .join(CrewRow, CrewRow.crew_id == RepairSlot.crew_id)
+        .where(RepairSlot.state.in_(("proposed", "accepted")), RepairSlot.starts_at.is_not(None))
+    )
+    query = query.where(Finding.asset_id == wanted.asset) if wanted.asset else query
+    query = query.where(Finding.severity_rank == wanted.rank) if wanted.rank else query
+    dated: list[Dated] = []
+    for slot, finding, crew in session.execute(query):
+        held = "" if slot.state == "accepted" else ", proposed"
+        text = f"{crew} repairs F-{finding.number} {kind_label(finding.kind)}{held}"
+        if slot.starts_at is not None:
+            dated.append((slot.starts_at, Entry("repair", text, "/tickets/repairs", "", slot.late)))
     return dated
 
 

@@ -177,6 +177,13 @@ def test_what_waits_is_decided_and_acknowledged_by_keyboard(page: Page) -> None:
     expect(waiting).to_contain_text(str(before - 2))
 
 
+def test_a_proposed_repair_is_held(page: Page) -> None:
+    page.goto("/tickets/repairs")
+    page.get_by_role("button", name="Hold it").first.press("Enter")
+    expect(page.get_by_role("status").filter(has_text="plans go round it")).to_be_visible()
+    expect(page.get_by_role("row").filter(has_text="held by ana")).to_have_count(1)
+
+
 def test_the_board_is_walked_by_arrows(page: Page) -> None:
     page.goto("/tickets")
     page.locator(".ticket-card > a").first.focus()
