@@ -80,7 +80,7 @@ class DatabaseServer(Service):
         ready = f"{program('pg_isready')}\n-q\n-h\n127.0.0.1\n-p\n{self._server.port}"
         env = {"PATH": os.environ["PATH"], "LC_ALL": "C"}
         super().__init__(
-            [*self._server.command(), *(() if durable else ("-c", "fsync=off"))],
+            [*self._server.command(), *(() if durable else ("-c", "fsync=off", "-c", "synchronous_commit=off"))],
             env,
             Probe(kind="command", target=ready),
             folder / "log",
@@ -119,7 +119,9 @@ class DatabaseServer(Service):
         if migrated and not self._template_made:
             self._create_template()
         template = _TEMPLATE if migrated else "template0"
-        create = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
+        create = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY").format(
+            sql.Identifier(name), sql.Identifier(template)
+        )
         self._run(create)
         try:
             yield self.url(name)
@@ -147,7 +149,8 @@ class Broker(Service):
         self.keys.folder.mkdir()
         certificates.create(self.keys)
         self.port = free_port(set())
-        configuration = broker.configure(folder / "etc", self.port, self.keys.identity("broker"))
+        self.folder = folder / "etc"
+        configuration = broker.configure(self.folder, self.port, self.keys.identity("broker"))
         server = broker.executable()
         env = {"PATH": os.environ["PATH"], "LD_LIBRARY_PATH": broker.library_path(server)}
         command = [str(server), "-c", str(configuration)]
