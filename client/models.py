@@ -389,6 +389,25 @@ class Source(StrEnum):
     person = 'person'
 
 
+class CloseIn(BaseModel):
+    """
+    What it turned out to be.
+    """
+
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    note: Annotated[
+        str,
+        Field(
+            examples=['a forgotten script with an old password'],
+            max_length=1000,
+            min_length=3,
+            title='Note',
+        ),
+    ]
+
+
 class AltitudeM(RootModel[float]):
     root: Annotated[float, Field(examples=[15.0], gt=0.0, le=120.0, title='Altitude M')]
 
@@ -2319,6 +2338,25 @@ class Readiness(BaseModel):
     reasons: Annotated[dict[str, str], Field(title='Reasons')]
 
 
+class ReasonIn(BaseModel):
+    """
+    Why, for the audit.
+    """
+
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    reason: Annotated[
+        str,
+        Field(
+            examples=['certificate copied from a lost laptop'],
+            max_length=300,
+            min_length=3,
+            title='Reason',
+        ),
+    ]
+
+
 class RelinkOut(BaseModel):
     """
     How many findings changed their defect.
@@ -2690,6 +2728,40 @@ class ScheduleOut(BaseModel):
     enabled: Annotated[bool, Field(title='Enabled')]
     created_by: Annotated[str, Field(title='Created By')]
     created_at: Annotated[AwareDatetime, Field(title='Created At')]
+
+
+class SubjectKind(StrEnum):
+    drone = 'drone'
+    asker = 'asker'
+
+
+class State4(StrEnum):
+    open = 'open'
+    closed = 'closed'
+
+
+class SecurityEventOut(BaseModel):
+    """
+    A rule that held, how often, and the numbers of the last time.
+    """
+
+    event_id: Annotated[str, Field(title='Event Id')]
+    rule: Annotated[str, Field(examples=['certificate_in_two_places'], title='Rule')]
+    subject_kind: Annotated[SubjectKind, Field(title='Subject Kind')]
+    subject: Annotated[str, Field(title='Subject')]
+    summary: Annotated[str, Field(title='Summary')]
+    facts: Annotated[dict[str, Any], Field(title='Facts')]
+    state: Annotated[State4, Field(title='State')]
+    times: Annotated[int, Field(title='Times')]
+    first_at: Annotated[AwareDatetime, Field(title='First At')]
+    last_at: Annotated[AwareDatetime, Field(title='Last At')]
+    told_at: Annotated[
+        AwareDatetime | None,
+        Field(description='when the people on call had been told', title='Told At'),
+    ]
+    closed_by: Annotated[str | None, Field(title='Closed By')]
+    closed_at: Annotated[AwareDatetime | None, Field(title='Closed At')]
+    note: Annotated[str, Field(title='Note')]
 
 
 class SentenceOut(BaseModel):
@@ -3656,6 +3728,14 @@ class DroneDetailOut(BaseModel):
     online: Annotated[bool, Field(title='Online')]
     last_seen_at: Annotated[AwareDatetime | None, Field(title='Last Seen At')]
     last_seen_age_s: Annotated[float | None, Field(title='Last Seen Age S')]
+    quarantined_at: Annotated[AwareDatetime | None, Field(title='Quarantined At')]
+    quarantine_reason: Annotated[str, Field(title='Quarantine Reason')]
+    shut_out_at: Annotated[
+        AwareDatetime | None,
+        Field(
+            description='since when its certificates open nothing', title='Shut Out At'
+        ),
+    ]
     boot_id: Annotated[str | None, Field(title='Boot Id')]
     agent_version: Annotated[str, Field(title='Agent Version')]
     health: Annotated[
@@ -3690,6 +3770,14 @@ class DroneOut(BaseModel):
     online: Annotated[bool, Field(title='Online')]
     last_seen_at: Annotated[AwareDatetime | None, Field(title='Last Seen At')]
     last_seen_age_s: Annotated[float | None, Field(title='Last Seen Age S')]
+    quarantined_at: Annotated[AwareDatetime | None, Field(title='Quarantined At')]
+    quarantine_reason: Annotated[str, Field(title='Quarantine Reason')]
+    shut_out_at: Annotated[
+        AwareDatetime | None,
+        Field(
+            description='since when its certificates open nothing', title='Shut Out At'
+        ),
+    ]
     boot_id: Annotated[str | None, Field(title='Boot Id')]
     agent_version: Annotated[str, Field(title='Agent Version')]
     health: Annotated[
@@ -4153,6 +4241,11 @@ class PageRunOut(BaseModel):
 
 class PageScheduleOut(BaseModel):
     data: Annotated[list[ScheduleOut], Field(title='Data')]
+    next_cursor: Annotated[str | None, Field(title='Next Cursor')] = None
+
+
+class PageSecurityEventOut(BaseModel):
+    data: Annotated[list[SecurityEventOut], Field(title='Data')]
     next_cursor: Annotated[str | None, Field(title='Next Cursor')] = None
 
 

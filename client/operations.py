@@ -96,6 +96,14 @@ class Operations(Transport):
         """Return one drone, with the last health report of its computer."""
         return models.DroneDetailOut.model_validate_json(self.request("GET", f"/v1/drones/{self.quoted(drone_id)}"))
 
+    def quarantine_drone(self, drone_id: str, body: models.ReasonIn) -> models.DroneOut:
+        """Start nothing with it any more, and shut its certificates out once it is down. Again changes nothing."""
+        return models.DroneOut.model_validate_json(self.request("POST", f"/v1/drones/{self.quoted(drone_id)}/quarantine", body=body))
+
+    def readmit_drone(self, drone_id: str, body: models.ReasonIn) -> models.DroneOut:
+        """End its quarantine and close the security events about it; its certificates open again within seconds."""
+        return models.DroneOut.model_validate_json(self.request("POST", f"/v1/drones/{self.quoted(drone_id)}/readmit", body=body))
+
     def add_plan(self, body: models.PlanRequest, *, idempotency_key: str | None = None) -> models.PlanOut:
         """Plan a route. Checks with the verdict ``block`` forbid its approval and say why."""
         return models.PlanOut.model_validate_json(self.request("POST", "/v1/plans", headers={"Idempotency-Key": idempotency_key}, body=body))
@@ -531,6 +539,14 @@ class Operations(Transport):
     def list_dead_letters(self, *, limit: int | None = None, cursor: str | None = None) -> models.PageDeadLetterOut:
         """List what was put aside, newest first."""
         return models.PageDeadLetterOut.model_validate_json(self.request("GET", "/v1/dead-letters", query={"limit": limit, "cursor": cursor}))
+
+    def list_security_events(self, *, state: Literal['open', 'closed'] | None = None, limit: int | None = None, cursor: str | None = None) -> models.PageSecurityEventOut:
+        """List security events, newest first."""
+        return models.PageSecurityEventOut.model_validate_json(self.request("GET", "/v1/security/events", query={"state": state, "limit": limit, "cursor": cursor}))
+
+    def close_security_event(self, event_id: str, body: models.CloseIn) -> models.SecurityEventOut:
+        """Close an event with what it was; the rule may open another. Again changes nothing."""
+        return models.SecurityEventOut.model_validate_json(self.request("POST", f"/v1/security/events/{self.quoted(event_id)}/close", body=body))
 
     def add_key(self, body: models.KeyIn) -> models.KeyMade:
         """Make a key. There is no idempotency key here: its answer holds a secret, and secrets are not kept."""

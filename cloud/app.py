@@ -38,6 +38,7 @@ from cloud.api import (
     reviews,
     routes,
     schedules,
+    security_events,
     sensorthings,
     streams,
     telemetry,
@@ -47,6 +48,7 @@ from cloud.api import (
 )
 from cloud.composition import build_services
 from cloud.conditions import Conditional
+from cloud.intrusion.census import Census
 from cloud.mcp import http as mcp_http
 from cloud.middleware import BodyLimit, Envelope
 from cloud.services import Services
@@ -103,6 +105,7 @@ ROUTERS = (
     repairs.router,
     assistant.router,
     dead_letters.router,
+    security_events.router,
     keys.router,
     webhooks.router,
     pages.router,
@@ -132,6 +135,7 @@ def create_app(settings: Settings, services: Services | None = None) -> FastAPI:
     problems.install(app)
     failures.install(app)
     app.add_middleware(Conditional)
+    app.add_middleware(Census, database=app.state.services.database)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
     app.add_middleware(Envelope)
     return app

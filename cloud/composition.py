@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 
 from cloud.alerts.rounds import Channel
+from cloud.backends.broker_rules import BrokerRules
 from cloud.backends.certificates import AwsIotCertificates
 from cloud.backends.hooks import HookChannel, HttpPost
 from cloud.backends.jira import JiraTracker
@@ -21,6 +22,7 @@ from cloud.backends.workflows import StepFunctions
 from cloud.db import Database
 from cloud.maintenance import MaintenanceSystem
 from cloud.model_turns import Models
+from cloud.quarantine import Gate
 from cloud.rates import Rates
 from cloud.services import Services
 from cloud.settings import Settings
@@ -57,7 +59,15 @@ def build_services(settings: Settings) -> Services:
         rates=Rates(settings.rate_limit_per_minute),
         evidence_signer=_evidence_signer(settings),
         certificates=AwsIotCertificates() if settings.aws_iot else None,
+        gate=_gate(settings),
     )
+
+
+def _gate(settings: Settings) -> Gate | None:
+    if settings.aws_iot:
+        return AwsIotCertificates()
+    rules, pid = settings.broker_rules_file, settings.broker_pid_file
+    return BrokerRules(rules, pid) if rules and pid else None
 
 
 def _maintenance(settings: Settings) -> MaintenanceSystem:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, and_, or_, select, update
 from sqlalchemy.orm import Session
 
-from cloud import adjustments, audit, challenges
+from cloud import adjustments, audit, challenges, quarantine
 from cloud.db import notify
 from cloud.tables import CommandRow, Drone, Flight
 from contracts.commands import MAX_LIFE_S, SAFETY_INCREASING, AckState, CommandAck
@@ -135,6 +135,8 @@ def _command_id(issuer: str, key: str | None) -> str:
 
 
 def _check_legal(session: Session, flight: Flight | None, target: Drone, kind: CommandKind, now: datetime) -> None:
+    if kind not in SAFETY_INCREASING:
+        quarantine.check(target)
     if flight is None:
         if kind not in SAFETY_INCREASING | {CommandKind.SET_LIMITS}:
             raise Conflict(f"{kind.value} belongs to a flight.", hint="Send it to /v1/flights/{id}/commands.")

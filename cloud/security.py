@@ -48,6 +48,7 @@ def authenticate(request: Request) -> Principal:
     except NotAuthenticated:
         limit(request, f"address {request.client.host if request.client else ''}")
         raise
+    request.state.asker = principal.username
     limit(request, principal.username)
     return principal
 

@@ -14,6 +14,7 @@ from cloud.drone_life import Certificates
 from cloud.executions import Workflows
 from cloud.maintenance import MaintenanceSystem
 from cloud.model_turns import Models
+from cloud.quarantine import Gate
 from cloud.rates import ASKS_PER_MINUTE, DEFAULT_PER_MINUTE, Rates
 from cloud.settings import Settings
 from cloud.signing import Signer
@@ -119,6 +120,8 @@ class Services:
     evidence_signer: BundleSigner | None = None
     certificates: Certificates | None = None
     """Where drones' certificates were issued; None where nobody issues them by machine."""
+    gate: Gate | None = None
+    """Where drones in quarantine are shut out."""
     backoff: LoginBackoff = field(default_factory=LoginBackoff)
     asks: Rates = field(default_factory=lambda: Rates(ASKS_PER_MINUTE))
     """Questions to the assistant, per asker."""

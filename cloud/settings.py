@@ -22,6 +22,8 @@ class Settings(BaseSettings):
     ca_file: Path | None = Field(default=None, description="certificate authority of the broker, PEM")
     cert_file: Path | None = Field(default=None, description="the platform's client certificate, PEM")
     key_file: Path | None = Field(default=None, description="the platform's client key, PEM")
+    broker_rules_file: Path | None = Field(default=None, description="access rules of a Mosquitto on this machine")
+    broker_pid_file: Path | None = Field(default=None, description="where that Mosquitto writes its process id")
     aws_iot: bool = Field(default=False, description="keep AWS IoT quotas in the MQTT client")
     shared_group: str = Field(default="", description="shared subscription group when several ingest processes run")
     command_signing_key_file: Path | None = Field(default=None, description="Ed25519 private key, PEM")

@@ -99,6 +99,11 @@ def decode_samples(topic: str, payload: bytes) -> SampleTable:
     return table
 
 
+def denial(drone_id: str) -> str:
+    """Return the lines of a Mosquitto ACL file that deny a drone everything; denials go before the patterns."""
+    return f"user {drone_id}\ntopic deny #\n"
+
+
 def decode(topic: str, payload: bytes) -> tuple[str, BaseModel]:
     """Return (drone id, message) of a publish; the message's own drone id must match the topic's.
 

@@ -10,13 +10,14 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from sqlalchemy import select
 
-from cloud import drone_life, fleet
+from cloud import drone_life, fleet, quarantine
 from cloud.idempotency import Key, once
+from cloud.intrusion import book
 from cloud.paging import Cursor, Limit, Page, decode_cursor, page_of
 from cloud.planning import assets
 from cloud.problems import RESPONSES
 from cloud.requests import UnitOfWork
-from cloud.security import Operator, Reader
+from cloud.security import Admin, Operator, Reader
 from cloud.tables import Drone
 from contracts.geo import Frozen
 from contracts.health import Health
@@ -47,6 +48,9 @@ class DroneOut(BaseModel):
     online: bool
     last_seen_at: datetime | None
     last_seen_age_s: float | None
+    quarantined_at: datetime | None
+    quarantine_reason: str
+    shut_out_at: datetime | None = Field(description="since when its certificates open nothing")
     boot_id: str | None
     agent_version: str
     health: Health | None = Field(description="the last reading of its computer")
@@ -72,6 +76,9 @@ def of_row(row: Drone) -> DroneOut:
         online=row.online and age_s is not None and age_s <= fleet.ONLINE_WITHIN_S,
         last_seen_at=row.last_seen_at,
         last_seen_age_s=None if age_s is None else round(max(0.0, age_s), 3),
+        quarantined_at=row.quarantined_at,
+        quarantine_reason=row.quarantine_reason,
+        shut_out_at=row.shut_out_at,
         boot_id=row.boot_id,
         agent_version=row.agent_version,
         health=read,
@@ -109,3 +116,24 @@ def get_drone(drone_id: str, session: UnitOfWork, _: Reader) -> DroneDetailOut:
     """Return one drone, with the last health report of its computer."""
     shown = of_row(fleet.drone(session, drone_id))
     return DroneDetailOut(**dict(shown), certificates_to_revoke=drone_life.waiting(session, drone_id))
+
+
+class ReasonIn(Frozen):
+    """Why, for the audit."""
+
+    reason: str = Field(min_length=3, max_length=300, examples=["certificate copied from a lost laptop"])
+
+
+@router.post("/{drone_id}/quarantine")
+def quarantine_drone(drone_id: str, body: ReasonIn, session: UnitOfWork, principal: Operator) -> DroneOut:
+    """Start nothing with it any more, and shut its certificates out once it is down. Again changes nothing."""
+    fleet.drone(session, drone_id)
+    return of_row(quarantine.impose(session, drone_id, principal.username, body.reason))
+
+
+@router.post("/{drone_id}/readmit")
+def readmit_drone(drone_id: str, body: ReasonIn, session: UnitOfWork, principal: Admin) -> DroneOut:
+    """End its quarantine and close the security events about it; its certificates open again within seconds."""
+    row = quarantine.lift(session, drone_id, principal.username, body.reason)
+    book.settle(session, drone_id, principal.username, body.reason)
+    return of_row(row)

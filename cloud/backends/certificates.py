@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import boto3
@@ -9,7 +11,16 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from contracts.errors import Conflict, Forbidden, Unavailable
 
+QUARANTINE_GROUP = "kestrel-quarantine"
 _GONE = "ResourceNotFoundException"
+
+
+@contextlib.contextmanager
+def _asking(drone_id: str) -> Iterator[None]:
+    try:
+        yield
+    except (BotoCoreError, ClientError) as error:
+        raise Unavailable(f"AWS IoT did not switch {drone_id}: {error}", hint="Check its rights.") from error
 
 
 class AwsIotCertificates:
@@ -31,6 +42,30 @@ class AwsIotCertificates:
             self._revoke(drone_id, certificate_id)
         except (BotoCoreError, ClientError) as error:
             raise Unavailable(f"AWS IoT did not revoke {certificate_id}: {error}", hint="Check its rights.") from error
+
+    def shut(self, drone_id: str) -> None:
+        """Deactivate every active certificate of a drone and move it to the quarantine group.
+
+        Raises:
+            Unavailable: AWS IoT does not answer.
+
+        """
+        with _asking(drone_id):
+            self._set(drone_id, "ACTIVE", "INACTIVE")
+            self._client.add_thing_to_thing_group(thingGroupName=QUARANTINE_GROUP, thingName=drone_id)
+
+    def reopen(self, drone_id: str) -> None:
+        """Activate the inactive certificates of a drone; revoked ones stay revoked."""
+        with _asking(drone_id):
+            self._set(drone_id, "INACTIVE", "ACTIVE")
+            self._client.remove_thing_from_thing_group(thingGroupName=QUARANTINE_GROUP, thingName=drone_id)
+
+    def _set(self, drone_id: str, old: str, new: str) -> None:
+        for arn in self._client.list_thing_principals(thingName=drone_id)["principals"]:
+            certificate_id = str(arn).rpartition("/")[2]
+            found = self._described(certificate_id)
+            if found is not None and found["status"] == old:
+                self._client.update_certificate(certificateId=certificate_id, newStatus=new)
 
     def _revoke(self, drone_id: str, certificate_id: str) -> None:
         found = self._described(certificate_id)

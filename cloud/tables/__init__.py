@@ -24,6 +24,7 @@ from cloud.tables.policies import PolicyRow
 from cloud.tables.repairs import CrewRow, RepairPart, RepairSlot, WindForecast
 from cloud.tables.requests import IdempotencyKey
 from cloud.tables.schedules import AssetEvent, DueRuleRow, Schedule
+from cloud.tables.security import ApiActivity, SecurityEvent
 from cloud.tables.uploads import InventoryRow
 from cloud.tables.webhooks import Change, Delivery, Webhook
 from cloud.tables.work import Notification, Summary, Ticket, WorkflowRun
@@ -31,6 +32,7 @@ from cloud.tables.work import Notification, Summary, Ticket, WorkflowRun
 __all__ = [
     "Alert",
     "AlertMessage",
+    "ApiActivity",
     "ApiKey",
     "Asset",
     "AssetEvent",
@@ -72,6 +74,7 @@ __all__ = [
     "RepairPart",
     "RepairSlot",
     "Schedule",
+    "SecurityEvent",
     "Site",
     "SiteZoneRow",
     "Summary",

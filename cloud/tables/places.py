@@ -55,6 +55,10 @@ class Drone(Base):
     model: Mapped[str] = mapped_column(default="")
     camera: Mapped[dict[str, Any]]
     online: Mapped[bool] = mapped_column(default=False)
+    quarantined_at: Mapped[datetime | None]
+    quarantine_reason: Mapped[str] = mapped_column(default="", server_default="")
+    shut_out_at: Mapped[datetime | None]
+    """Since when its certificates open nothing."""
     boot_id: Mapped[str | None]
     agent_version: Mapped[str] = mapped_column(default="")
     last_seen_at: Mapped[datetime | None]

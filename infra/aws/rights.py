@@ -51,6 +51,8 @@ CALLS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "describe_certificate": "iot:DescribeCertificate",
             "list_thing_principals": "iot:ListThingPrincipals",
             "update_certificate": "iot:UpdateCertificate",
+            "add_thing_to_thing_group": "iot:AddThingToThingGroup",
+            "remove_thing_from_thing_group": "iot:RemoveThingFromThingGroup",
         },
         "bedrock-runtime": {
             "converse": "bedrock:InvokeModel",
@@ -188,6 +190,10 @@ def programs(place: Place) -> Mapping[str, Program]:
             *_machines(place),
             Right(("iot:DescribeCertificate", "iot:UpdateCertificate"), (place.arn("iot", "cert/*"),)),
             Right(("iot:ListThingPrincipals",), (place.arn("iot", "thing/*"),)),
+            Right(
+                ("iot:AddThingToThingGroup", "iot:RemoveThingFromThingGroup"),
+                (place.arn("iot", "thing/*"), place.arn("iot", "thinggroup/kestrel-quarantine")),
+            ),
         ),
         ("media", "queues"),
     )

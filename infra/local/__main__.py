@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from contracts.errors import NotFound, PlatformError
-from infra.local import analysis_verbs, api_verbs, lender, plan_verbs, resources, supervisor
+from infra.local import analysis_verbs, api_verbs, broker, lender, plan_verbs, resources, supervisor
 from infra.local.layout import DEFAULT_STATE_DIR
 from infra.local.log import report
 from infra.local.processes import Status
@@ -207,7 +207,9 @@ def lend_credentials(state_dir: StateDir = DEFAULT_STATE_DIR) -> None:
     """Lend drones rights to the store, as the AWS IoT credentials provider does."""
     stack = Stack(state_dir)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    lender.Lender(stack.ports["lender"], stack.keys.identity("broker")).serve_forever()
+    rules = broker.rules_file(stack.layout.of("mosquitto"))
+    server = stack.keys.identity("broker")
+    lender.Lender(stack.ports["lender"], server, shut_out=lambda: broker.denied(rules)).serve_forever()
 
 
 def _names(stack: Stack, only: str, leave_out: str) -> list[str] | None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import getpass
 import os
+import re
 import shutil
 from pathlib import Path
 
 from contracts.errors import NotFound
-from contracts.topics import MAX_PAYLOAD_BYTES, PLATFORM_IDENTITY, TOPICS, Direction
+from contracts.topics import MAX_PAYLOAD_BYTES, PLATFORM_IDENTITY, TOPICS, Direction, denial
 from infra.local.certificates import Identity
 from infra.local.files import write_private
 from infra.local.layout import REPOSITORY
@@ -17,6 +18,8 @@ VENDOR = REPOSITORY / ".kestrel" / "vendor"
 """Where ``make setup`` unpacks Mosquitto when it may not install packages."""
 _PROPERTIES_BYTES = 4096
 """Room for an MQTT 5 publish's topic and properties beside its payload."""
+
+_DENIED = re.compile(r"^user (\S+)\ntopic deny #$", re.MULTILINE)
 
 
 def executable() -> Path:
@@ -51,12 +54,27 @@ def access_rules() -> str:
     return "\n".join(lines) + "\n"
 
 
+def rules_file(folder: Path) -> Path:
+    """Return where the rights stand; drones in quarantine are denied at its end."""
+    return folder / "access.rules"
+
+
+def pid_file(folder: Path) -> Path:
+    """Return where the broker writes its process id."""
+    return folder / "mosquitto.pid"
+
+
+def denied(rules: Path) -> list[str]:
+    """Return the drones in quarantine."""
+    return _DENIED.findall(rules.read_text()) if rules.exists() else []
+
+
 def configure(folder: Path, port: int, server: Identity) -> Path:
     """Write the broker's files into ``folder``; return the configuration file."""
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)
-    rules = folder / "access.rules"
-    write_private(rules, access_rules())
+    rules = rules_file(folder)
+    write_private(rules, access_rules() + "".join(denial(drone_id) for drone_id in denied(rules)))
     settings = {
         "user": getpass.getuser(),
         "listener": f"{port} 127.0.0.1",
@@ -68,6 +86,7 @@ def configure(folder: Path, port: int, server: Identity) -> Path:
         "tls_version": "tlsv1.2",
         "allow_anonymous": "false",
         "acl_file": str(rules),
+        "pid_file": str(pid_file(folder)),
         # Truth is the drone's outbox and Postgres; what the broker would keep is not durable anyway.
         "persistence": "false",
         "message_size_limit": str(MAX_PAYLOAD_BYTES),

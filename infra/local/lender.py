@@ -56,9 +56,12 @@ class Lender(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, port: int, server: Identity, lend: Lend = lend_from_sts) -> None:
+    def __init__(
+        self, port: int, server: Identity, lend: Lend = lend_from_sts, shut_out: Callable[[], list[str]] = list
+    ) -> None:
         super().__init__(("127.0.0.1", port), _Handler)
         self.lend = lend
+        self.shut_out = shut_out
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         tls.minimum_version = ssl.TLSVersion.TLSv1_2
         tls.load_cert_chain(server.cert_file, server.key_file)
@@ -88,6 +91,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(404, {"message": f"No role alias at {self.path}."})
         elif thing != self._certificate_name():
             self._answer(403, {"message": "The thing's name is not the certificate's."})
+        elif thing in self.server.shut_out():
+            self._answer(403, {"message": "The certificate is not active."})
         else:
             self._lend(thing)
 

@@ -147,6 +147,8 @@ def _cloud(layout: Layout, instance: Instance) -> dict[str, str]:
         "CLOUD_DATABASE_URL": database_of(layout, instance).url(),
         "CLOUD_COMMAND_SIGNING_KEY_FILE": str(keys.command_signing_key_file),
         "CLOUD_COMMAND_KEY_ID": COMMAND_KEY_ID,
+        "CLOUD_BROKER_RULES_FILE": str(broker.rules_file(layout.of("mosquitto"))),
+        "CLOUD_BROKER_PID_FILE": str(broker.pid_file(layout.of("mosquitto"))),
         "CLOUD_EVIDENCE_SIGNING_KEY_FILE": str(keys.evidence_signing_key_file),
         "CLOUD_BUCKET": resources.BUCKET,
         "CLOUD_HOST": "127.0.0.1",

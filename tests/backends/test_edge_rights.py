@@ -83,6 +83,13 @@ def test_one_loan_serves_many_calls(lender: Lender, keys: Keys, counter: Counter
     assert counter.things == [DRONE]
 
 
+def test_a_drone_in_quarantine_is_lent_nothing(keys: Keys, counter: Counter) -> None:
+    for lender in serving(Lender(0, keys.identity("broker"), counter, shut_out=lambda: [DRONE])):
+        with pytest.raises(Unavailable, match="403"):
+            S3Objects(BUCKET, rights=alias(lender, keys)).put("x", b"")
+    assert counter.things == []
+
+
 @pytest.mark.parametrize("counter", [1.0], indirect=True)
 def test_at_half_their_life_rights_are_fetched_again(
     lender: Lender, keys: Keys, counter: Counter, aws_ministack: AwsServer

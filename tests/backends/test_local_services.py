@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import os
 import ssl
 import threading
 from concurrent.futures import Future
@@ -15,9 +16,11 @@ import psycopg2
 import pytest
 from awscrt import io, mqtt5
 
+from cloud.backends.broker_rules import BrokerRules
 from contracts import resources as names
 from contracts.topics import COMMANDS, MAX_PAYLOAD_BYTES, STATUS, TELEMETRY
 from infra.local import certificates, resources
+from infra.local.broker import configure, denied, pid_file, rules_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -118,6 +121,38 @@ def test_a_drone_receives_nothing_of_another(drone: Connection, platform: Connec
     assert drone.subscribe(COMMANDS.of("drone-1")) == mqtt5.SubackReasonCode.GRANTED_QOS_1
     platform.publish(COMMANDS.of("drone-1"), b"mine")
     assert drone.arrived.result(TIMEOUT_S).payload == b"mine"
+
+
+@pytest.fixture
+def gate(broker: Broker) -> BrokerRules:
+    return BrokerRules(rules_file(broker.folder), pid_file(broker.folder))
+
+
+def test_a_drone_in_quarantine_is_denied_until_it_is_let_in_again(
+    broker: Broker, drone: Connection, gate: BrokerRules
+) -> None:
+    assert drone.publish(TELEMETRY.of("drone-1"), b"{}") in {0, 16}
+    gate.shut("drone-1")
+    gate.shut("drone-1")
+    while drone.publish(TELEMETRY.of("drone-1"), b"{}") != mqtt5.PubackReasonCode.NOT_AUTHORIZED:
+        pass  # the broker reads its rules between two packets
+    configure(broker.folder, broker.port, broker.keys.identity("broker"))
+    assert denied(rules_file(broker.folder)) == ["drone-1"], "a restart of the platform keeps it"
+    gate.reopen("drone-1")
+    while drone.publish(TELEMETRY.of("drone-1"), b"{}") not in {0, 16}:
+        pass
+    assert denied(rules_file(broker.folder)) == []
+
+
+def test_a_broker_that_is_down_reads_its_rules_when_it_starts(tmp_path: Path) -> None:
+    rules = tmp_path / "access.rules"
+    rules.write_text("# rules\n")
+    gate = BrokerRules(rules, tmp_path / "none.pid")
+    gate.shut("drone-1")
+    assert denied(rules) == ["drone-1"]
+    (tmp_path / "some.pid").write_text(str(os.getpid()))
+    BrokerRules(rules, tmp_path / "some.pid").reopen("drone-1")  # another program's process now: not signalled
+    assert rules.read_text() == "# rules\n"
 
 
 def test_a_foreign_authority_is_refused(broker: Broker, tmp_path: Path) -> None:
