@@ -76,6 +76,7 @@ RULES: Final[dict[str, str]] = {
     "assistant_transcripts": f"asked_by = {_ASKER}",
     "assistant_proposals": f"proposed_for = {_ASKER}",
     "idempotency_keys": f"principal = {_ASKER}",
+    "security_events": "subject_kind = 'drone' AND subject IN (SELECT drone_id FROM drones)",
     "webhooks": f"sites <@ to_jsonb({_SITES})",
     "webhook_deliveries": _within("webhooks", "webhook_id", "webhook_deliveries.webhook_id"),
 }  # fmt: skip
