@@ -24,6 +24,8 @@ _BUILT = {
     "workflow_runs", "summaries", "coverage", "commands", "drone_events",
 }  # fmt: skip
 """Tables that the tests' own world fills, with rows as they come."""
+_OBJECTS = {"body", "record", "model", "derivation", "place", "parameters", "facts"}
+"""JSON columns that hold an object; the others hold lists."""
 _ASKERS = ("asked_by", "proposed_for", "principal", "actor")
 ZONE = {"kind": "keep_out", "corners": [], "centre": {"lat_deg": 54.7, "lon_deg": 8.8}, "radius_m": 50.0}
 _VALUES: dict[str, dict[str, Any]] = {
@@ -37,6 +39,7 @@ _VALUES: dict[str, dict[str, Any]] = {
     "health": {"scope": "asset", "day": "2026-11-20"},
     "link_edits": {"action": "merge", "undoes": None},
     "repair_slots": {"state": "unplanned", "crew_id": None, "starts_at": None, "ends_at": None},
+    "security_events": {"subject_kind": "drone", "state": "closed"},
     "site_zones": {"body": {"name": MARK, **ZONE}},
     "schedules": {"rrule": "FREQ=DAILY", "zone": "UTC", "enabled": True, "plan_version": 1},
     "ticket_decisions": {"state": "waiting"},
@@ -99,6 +102,7 @@ class Site(World):
     def _value(self, table: str, column: Any) -> Any:
         special = {
             ("health", "subject"): self.names["asset_id"],
+            ("security_events", "subject"): self.names["drone_id"],
             ("audit", "object"): self.names["finding_id"],
             ("changes", "object_id"): self.names["finding_id"],
             ("webhooks", "sites"): [self.names["site_id"]],
@@ -112,7 +116,7 @@ class Site(World):
 
     def _plausible(self, table: str, column: Any) -> Any:
         if isinstance(column.type, JSONB):
-            return {} if column.name in {"body", "record", "model", "derivation", "place", "parameters"} else []
+            return {} if column.name in _OBJECTS else []
         plain = {DateTime: self.now, Boolean: False, BigInteger: 1, Integer: 1, Double: 1.0}
         return plain.get(type(column.type), f"{self.mark}-{table}-{column.name}")
 
