@@ -18,6 +18,7 @@ from cloud.intrusion.watch import Watch
 from cloud.services import Services
 from cloud.tables import ApiActivity, CommandRow, Drone, Flight, SecurityEvent
 from contracts.errors import Conflict, Unavailable
+from contracts.sample_table import of_batch
 from contracts.telemetry import TelemetryBatch
 from contracts.vocabulary import AircraftState, CommandKind, FlightState, Role
 from tests import platform
@@ -40,7 +41,8 @@ def fly(services: Services, boot: str, first_s: int, last_s: int, **changes: Any
         sample(10 * (1000 - s), captured_at=NOW - timedelta(seconds=s), **changes) for s in range(first_s, last_s, -1)
     ]
     with services.database.session() as session:
-        samples.store(session, [TelemetryBatch(drone_id="kite-01", boot_id=boot, samples=tuple(taken))])
+        batch = TelemetryBatch(drone_id="kite-01", boot_id=boot, samples=tuple(taken))
+        samples.store(session, [of_batch(batch)])
 
 
 def events(services: Services) -> list[SecurityEvent]:
