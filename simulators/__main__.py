@@ -66,6 +66,30 @@ def dataset(
 
 
 @app.command()
+def fleet(
+    drones: Annotated[int, typer.Option(min=1, max=5000, help="How many aircraft.")] = 1000,
+    rate: Annotated[float, typer.Option(min=0.01, max=10, help="Samples a second, each.")] = 1.0,
+    scenario: Annotated[str, typer.Option(help="storm, link-loss, clock or upgrade.")] = "storm",
+    seconds: Annotated[float, typer.Option(min=0.1, help="How long the scenario goes on.")] = 30.0,
+    state_dir: Annotated[Path, typer.Option(help="Of a platform that `kestrel up` has started.")] = Path(
+        ".kestrel/default"
+    ),
+    token: Annotated[
+        str, typer.Option(envvar="KESTREL_TOKEN", help="Access token; with it the API is asked five times a second.")
+    ] = "",
+    seed: Annotated[int, typer.Option(help="Same seed, same losses.")] = 1,
+    json: Json = False,
+) -> None:
+    """Fly many simulated drones against a running platform, and count in its database what arrived."""
+    from simulators import fleet as flown
+
+    if scenario not in flown.SCENARIOS:
+        raise typer.BadParameter(f"{scenario!r}: choose {', '.join(flown.SCENARIOS)}", param_hint="--scenario")
+    wishes = flown.Wishes(drones, rate, scenario, seconds, seed)
+    flown.fleet_verb(state_dir, wishes, token, as_json=json)
+
+
+@app.command()
 def camera(
     scene: Annotated[Path, typer.Option(help="scene.json of `kestrel-sim scene`.")],
     pose_log: Annotated[Path, typer.Option(help="Pose log the autopilot simulator appends to.")],
