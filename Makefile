@@ -45,9 +45,10 @@ doctor: setup ## say what is wrong and how to mend it
 	@$(BIN)/kestrel doctor $(ARGS)
 
 .PHONY: test check format unit backends journeys browser
+# In this order, so that no long file is left for one worker at the end.
 test: setup-dev setup-train setup-browser check ## everything CI runs: check, then every test
-	@$(PYTEST) -q -n $(WORKERS) --dist loadfile tests/architecture tests/backends tests/unit $(ARGS)
-	@$(PYTEST) -q $(wildcard tests/journeys tests/browser) $(ARGS)
+	@$(PYTEST) -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder tests/browser tests/journeys/test_edge_faults.py tests/architecture tests/backends tests/unit $(ARGS)
+	@$(PYTEST) -q tests/journeys --deselect tests/journeys/test_edge_faults.py $(ARGS)
 check: setup-dev ## lint, types, import rules
 	@$(BIN)/ruff check
 	@$(BIN)/mypy
