@@ -72,9 +72,11 @@ plan-property: setup-dev ## the long run: no emitted route fails its own go/no-g
 	@KESTREL_PLANNER_EXAMPLES=$(PLAN_EXAMPLES) $(PYTEST) -q -s --timeout=0 --hypothesis-show-statistics \
 	  tests/unit/cloud/planning/test_flights.py -k fails_its_own_checks $(ARGS)
 
-.PHONY: client fuzz-api
+.PHONY: client client-wheel fuzz-api
 client: setup-dev ## write the typed client from the API's document
 	@$(BIN)/kestrel-cloud openapi > .kestrel-openapi.json && $(BIN)/python scripts/client.py .kestrel-openapi.json client; rm -f .kestrel-openapi.json
+client-wheel: setup-dev ## build kestrel-client, install it into an empty environment, use it against the live API
+	@$(BIN)/python -m tests.client_wheel $(ARGS)
 fuzz-api: setup-dev ## Schemathesis against the live API, all checks on (FUZZ_SECONDS=300)
 	@$(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS) $(ARGS)
 

@@ -10,7 +10,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 
 from cloud.problems import of_platform_error, of_unexpected
-from contracts.errors import TooLarge
+from contracts.errors import InvalidInput, TooLarge
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -29,6 +29,8 @@ SECURITY_HEADERS = {
     "cross-origin-resource-policy": "same-origin",
     "permissions-policy": "geolocation=(), camera=(), microphone=()",
 }
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+"""As JSON writes it; a backslash before it that is itself escaped makes it plain text."""
 _REQUEST_ID = re.compile(r"^[A-Za-z0-9._-]{8,64}$")
 
 
@@ -77,8 +79,18 @@ def _dress(headers: MutableHeaders, scope: Scope) -> None:
         headers.setdefault("cache-control", "no-store")
 
 
+def nul_in(scope: Scope, body: bytes) -> str | None:
+    """Return which part of a request holds a NUL character, which Postgres keeps in no text; None when none does."""
+    if b"%00" in scope.get("raw_path", b""):
+        return "path"
+    if b"%00" in scope["query_string"]:
+        return "query"
+    json = "json" in Headers(scope=scope).get("content-type", "json")
+    return "body" if json and _NUL.search(body) else None
+
+
 class BodyLimit:
-    """Answers 413 to bodies over the limit, whether announced or streamed, without reading them whole."""
+    """Answers 413 to bodies over the limit, announced or streamed, without reading them whole; 422 to a NUL in them."""
 
     def __init__(self, app: ASGIApp, max_bytes: int) -> None:
         self._app = app
@@ -93,6 +105,10 @@ class BodyLimit:
         if body is None:
             error = TooLarge(f"The body is over {self._max_bytes} bytes.", hint="Send less per request.")
             await of_platform_error(Request(scope), error)(scope, receive, send)
+            return
+        if (field := nul_in(scope, body)) is not None:
+            refused = InvalidInput(f"The {field} holds a NUL character.", hint="Leave it out.", field=field)
+            await of_platform_error(Request(scope), refused)(scope, receive, send)
             return
         pending = [body]
 

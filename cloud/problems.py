@@ -146,10 +146,10 @@ def of_http(request: Request, error: HTTPException) -> Response:
 def _methods(request: Request) -> list[str]:
     """Return every method a path takes; the framework names those of the first route that has it."""
     paths: dict[str, Any] = request.app.openapi()["paths"]
-    for template, methods in paths.items():
-        if re.fullmatch(re.sub(r"\\{[^}]+\\}", "[^/]+", re.escape(template)), request.url.path):
-            return sorted(method.upper() for method in methods)
-    return []
+    fitting = [t for t in paths if re.fullmatch(re.sub(r"\\{[^}]+\\}", "[^/]+", re.escape(t)), request.url.path)]
+    # The more of a template is written out, the earlier it is tried.
+    nearest = min(fitting, key=lambda template: template.count("{"), default=None)
+    return sorted(method.upper() for method in paths[nearest]) if nearest else []
 
 
 def of_unexpected(request: Request, error: Exception) -> Response:

@@ -13,8 +13,8 @@ _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _READS_BY_POST = frozenset({"/v1/assistant/ask", "/v1/routes/convert", "/v1/routes/checks"})
 _REVIEWS = frozenset({"findings", "decisions"})
 _CONNECTS = frozenset({"webhooks"})
-_PLATFORM_WIDE = frozenset({"policies:write", "due-rules:write"})
-"""What a key that is limited to sites cannot have: these are of the whole platform."""
+PLATFORM_WIDE = frozenset({"policies:write", "due-rules:write", "repairs:write"})
+"""What a key that is limited to sites cannot have: these are of the whole platform (crews and parts go to every site)."""
 
 
 def resource_of(path: str) -> str:
@@ -59,7 +59,7 @@ def validate(scopes: Iterable[str], paths: Iterable[str]) -> list[str]:
 
 def refuse_platform_wide(scopes: Iterable[str]) -> None:
     """Refuse a key of some sites what would change all of them; InvalidInput names the scope."""
-    wide = sorted(_PLATFORM_WIDE.intersection(scopes))
+    wide = sorted(PLATFORM_WIDE.intersection(scopes))
     if wide:
         hint = "Leave the scope out, or the limit."
         raise InvalidInput(f"{wide[0]} changes every site; a key of some sites may not.", hint=hint, field="scopes")

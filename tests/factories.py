@@ -112,15 +112,15 @@ def geometry(east_m: float, north_m: float, yaw_deg: float = 240.0) -> TurbineGe
 
 def route_around(plan_id: str, asset_id: str, turbine: TurbineGeometry) -> Route:
     """Return the planner's route round a turbine."""
-    return _planned(turbine).model_copy(update={"plan_id": plan_id, "asset_id": asset_id})
+    return _planned(turbine).route.model_copy(update={"plan_id": plan_id, "asset_id": asset_id})
 
 
 @cache
-def _planned(turbine: TurbineGeometry) -> Route:
+def _planned(turbine: TurbineGeometry) -> planner.Planned:
     """Plan once for each turbine: tests fill their sites with the same few."""
     blades = BladesParams(fence_radius_m=2000)
     inputs = PlanInputs(asset_id="any", geometry=turbine, home=HOME, camera=CameraIntrinsics(**CAMERA), blades=blades)
-    return planner.plan(inputs, "pln-" + 20 * "0", 1).route
+    return planner.plan(inputs, "pln-" + 20 * "0", 1)
 
 
 @cache
@@ -223,7 +223,7 @@ class World:
                 params={},
                 content_hash=route.content_hash(),
                 checks=[],
-                estimates={},
+                estimates=_planned(self.geometries[asset.asset_id]).estimates.model_dump(mode="json"),
                 created_by="operator",
                 created_at=made,
             )

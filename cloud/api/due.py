@@ -7,11 +7,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import JSONResponse
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import select
 
 from cloud import audit
 from cloud.idempotency import Key, once
+from cloud.moments import Moment
 from cloud.paging import Cursor, Limit, Page, decode_cursor, number, page_of
 from cloud.planning import assets
 from cloud.problems import RESPONSES
@@ -48,8 +49,8 @@ class EventIn(Frozen):
     """Something that happened to an asset. The clock starts when it can be safely reached again."""
 
     kind: AssetEventKind = Field(examples=["extreme_weather"])
-    happened_at: AwareDatetime = Field(examples=["2026-11-20T04:00:00Z"])
-    accessible_at: AwareDatetime | None = Field(default=None, description="default: `happened_at`")
+    happened_at: Moment = Field(examples=["2026-11-20T04:00:00Z"])
+    accessible_at: Moment | None = Field(default=None, description="default: `happened_at`")
     note: str = Field(default="", max_length=400, examples=["River over the right of way at km 12"])
 
 

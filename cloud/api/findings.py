@@ -7,13 +7,15 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
 from fastapi.responses import Response
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
+from starlette.convertors import StringConvertor, register_url_convertor
 
 from cloud import bundles, merging, tickets
 from cloud.api.media import CellOut
 from cloud.api.tickets import RunOut, TicketOut, shown
+from cloud.moments import Moment
 from cloud.paging import Page, decode_cursor, number, page_of
 from cloud.problems import RESPONSES
 from cloud.requests import Svc, UnitOfWork
@@ -22,6 +24,13 @@ from cloud.tables import Coverage, EvidenceRow, Finding, Summary, WorkflowRun
 from contracts.errors import NotFound
 from contracts.vocabulary import Blade, BladeSide, DefectKind, FindingStatus
 
+
+class _Picture(StringConvertor):
+    regex = "crop|frame"
+
+
+register_url_convertor("picture", _Picture())
+"""So that other paths below a finding are not taken for a picture of it."""
 router = APIRouter(prefix="/v1/findings", tags=["findings"], responses=RESPONSES)
 
 _PICTURES = ("crops/", "frames/")
@@ -132,8 +141,8 @@ class Filters(BaseModel):
     side: BladeSide | None = None
     status: FindingStatus | None = None
     min_rank: int | None = Field(default=None, ge=1, le=5)
-    since: AwareDatetime | None = Field(default=None, alias="from", description="detected at or after")
-    until: AwareDatetime | None = Field(default=None, alias="to", description="detected before")
+    since: Moment | None = Field(default=None, alias="from", description="detected at or after")
+    until: Moment | None = Field(default=None, alias="to", description="detected before")
     limit: int = Field(default=50, ge=1, le=200, description="items per page")
     cursor: str | None = Field(default=None, max_length=400, description="`next_cursor` of the page before")
 
@@ -189,7 +198,7 @@ def get_bundle(finding_id: str, session: UnitOfWork, services: Svc, principal: R
     return Response(body, media_type="application/zip", headers=headers)
 
 
-@router.get("/{finding_id}/{part}", response_class=Response, responses={200: {"content": {"image/jpeg": {}}}})
+@router.get("/{finding_id}/{part:picture}", response_class=Response, responses={200: {"content": {"image/jpeg": {}}}})
 def get_picture(
     finding_id: str, part: Literal["crop", "frame"], session: UnitOfWork, services: Svc, _: Reader
 ) -> Response:

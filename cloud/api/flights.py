@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
@@ -16,6 +16,7 @@ from cloud import conditions, flight_log, flights, telemetry
 from cloud.conditions import IfMatch
 from cloud.flight_log import LogFormat
 from cloud.idempotency import Key, once
+from cloud.moments import Moment
 from cloud.paging import Cursor, Limit, Page, decode_cursor, number, page_of
 from cloud.planning import plans
 from cloud.problems import RESPONSES
@@ -142,8 +143,8 @@ class Filters(BaseModel):
     drone_id: str | None = Field(default=None, max_length=64)
     schedule_id: str | None = Field(default=None, max_length=64)
     continues: str | None = Field(default=None, max_length=64)
-    since: AwareDatetime | None = Field(default=None, alias="from", description="created at or after")
-    until: AwareDatetime | None = Field(default=None, alias="to", description="created before")
+    since: Moment | None = Field(default=None, alias="from", description="created at or after")
+    until: Moment | None = Field(default=None, alias="to", description="created before")
     limit: int = Field(default=50, ge=1, le=200, description="items per page")
     cursor: str | None = Field(default=None, max_length=400, description="`next_cursor` of the page before")
 

@@ -6,10 +6,11 @@ from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Request
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from sqlalchemy import select
 
 from cloud import keys, scopes
+from cloud.moments import Moment
 from cloud.paging import Cursor, Limit, Page, decode_cursor, page_of
 from cloud.problems import RESPONSES
 from cloud.requests import UnitOfWork
@@ -31,7 +32,7 @@ class KeyIn(Frozen):
     sites: list[SiteId] | None = Field(
         default=None, min_length=1, max_length=200, description="the only sites it sees", examples=[["north"]]
     )
-    expires_at: AwareDatetime | None = Field(default=None, examples=["2027-12-31T00:00:00Z"])
+    expires_at: Moment | None = Field(default=None, examples=["2027-12-31T00:00:00Z"])
 
 
 class KeyOut(BaseModel):

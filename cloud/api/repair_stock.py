@@ -6,9 +6,10 @@ from datetime import datetime
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictFloat
 from sqlalchemy import select
 
+from cloud.moments import Moment
 from cloud.problems import RESPONSES
 from cloud.repairs import stock
 from cloud.requests import UnitOfWork
@@ -38,7 +39,7 @@ class CrewIn(Frozen):
         default=[1, 2, 3, 4, 5], min_length=1, max_length=7, description="1 is Monday"
     )
     language: Literal["en", "de", "es"] = Field(default="en", description="of their phone pages")
-    enabled: bool = True
+    enabled: StrictBool = True
 
 
 class CrewOut(CrewIn):
@@ -53,7 +54,7 @@ class PartIn(Frozen):
     """How much of a part is there; ``more_at`` null: no more comes."""
 
     in_stock: int = Field(ge=0, le=100_000)
-    more_at: AwareDatetime | None = Field(default=None, description="from then on there is enough")
+    more_at: Moment | None = Field(default=None, description="from then on there is enough")
 
 
 class PartOut(BaseModel):
@@ -70,8 +71,8 @@ class PartOut(BaseModel):
 class WindStep(Frozen):
     """The ten-minute mean wind at hub height from a time on, until the next step, for three hours at most."""
 
-    at: AwareDatetime
-    wind_mps: float = Field(ge=0, le=100)
+    at: Moment
+    wind_mps: StrictFloat = Field(ge=0, le=100)
 
 
 class ForecastIn(Frozen):

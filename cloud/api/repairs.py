@@ -10,11 +10,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import JSONResponse
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import func, select
 
 from cloud import findings
 from cloud.idempotency import Key, once
+from cloud.moments import Moment
 from cloud.paging import Cursor, Limit, Page, newest_first, page_of
 from cloud.problems import RESPONSES
 from cloud.repairs import book, calendar, desk
@@ -37,7 +38,7 @@ class MoveIn(Frozen):
     """Where a person wants a repair: it is pinned there, the others are planned round it."""
 
     crew_id: str = Field(min_length=1, max_length=64, examples=["north"])
-    starts_at: AwareDatetime = Field(description="a full or half hour", examples=["2027-03-01T08:00:00Z"])
+    starts_at: Moment = Field(description="a full or half hour", examples=["2027-03-01T08:00:00Z"])
 
 
 class RepairOut(BaseModel):

@@ -7,12 +7,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import JSONResponse
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import select
 
 from cloud import conditions
 from cloud.conditions import IfMatch
 from cloud.idempotency import Key, once
+from cloud.moments import Moment
 from cloud.paging import Cursor, Limit, Page, decode_cursor, page_of
 from cloud.problems import RESPONSES
 from cloud.requests import UnitOfWork
@@ -32,7 +33,7 @@ class ScheduleIn(Frozen):
     plan_id: PlanId = Field(examples=["pln-019aa1b2c3d4-0badcafe"])
     plan_version: int = Field(default=1, ge=1, le=1_000_000)
     drone_id: DroneId = Field(examples=["kite-01"])
-    starts_at: AwareDatetime = Field(examples=["2027-03-01T08:00:00Z"])
+    starts_at: Moment = Field(examples=["2027-03-01T08:00:00Z"])
     rrule: str | None = Field(
         default=None, max_length=300, description="none: once", examples=["FREQ=WEEKLY;INTERVAL=2;BYDAY=MO"]
     )

@@ -6,9 +6,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Query
-from pydantic import AwareDatetime, BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict
 
 from cloud import fleet, flights, telemetry
+from cloud.moments import Moment
 from cloud.problems import RESPONSES
 from cloud.requests import UnitOfWork
 from cloud.security import Reader
@@ -60,8 +61,8 @@ def of_drone(
     drone_id: str,
     session: UnitOfWork,
     _: Reader,
-    since: Annotated[AwareDatetime | None, Query(alias="from", description="default: 10 minutes before `to`")] = None,
-    until: Annotated[AwareDatetime | None, Query(alias="to", description="default: now")] = None,
+    since: Annotated[Moment | None, Query(alias="from", description="default: 10 minutes before `to`")] = None,
+    until: Annotated[Moment | None, Query(alias="to", description="default: now")] = None,
     max_points: MaxPoints = 600,
 ) -> Samples:
     """Return a drone's samples of a period."""

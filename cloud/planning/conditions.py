@@ -6,10 +6,11 @@ from datetime import UTC, datetime, timedelta
 
 from astral import Observer
 from astral.sun import elevation
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from cloud.moments import Moment
 from cloud.planning.estimates import Estimates
 from cloud.planning.verdicts import Check, Row, Verdict, grade, holds
 from cloud.tables import Drone, Flight, Plan, Telemetry
@@ -33,7 +34,7 @@ class Conditions(Frozen):
     """When, with which drone, and what is known of that day; what is left out is taken from telemetry or unchecked."""
 
     drone_id: str = Field(max_length=63, examples=["kite-01"])
-    start_at: AwareDatetime
+    start_at: Moment
     wind_mps: float | None = Field(default=None, ge=0, le=60, description="forecast for the time of the flight")
     battery_percent: float | None = Field(default=None, ge=0, le=100, description="default: as last reported")
     storage_free_bytes: int | None = Field(default=None, ge=0, description="on the aircraft")

@@ -43,7 +43,15 @@ from tests.two_sites import MARK
 ANA, NOBODY, ALL = frozenset({"nordmarsch"}), frozenset({"nowhere"}), None
 ROLES = list(Role) if os.environ.get("KESTREL_EVERY_ROLE") else [Role.VIEWER, Role.ADMIN]
 """The least and the most that roles may read; the others lie between."""
-GIVEN = {"part": "crop", "index": "0", "version": "1", "scope": "asset", "path": "app.css", "build": "0"}
+GIVEN = {
+    "part": "crop",
+    "part:picture": "crop",
+    "index": "0",
+    "version": "1",
+    "scope": "asset",
+    "path": "app.css",
+    "build": "0",
+}
 """What paths ask for besides names of things."""
 ASKED = {
     "/v1/coverage": "?flight_id={flight_id}",

@@ -58,6 +58,21 @@ def test_method_not_allowed(admin: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize(
+    ("method", "path"), [("OPTIONS", "/v1/findings/reviews"), ("GET", "/v1/findings/fnd-1/reviews")]
+)
+def test_what_a_path_takes_is_said_of_the_path_that_is_written_out(admin: httpx.Client, method: str, path: str) -> None:
+    answer = admin.request(method, path)
+    problem(answer, 405, "method_not_allowed")
+    assert answer.headers["allow"] == "POST"
+
+
+@pytest.mark.parametrize("moment", ["0.5", "1700000000", "-1e9"])
+def test_a_bare_number_is_no_time(admin: httpx.Client, moment: str) -> None:
+    answer = admin.get("/v1/drones/kite-01/telemetry", params={"to": moment})
+    assert problem(answer, 422, "invalid_input")["field"] == "to"
+
+
+@pytest.mark.parametrize(
     ("path", "text", "field"),
     [
         ("/v1/plans", '{"asset_id": "wt-01", "params": {"standoff_m": NaN}}', "params.standoff_m"),
@@ -86,6 +101,27 @@ def test_a_body_over_the_limit_is_refused_unread(admin: httpx.Client) -> None:
             yield b"x" * 10_000
 
     problem(admin.post("/v1/plans", content=endless()), 413, "too_large")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "text", "field"),
+    [
+        ("GET", "/v1/assets/a%00b", "", "path"),
+        ("GET", "/v1/flights?state=a%00", "", "query"),
+        ("POST", "/v1/defects/lnk-1/merge", r'{"other": "a\u0000", "reason": "x"}', "body"),
+    ],
+)
+def test_a_character_that_no_text_holds_is_refused(
+    admin: httpx.Client, method: str, path: str, text: str, field: str
+) -> None:
+    answer = admin.request(method, path, content=text, headers={"content-type": "application/json"})
+    assert problem(answer, 422, "invalid_input")["field"] == field
+
+
+def test_a_backslash_before_it_makes_it_plain_text(admin: httpx.Client) -> None:
+    written = r'{"other": "lnk-2", "reason": "a\\u0000"}'
+    answer = admin.post("/v1/defects/lnk-1/merge", content=written, headers={"content-type": "application/json"})
+    problem(answer, 404, "not_found")
 
 
 def test_a_given_request_id_is_kept_when_it_is_sane(admin: httpx.Client) -> None:
