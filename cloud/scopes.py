@@ -14,7 +14,7 @@ _READS_BY_POST = frozenset({"/v1/assistant/ask", "/v1/routes/convert", "/v1/rout
 _REVIEWS = frozenset({"findings", "decisions"})
 _CONNECTS = frozenset({"webhooks"})
 PLATFORM_WIDE = frozenset({"policies:write", "due-rules:write", "repairs:write"})
-"""What a key that is limited to sites cannot have: these are of the whole platform (crews and parts go to every site)."""
+"""What a key that is limited to sites cannot have: crews and parts, for one, go to every site."""
 
 
 def resource_of(path: str) -> str:

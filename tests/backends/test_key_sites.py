@@ -25,7 +25,11 @@ from tests.stand_ins import MemoryQueues, MemoryWorkflows
 from tests.two_sites import MARK
 
 OPEN = {"/healthz", "/readyz", "/oidc/jwks", "/oidc/.well-known/openid-configuration", "/oidc/token"}
-NOT_FOR_KEYS = {"POST /v1/keys", "GET /v1/keys", "GET /v1/keys/{key_id}", "DELETE /v1/keys/{key_id}"}
+NOT_FOR_KEYS = {
+    "POST /v1/keys", "GET /v1/keys", "GET /v1/keys/{key_id}", "DELETE /v1/keys/{key_id}",
+    "POST /v1/drones/{drone_id}/readmit", "POST /v1/security/events/{event_id}/close",
+}  # fmt: skip
+"""An administrator's: no key acts as one."""
 PROPOSAL = "POST /v1/assistant/proposals"
 ASKERS_OWN = {
     "POST /v1/assistant/ask", PROPOSAL, f"{PROPOSAL}/{{proposal_id}}/confirm", f"{PROPOSAL}/{{proposal_id}}/decline",
@@ -65,6 +69,7 @@ def writes(names: dict[str, str]) -> dict[str, Any]:
         "POST /v1/flights/{flight_id}/carry-on": {},
         "POST /v1/flights/{flight_id}/commands": command,
         "POST /v1/drones/{drone_id}/commands": command,
+        "POST /v1/drones/{drone_id}/quarantine": {"reason": "stolen"},
         "POST /v1/commands/{command_id}/approvals": {
             "key_id": "k1", "signature_b64": base64.b64encode(bytes(64)).decode(),
         },
@@ -110,7 +115,8 @@ class Matrix(NamedTuple):
 
 
 def where(path: str, names: dict[str, str]) -> str:
-    more = {"letter_id": names.get("dead_letters.id", "0"), "rule_id": "blades", "subject": names["asset_id"]}
+    more = {"letter_id": names.get("dead_letters.id", "0"), "rule_id": "blades", "crew_id": "north"}
+    more["subject"] = names["asset_id"]
     return address(path, more | names)
 
 
