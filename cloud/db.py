@@ -17,9 +17,11 @@ from cloud import site_limits
 from contracts.errors import Forbidden, Unavailable
 
 LIVE_CHANNEL = "kestrel_live"
-_KEEP_CHANGE = text(
-    "INSERT INTO changes (xact, kind, object_id) VALUES (pg_current_xact_id()::text::bigint, :kind, :id)"
+_KEEP_CHANGES = text(
+    "INSERT INTO changes (xact, kind, object_id)"
+    " SELECT pg_current_xact_id()::text::bigint, :kind, id FROM unnest(CAST(:ids AS text[])) AS t(id)"
 )
+_TELL = text("SELECT pg_notify(:channel, payload) FROM unnest(CAST(:payloads AS text[])) AS t(payload)")
 _NOT_ALLOWED = "42501"
 """SQLSTATE: a row that the asker may not write."""
 LiveKind = Literal["telemetry", "flight", "command", "media", "finding", "ticket", "drone"]
@@ -90,14 +92,22 @@ class Database:
 
 def notify(session: Session, kind: LiveKind, object_id: str) -> None:
     """Tell live pages, on commit, that something changed; it is kept, for streams and webhooks."""
-    payload = json.dumps({"kind": kind, "id": object_id})
-    session.execute(text("SELECT pg_notify(:channel, :payload)"), {"channel": LIVE_CHANNEL, "payload": payload})
-    session.execute(_KEEP_CHANGE, {"kind": kind, "id": object_id})
+    notify_all(session, kind, [object_id])
+
+
+def notify_all(session: Session, kind: LiveKind, object_ids: Sequence[str]) -> None:
+    """Do the same for several things of a kind, in two statements."""
+    if object_ids:
+        _tell(session, kind, object_ids)
+        session.execute(_KEEP_CHANGES, {"kind": kind, "ids": list(object_ids)})
 
 
 def notify_of_telemetry(session: Session, drone_ids: Sequence[str]) -> None:
     """Tell live pages, on commit, that samples of these drones came; streams read the samples themselves."""
     if drone_ids:
-        payloads = [json.dumps({"kind": "telemetry", "id": drone_id}) for drone_id in drone_ids]
-        told = text("SELECT pg_notify(:channel, payload) FROM unnest(CAST(:payloads AS text[])) AS t(payload)")
-        session.execute(told, {"channel": LIVE_CHANNEL, "payloads": payloads})
+        _tell(session, "telemetry", drone_ids)
+
+
+def _tell(session: Session, kind: LiveKind, object_ids: Sequence[str]) -> None:
+    payloads = [json.dumps({"kind": kind, "id": object_id}) for object_id in object_ids]
+    session.execute(_TELL, {"channel": LIVE_CHANNEL, "payloads": payloads})

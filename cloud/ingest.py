@@ -111,6 +111,7 @@ class Ingest:
 
     def _write(self, session: Session, messages: Sequence[Received]) -> tuple[list[Watermark], list[SampleTable]]:
         telemetry: list[Received] = []
+        statuses: list[DroneStatus] = []
         touched: set[StreamId] = set()
         for message in messages:
             if not self._is_sent_by_one_of_ours(session, message):
@@ -118,7 +119,8 @@ class Ingest:
             if message.topic.endswith(f"/{TELEMETRY.name}"):
                 telemetry.append(message)
             else:
-                touched |= _take_report(session, message)
+                touched |= _take_report(session, message, statuses)
+        reports.store_statuses(session, statuses)
         refused: list[tuple[Received, PlatformError]] = []
         batches = samples.store(session, _decoded(telemetry, refused), self._highest)
         for message, error in refused:
@@ -183,8 +185,8 @@ class Ingest:
             del self._due[stream]
 
 
-def _take_report(session: Session, message: Received) -> set[StreamId]:
-    """Store and apply what is no telemetry; return the streams that it touches."""
+def _take_report(session: Session, message: Received, statuses: list[DroneStatus]) -> set[StreamId]:
+    """Store and apply what is no telemetry, but presence, which is put on a list; return the touched streams."""
     try:
         _, parsed = decode(message.topic, message.payload)
     except PlatformError as error:
@@ -198,7 +200,7 @@ def _take_report(session: Session, message: Received) -> set[StreamId]:
         reports.store_acks(session, parsed)
         return {StreamId(parsed.drone_id, parsed.boot_id, Stream.ACKS)}
     if isinstance(parsed, DroneStatus):
-        reports.store_status(session, parsed)
+        statuses.append(parsed)
     return set()
 
 

@@ -11,13 +11,29 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from cloud import drone_life, fleet, flights
-from cloud.db import notify
+from cloud.db import notify_all
 from cloud.logbook import log
-from cloud.tables import Drone, DroneEventRow
+from cloud.tables import DroneEventRow
 from contracts.commands import AckBatch, CommandAck
 from contracts.events import DroneEvent, EventBatch
 from contracts.telemetry import DroneStatus, Stream
 
+_PRESENT = text("""
+WITH told AS (
+  SELECT d.drone_id, t.boot_id, t.online, t.heard_at, t.version FROM drones d
+  JOIN unnest(
+    CAST(:drones AS text[]), CAST(:boots AS text[]), CAST(:onlines AS boolean[]), CAST(:heard AS timestamptz[]),
+    CAST(:versions AS text[])
+  ) AS t(drone_id, boot_id, online, heard_at, version) ON t.drone_id = d.drone_id
+  ORDER BY d.drone_id FOR UPDATE OF d
+)
+UPDATE drones d SET online = told.online,
+  boot_id = CASE WHEN told.online THEN told.boot_id ELSE d.boot_id END,
+  agent_version = CASE WHEN told.online THEN told.version ELSE d.agent_version END,
+  last_seen_at = CASE WHEN told.online THEN greatest(told.heard_at, d.last_seen_at) ELSE d.last_seen_at END
+FROM told WHERE d.drone_id = told.drone_id AND (told.online OR d.boot_id IS NULL OR d.boot_id = told.boot_id)
+RETURNING d.drone_id
+""")
 _SEEN = text("""
 WITH heard AS (
   SELECT d.drone_id, h.boot_id FROM drones d
@@ -68,18 +84,33 @@ def _insert(session: Session, rows: list[dict[str, Any]]) -> set[int]:
     return set(session.execute(statement).scalars())
 
 
-def store_status(session: Session, status: DroneStatus) -> None:
-    """Apply presence. The last will of an earlier boot does not hide the present one."""
-    row = session.get(Drone, status.drone_id, with_for_update=True)
-    if row is None or (not status.online and row.boot_id not in (None, status.boot_id)):
-        return
-    row.online = status.online
-    if status.online:
-        row.boot_id, row.agent_version = status.boot_id, status.agent_version
-        heard_at = min(status.at, datetime.now(UTC))
-        row.last_seen_at = max(heard_at, row.last_seen_at) if row.last_seen_at else heard_at
-    log("drone_online" if status.online else "drone_offline", drone_id=status.drone_id, boot_id=status.boot_id)
-    notify(session, "drone", status.drone_id)
+def store_statuses(session: Session, statuses: Sequence[DroneStatus]) -> None:
+    """Apply presence, in order. The last will of an earlier boot does not hide the present one.
+
+    After a storm a thousand drones come at once: they are taken together, each drone once in a round.
+    """
+    waiting = list(statuses)
+    while waiting:
+        turn = {status.drone_id: status for status in reversed(waiting)}
+        waiting = [status for status in waiting if turn[status.drone_id] is not status]
+        _store_turn(session, [turn[drone_id] for drone_id in sorted(turn)])
+
+
+def _store_turn(session: Session, statuses: Sequence[DroneStatus]) -> None:
+    now = datetime.now(UTC)
+    values = {
+        "drones": [status.drone_id for status in statuses],
+        "boots": [status.boot_id for status in statuses],
+        "onlines": [status.online for status in statuses],
+        "heard": [min(status.at, now) for status in statuses],
+        "versions": [status.agent_version for status in statuses],
+    }
+    told = {status.drone_id: status for status in statuses}
+    changed = sorted(session.scalars(_PRESENT, values))
+    for drone_id in changed:
+        event = "drone_online" if told[drone_id].online else "drone_offline"
+        log(event, drone_id=drone_id, boot_id=told[drone_id].boot_id)
+    notify_all(session, "drone", changed)
 
 
 def seen(session: Session, heard: Sequence[tuple[str, str]]) -> None:

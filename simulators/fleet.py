@@ -104,6 +104,7 @@ class Fleet:
             for drone in self.drones:
                 drone.landed = True
             drained_s = self._until(lambda: not any(drone.waiting for drone in self.drones), _DRAIN_S)
+        waiting = sum(drone.waiting for drone in self.drones)
         for drone in self.drones:
             drone.cut()
         made = {(drone.drone_id, boot_id): count for drone in self.drones for boot_id, count in drone.boots.items()}
@@ -115,6 +116,7 @@ class Fleet:
             "drones": len(self.drones),
             "samples_made": sum(made.values()),
             "samples_missing": counted.missing,
+            "samples_waiting": waiting,
             "samples_unknown": counted.unknown,
             "drones_never_heard": away,
             "first_online_s": _figures(connected_s),
