@@ -696,6 +696,30 @@ class CoverageOut(BaseModel):
     not_seen: Annotated[list[str], Field(title='Not Seen')]
 
 
+class CrewAnswer(StrEnum):
+    """
+    What a crew found.
+    """
+
+    found = 'found'
+    not_found = 'not_found'
+    worse = 'worse'
+    repaired = 'repaired'
+
+
+class CrewCounts(BaseModel):
+    """
+    How often crews said what, each finding counted once, by its newest answer.
+
+    Of the findings that crews looked for, ``not_found`` were false: what a detector's precision is measured by.
+    """
+
+    found: Annotated[int, Field(title='Found')]
+    not_found: Annotated[int, Field(title='Not Found')]
+    worse: Annotated[int, Field(title='Worse')]
+    repaired: Annotated[int, Field(title='Repaired')]
+
+
 class Skill(RootModel[str]):
     root: Annotated[str, Field(pattern='^[a-z0-9][a-z0-9_-]{0,62}$')]
 
@@ -766,6 +790,15 @@ class CrewIn(BaseModel):
     enabled: Annotated[bool | None, Field(title='Enabled')] = True
 
 
+class CrewLinkOut(BaseModel):
+    """
+    Where a crew's phone finds its job: whoever holds it may answer for that finding.
+    """
+
+    url: Annotated[str, Field(title='Url')]
+    qr_png_base64: Annotated[str, Field(title='Qr Png Base64')]
+
+
 class CrewOut(BaseModel):
     """
     A crew.
@@ -817,6 +850,40 @@ class CrewOut(BaseModel):
     ] = Language.en
     enabled: Annotated[bool | None, Field(title='Enabled')] = True
     crew_id: Annotated[str, Field(title='Crew Id')]
+
+
+class CrewReportOut(BaseModel):
+    """
+    What a crew said of a finding.
+    """
+
+    report_id: Annotated[str, Field(title='Report Id')]
+    finding_id: Annotated[str, Field(title='Finding Id')]
+    reported_by: Annotated[str, Field(title='Reported By')]
+    answer: CrewAnswer
+    answered_at: Annotated[
+        AwareDatetime, Field(description="by the phone's clock", title='Answered At')
+    ]
+    received_at: Annotated[AwareDatetime, Field(title='Received At')]
+    measured_mm: Annotated[float | None, Field(title='Measured Mm')]
+    note: Annotated[str, Field(title='Note')]
+    applied: Annotated[
+        bool,
+        Field(description='false: a newer answer was here already', title='Applied'),
+    ]
+    photo_taken_at: Annotated[AwareDatetime | None, Field(title='Photo Taken At')]
+    photo_time_from: Annotated[
+        str,
+        Field(
+            description='whose clock that is: camera, file or phone; empty: no photo',
+            title='Photo Time From',
+        ),
+    ]
+    photo_sha256: Annotated[str | None, Field(title='Photo Sha256')]
+    attached_at: Annotated[
+        AwareDatetime | None,
+        Field(description="when the customer's ticket had it", title='Attached At'),
+    ]
 
 
 class Crews(BaseModel):
@@ -2024,6 +2091,11 @@ class PageCaptureOut(BaseModel):
 
 class PageComponentOut(BaseModel):
     data: Annotated[list[ComponentOut], Field(title='Data')]
+    next_cursor: Annotated[str | None, Field(title='Next Cursor')] = None
+
+
+class PageCrewReportOut(BaseModel):
+    data: Annotated[list[CrewReportOut], Field(title='Data')]
     next_cursor: Annotated[str | None, Field(title='Next Cursor')] = None
 
 

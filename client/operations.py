@@ -504,6 +504,10 @@ class Operations(Transport):
         """Return a repair as a calendar entry (RFC 5545); one that changes keeps its UID and counts up its SEQUENCE."""
         return self.request("GET", f"/v1/repairs/{self.quoted(slot_id)}/calendar")
 
+    def get_crew_link(self, slot_id: str) -> models.CrewLinkOut:
+        """Return the address of the crew's page of a repair, good for that one finding for 120 days, and its QR code."""
+        return models.CrewLinkOut.model_validate_json(self.request("GET", f"/v1/repairs/{self.quoted(slot_id)}/crew-link"))
+
     def accept_repair(self, slot_id: str) -> models.RepairOut:
         """Hold a proposal: plans go round it from now on."""
         return models.RepairOut.model_validate_json(self.request("POST", f"/v1/repairs/{self.quoted(slot_id)}/accept"))
@@ -515,6 +519,14 @@ class Operations(Transport):
     def release_repair(self, slot_id: str) -> models.RepairOut:
         """Give a pinned repair back to the planner."""
         return models.RepairOut.model_validate_json(self.request("POST", f"/v1/repairs/{self.quoted(slot_id)}/release"))
+
+    def list_crew_reports(self, *, finding_id: str | None = None, limit: int | None = None, cursor: str | None = None) -> models.PageCrewReportOut:
+        """List what crews said, the newest first."""
+        return models.PageCrewReportOut.model_validate_json(self.request("GET", "/v1/crew-reports", query={"finding_id": finding_id, "limit": limit, "cursor": cursor}))
+
+    def count_crew_reports(self) -> models.CrewCounts:
+        """Return how often crews said what, each finding once."""
+        return models.CrewCounts.model_validate_json(self.request("GET", "/v1/crew-reports/counts"))
 
     def ask(self, body: models.Ask) -> models.Answer:
         """Answer from the database, each sentence with what it stands on; refuse what is not understood."""

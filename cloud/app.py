@@ -15,6 +15,7 @@ from cloud.api import (
     auth,
     captures,
     commands,
+    crew_reports,
     dead_letters,
     decisions,
     defects,
@@ -55,6 +56,7 @@ from cloud.services import Services
 from cloud.settings import Settings
 from cloud.web import (
     assets_room,
+    crew_page,
     desk,
     failures,
     fleet_room,
@@ -103,6 +105,7 @@ ROUTERS = (
     alerts.router,
     repair_stock.router,
     repairs.router,
+    crew_reports.router,
     assistant.router,
     dead_letters.router,
     security_events.router,
@@ -110,6 +113,7 @@ ROUTERS = (
     webhooks.router,
     pages.router,
     desk.router,
+    crew_page.router,
     assets_room.router,
     work_room.router,
     plan_room.router,

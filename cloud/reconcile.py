@@ -8,7 +8,9 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -30,7 +32,7 @@ from cloud import (
 )
 from cloud.assistant import transcripts
 from cloud.logbook import log, log_failure
-from cloud.repairs import book, calendar
+from cloud.repairs import book, calendar, crew
 from cloud.repairs.methods import load
 from cloud.services import Services
 from cloud.tables import CaptureRow, Finding, FirstLookRow, Flight, Media, Outgoing, Ticket, WorkflowRun
@@ -285,18 +287,27 @@ class Reconciler:
         return done
 
     def _entries(self) -> Counter[str]:
-        """Put accepted repairs as calendar entries beside their notifications."""
+        """Put accepted repairs as calendar entries, and what crews said, beside their notifications."""
         done: Counter[str] = Counter()
-        services = self._services
+        services, system = self._services, self._services.maintenance
         with services.database.session() as session:
-            due = calendar.due(session, services.maintenance.name)
-        for slot_id in due:
-            try:
-                with services.database.session() as session:
-                    done["calendar_entries"] += calendar.attach(session, services.maintenance, slot_id)
-            except MaintenanceRejected as error:
-                log("repair_not_attached", slot_id=slot_id, error=str(error))
+            slots, reports = calendar.due(session, system.name), crew.due(session, system.name)
+        for slot_id in slots:
+            with self._put_beside(slot_id) as session:
+                done["calendar_entries"] += calendar.attach(session, system, slot_id, partial(crew.link, services))
+        for report_id in reports:
+            with self._put_beside(report_id) as session:
+                done["crew_reports_attached"] += crew.attach(session, system, services.objects, report_id)
         return done
+
+    @contextmanager
+    def _put_beside(self, name: str) -> Iterator[Session]:
+        """Yield a session; what the system refuses to take is told and tried again with the next pass."""
+        try:
+            with self._services.database.session() as session:
+                yield session
+        except MaintenanceRejected as error:
+            log("attachment_refused", name=name, error=str(error))
 
     def _read_back(self) -> Counter[str]:
         done: Counter[str] = Counter()

@@ -33,6 +33,7 @@ _VALUES: dict[str, dict[str, Any]] = {
     "asset_events": {"kind": "incident"},
     "captures": {"kind": "video", "photos": 1},
     "components": {"kind": "blade", "parent_id": None},
+    "crew_reports": {"answer": "found"},
     "defect_absences": {"state": "gone"},
     "defect_links": {"state": "new", "source": "computed", "previous_finding_id": None},
     "first_looks": {"kind": "crack"},

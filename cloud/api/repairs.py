@@ -5,6 +5,7 @@ Crews go to every site: a plan is made over all of them, whichever of them its a
 
 from __future__ import annotations
 
+import base64
 from datetime import datetime
 from typing import Annotated
 
@@ -18,7 +19,7 @@ from cloud.idempotency import Key, once
 from cloud.moments import Moment
 from cloud.paging import Cursor, Limit, Page, newest_first, page_of
 from cloud.problems import RESPONSES
-from cloud.repairs import book, calendar, desk
+from cloud.repairs import book, calendar, crew, desk
 from cloud.requests import Svc, UnitOfWork
 from cloud.security import OnCall, Reader
 from cloud.tables import Finding, RepairSlot
@@ -67,6 +68,13 @@ class PlanIn(Frozen):
     """Why a plan is wanted now: it stands in the audit log."""
 
     reason: str = Field(min_length=1, max_length=200, examples=["New forecast."])
+
+
+class CrewLinkOut(BaseModel):
+    """Where a crew's phone finds its job: whoever holds it may answer for that finding."""
+
+    url: str
+    qr_png_base64: str
 
 
 class Planned(BaseModel):
@@ -155,6 +163,13 @@ def get_repair_calendar(slot_id: str, session: UnitOfWork, _: Reader) -> Respons
     slot = book.slot(session, slot_id)
     headers = {"Content-Disposition": f'attachment; filename="{slot_id}.ics"'}
     return Response(calendar.entry(session, slot), media_type=calendar.CONTENT_TYPE, headers=headers)
+
+
+@router.get("/{slot_id}/crew-link")
+def get_crew_link(slot_id: str, session: UnitOfWork, services: Svc, _: OnCall) -> CrewLinkOut:
+    """Return the address of the crew's page of a repair, good for that one finding for 120 days, and its QR code."""
+    url = crew.link(services, findings.finding(session, book.slot(session, slot_id).finding_id))
+    return CrewLinkOut(url=url, qr_png_base64=base64.b64encode(calendar.code_png(url)).decode())
 
 
 @router.post("/{slot_id}/accept")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import io
+from collections.abc import Callable, Sequence
 from datetime import UTC
 
+import segno
 from icalendar import Calendar, Event
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -21,8 +23,10 @@ AT_ONCE = 10
 _STATUS = {ACCEPTED: "CONFIRMED", CANCELLED: "CANCELLED"}
 
 
-def entry(session: Session, slot: RepairSlot) -> bytes:
+def entry(session: Session, slot: RepairSlot, page: str = "") -> bytes:
     """Return a repair's calendar entry; the same repair gives the same bytes, a later one replaces it by its SEQUENCE.
+
+    ``page``: the crew's page of it, where the entry goes to the crew.
 
     Raises:
         Conflict: It has no time.
@@ -49,6 +53,8 @@ def entry(session: Session, slot: RepairSlot) -> bytes:
     event.add("description", "\n".join(line for line in lines if line))
     if finding.lat_deg is not None and finding.lon_deg is not None:
         event.add("geo", (finding.lat_deg, finding.lon_deg))
+    if page:
+        event.add("url", page)
     calendar = Calendar()
     calendar.add("prodid", "-//Kestrel//Repairs//EN")
     calendar.add("version", "2.0")
@@ -74,8 +80,10 @@ def due(session: Session, system: str, most: int = AT_ONCE) -> Sequence[str]:
     ).all()
 
 
-def attach(session: Session, system: MaintenanceSystem, slot_id: str) -> bool:
-    """Put a repair's entry beside its notification; returns whether it was not there already.
+def attach(session: Session, system: MaintenanceSystem, slot_id: str, page_of: Callable[[Finding], str]) -> bool:
+    """Put a repair's entry, and the code that leads the crew's phone to its page, beside its notification.
+
+    Returns whether anything was missing there.
 
     Raises:
         Unavailable: The system does not answer; nothing is recorded, ask again.
@@ -87,10 +95,22 @@ def attach(session: Session, system: MaintenanceSystem, slot_id: str) -> bool:
     ticket = tickets.of_defect(session, finding)
     if slot.state != ACCEPTED or ticket is None or ticket.number is None:
         return False
-    name = f"repair-F-{finding.number}-{slot.sequence}.ics"
-    missing = name not in system.pictures(ticket.number)
-    if missing:
-        system.attach(ticket.number, Picture(name, CONTENT_TYPE, entry(session, slot)))
-        log("repair_attached", number=ticket.number, name=name)
+    name, page = f"repair-F-{finding.number}", page_of(finding)
+    there = set(system.pictures(ticket.number))
+    wanted = (
+        Picture(f"{name}-{slot.sequence}.ics", CONTENT_TYPE, entry(session, slot, page)),
+        Picture(f"{name}-code.png", "image/png", code_png(page)),
+    )
+    missing = [picture for picture in wanted if picture.name not in there]
+    for picture in missing:
+        system.attach(ticket.number, picture)
+        log("repair_attached", number=ticket.number, name=picture.name)
     slot.attached_sequence = slot.sequence
-    return missing
+    return bool(missing)
+
+
+def code_png(address: str) -> bytes:
+    """Return an address as a QR code that survives a smudge (a quarter of it may be unreadable)."""
+    drawn = io.BytesIO()
+    segno.make(address, error="q", micro=False).save(drawn, kind="png", scale=6)
+    return drawn.getvalue()

@@ -21,7 +21,7 @@ from cloud.tables.people import Audit, User
 from cloud.tables.places import Asset, CertificateRevocation, Drone, Site
 from cloud.tables.planning import Component, SiteZoneRow
 from cloud.tables.policies import PolicyRow
-from cloud.tables.repairs import CrewRow, RepairPart, RepairSlot, WindForecast
+from cloud.tables.repairs import CrewReport, CrewRow, RepairPart, RepairSlot, WindForecast
 from cloud.tables.requests import IdempotencyKey
 from cloud.tables.schedules import AssetEvent, DueRuleRow, Schedule
 from cloud.tables.security import ApiActivity, SecurityEvent
@@ -45,6 +45,7 @@ __all__ = [
     "CommandRow",
     "Component",
     "Coverage",
+    "CrewReport",
     "CrewRow",
     "DeadLetter",
     "DefectAbsence",

@@ -82,3 +82,29 @@ class RepairSlot(Base):
     decided_by: Mapped[str | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now(), onupdate=func.now())
+
+
+class CrewReport(Base):
+    """What a crew said at the blade; its id is the phone's, so that one sent twice is kept once."""
+
+    __tablename__ = "crew_reports"
+    report_id: Mapped[str] = mapped_column(primary_key=True)
+    finding_id: Mapped[str] = mapped_column(ForeignKey("findings.finding_id", ondelete="CASCADE"), index=True)
+    reported_by: Mapped[str]
+    answer: Mapped[str] = mapped_column(index=True)
+    """found | not_found | worse | repaired"""
+    answered_at: Mapped[datetime]
+    """By the phone's clock."""
+    measured_mm: Mapped[float | None]
+    note: Mapped[str]
+    language: Mapped[str]
+    applied: Mapped[bool]
+    """Whether it changed the finding: an older answer that comes late does not."""
+    received_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    photo_key: Mapped[str] = mapped_column(server_default="")
+    photo_sha256: Mapped[str | None]
+    photo_taken_at: Mapped[datetime | None]
+    photo_time_from: Mapped[str] = mapped_column(server_default="")
+    """Whose time that is: camera (EXIF) | file | phone."""
+    attached_at: Mapped[datetime | None]
+    """When the customer's ticket had it."""

@@ -51,6 +51,7 @@ GIVEN = {
     "scope": "asset",
     "path": "app.css",
     "build": "0",
+    "token": "no.token",
 }
 """What paths ask for besides names of things."""
 ASKED = {
@@ -70,6 +71,7 @@ SAME_FOR_ALL = {
     "/v1/sensorthings/v1.1", "/v1/policies", "/v1/policies/{before}/diff/{after}", "/v1/due-rules", "/v1/keys",
     "/v1/keys/{key_id}", "/login", "/static/{path:path}", "/favicon.ico",
     "/v1/assistant/proposals", "/v1/repairs/crews", "/v1/repairs/parts",
+    "/crew/worker.js", "/crew/{token}", "/crew/{token}/picture",
 }  # fmt: skip
 """Routes that tell of no site: the platform itself, its people's roles, what the asker wrote himself."""
 STREAMED = {"/v1/events", "/v1/drones/{drone_id}/telemetry/stream", "/live"}

@@ -252,5 +252,8 @@ def test_a_repair_is_a_calendar_entry_and_the_accepted_one_stands_beside_its_not
     http.post(f"/v1/repairs/{made['slot']}/accept")
     assert reconciler._entries() == {"calendar_entries": 1}
     assert reconciler._entries() == {}
-    (entry,) = sap.attached["10000"]
+    entry, code = sap.attached["10000"]
+    assert (code.name[-9:], code.body[:4], b"/crew/" in entry.body) == ("-code.png", b"\x89PNG", True)
+    page = http.get(f"/v1/repairs/{made['slot']}/crew-link").json()["url"]
+    assert page in entry.body.decode().replace("\r\n ", "")
     assert (entry.name[-6:], entry.content_type, b"STATUS:CONFIRMED" in entry.body) == ("-1.ics", "text/calendar", True)

@@ -1,0 +1,120 @@
+"""The words of a crew's page, in the crew's language: a table, as three times thirty sentences need no catalogue."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+_ENGLISH = {
+    "title": "Repair",
+    "where": "Where",
+    "what": "What",
+    "size": "Size",
+    "when": "When",
+    "due": "Due",
+    "ticket": "Ticket",
+    "from_root": "m from the root",
+    "no_time": "no time yet",
+    "question": "What did you find?",
+    "found": "Found",
+    "not_found": "Not found",
+    "worse": "Worse",
+    "repaired": "Repaired",
+    "measure": "Measured length, mm",
+    "note": "Note",
+    "photo": "Photo",
+    "save": "Save",
+    "choose": "Choose an answer first.",
+    "waiting": "Saved on this phone. It is sent when there is a connection.",
+    "sent": "Sent.",
+    "refused": "Not accepted:",
+    "offline": "No connection. The page works without.",
+    "expired": "This link is not valid any more. Ask for a new code.",
+    "gone": "This finding does not exist any more.",
+}
+_GERMAN = {
+    "title": "Reparatur",
+    "where": "Wo",
+    "what": "Was",
+    "size": "Größe",
+    "when": "Wann",
+    "due": "Fällig",
+    "ticket": "Meldung",
+    "from_root": "m von der Wurzel",
+    "no_time": "noch kein Termin",
+    "question": "Was haben Sie vorgefunden?",
+    "found": "Gefunden",
+    "not_found": "Nicht gefunden",
+    "worse": "Schlimmer",
+    "repaired": "Repariert",
+    "measure": "Gemessene Länge, mm",
+    "note": "Bemerkung",
+    "photo": "Foto",
+    "save": "Speichern",
+    "choose": "Bitte zuerst eine Antwort wählen.",
+    "waiting": "Auf diesem Telefon gespeichert. Wird gesendet, sobald Verbindung besteht.",
+    "sent": "Gesendet.",
+    "refused": "Nicht angenommen:",
+    "offline": "Keine Verbindung. Die Seite funktioniert auch so.",
+    "expired": "Dieser Link gilt nicht mehr. Bitte um einen neuen Code.",
+    "gone": "Diesen Befund gibt es nicht mehr.",
+}
+_SPANISH = {
+    "title": "Reparación",
+    "where": "Dónde",
+    "what": "Qué",
+    "size": "Tamaño",
+    "when": "Cuándo",
+    "due": "Vence",
+    "ticket": "Aviso",
+    "from_root": "m desde la raíz",
+    "no_time": "aún sin fecha",
+    "question": "¿Qué han encontrado?",
+    "found": "Encontrado",
+    "not_found": "No encontrado",
+    "worse": "Peor",
+    "repaired": "Reparado",
+    "measure": "Longitud medida, mm",
+    "note": "Nota",
+    "photo": "Foto",
+    "save": "Guardar",
+    "choose": "Elija primero una respuesta.",
+    "waiting": "Guardado en este teléfono. Se envía cuando haya conexión.",
+    "sent": "Enviado.",
+    "refused": "No aceptado:",
+    "offline": "Sin conexión. La página funciona igualmente.",
+    "expired": "Este enlace ya no es válido. Pida un código nuevo.",
+    "gone": "Este hallazgo ya no existe.",
+}
+_KINDS = {
+    "de": {
+        "crack": "Riss",
+        "leading_edge_erosion": "Erosion der Vorderkante",
+        "lightning_burn": "Blitzschaden",
+        "delamination": "Delamination",
+        "corrosion": "Korrosion",
+        "missing_coating": "Fehlende Beschichtung",
+        "damage": "Schaden",
+    },
+    "es": {
+        "crack": "Grieta",
+        "leading_edge_erosion": "Erosión del borde de ataque",
+        "lightning_burn": "Daño por rayo",
+        "delamination": "Delaminación",
+        "corrosion": "Corrosión",
+        "missing_coating": "Falta de recubrimiento",
+        "damage": "Daño",
+    },
+}
+LANGUAGES: Mapping[str, Mapping[str, str]] = MappingProxyType({"en": _ENGLISH, "de": _GERMAN, "es": _SPANISH})
+
+
+def choose(wanted: str, accepted: str, crews: str) -> str:
+    """Return the language to speak: the one asked for, the crew's, the browser's first we know, or English."""
+    offered = [part.split(";")[0].strip()[:2].lower() for part in accepted.split(",")]
+    return next((code for code in (wanted, crews, *offered) if code in LANGUAGES), "en")
+
+
+def kind(language: str, name: str) -> str:
+    """Return a kind of defect in a language."""
+    return _KINDS.get(language, {}).get(name, name.replace("_", " ").capitalize())
