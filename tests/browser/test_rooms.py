@@ -265,6 +265,27 @@ def test_a_flight_is_planned_approved_and_begun_by_keyboard(page: Page, services
     page.keyboard.up("Enter")
 
 
+def test_an_analyst_reviews_reads_the_report_and_asks_by_keyboard(page: Page) -> None:
+    page.goto("/review?flight=flt-11000007")
+    expect(page.locator("#desk-title")).to_have_text("F-2 Crack")
+    with page.expect_response(lambda answer: answer.request.method == "POST"):
+        page.keyboard.press("a")
+    expect(page.locator("#said")).to_have_text("F-2 confirmed", use_inner_text=True)
+    page.goto("/flights/flt-11000007")
+    with page.expect_popup() as opened:
+        page.get_by_role("link", name="Report", exact=True).press("Enter")
+    report = opened.value
+    expect(report.get_by_text("6 of 7 findings")).to_be_visible()
+    report.close()
+    page.keyboard.press("/")
+    page.keyboard.type("How many cracks were found today?")
+    page.keyboard.press("Enter")
+    answer = page.get_by_role("region", name="Answer")
+    answer.locator(".chip").first.press("Enter")
+    expect(page.get_by_role("dialog")).to_be_visible()
+    page.keyboard.press("Escape")
+
+
 def test_what_insights_show_can_be_taken_away(page: Page) -> None:
     page.goto("/insights")
     page.get_by_label("Kind of asset").select_option("pipeline")
