@@ -286,6 +286,21 @@ def test_an_analyst_reviews_reads_the_report_and_asks_by_keyboard(page: Page) ->
     page.keyboard.press("Escape")
 
 
+def test_a_drone_is_shut_out_by_holding_and_let_in_again(page: Page, services: Services) -> None:
+    page.goto("/fleet")
+    card = page.locator("article", has_text="Merlin 2")
+    for held, said in (
+        ("Hold to quarantine", "is in quarantine: Key on a lost card"),
+        ("Hold to end the quarantine", "is let in again"),
+    ):
+        card.locator("details").evaluate("details => details.open = true")
+        card.get_by_label("Reason").fill("Key on a lost card")
+        card.get_by_role("button", name=held).focus()
+        page.keyboard.down("Enter")
+        expect(page.get_by_role("status").filter(has_text=said)).to_be_visible(timeout=8_000)
+        page.keyboard.up("Enter")
+
+
 def test_what_insights_show_can_be_taken_away(page: Page) -> None:
     page.goto("/insights")
     page.get_by_label("Kind of asset").select_option("pipeline")
