@@ -44,8 +44,6 @@ ANA, NOBODY, ALL = frozenset({"nordmarsch"}), frozenset({"nowhere"}), None
 ROLES = list(Role) if os.environ.get("KESTREL_EVERY_ROLE") else [Role.VIEWER, Role.ADMIN]
 """The least and the most that roles may read; the others lie between."""
 GIVEN = {
-    "view": "findings",
-    "form": "csv",
     "part": "crop",
     "part:picture": "crop",
     "index": "0",
