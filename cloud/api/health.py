@@ -26,7 +26,7 @@ def healthz() -> dict[str, str]:
     return {"status": "alive"}
 
 
-@router.get("/readyz")
+@router.get("/readyz", responses={503: {"model": Readiness, "description": "not ready, and why"}})
 def readyz(services: Svc, response: Response) -> Readiness:
     """Answer 200 when the database has this version's schema, 503 with the reason otherwise."""
     reasons: dict[str, str] = {}

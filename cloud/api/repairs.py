@@ -18,7 +18,7 @@ from cloud import findings
 from cloud.idempotency import Key, once
 from cloud.moments import Moment
 from cloud.paging import Cursor, Limit, Page, newest_first, page_of
-from cloud.problems import RESPONSES
+from cloud.problems import RESPONSES, may_answer
 from cloud.repairs import book, calendar, crew, desk
 from cloud.requests import Svc, UnitOfWork
 from cloud.security import OnCall, Reader
@@ -157,7 +157,11 @@ def get_repair(slot_id: str, session: UnitOfWork, _: Reader) -> RepairOut:
     return _one(session, book.slot(session, slot_id))
 
 
-@router.get("/{slot_id}/calendar", response_class=Response, responses={200: {"content": {"text/calendar": {}}}})
+@router.get(
+    "/{slot_id}/calendar",
+    response_class=Response,
+    responses={200: {"content": {"text/calendar": {}}}, **may_answer(409)},
+)
 def get_repair_calendar(slot_id: str, session: UnitOfWork, _: Reader) -> Response:
     """Return a repair as a calendar entry (RFC 5545); one that changes keeps its UID and counts up its SEQUENCE."""
     slot = book.slot(session, slot_id)
