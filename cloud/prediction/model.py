@@ -79,7 +79,9 @@ class Forecast:
 
     def probability(self, years: float, limit_mm: float) -> float:
         """Return the probability that the length reaches a limit by a time."""
-        return float(self._weight @ (self.logarithms(years) >= math.log(limit_mm)))
+        return min(
+            1.0, float(self._weight @ (self.logarithms(years) >= math.log(limit_mm)))
+        )  # weights sum to 1 + 1e-16
 
     def years_until(self, limit_mm: float, share: float, since: float) -> float | None:
         """Return after how many years from ``since`` a share of the sample reaches a limit; None beyond 20 years."""

@@ -131,7 +131,7 @@ def test_every_route_needs_a_proof_of_who_asks(server: Server, anyone: httpx.Cli
     routes = [(method, path) for method, path in documented(server) if path not in OPEN]
     assert len(routes) > 25
     for method, path in routes:
-        concrete = re.sub(r"\{[^}]+\}", "1", path)
+        concrete = re.sub(r"\{[^}]+\}", "1", path.replace("{part}", "crop"))
         answer = anyone.request(method, concrete, json={})
         assert answer.status_code == 401, f"{method} {path}: {answer.status_code}"
         assert answer.headers["content-type"] == "application/problem+json"
