@@ -15,10 +15,15 @@ from pathlib import Path
 
 import boto3
 import pytest
+from hypothesis import settings
 from moto.server import ThreadedMotoServer
 
 from infra.local import resources
 from tests.services import AwsServer, Broker, DatabaseServer, MiniStack, Moto
+
+# Where a test does not say how many examples it wants. KESTREL_EXAMPLES=2000 searches through a night.
+settings.register_profile("suite", max_examples=int(os.environ.get("KESTREL_EXAMPLES", "50")))
+settings.load_profile("suite")
 
 _MEMORY = Path("/dev/shm")  # noqa: S108 - for the services of the tests alone
 _MEMORY_BYTES = 2 * 1024**3

@@ -28,7 +28,8 @@ from tests import clean_database, platform
 from tests.platform import Server
 from tests.services import DatabaseServer
 
-NOW = datetime.now(UTC) + timedelta(minutes=10)
+NOW = datetime.now(UTC) + timedelta(hours=2)
+"""After whatever the tests do, however long the run before them took."""
 
 
 @dataclass
