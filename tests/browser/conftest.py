@@ -30,8 +30,8 @@ PASSWORD = "fly-high-9"
 Open = Callable[..., Page]
 
 
-# Of this package alone: its loop runs in the thread, and another test could start none of its own beside it.
-@pytest.fixture(scope="package")
+# Ended with the file: its loop runs in the thread, and no other test could start one of its own beside it.
+@pytest.fixture(scope="module")
 def playwright() -> Iterator[Playwright]:
     if not CHROMIUM.exists():
         pytest.skip("Chromium is not installed; `make setup-browser` brings it.")
@@ -39,7 +39,7 @@ def playwright() -> Iterator[Playwright]:
         yield running
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def browser(playwright: Playwright) -> Iterator[Browser]:
     running = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
     yield running
