@@ -131,8 +131,7 @@ def count_findings(session: Session, step: str, query: CountQuery, zone: ZoneInf
         return [*total, *_by_calendar(session, step, query, zone)]
     column = GROUP_COLUMNS[query.group_by]
     by_key = query.group_by is GroupBy.SEVERITY
-    order = (column.desc(),) if by_key else (func.count().desc(), func.max(Finding.severity_rank).desc(), column)
-    found = tallies(session, conditions(query), column, order, query.limit)
+    found = tallies(session, conditions(query), column, query.limit, by_key=by_key)
     return [*total, *(_group_row(f"{step}.{i}", query, r.key, r) for i, r in enumerate(found, 1))]
 
 
@@ -168,7 +167,7 @@ def bucket(unit: GroupBy, zone: ZoneInfo) -> Any:
 def _by_calendar(session: Session, step: str, query: CountQuery, zone: ZoneInfo) -> list[Row]:
     unit = query.group_by or GroupBy.DAY
     days = bucket(unit, zone)
-    found = {t.key: t for t in tallies(session, conditions(query), days, (literal_column("1").desc(),), query.limit)}
+    found = {t.key: t for t in tallies(session, conditions(query), days, query.limit, by_key=True)}
     if not found:
         return []
     rows: list[Row] = []

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from itertools import accumulate
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, and_, func, or_, select, tuple_
+from sqlalchemy import BigInteger, ColumnElement, and_, cast, func, or_, select, tuple_
 from sqlalchemy.orm import Session
 
 from cloud.assistant.tools.parameters import FindingFilter, GroupBy, Order
@@ -81,10 +82,11 @@ def _status_term(query: FindingFilter) -> ColumnElement[bool]:
 
 
 def joined(select_: Any, terms: list[ColumnElement[bool]]) -> Any:
+    """Return ``select_`` over the findings that match; outer joins, since Postgres drops those that nothing reads."""
     return (
         select_.select_from(Finding)
-        .join(Asset, Asset.asset_id == Finding.asset_id)
-        .join(Site, Site.site_id == Asset.site_id)
+        .outerjoin(Asset, Asset.asset_id == Finding.asset_id)
+        .outerjoin(Site, Site.site_id == Asset.site_id)
         .outerjoin(Ticket, Ticket.finding_id == Finding.finding_id)
         .where(and_(True, *terms))
     )
@@ -101,20 +103,52 @@ class Tally(NamedTuple):
 
 
 def tally(session: Session, terms: list[ColumnElement[bool]]) -> Tally:
-    """Return the one group of all findings that match."""
-    counted = session.execute(joined(select(*_FIGURES), terms)).one()
+    """Return the one group of all findings that match; only the ranks that hold its worst few are sorted."""
+    counted = session.execute(
+        joined(select(Finding.asset_id, Finding.severity_rank, func.count()), terms).group_by(
+            Finding.asset_id, Finding.severity_rank
+        )
+    ).all()
+    if not counted:
+        return Tally(None, 0, 0, None, ())
+    per_rank: Counter[int] = Counter()
+    for _, rank, count in counted:
+        per_rank[rank] += count
     worst = session.execute(
-        joined(select(Finding.finding_id, Finding.number), terms).order_by(*WORST_FIRST).limit(MAX_CITED)
+        joined(select(Finding.finding_id, Finding.number), [*terms, Finding.severity_rank >= _least_cited(per_rank)])
+        .order_by(*WORST_FIRST)
+        .limit(MAX_CITED)
     )
-    return Tally(None, counted.total, counted.assets, counted.worst_rank, tuple((i, n) for i, n in worst))
+    assets = len({asset_id for asset_id, _, _ in counted})
+    return Tally(None, per_rank.total(), assets, max(per_rank), tuple((i, n) for i, n in worst))
+
+
+def _least_cited(per_rank: Counter[int]) -> int:
+    """Return the lowest rank among the ``MAX_CITED`` worst."""
+    ranks = sorted(per_rank, reverse=True)
+    reached = accumulate(per_rank[rank] for rank in ranks)
+    return next((rank for rank, total in zip(ranks, reached, strict=True) if total >= MAX_CITED), ranks[-1])
 
 
 def tallies(
-    session: Session, terms: list[ColumnElement[bool]], column: Any, order: Iterable[Any], limit: int
+    session: Session, terms: list[ColumnElement[bool]], column: Any, limit: int, *, by_key: bool = False
 ) -> list[Tally]:
-    """Return the groups of findings by ``column``."""
-    statement = joined(select(column.label("key"), *_FIGURES), terms).group_by(column).order_by(*order)
-    groups = session.execute(statement.limit(limit)).all()
+    """Return the groups of findings by ``column``: the biggest first, or by falling key.
+
+    They are counted per asset first: counting distinct assets in one go would sort every finding.
+    """
+    figures = func.count().label("total"), func.max(Finding.severity_rank).label("worst_rank")
+    parts = (
+        joined(select(column.label("key"), Finding.asset_id, *figures), terms)
+        .group_by(column, Finding.asset_id)
+        .subquery()
+    )
+    total, worst_rank = cast(func.sum(parts.c.total), BigInteger), func.max(parts.c.worst_rank)
+    whole = select(
+        parts.c.key, total.label("total"), func.count().label("assets"), worst_rank.label("worst_rank")
+    ).group_by(parts.c.key)
+    order = (parts.c.key.desc(),) if by_key else (total.desc(), worst_rank.desc(), parts.c.key)
+    groups = session.execute(whole.order_by(*order).limit(limit)).all()
     worst = _worst(session, terms, column, groups)
     return [Tally(g.key, g.total, g.assets, g.worst_rank, tuple(worst.get(g.key, ()))) for g in groups]
 
@@ -133,10 +167,3 @@ def _worst(session: Session, terms: list[ColumnElement[bool]], column: Any, grou
     for key, finding_id, number, _ in session.execute(rows):
         found.setdefault(key, []).append((finding_id, number))
     return found
-
-
-_FIGURES = (
-    func.count().label("total"),
-    func.count(func.distinct(Finding.asset_id)).label("assets"),
-    func.max(Finding.severity_rank).label("worst_rank"),
-)
