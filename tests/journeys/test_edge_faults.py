@@ -528,9 +528,9 @@ def test_a_missing_puback_fails_the_publish_so_that_the_outbox_sends_again() -> 
 def test_sent_away_it_comes_back_and_not_in_a_storm(reason: int) -> None:
     with ScriptedBroker() as broker, connected_to(broker) as (link, _):
         while (times := len(broker.connected_at)) < 4:
-            assert link.wait_connected(20)
+            assert link.wait_connected(60)
             broker.disconnect(reason)
-            until(lambda: len(broker.connected_at) > times, 20)
+            until(lambda: len(broker.connected_at) > times)
         whole = broker.connected_at[-1] - broker.connected_at[0]
         assert len(broker.connected_at) - 1 <= whole / 0.5 + 1, "no reconnect storm"
 
