@@ -50,11 +50,11 @@ class ScriptedBroker:
 
     def disconnect(self, reason: int) -> None:
         """Send every client away with a reason."""
-        for client in self._clients:
+        leaving, self._clients = self._clients, []  # first: one may be back before the last is gone
+        for client in leaving:
             with contextlib.suppress(OSError):
                 client.sendall(bytes((0xE0, 2, reason, 0)))
                 client.shutdown(socket.SHUT_RDWR)
-        self._clients = []
 
     def deliver(self, topic: str, payload: bytes, packet_id: int) -> None:
         """Publish to every client with QoS 1."""
