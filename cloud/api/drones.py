@@ -127,7 +127,6 @@ class ReasonIn(Frozen):
 @router.post("/{drone_id}/quarantine")
 def quarantine_drone(drone_id: str, body: ReasonIn, session: UnitOfWork, principal: Operator) -> DroneOut:
     """Start nothing with it any more, and shut its certificates out once it is down. Again changes nothing."""
-    fleet.drone(session, drone_id)
     return of_row(quarantine.impose(session, drone_id, principal.username, body.reason))
 
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 WINDOW = timedelta(minutes=10)
 """What is looked at together."""
 GUESSES = 20
-"""Refused sign-ins and tokens of one address or name."""
+"""Refused sign-ins and unknown API keys of one address."""
 FORBIDDEN = 15
 """Requests for what the asker may not do."""
 MISSING = 60
