@@ -38,19 +38,6 @@ NOON = datetime(2026, 11, 5, 11, tzinfo=UTC)
 NIGHT = datetime(2026, 11, 5, 23, tzinfo=UTC)
 
 
-@pytest.fixture(scope="module")
-def built(database_url: str) -> Iterator[Services]:
-    services = platform.build(database_url)
-    yield services
-    services.database.close()
-
-
-@pytest.fixture(scope="module")
-def server(built: Services) -> Iterator[Server]:
-    with Server(built) as running:
-        yield running
-
-
 class Crew:
     """Findings that need people, a rota, and what reached whom."""
 

@@ -25,21 +25,15 @@ from tests.services import DatabaseServer
 
 
 @pytest.fixture(scope="module")
-def services(postgres_server: DatabaseServer) -> Iterator[Services]:
-    with platform.stocked(postgres_server) as built:
-        yield built
+def built(postgres_server: DatabaseServer) -> Iterator[Services]:
+    with platform.stocked(postgres_server) as services:
+        yield services
 
 
 @pytest.fixture(scope="module")
-def server(services: Services) -> Iterator[Server]:
-    with Server(services) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def token(services: Services) -> str:
-    assert services.issuer is not None
-    return services.issuer.mint("operator", frozenset({Role.OPERATOR}))
+def token(built: Services) -> str:
+    assert built.issuer is not None
+    return built.issuer.mint("operator", frozenset({Role.OPERATOR}))
 
 
 @pytest.fixture

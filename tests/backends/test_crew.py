@@ -18,7 +18,6 @@ from cloud.tables import CrewReport, Finding
 from contracts.errors import NotAuthenticated
 from contracts.vocabulary import DefectKind, Role
 from tests import platform
-from tests.clean_database import empty
 from tests.factories import MemoryObjects, World
 from tests.platform import Server
 from tests.stand_ins import MemorySap, MemoryWorkflows
@@ -35,18 +34,6 @@ def built(database_url: str) -> Iterator[Services]:
     )
     yield services
     services.database.close()
-
-
-@pytest.fixture(scope="module")
-def server(built: Services) -> Iterator[Server]:
-    with Server(built) as running:
-        yield running
-
-
-@pytest.fixture
-def services(built: Services) -> Services:
-    empty(built.database)
-    return built
 
 
 @pytest.fixture

@@ -39,12 +39,6 @@ def built(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     services.database.close()
 
 
-@pytest.fixture(scope="module")
-def server(built: Services) -> Iterator[Server]:
-    with Server(built) as running:
-        yield running
-
-
 @pytest.fixture
 def services(built: Services) -> Services:
     empty(built.database)

@@ -26,21 +26,9 @@ from tests.unit.interchange import samples
 
 
 @pytest.fixture(scope="module")
-def services(postgres_server: DatabaseServer) -> Iterator[Services]:
-    with platform.stocked(postgres_server) as built:
-        yield built
-
-
-@pytest.fixture(scope="module")
-def server(services: Services) -> Iterator[Server]:
-    with Server(services) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def operator(server: Server) -> Iterator[httpx.Client]:
-    with server.client(Role.OPERATOR) as http:
-        yield http
+def built(postgres_server: DatabaseServer) -> Iterator[Services]:
+    with platform.stocked(postgres_server) as services:
+        yield services
 
 
 def round_the_turbine(away_m: float = 40.0, up_m: float = 60.0) -> dict[str, Any]:
@@ -73,7 +61,7 @@ def warnings(plan: dict[str, Any]) -> list[str]:
     return [check["name"] for check in plan["checks"] if check["verdict"] == "warn"]
 
 
-def test_an_imported_plan_is_stored_like_a_planned_one(operator: httpx.Client, services: Services) -> None:
+def test_an_imported_plan_is_stored_like_a_planned_one(operator: httpx.Client, built: Services) -> None:
     made = stored(operator, round_the_turbine(), name="past.plan")
     plan = made["plan"]
     assert (plan["pattern"], plan["version"], plan["parts"]) == ("imported", 1, 1)
@@ -81,8 +69,8 @@ def test_an_imported_plan_is_stored_like_a_planned_one(operator: httpx.Client, s
     assert {"obstacle_clearance", "no_fly", "floor", "battery", "recording"} <= {c["name"] for c in plan["checks"]}
     assert not [check for check in plan["checks"] if check["verdict"] == "block"]
     path = f"/v1/plans/{plan['plan_id']}/1"
-    assert isinstance(services.routes, RouteShelf)
-    services.routes.kept.clear()
+    assert isinstance(built.routes, RouteShelf)
+    built.routes.kept.clear()
     again = operator.get(f"{path}/route").json()
     assert again["content_hash"] == plan["content_hash"]
     assert refusal(Route.model_validate(again["route"])) is None, "the drone accepts it"
@@ -157,8 +145,8 @@ def test_bad_input_is_refused_by_field(
     assert field in [problem["field"], *[error["field"] for error in problem["errors"]]]
 
 
-def test_kestrel_plan_imports_and_exports(server: Server, services: Services, tmp_path: Path) -> None:
-    with services.database.session() as session:
+def test_kestrel_plan_imports_and_exports(server: Server, built: Services, tmp_path: Path) -> None:
+    with built.database.session() as session:
         users.put_user(session, "operator", "correct horse battery", [Role.OPERATOR])
     access = ["--url", server.url, "--password", "correct horse battery"]
     file, out = tmp_path / "past.plan", tmp_path / "past.kmz"

@@ -23,21 +23,9 @@ from tests.services import DatabaseServer
 
 
 @pytest.fixture(scope="module")
-def services(postgres_server: DatabaseServer) -> Iterator[Services]:
-    with platform.stocked(postgres_server) as built:
-        yield built
-
-
-@pytest.fixture(scope="module")
-def server(services: Services) -> Iterator[Server]:
-    with Server(services) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def operator(server: Server) -> Iterator[httpx.Client]:
-    with server.client(Role.OPERATOR) as http:
-        yield http
+def built(postgres_server: DatabaseServer) -> Iterator[Services]:
+    with platform.stocked(postgres_server) as services:
+        yield services
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +74,7 @@ def test_a_part_is_given_its_functional_location(operator: httpx.Client, line_id
     assert operator.patch("/v1/components/none.such", json={}).status_code == 404
 
 
-def test_a_long_line_is_planned_as_several_flights(operator: httpx.Client, services: Services, line_id: str) -> None:
+def test_a_long_line_is_planned_as_several_flights(operator: httpx.Client, built: Services, line_id: str) -> None:
     made = operator.post("/v1/plans", json={"asset_id": line_id, "pattern": "corridor", "params": {}})
     assert made.status_code == 201, made.text
     first = made.json()
@@ -95,8 +83,8 @@ def test_a_long_line_is_planned_as_several_flights(operator: httpx.Client, servi
     assert [part["part"] for part in parts] == list(range(1, first["parts"] + 1))
     assert len({part["content_hash"] for part in parts}) == len(parts)
     last = parts[-1]
-    assert isinstance(services.routes, RouteShelf)
-    services.routes.kept.clear()
+    assert isinstance(built.routes, RouteShelf)
+    built.routes.kept.clear()
     again = operator.get(f"/v1/plans/{last['plan_id']}/1/route").json()
     assert again["content_hash"] == last["content_hash"]
     assert Route.model_validate(again["route"]).pattern == "corridor"
@@ -232,8 +220,8 @@ def test_a_plan_is_judged_at_a_time(operator: httpx.Client) -> None:
     assert operator.post(path, json={**night, "drone_id": "none"}).status_code == 404
 
 
-def test_the_verb_plans_at_the_running_platform(server: Server, services: Services) -> None:
-    with services.database.session() as session:
+def test_the_verb_plans_at_the_running_platform(server: Server, built: Services) -> None:
+    with built.database.session() as session:
         users.put_user(session, "pilot", "correct horse battery", [Role.OPERATOR])
     access = ["--url", server.url, "--username", "pilot", "--password", "correct horse battery"]
     done = CliRunner().invoke(app, ["plan", "--asset", "WT-01", "--pattern", "blades", "--json", *access])

@@ -20,8 +20,6 @@ from cloud.services import Services
 from cloud.tables import Audit, Finding, RepairSlot, Ticket
 from contracts.events import WorkflowTask
 from contracts.vocabulary import DefectKind, Role
-from tests import platform
-from tests.clean_database import empty
 from tests.factories import World
 from tests.platform import Server
 from tests.stand_ins import MemorySap
@@ -38,25 +36,6 @@ CREW = {
     "weekdays": [1, 2, 3, 4, 5, 6, 7],
     "language": "de",
 }
-
-
-@pytest.fixture(scope="module")
-def built(database_url: str) -> Iterator[Services]:
-    services = platform.build(database_url)
-    yield services
-    services.database.close()
-
-
-@pytest.fixture(scope="module")
-def server(built: Services) -> Iterator[Server]:
-    with Server(built) as running:
-        yield running
-
-
-@pytest.fixture
-def services(built: Services) -> Services:
-    empty(built.database)
-    return built
 
 
 @pytest.fixture
