@@ -93,7 +93,7 @@ def change(session: Session, username: str, *, roles: Iterable[Role], disabled: 
     """
     row = session.get(User, username, with_for_update=True)
     if row is None:
-        raise NotFound(f"No user {username!r}.")
+        raise NotFound(f"No user {username!r}.", hint="Add them with `kestrel-cloud seed`.")
     wanted = sorted(role.value for role in roles)
     if username == by and (disabled or Role.ADMIN.value not in wanted):
         raise Conflict("You would shut yourself out.", hint="Another administrator can do this.", field="roles")

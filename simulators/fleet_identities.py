@@ -38,7 +38,7 @@ class Authority:
         except (OSError, ValueError) as error:
             raise InvalidInput(f"No authority at {ca_file}: {error}.", hint="Start `kestrel up` once.") from error
         if not isinstance(key, ec.EllipticCurvePrivateKey):
-            raise InvalidInput(f"{key_file} holds no EC key.")
+            raise InvalidInput(f"{key_file} holds no EC key.", hint="Run `kestrel up` once: it issues them.")
         return cls(certificate, key)
 
     def issue(self, drone_id: str, folder: Path) -> Identity:

@@ -188,7 +188,8 @@ def _checked(present: Board, job: Job, crew_id: str, starts_at: datetime) -> int
         raise InvalidInput(what, hint="Choose a calmer time.", field="starts_at")
     earliest = present.problem.parts_from(job)
     if earliest is None or start < earliest:
-        raise InvalidInput(f"Its parts ({', '.join(job.parts)}) are not there by then.", field="starts_at")
+        what = f"Its parts ({', '.join(job.parts)}) are not there by then."
+        raise InvalidInput(what, hint="Choose a later time, or say when they come.", field="starts_at")
     pins = [j for j in present.problem.jobs if j.pinned is not None and j.pinned.crew_id == crew_id]
     held = next((other for other in pins if collide(job, start, other)), None)
     if held is not None:

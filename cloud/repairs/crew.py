@@ -153,7 +153,7 @@ def keep_photo(services: Services, token: str, report_id: str, body: bytes, take
     """
     finding_id = finding_of(services, token)
     if not body.startswith(JPEG):
-        raise InvalidInput("This is no JPEG picture.", field="photo")
+        raise InvalidInput("This is no JPEG picture.", hint="Send the photo as JPEG.", field="photo")
     sha256 = hashlib.sha256(body).hexdigest()
     with services.database.session() as session:
         row = session.get(CrewReport, report_id, with_for_update=True)

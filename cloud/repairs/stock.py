@@ -61,7 +61,7 @@ def put_forecast(session: Session, site_id: str, by: str, steps: list[dict[str, 
         raise NotFound(f"No site {site_id!r}.", hint="List them with GET /v1/sites.", field="site_id")
     times = [datetime.fromisoformat(step["at"]) for step in steps]
     if times != sorted(set(times)):
-        raise InvalidInput("The steps are not in order of time, each once.", field="steps")
+        raise InvalidInput("The steps are not in order of time, each once.", hint="Sort them by time.", field="steps")
     row = session.get(WindForecast, site_id, with_for_update=True) or WindForecast(site_id=site_id)
     row.steps, row.given_by = steps, by
     session.add(row)

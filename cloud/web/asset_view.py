@@ -216,7 +216,7 @@ def _chosen(inspections: Sequence[Inspection], wanted: str | None) -> Flight | N
         return next((i.flight for i in inspections if i.cells), None)
     found = next((i.flight for i in inspections if i.flight.flight_id == wanted), None)
     if found is None:
-        raise NotFound(f"There is no flight {wanted!r} of this asset.")
+        raise NotFound(f"There is no flight {wanted!r} of this asset.", hint="Choose one of its inspections.")
     return found
 
 
