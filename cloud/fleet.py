@@ -15,7 +15,7 @@ from cloud.tables import CommandRow, Drone, Flight
 from contracts.commands import MAX_LIFE_S, SAFETY_INCREASING, AckState, CommandAck
 from contracts.errors import Conflict, InvalidInput, NotFound
 from contracts.ids import mint
-from contracts.vocabulary import CommandKind, CommandState, FlightState
+from contracts.vocabulary import IN_THE_AIR, CommandKind, CommandState, FlightState
 
 ONLINE_WITHIN_S = 30.0
 """A drone that has been silent for longer is not sent flying."""
@@ -26,8 +26,7 @@ _TTL_S = {
 }
 _DEFAULT_TTL_S = 10.0
 _ACK_GRACE_S = 5.0
-_IN_THE_AIR = frozenset({FlightState.FLYING, FlightState.PAUSED, FlightState.RETURNING})
-_STOPPABLE = _IN_THE_AIR | {FlightState.APPROVED}
+_STOPPABLE = IN_THE_AIR | {FlightState.APPROVED}
 _NEEDS_PRESENCE = frozenset({CommandKind.TAKE_OFF, CommandKind.BEGIN_FLIGHT})
 _RANK = {
     CommandState.ACCEPTED: 0,
@@ -58,7 +57,7 @@ RULES: dict[CommandKind, Rule] = {
     CommandKind.RESUME: Rule(frozenset({FlightState.PAUSED}), "Only a paused flight can resume."),
     CommandKind.RETURN_HOME: Rule(_STOPPABLE, "Only an approved flight that has not landed can return."),
     CommandKind.LAND: Rule(_STOPPABLE, "Only an approved flight that has not landed can land."),
-    CommandKind.HOLD: Rule(_IN_THE_AIR, "Only a drone in the air can hold."),
+    CommandKind.HOLD: Rule(IN_THE_AIR, "Only a drone in the air can hold."),
     CommandKind.ADJUST_ROUTE: Rule(
         frozenset({FlightState.FLYING, FlightState.PAUSED}), "A changed route is sent to a flight under way."
     ),
@@ -167,7 +166,7 @@ def _check_free(session: Session, flight: Flight, kind: CommandKind) -> None:
         select(Flight.flight_id).where(
             Flight.drone_id == flight.drone_id,
             Flight.flight_id != flight.flight_id,
-            Flight.state.in_([s.value for s in _IN_THE_AIR]),
+            Flight.state.in_([s.value for s in IN_THE_AIR]),
         )
     )
     if busy is not None:

@@ -17,9 +17,8 @@ from cloud.db import Database, notify
 from cloud.logbook import log
 from cloud.tables import Drone, Flight, Telemetry
 from contracts.errors import Conflict, NotFound
-from contracts.vocabulary import AircraftState, FlightState
+from contracts.vocabulary import IN_THE_AIR, AircraftState
 
-_UNDER_WAY = [s.value for s in (FlightState.FLYING, FlightState.PAUSED, FlightState.RETURNING)]
 _DOWN = [s.value for s in (AircraftState.NOT_HEARD, AircraftState.DISCONNECTED, AircraftState.ON_GROUND)]
 
 
@@ -101,7 +100,11 @@ def enforce(database: Database, gate: Gate | None) -> int:
     """
     if gate is None:
         return 0
-    flying = select(Flight).where(Flight.drone_id == Drone.drone_id, Flight.state.in_(_UNDER_WAY)).exists()
+    flying = (
+        select(Flight)
+        .where(Flight.drone_id == Drone.drone_id, Flight.state.in_([s.value for s in IN_THE_AIR]))
+        .exists()
+    )
     to_shut = select(Drone.drone_id).where(Drone.quarantined_at.is_not(None), Drone.shut_out_at.is_(None), ~flying)
     to_reopen = select(Drone.drone_id).where(Drone.quarantined_at.is_(None), Drone.shut_out_at.is_not(None))
     with database.session() as session:

@@ -75,6 +75,10 @@ class FlightState(StrEnum):
     ABORTED = "aborted"
 
 
+IN_THE_AIR = frozenset({FlightState.FLYING, FlightState.PAUSED, FlightState.RETURNING})
+"""Flights whose aircraft is aloft, as far as the cloud knows."""
+
+
 class AircraftState(StrEnum):
     """What the aircraft is doing, as the edge agent knows it."""
 

@@ -12,9 +12,7 @@ from sqlalchemy.orm import Session
 from cloud import fleet
 from cloud.tables import CertificateRevocation, Drone, Flight, InventoryRow, LostRow, Media, Site
 from contracts.health import Health
-from contracts.vocabulary import FlightState
-
-_IN_THE_AIR = tuple(s.value for s in (FlightState.FLYING, FlightState.PAUSED, FlightState.RETURNING))
+from contracts.vocabulary import IN_THE_AIR
 
 
 class DroneCard(NamedTuple):
@@ -35,7 +33,7 @@ class DroneCard(NamedTuple):
 
 def cards(session: Session, now: datetime) -> tuple[DroneCard, ...]:
     """Return every drone, those with something to mend first."""
-    airborne = select(Flight.drone_id, Flight.flight_id).where(Flight.state.in_(_IN_THE_AIR))
+    airborne = select(Flight.drone_id, Flight.flight_id).where(Flight.state.in_([s.value for s in IN_THE_AIR]))
     flying = {row.drone_id: row.flight_id for row in session.execute(airborne)}
     backlog, lost, certificates = _backlog(session), _lost(session), _certificates(session)
     query = select(Drone, Site.name).join(Site, Site.site_id == Drone.site_id).order_by(Drone.name)

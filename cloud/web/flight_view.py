@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from cloud.fleet import RULES
 from cloud.tables import Asset, CommandRow, Drone, Finding, Flight, Media
 from contracts.routes import Route
-from contracts.vocabulary import CommandKind, CommandState, FindingStatus, FlightState, MediaState
+from contracts.vocabulary import IN_THE_AIR, CommandKind, CommandState, FindingStatus, FlightState, MediaState
 
 OFFERED = (CommandKind.PAUSE, CommandKind.RESUME, CommandKind.RETURN_HOME, CommandKind.LAND)
 TO_BEGIN = (CommandKind.TAKE_OFF, CommandKind.BEGIN_FLIGHT, CommandKind.RETURN_HOME, CommandKind.LAND)
@@ -19,7 +19,6 @@ TO_BEGIN = (CommandKind.TAKE_OFF, CommandKind.BEGIN_FLIGHT, CommandKind.RETURN_H
 LIFE = (CommandState.ACCEPTED, CommandState.SENT, CommandState.ACKED, CommandState.EXECUTING, CommandState.DONE)
 """A command's way; a bad end replaces what did not happen."""
 _ENDED_BADLY = frozenset({CommandState.REJECTED, CommandState.FAILED, CommandState.UNKNOWN, CommandState.EXPIRED})
-_MOVING = (FlightState.FLYING, FlightState.PAUSED, FlightState.RETURNING)
 _MAX_COMMANDS = 6
 
 
@@ -69,7 +68,7 @@ def current(session: Session, flight_id: str | None, asset_id: str | None) -> Fl
     flights = select(Flight).order_by(Flight.created_at.desc(), Flight.flight_id.desc()).limit(1)
     if asset_id is not None:
         return session.scalars(flights.where(Flight.asset_id == asset_id)).first()
-    moving = flights.where(Flight.state.in_([s.value for s in _MOVING]))
+    moving = flights.where(Flight.state.in_([s.value for s in IN_THE_AIR]))
     return session.scalars(moving).first() or session.scalars(flights).first()
 
 
@@ -92,7 +91,7 @@ def build(session: Session, flight: Flight, route: Route | None) -> FlightView:
         analysed=media.get(MediaState.ANALYSED.value, 0),
         failed=media.get(MediaState.FAILED.value, 0),
         findings=session.scalar(counted) or 0,
-        moving=flight.state in _MOVING,
+        moving=flight.state in IN_THE_AIR,
         buttons=_buttons(flight),
         commands=_commands(session, flight),
     )

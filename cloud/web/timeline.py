@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from cloud.assistant.words import kind_label, severity_label, side_label
 from cloud.tables import CommandRow, Finding, Flight, Media, Telemetry
 from contracts.routes import Route
-from contracts.vocabulary import AircraftState, CommandState, FindingStatus, FlightState, MediaState
+from contracts.vocabulary import IN_THE_AIR, AircraftState, CommandState, FindingStatus, MediaState
 
 GAP_S = 3.0
 """Telemetry that is silent for longer is a gap."""
@@ -95,7 +95,7 @@ def build(session: Session, flight: Flight, route: Route | None, now: datetime |
     samples = _samples(session, flight)
     commands = list(session.scalars(select(CommandRow).where(CommandRow.flight_id == flight.flight_id)))
     segments = list(session.scalars(select(Media).where(Media.flight_id == flight.flight_id).order_by(Media.index)))
-    live = flight.state in {FlightState.FLYING, FlightState.PAUSED, FlightState.RETURNING}
+    live = flight.state in IN_THE_AIR
     axis = _axis(flight, samples, commands, segments, now if live else None)
     if axis is None:
         return None
