@@ -8,15 +8,15 @@ import signal
 import sys
 import time
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 from pydantic import TypeAdapter
 from rich.console import Console
 from rich.table import Table
 
-from contracts.errors import NotFound, PlatformError
 from infra.local import analysis_verbs, api_verbs, broker, lender, plan_verbs, resources, supervisor
+from infra.local.exits import told
 from infra.local.layout import DEFAULT_STATE_DIR
 from infra.local.log import report
 from infra.local.processes import Status
@@ -49,11 +49,9 @@ def up(
     """Start everything, or join what already runs."""
     stack = Stack(state_dir)
     began = time.monotonic()
-    try:
+    with told():
         names = _names(stack, only, leave_out)
         rows = stack.up(names, wait_s=wait_s)
-    except PlatformError as error:
-        _fail(error)
     if as_json:
         _print_json({"page": stack.api_url, "ports": stack.ports, "processes": _dump(rows)})
     else:
@@ -69,11 +67,9 @@ def up(
 def down(state_dir: StateDir = DEFAULT_STATE_DIR, as_json: Json = False) -> None:
     """Stop everything, in reverse order."""
     stack = Stack(state_dir)
-    try:
+    with told():
         if stack.layout.run.exists():
             stack.down()
-    except PlatformError as error:
-        _fail(error)
     if as_json:
         _print_json({"stopped": True})
 
@@ -100,10 +96,8 @@ def logs(
 ) -> None:
     """Print the end of a process's log."""
     stack = Stack(state_dir)
-    try:
+    with told():
         typer.echo(stack.tail(name, lines))
-    except NotFound as error:
-        _fail(error)
     if follow:
         _follow(stack.layout.log(name))
 
@@ -161,10 +155,8 @@ def issue_drone(drone_id: str, state_dir: StateDir = DEFAULT_STATE_DIR, as_json:
     """Issue (or show) a drone's certificate."""
     stack = Stack(state_dir)
     stack.layout.create()
-    try:
+    with told():
         identity = stack.issue_drone(drone_id)
-    except PlatformError as error:
-        _fail(error)
     paths = {key: str(value) for key, value in identity._asdict().items()}
     if as_json:
         _print_json(paths)
@@ -182,13 +174,10 @@ def supervise(
     stack.layout.create()
     if detach and os.fork():
         os._exit(0)
-    try:
-        with supervisor.locked(stack.layout):
-            report("supervisor_started", pid=os.getpid(), state_dir=stack.layout.state_dir)
-            supervisor.run(supervisor.Supervisor(stack.layout, stack.specs, report))
-            report("supervisor_stopped")
-    except PlatformError as error:
-        _fail(error)
+    with told(), supervisor.locked(stack.layout):
+        report("supervisor_started", pid=os.getpid(), state_dir=stack.layout.state_dir)
+        supervisor.run(supervisor.Supervisor(stack.layout, stack.specs, report))
+        report("supervisor_stopped")
 
 
 @app.command("keep-resources", hidden=True)
@@ -260,11 +249,6 @@ def _dump(rows: list[Status]) -> object:
 
 def _print_json(value: object) -> None:
     typer.echo(json.dumps(value, indent=2))
-
-
-def _fail(error: PlatformError) -> NoReturn:
-    typer.echo(f"kestrel: {error}", err=True)
-    raise typer.Exit(75 if error.retryable else 1)
 
 
 if __name__ == "__main__":

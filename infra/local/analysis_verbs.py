@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from contracts.errors import PlatformError
 from infra.local import errand
+from infra.local.exits import told
 from infra.local.layout import DEFAULT_STATE_DIR
 from infra.local.stack import Stack
 
@@ -54,8 +54,5 @@ def _json(as_json: bool) -> tuple[str, ...]:
 
 
 def _run(state_dir: Path, *arguments: str) -> None:
-    try:
+    with told():
         typer.echo(errand.run(Stack(state_dir), "cloud", "kestrel-cloud", *arguments, timeout_s=_LONG_S), nl=False)
-    except PlatformError as error:
-        typer.echo(f"kestrel: {error}", err=True)
-        raise typer.Exit(75 if error.retryable else 1) from error

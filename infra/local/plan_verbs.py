@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 from contextlib import closing
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from contracts.errors import InvalidInput, PlatformError
+from contracts.errors import InvalidInput
 from infra.local import planning
+from infra.local.exits import told
 from infra.local.layout import DEFAULT_STATE_DIR
 from interchange import conversion, formats
 from interchange.altitudes import Given
@@ -49,13 +50,11 @@ def plans(
     if not asset:
         typer.echo(context.get_help())
         raise typer.Exit(2)
-    try:
+    with told():
         wanted = planning.parse(params, "params")
         place = planning.parse(home, "home") if home else None
         with closing(planning.api_of(planning.Access(url, username, password, state_dir))) as api:
             found = planning.plan(api, asset, pattern, wanted, place)
-    except PlatformError as error:
-        _fail(error)
     if as_json:
         typer.echo(json.dumps(found, indent=2))
     else:
@@ -75,11 +74,8 @@ def import_assets(
     as_json: Json = False,
 ) -> None:
     """Import assets by their external ids; exit 1 when a feature is refused, and then nothing is written."""
-    try:
-        with closing(planning.api_of(planning.Access(url, username, password, state_dir))) as api:
-            report = planning.import_file(api, site, file, dry_run=dry_run)
-    except PlatformError as error:
-        _fail(error)
+    with told(), closing(planning.api_of(planning.Access(url, username, password, state_dir))) as api:
+        report = planning.import_file(api, site, file, dry_run=dry_run)
     if as_json:
         typer.echo(json.dumps(report, indent=2))
     else:
@@ -87,11 +83,6 @@ def import_assets(
             why = f": {row['field']} {row['message']}" if row["outcome"] == "refused" else ""
             typer.echo(f"{row['outcome']:9} {row['external_id'] or row['where']}{why}")
     raise typer.Exit(1 if any(row["outcome"] == "refused" for row in report["rows"]) else 0)
-
-
-def _fail(error: PlatformError) -> NoReturn:
-    typer.echo(f"kestrel: {error}", err=True)
-    raise typer.Exit(75 if error.retryable else 1) from error
 
 
 @app.command()
@@ -109,7 +100,7 @@ def convert(
     as_json: Json = False,
 ) -> None:
     """Convert a plan to another program's format and say what is lost, item by item."""
-    try:
+    with told():
         site = _site(geoid_separation_m, home_amsl_m, altitude_m)
         content = _load(source)
         made = conversion.convert(
@@ -119,8 +110,6 @@ def convert(
             site,
         )
         _store(target, made.content)
-    except PlatformError as error:
-        _fail(error)
     if as_json:
         typer.echo(made.report.model_dump_json(indent=2))
     else:
@@ -153,12 +142,10 @@ def import_plan(
         "wind_mps": wind_mps,
         "max_alt_rel_m": max_alt_rel_m,
     }
-    try:
+    with told():
         wish["home"] = planning.parse(home, "home") if home else None
         with closing(planning.api_of(planning.Access(url, username, password, state_dir))) as api:
             found = planning.import_plan(api, file, wish)
-    except PlatformError as error:
-        _fail(error)
     if as_json:
         typer.echo(json.dumps(found, indent=2))
     else:
@@ -181,13 +168,11 @@ def export_plan(
     as_json: Json = False,
 ) -> None:
     """Write a stored plan as a file of another program and say what that program will not know."""
-    try:
+    with told():
         with closing(planning.api_of(planning.Access(url, username, password, state_dir))) as api:
             chosen = target_format or formats.of_name(target.name)
             content, report = planning.export_plan(api, plan_id, version, chosen)
         _store(target, content)
-    except PlatformError as error:
-        _fail(error)
     if as_json:
         typer.echo(json.dumps(report, indent=2))
     else:
