@@ -66,8 +66,11 @@ browser: setup-dev setup-browser ## the page in Chromium
 screens: setup-dev setup-browser ## take pictures of every page into docs/screens (ARGS="--only asset --out DIR")
 	@$(BIN)/python scripts/screens $(ARGS)
 
+EXAMPLES ?= 1000
 PLAN_EXAMPLES ?= 10000
-.PHONY: plan-property
+.PHONY: properties plan-property
+properties: setup-dev ## the long run of every property, at random (EXAMPLES=1000; an hour)
+	@KESTREL_EXAMPLES=$(EXAMPLES) $(PYTEST) -q -n $(WORKERS) --timeout=0 -m hypothesis tests/unit $(ARGS)
 plan-property: setup-dev ## the long run: no emitted route fails its own go/no-go (PLAN_EXAMPLES=10000; some 20 minutes)
 	@KESTREL_PLANNER_EXAMPLES=$(PLAN_EXAMPLES) $(PYTEST) -q -s --timeout=0 --hypothesis-show-statistics \
 	  tests/unit/cloud/planning/test_flights.py -k fails_its_own_checks $(ARGS)

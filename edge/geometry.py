@@ -109,23 +109,31 @@ def chords_of(piece: Piece) -> tuple[list[Leg], float]:
 
 
 def legs_apart_m(a: Leg, b: Leg) -> float:
-    """Return the least distance in space between two legs (Ericson, Real-Time Collision Detection, 5.1.9)."""
+    """Return the least distance in space between two legs (Ericson, Real-Time Collision Detection, 5.1.9).
+
+    Legs that do not cross are nearest at an end of one of them; asking the ends too keeps it true where they are so
+    nearly parallel that the crossing is lost in rounding.
+    """
+    ends = ((a.start, b), (a.end, b), (b.start, a), (b.end, a))
+    return min(_crossing_m(a, b), *(_to_leg_m(place, leg) for place, leg in ends))
+
+
+def _to_leg_m(place: Enu, leg: Leg) -> float:
+    way, there = leg.end.minus(leg.start), place.minus(leg.start)
+    length2 = way.dot(way)
+    share = _share(there.dot(way) / length2) if length2 > 0.0 else 0.0
+    return there.plus(way, -share).norm()
+
+
+def _crossing_m(a: Leg, b: Leg) -> float:
+    """Return how far two legs pass each other where their lines are nearest; infinity when parallel."""
     d1, d2, r = a.end.minus(a.start), b.end.minus(b.start), a.start.minus(b.start)
-    len1, len2, f = d1.dot(d1), d2.dot(d2), d2.dot(r)
-    s = t = 0.0
-    if len1 > 0.0 and len2 > 0.0:
-        c, mixed = d1.dot(r), d1.dot(d2)
-        steep = len1 * len2 - mixed * mixed
-        # Nearly parallel: any place along does, the clamping below finds the ends.
-        s = _share((mixed * f - c * len2) / steep) if steep > 1e-9 * len1 * len2 else 0.0
-        t = (mixed * s + f) / len2
-        if not 0.0 <= t <= 1.0:
-            t = _share(t)
-            s = _share((mixed * t - c) / len1)
-    elif len1 > 0.0:
-        s = _share(-d1.dot(r) / len1)
-    elif len2 > 0.0:
-        t = _share(f / len2)
+    len1, len2, mixed = d1.dot(d1), d2.dot(d2), d1.dot(d2)
+    steep = len1 * len2 - mixed * mixed
+    if steep <= 1e-9 * len1 * len2:
+        return math.inf
+    s = _share((mixed * d2.dot(r) - d1.dot(r) * len2) / steep)
+    t = _share((mixed * s + d2.dot(r)) / len2)
     return a.start.plus(d1, s).minus(b.start.plus(d2, t)).norm()
 
 

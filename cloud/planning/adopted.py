@@ -228,7 +228,8 @@ class _Walk:
         elif self._places[-1].action is WaypointAction.NONE:
             self._places[-1] = replace(self._places[-1], action=action)
         else:
-            self._places.append(replace(self._places[-1], action=action, orbit=None))
+            # After a circle the aircraft is on its rim; its centre may be a tower.
+            self._places.append(replace(self._places[-1], point=self._here, action=action, orbit=None))
 
     def _at(self, number: int, at: LatLon | None, altitude: Altitude | None) -> GeoPoint:
         return self._heights.point(at, altitude, self._here, f"items.{number}")
@@ -264,7 +265,8 @@ class _Walk:
 
     def finished(self) -> tuple[Waypoint, ...]:
         """Return the waypoints, numbered; a recording that never ends is ended at the last of them."""
-        if not self._places:
+        frame = LocalFrame(self._heights.home)
+        if all(place.orbit is None and frame.to_enu(place.point).norm() <= _NEAR_M for place in self._places):
             raise InvalidInput("The plan flies nowhere.", hint="Give it waypoints.", field="items")
         if self._recording:
             self._ledger.approximated("", "The recording has no end; it ends at the last waypoint.")
