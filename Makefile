@@ -44,7 +44,7 @@ down: ## stop the platform
 doctor: setup ## say what is wrong and how to mend it
 	@$(BIN)/kestrel doctor $(ARGS)
 
-.PHONY: test check format unit backends journeys browser
+.PHONY: test check format unit backends journeys browser screens words
 # In this order, so that no long file is left for one worker at the end.
 test: setup-dev setup-train setup-browser check ## everything CI runs: check, then every test
 	@$(PYTEST) -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder tests/browser tests/journeys/test_edge_faults.py tests/architecture tests/backends tests/unit $(ARGS)
@@ -65,6 +65,9 @@ browser: setup-dev setup-browser ## the page in Chromium
 	@$(PYTEST) -q tests/browser $(ARGS)
 screens: setup-dev setup-browser ## take pictures of every page into docs/screens (ARGS="--only asset --out DIR")
 	@$(BIN)/python scripts/screens $(ARGS)
+
+words: setup-dev ## gather what the pages say into cloud/web/catalogues; exit 1 where something is not translated (ARGS="--new fr")
+	@$(BIN)/python scripts/words $(ARGS)
 
 EXAMPLES ?= 1000
 PLAN_EXAMPLES ?= 10000
@@ -91,11 +94,13 @@ infra-check: setup-dev setup-aws ## every gate on the templates, and a rehearsal
 	@KESTREL_AWS_REHEARSAL=1 $(PYTEST) -q -s --tb=short tests/backends/test_aws_rehearsal.py
 	@.venv-aws/bin/python -m infra.aws check $(ARGS)
 
-.PHONY: bench bench-ingest bench-ticket edge-size edge-faults train docs clean
+.PHONY: bench bench-ingest bench-ticket bench-pages edge-size edge-faults train docs clean
 bench: setup-dev ## measure against the budgets of docs
 	@$(BIN)/python -m benchmarks $(ARGS)
 bench-ticket: setup-dev ## 50 critical crops at once to their SAP numbers, on the live stack
 	@$(BIN)/python -m benchmarks.ticket $(ARGS)
+bench-pages: setup-dev setup-browser ## the pages in Chromium with 100,000 findings and 20 drones in the air: paint, interactions, bytes
+	@$(BIN)/python -m benchmarks.pages $(ARGS)
 bench-ingest: setup-dev ## telemetry into Postgres beside raw COPY and common libraries; time until it can be read
 	@$(BIN)/python -m benchmarks.ingest $(ARGS)
 edge-size: ## what the agent weighs in a fresh environment, and how fast it starts

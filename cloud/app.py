@@ -68,11 +68,13 @@ from cloud.web import (
     plan_room,
     policies_room,
     repairs_room,
+    security_room,
     settings_room,
     tickets_room,
     webhooks_room,
     work_room,
 )
+from cloud.web.language import Language
 
 ROUTERS = (
     auth.router,
@@ -124,6 +126,7 @@ ROUTERS = (
     fleet_room.router,
     settings_room.router,
     policies_room.router,
+    security_room.router,
     webhooks_room.router,
     fragments.router,
     live.router,
@@ -141,6 +144,7 @@ def create_app(settings: Settings, services: Services | None = None) -> FastAPI:
     app.add_middleware(Conditional)
     app.add_middleware(Census, database=app.state.services.database)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
+    app.add_middleware(Language)
     app.add_middleware(Envelope)
     return app
 

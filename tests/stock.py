@@ -15,6 +15,8 @@ from sqlalchemy.orm import Session
 from cloud import audit, dead_letters, health_index, keys
 from cloud.alerts import book
 from cloud.history.identity import link_asset
+from cloud.intrusion import book as suspicions
+from cloud.intrusion.rules import Activity, Jump, of_activity, of_jumps
 from cloud.policy import versions
 from cloud.tables import (
     Alert,
@@ -410,6 +412,7 @@ def _settings(session: Session, now: datetime) -> None:
             )
         )
     versions.store(session, stricter(), by="rita")
+    _suspicions(session, now)
     audit.record(
         session,
         "ana",
@@ -418,3 +421,13 @@ def _settings(session: Session, now: datetime) -> None:
         before={"external_id": None, "functional_location": ""},
         after={"external_id": "BLD-2031-A", "functional_location": "NM-WEA-01-BA"},
     )
+
+
+def _suspicions(session: Session, now: datetime) -> None:
+    """One event that goes on, and one about a drone that turned out to be harmless."""
+    (guessing,) = of_activity([Activity("address 203.0.113.9", {"unauthenticated": 41}, 0)])
+    for _ in range(3):
+        suspicions.report(session, guessing, now - timedelta(minutes=4))
+    (jump,) = of_jumps([Jump("merlin-2", 3400.0, 1.0, now - timedelta(days=2), ("boot-1", "boot-2"))])
+    suspicions.report(session, jump, now - timedelta(days=2))
+    suspicions.settle(session, "merlin-2", "ana", "Its GPS was tested on the bench")

@@ -29,6 +29,8 @@ class Run:
     width: float
     state: str
     title: str
+    start_m: int
+    end_m: int
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,9 @@ class Dot:
     rank: int
     title: str
     finding_id: str
+    number: int
+    kind: str
+    root_m: float
 
 
 @dataclass(frozen=True)
@@ -129,7 +134,14 @@ def _run(turbine: TurbineGeometry, start_m: int, end_m: int, state: str) -> Run:
     said = "seen" if state == "seen" else "not seen"
     scale = 100 / turbine.blade_length_m
     end = min(float(end_m), turbine.blade_length_m)
-    return Run(round(scale * start_m, 3), round(scale * (end - start_m), 3), state, f"{start_m}–{end_m} m: {said}")
+    return Run(
+        round(scale * start_m, 3),
+        round(scale * (end - start_m), 3),
+        state,
+        f"{start_m}–{end_m} m: {said}",
+        start_m,
+        end_m,
+    )
 
 
 def _dot(turbine: TurbineGeometry, side: BladeSide, finding: Finding) -> Dot:
@@ -139,4 +151,4 @@ def _dot(turbine: TurbineGeometry, side: BladeSide, finding: Finding) -> Dot:
     what = f"F-{finding.number} {kind_label(finding.kind)}, {severity_label(finding.severity_rank)}"
     title = f"{what}, {root_m:.1f} m from root"
     return Dot(round(100 * root_m / turbine.blade_length_m, 3), round(100 * across, 1), finding.severity_rank, title,
-               finding.finding_id)  # fmt: skip
+               finding.finding_id, finding.number, finding.kind, root_m)  # fmt: skip

@@ -21,6 +21,7 @@ from cloud.schedules import due
 from cloud.schedules.due import DueItem
 from cloud.tables import Asset, AssetRisk, Coverage, Finding, Flight, HealthRow, Prediction, Site, Ticket
 from cloud.web import plots, schematic
+from cloud.web.language import _
 from cloud.web.plots import Measured, Plot
 from cloud.web.schematic import Strips
 from cloud.web.shell import Address
@@ -231,7 +232,7 @@ def _first(defect: Defect) -> tuple[bool, int, int]:
 
 def _health(row: HealthRow) -> Measured:
     at = datetime.fromisoformat(row.day).replace(tzinfo=UTC)
-    return Measured(at, row.index, row.index, row.index, f"{row.day}: {row.index:.0f} of 100")
+    return Measured(at, row.index, row.index, row.index, _("{0}: {1:.0f} of 100", row.day, row.index))
 
 
 def _tickets(session: Session, asset_id: str) -> tuple[tuple[Ticket, Finding], ...]:

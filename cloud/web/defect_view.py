@@ -13,6 +13,8 @@ from cloud.history.growth import INTERVAL_SIGMAS
 from cloud.services import Objects
 from cloud.tables import Asset, EvidenceRow, Finding, Prediction
 from cloud.web import finding_view, plots
+from cloud.web.labels import dated
+from cloud.web.language import _
 from cloud.web.plots import Measured, Plot
 from contracts.errors import NotFound
 
@@ -62,7 +64,13 @@ def build(session: Session, link_group: str) -> DefectView:
 def _size(finding: Finding) -> Measured:
     reach = INTERVAL_SIGMAS * finding.size_sigma_mm
     low, high = max(0.0, finding.length_mm - reach), finding.length_mm + reach
-    title = f"{finding.detected_at:%d %b %Y}: {finding.length_mm:.0f} mm, 95 % within {low:.0f} to {high:.0f} mm"
+    title = _(
+        "{0}: {1:.0f} mm, 95 % within {2:.0f} to {3:.0f} mm",
+        dated(finding.detected_at, "%d %b %Y"),
+        finding.length_mm,
+        low,
+        high,
+    )
     return Measured(finding.detected_at, finding.length_mm, low, high, title, f"s{finding.severity_rank}")
 
 
@@ -71,7 +79,13 @@ def _expected(prediction: Prediction | None) -> Measured | None:
         return None
     low, high = prediction.length_low_mm or prediction.length_mm, prediction.length_high_mm or prediction.length_mm
     at = prediction.made_at + _YEAR
-    title = f"Expected {at:%b %Y}: {prediction.length_mm:.0f} mm, 80 % within {low:.0f} to {high:.0f} mm"
+    title = _(
+        "Expected {0}: {1:.0f} mm, 80 % within {2:.0f} to {3:.0f} mm",
+        dated(at, "%b %Y"),
+        prediction.length_mm,
+        low,
+        high,
+    )
     return Measured(at, prediction.length_mm, low, high, title, "expected")
 
 

@@ -8,10 +8,16 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
 from cloud import problems
+from cloud.web.language import _, message
 from cloud.web.rendering import page, problem
 from contracts.errors import InvalidInput, NotAuthenticated, NotFound, PlatformError
 
-_TITLES = {403: "Not for you", 404: "Not found", 422: "Not understood", 429: "Too much at once"}
+_TITLES = {
+    403: message("Not for you"),
+    404: message("Not found"),
+    422: message("Not understood"),
+    429: message("Too much at once"),
+}
 
 
 def install(app: FastAPI) -> None:
@@ -52,5 +58,5 @@ def _is_piece(request: Request) -> bool:
 
 
 def _page(error: PlatformError) -> Response:
-    title = _TITLES.get(error.http_status, "Not now")
-    return page("error.html", {"error": error, "title": title}, error.http_status)
+    title = _TITLES.get(error.http_status, message("Not now"))
+    return page("error.html", {"error": error, "title": _(title)}, error.http_status)

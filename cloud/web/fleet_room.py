@@ -15,6 +15,7 @@ from cloud.intrusion import book
 from cloud.requests import UnitOfWork
 from cloud.security import Admin, Operator, Principal, Reader, authenticate
 from cloud.web import fleet_view
+from cloud.web.language import _
 from cloud.web.shell import room
 from contracts.vocabulary import Role
 
@@ -46,7 +47,7 @@ def impose(
     """Shut a drone out."""
     row = quarantine.impose(session, drone_id, me.username, given.reason)
     session.flush()
-    return _shown(request, session, me, f"{row.name} is in quarantine: {row.quarantine_reason}")
+    return _shown(request, session, me, _("{0} is in quarantine: {1}", row.name, row.quarantine_reason))
 
 
 @router.post("/fleet/{drone_id}/quarantine/end")
@@ -57,4 +58,4 @@ def lift(
     row = quarantine.lift(session, drone_id, me.username, given.reason)
     book.settle(session, drone_id, me.username, given.reason)
     session.flush()
-    return _shown(request, session, me, f"{row.name} is let in again.")
+    return _shown(request, session, me, _("{0} is let in again.", row.name))

@@ -9,10 +9,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from cloud import telemetry
-from cloud.assistant.words import kind_label
 from cloud.services import Routes
 from cloud.tables import EvidenceRow, Finding, Flight, Media
 from cloud.web import mapping, timeline
+from cloud.web.labels import inline, kind
 from contracts.geo import GeoPoint, LocalFrame
 from contracts.routes import Route
 from contracts.vocabulary import FindingStatus
@@ -97,7 +97,7 @@ def _findings(session: Session, flight: Flight, start: float) -> list[dict[str, 
             "at": round(e.captured_at.timestamp() - start, 2),
             "evidence": e.evidence_id,
             "rank": f.severity_rank,
-            "title": f"F-{f.number} {kind_label(f.kind)}",
+            "title": f"F-{f.number} {inline(kind(f.kind))}",
         }
         for e, f in session.execute(query)
     ]

@@ -18,6 +18,7 @@ from cloud.security import Operator, Principal, Reader, authenticate
 from cloud.services import Services
 from cloud.tables import Flight
 from cloud.web import finding_view, flight_axis, flight_view, mapping, timeline
+from cloud.web.language import _
 from cloud.web.rendering import data
 from cloud.web.shell import room
 from contracts.vocabulary import FlightState, Role
@@ -78,7 +79,7 @@ def approve(
     row = flights.approve(session, flight_id, me.username, acknowledged=given.acknowledged, people=people)
     session.flush()
     approved = row.state == FlightState.APPROVED.value
-    note = "The flight is approved." if approved else "Your approval is kept; another person's is needed."
+    note = _("The flight is approved.") if approved else _("Your approval is kept; another person's is needed.")
     return _shown(request, session, services, me, row, note)
 
 
@@ -87,7 +88,7 @@ def abort(request: Request, flight_id: str, me: Operator, session: UnitOfWork, s
     """Give up a flight that has not taken off."""
     row = flights.abort(session, flight_id, me.username)
     session.flush()
-    return _shown(request, session, services, me, row, "The flight is given up.")
+    return _shown(request, session, services, me, row, _("The flight is given up."))
 
 
 @router.post("/{flight_id}/carry-on")

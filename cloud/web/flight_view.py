@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from cloud.fleet import RULES
 from cloud.tables import Asset, CommandRow, Drone, Finding, Flight, Media
+from cloud.web import labels
 from contracts.routes import Route
 from contracts.vocabulary import IN_THE_AIR, CommandKind, CommandState, FindingStatus, FlightState, MediaState
 
@@ -114,7 +115,7 @@ def _buttons(flight: Flight) -> tuple[Button, ...]:
     for kind in TO_BEGIN if flight.state == FlightState.APPROVED.value else OFFERED:
         rule = RULES[kind]
         enabled = flight.state in {state.value for state in rule.states}
-        label = kind.value.replace("_", " ").capitalize()
+        label = labels.words(kind.value)
         found.append(Button(kind, label, enabled, "" if enabled else rule.hint))
     return tuple(found)
 

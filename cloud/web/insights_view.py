@@ -13,10 +13,11 @@ from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
-from cloud.assistant.words import kind_label, severity_label
 from cloud.coverage import SEEN_SHARE
 from cloud.tables import Asset, AssetRisk, Coverage, DefectLink, Finding, Flight, Site
 from cloud.web import plots
+from cloud.web.labels import dated, inline, kind, severity
+from cloud.web.language import _, message
 from cloud.web.plots import Tick
 from cloud.web.shell import Address
 from contracts.vocabulary import AssetKind, Blade, BladeSide, FindingStatus, FlightState
@@ -24,7 +25,12 @@ from contracts.vocabulary import AssetKind, Blade, BladeSide, FindingStatus, Fli
 _LIVE = (FindingStatus.OPEN.value, FindingStatus.CONFIRMED.value)
 _FLOWN = (FlightState.LANDED.value, FlightState.COMPLETE.value)
 _SHOWN = 10
-_AGES = ((30, "under 30 days"), (90, "30 to 90 days"), (365, "3 to 12 months"), (math.inf, "over a year"))
+_AGES = (
+    (30, message("under 30 days")),
+    (90, message("30 to 90 days")),
+    (365, message("3 to 12 months")),
+    (math.inf, message("over a year")),
+)
 
 
 class Wanted(Address):
@@ -128,8 +134,8 @@ def build(session: Session, wanted: Wanted, now: datetime) -> Insights:
         unreviewed=sum(row.findings for row in kept if not row.reviewed),
         rejected=sum(row.findings for row in rows) - sum(row.findings for row in kept),
         live=len(live),
-        by_month=_stacked([(f"{m:%b %y}", [r for r in kept if r.month == m]) for m in months]),
-        by_kind=_ranked((kind_label(w.finding.kind), w.finding.severity_rank) for w in live),
+        by_month=_stacked([(dated(m, "%b %y"), [r for r in kept if r.month == m]) for m in months]),
+        by_kind=_ranked((kind(w.finding.kind), w.finding.severity_rank) for w in live),
         by_site=_ranked((_site_name(session, w.asset.site_id), w.finding.severity_rank) for w in live),
         by_age=_by_age(live, now),
         worst=tuple(sorted(live, key=_gravity)[:_SHOWN]),
@@ -207,7 +213,7 @@ def _by_age(live: Iterable[Worst], now: datetime) -> Bars:
 
     found = [(age(row), row.finding.severity_rank) for row in live]
     order = [label for _, label in _AGES]
-    return _across({label: Counter(rank for known, rank in found if known == label) for label in order})
+    return _across({_(label): Counter(rank for known, rank in found if known == label) for label in order})
 
 
 def _ranked(pairs: Iterable[tuple[str, int]]) -> Bars:
@@ -227,7 +233,9 @@ def _across(counts: dict[str, Counter[int]]) -> Bars:
         for rank in (5, 4, 3, 2, 1):
             if ranks[rank]:
                 size = 100 * ranks[rank] / most
-                parts.append(Segment(round(at, 2), round(size, 2), f"s{rank}", f"{ranks[rank]} {severity_label(rank)}"))
+                parts.append(
+                    Segment(round(at, 2), round(size, 2), f"s{rank}", f"{ranks[rank]} {inline(severity(rank))}")
+                )
                 at += size
         bars.append(Bar(label[:1].upper() + label[1:], float(number), 0.0, ranks.total(), tuple(parts)))
     return Bars(tuple(bars), ())
@@ -243,13 +251,13 @@ def _stacked(columns: list[tuple[str, list[_Count]]]) -> Bars:
     top = max(most, marks[-1] if marks else 1.0, 1.0)
     step = 100 / max(len(columns), 1)
     bars = []
-    for number, ((label, _), counted) in enumerate(zip(columns, ranks, strict=True)):
+    for number, ((label, _rows), counted) in enumerate(zip(columns, ranks, strict=True)):
         parts, foot = [], 100.0
         for rank in (5, 4, 3, 2, 1):
             if counted[rank]:
                 size = 100 * counted[rank] / top
                 foot -= size
-                title = f"{label}: {counted[rank]} {severity_label(rank)}"
+                title = f"{label}: {counted[rank]} {inline(severity(rank))}"
                 parts.append(Segment(round(foot, 2), round(size, 2), f"s{rank}", title))
         bars.append(
             Bar(label, round(step * number + step * 0.12, 2), round(step * 0.76, 2), counted.total(), tuple(parts))

@@ -14,6 +14,7 @@ from cloud.tables import Asset, Drone, Finding, Flight, Site
 from cloud.web import finding_view, flight_view, mapping, timeline
 from cloud.web.finding_view import Card, Cards
 from cloud.web.flight_view import FlightView
+from cloud.web.language import _
 from cloud.web.timeline import Timeline
 from contracts.errors import NotFound
 
@@ -56,7 +57,7 @@ def build(
     site = session.get(Site, site_id) if site_id else session.scalars(select(Site).order_by(Site.name).limit(1)).first()
     shown = flight.flight_id if flight else None
     return Overview(
-        site_name=site.name if site else "No site yet",
+        site_name=site.name if site else _("No site yet"),
         flight=flight_view.build(session, flight, route) if flight else None,
         flights=_flights(session),
         assets=tuple(session.scalars(select(Asset).order_by(Asset.name).limit(mapping.MAX_ASSETS))),

@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 from cloud.planning.verdicts import Check
 from cloud.web import plots
+from cloud.web.labels import words
+from cloud.web.language import message
 from cloud.web.plots import Dot, Plot, Tick
 from contracts.geo import UP, Enu, GeoPoint, LocalFrame
 from contracts.routes import Route, Solid, WaypointAction, Zone, ZoneKind
@@ -67,7 +69,7 @@ class _Sight(NamedTuple):
     ground: bool = False
 
 
-_ABOVE = _Sight("From above, north up", Enu(1.0, 0.0, 0.0), Enu(0.0, 1.0, 0.0), ground=True)
+_ABOVE = _Sight(message("From above, north up"), Enu(1.0, 0.0, 0.0), Enu(0.0, 1.0, 0.0), ground=True)
 
 
 def draw(route: Route, checks: Sequence[Check], turbine: TurbineGeometry | None) -> Drawing:
@@ -77,8 +79,8 @@ def draw(route: Route, checks: Sequence[Check], turbine: TurbineGeometry | None)
     if turbine is not None:
         axis = turbine.axis()
         sights += [
-            _Sight("Passes from upwind", Enu(-axis.north, axis.east, 0.0), UP),
-            _Sight("Passes from the side", axis, UP),
+            _Sight(message("Passes from upwind"), Enu(-axis.north, axis.east, 0.0), UP),
+            _Sight(message("Passes from the side"), axis, UP),
         ]
     views = tuple(_view(sight, route, checks, frame) for sight in sights)
     return Drawing(views, _profile(route, checks, frame), route.fence.max_alt_rel_m)
@@ -192,7 +194,7 @@ def _profile(route: Route, checks: Sequence[Check], frame: LocalFrame) -> Plot:
             )
             x, y = at(min(along[check.worst.segment] + check.worst.metre, whole), here.up)
             dots.append(
-                Dot(x, y, y, y, f"{check.name}: {check.sentence}", f"spot {check.verdict.value} at-{check.name}")
+                Dot(x, y, y, y, f"{words(check.name)}: {check.sentence}", f"spot {check.verdict.value} at-{check.name}")
             )
     return Plot(
         dots=tuple(dots),

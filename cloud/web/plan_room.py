@@ -22,6 +22,7 @@ from cloud.security import Operator, Principal, Reader, authenticate
 from cloud.services import Services
 from cloud.tables import Asset, Drone, Plan
 from cloud.web import plan_drawing, plan_wishes
+from cloud.web.language import _
 from cloud.web.plan_drawing import Drawing
 from cloud.web.plan_wishes import PATTERNS, Asked, Slider
 from cloud.web.rendering import page
@@ -153,7 +154,8 @@ def keep(
         raise InvalidInput("Choose an asset first.", field="asset")
     wish = asked.wish(view.pattern)
     rows = plans.create(session, services.routes, wish, me.username, terrain_of(services.settings))
-    note = f"{rows[0].plan_id} is kept" + (f" with its {len(rows)} flights." if len(rows) > 1 else ".")
+    said = _("{0} is kept with its {1} flights.") if len(rows) > 1 else _("{0} is kept.")
+    note = said.format(rows[0].plan_id, len(rows))
     view = build(session, asked)
     return _shown(request, session, me, view, sketch(session, services, view), note)
 

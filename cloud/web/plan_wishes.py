@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from pydantic import Field, ValidationError
 
 from cloud.planning.wishes import Pattern, PlanRequest
+from cloud.web.language import message
 from cloud.web.shell import Address
 from contracts.errors import InvalidInput
 from contracts.vocabulary import AssetKind, Blade, BladeSide
@@ -30,25 +31,25 @@ class Slider(NamedTuple):
     high: float
     step: float
     default: float | None
-    unset: str = "chosen for you"
+    unset: str = message("chosen for you")
 
 
-_WIND = Slider("wind_mps", "Wind forecast", "m/s", 0, 15, 0.5, None, "not checked")
-_CEILING = Slider("max_alt_rel_m", "Ceiling above home", "m", 20, 250, 5, 120)
+_WIND = Slider("wind_mps", message("Wind forecast"), "m/s", 0, 15, 0.5, None, message("not checked"))
+_CEILING = Slider("max_alt_rel_m", message("Ceiling above home"), "m", 20, 250, 5, 120)
 _BLADES = (
-    Slider("standoff_m", "Standoff", "m", 6, 30, 0.5, 10),
-    Slider("speed_mps", "Speed on passes", "m/s", 0.5, 8, 0.5, 4),
-    Slider("start_at_m", "Begin from the root", "m", 0, 30, 1, 3),
-    Slider("fence_radius_m", "Fence round the tower", "m", 30, 600, 10, 150),
+    Slider("standoff_m", message("Standoff"), "m", 6, 30, 0.5, 10),
+    Slider("speed_mps", message("Speed on passes"), "m/s", 0.5, 8, 0.5, 4),
+    Slider("start_at_m", message("Begin from the root"), "m", 0, 30, 1, 3),
+    Slider("fence_radius_m", message("Fence round the tower"), "m", 30, 600, 10, 150),
     _CEILING,
     _WIND,
 )
 _SURVEY = (
-    Slider("gsd_mm_px", "Ground resolution", "mm/px", 0.5, 20, 0.5, 3),
-    Slider("standoff_m", "Standoff instead", "m", 5, 150, 1, None),
-    Slider("front_overlap", "Overlap ahead", "", 0, 0.95, 0.05, 0.6),
-    Slider("side_overlap", "Overlap beside", "", 0, 0.95, 0.05, 0.3),
-    Slider("speed_mps", "Speed while filming", "m/s", 0.5, 12, 0.5, None),
+    Slider("gsd_mm_px", message("Ground resolution"), "mm/px", 0.5, 20, 0.5, 3),
+    Slider("standoff_m", message("Standoff instead"), "m", 5, 150, 1, None),
+    Slider("front_overlap", message("Overlap ahead"), "", 0, 0.95, 0.05, 0.6),
+    Slider("side_overlap", message("Overlap beside"), "", 0, 0.95, 0.05, 0.3),
+    Slider("speed_mps", message("Speed while filming"), "m/s", 0.5, 12, 0.5, None),
     _CEILING,
     _WIND,
 )

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
+from cloud.web.labels import dated
+
 _ROOM = 0.06
 """Of the range, left free above and below the values."""
 _NICE = (1.0, 2.0, 2.5, 5.0, 10.0)
@@ -111,4 +113,4 @@ def _days(first: float, last: float) -> tuple[Tick, ...]:
     form = "%d %b" if last - first < 200 * 86_400 else "%b %Y"
     shares = (0.0, 0.5, 1.0)
     moments = [datetime.fromtimestamp(first + share * (last - first), UTC) for share in shares]
-    return tuple(Tick(2 + 96 * share, at.strftime(form)) for share, at in zip(shares, moments, strict=True))
+    return tuple(Tick(2 + 96 * share, dated(at, form)) for share, at in zip(shares, moments, strict=True))

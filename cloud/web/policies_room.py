@@ -12,6 +12,7 @@ from cloud.grading import shipped_policy
 from cloud.policy import replay, versions
 from cloud.requests import UnitOfWork
 from cloud.security import Reader, Reviewer, authenticate
+from cloud.web.language import _
 from cloud.web.settings_room import shown
 from cloud.web.shell import Address
 from contracts.vocabulary import AssetKind, Role
@@ -58,7 +59,11 @@ def store(request: Request, me: Reviewer, session: UnitOfWork, given: Annotated[
     """Keep a policy as a draft."""
     row = versions.store(session, given.body, by=me.username)
     return _shown(
-        request, session, me, Compared(), f"{row.version} is stored as a draft. Compare it before you ask for approval."
+        request,
+        session,
+        me,
+        Compared(),
+        _("{0} is stored as a draft. Compare it before you ask for approval.", row.version),
     )
 
 
@@ -75,4 +80,6 @@ def activate(
     """Approve a version that another person wrote; findings are graded by it."""
     versions.approve(session, version, by=me.username, reason=given.reason)
     regraded = replay.regrade(session, versions.policy_of(session, version))
-    return _shown(request, session, me, Compared(), f"{version} is active; {regraded} findings changed their grade.")
+    return _shown(
+        request, session, me, Compared(), _("{0} is active; {1} findings changed their grade.", version, regraded)
+    )

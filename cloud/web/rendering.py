@@ -18,7 +18,8 @@ from fastapi.responses import HTMLResponse, Response
 from fastapi.staticfiles import StaticFiles
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-from cloud.assistant.words import kind_label, severity_label, side_label
+from cloud.web import labels, language
+from cloud.web.wording import Wording
 from contracts.errors import PlatformError
 
 STATIC_DIR = Path(__file__).parent / "static"
@@ -52,7 +53,8 @@ async def static_response(request: Request, path: str) -> Response:
 
 
 @cache
-def _environment() -> Environment:
+def environment() -> Environment:
+    """Return the templates' environment."""
     made = Environment(
         loader=PackageLoader("cloud.web"),
         autoescape=select_autoescape(default=True, default_for_string=True),
@@ -60,14 +62,19 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.globals["static"] = lambda path: f"/static/{version()}/{path}"
+    made.add_extension(Wording)
+    made.globals |= {"static": lambda path: f"/static/{version()}/{path}", "_": language._, "phrase": language.phrase}
+    made.globals |= {"spoken": language.spoken, "page_words": language.page_words, "languages": language.LANGUAGES}
+    made.globals["language_cookie"] = language.COOKIE
     made.filters |= {
         "iso": _iso,
         "utc": _utc,
-        "kind": lambda value: _first_up(kind_label(value)),
-        "side": side_label,
-        "severity": lambda rank: _first_up(severity_label(rank)),
-        "words": lambda value: _first_up(str(value).replace("_", " ")),
+        "kind": labels.kind,
+        "side": labels.side,
+        "severity": labels.severity,
+        "words": labels.words,
+        "inline": labels.inline,
+        "dated": labels.dated,
         "duration": _duration,
     }
     return made
@@ -75,7 +82,7 @@ def _environment() -> Environment:
 
 def render(template: str, context: Mapping[str, Any]) -> str:
     """Return a filled template."""
-    return _environment().get_template(template).render(**context)
+    return environment().get_template(template).render(**context)
 
 
 def page(template: str, context: Mapping[str, Any], status: int = 200) -> HTMLResponse:
@@ -102,11 +109,7 @@ def _iso(value: datetime) -> str:
 
 
 def _utc(value: datetime, style: str = "%H:%M:%S") -> str:
-    return value.astimezone(UTC).strftime(style)
-
-
-def _first_up(text: str) -> str:
-    return text[:1].upper() + text[1:]
+    return labels.dated(value.astimezone(UTC), style)
 
 
 def _duration(seconds: float) -> str:

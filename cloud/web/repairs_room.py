@@ -15,6 +15,7 @@ from cloud.repairs import board, book, desk
 from cloud.requests import Svc, UnitOfWork
 from cloud.security import OnCall, Principal, Reader, authenticate
 from cloud.tables import Asset, CrewRow, Finding, RepairSlot
+from cloud.web.language import _
 from cloud.web.shell import room
 from contracts.errors import InvalidInput
 from contracts.vocabulary import Role
@@ -71,7 +72,7 @@ def plan(
 ) -> HTMLResponse:
     """Solve everything that is open anew."""
     desk.plan(services, me.username, given.reason)
-    return _shown(request, session, me, "Planned anew, round what people hold.")
+    return _shown(request, session, me, _("Planned anew, round what people hold."))
 
 
 class Act(BaseModel):
@@ -91,14 +92,14 @@ def decide(
     if given.act == "accept":
         book.accept(session, slot_id, me.username)
         session.flush()
-        return _shown(request, session, me, "The repair is held: plans go round it.")
+        return _shown(request, session, me, _("The repair is held: plans go round it."))
     if given.act == "release":
         with desk.released(services, slot_id, me.username):
             pass
-        return _shown(request, session, me, "The repair is the planner's again.")
+        return _shown(request, session, me, _("The repair is the planner's again."))
     with desk.moved(services, slot_id, given.crew_id, _time(given.starts_at), me.username):
         pass
-    return _shown(request, session, me, "The repair is moved; the others are planned round it.")
+    return _shown(request, session, me, _("The repair is moved; the others are planned round it."))
 
 
 def _time(text: str) -> datetime:

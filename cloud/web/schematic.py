@@ -6,9 +6,10 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from cloud.assistant.words import kind_label, severity_label
 from cloud.planning import assets
 from cloud.tables import Asset, Finding
+from cloud.web import labels
+from cloud.web.language import _
 from contracts.geo import Enu, GeoPoint, LocalFrame
 from contracts.pipeline import Pipeline
 from contracts.powerline import PowerLine
@@ -56,15 +57,15 @@ def strips(asset: Asset, findings: Sequence[Finding]) -> Strips | None:
     """Return the strips of a mast, a line or a pipe with findings on them; None for turbines and the unknown."""
     match assets.geometry_of(asset):
         case TelecomTower() as mast:
-            names = [(f"Face {n}, {mast.face_bearing_of(n):.0f}°", mast.height_m) for n in range(mast.faces)]
+            names = [(_("Face {0}, {1:.0f}°", n, mast.face_bearing_of(n)), mast.height_m) for n in range(mast.faces)]
             spots = {f.finding_id: _on_mast(mast, f) for f in findings}
-            return _laid(names, "metres up the mast", spots, findings, 0.0)
+            return _laid(names, _("metres up the mast"), spots, findings, 0.0)
         case PowerLine() as line:
             names = [
                 (f"{line.towers[s.number].name} – {line.towers[s.number + 1].name}", s.length_m) for s in line.spans()
             ]
             spots = {f.finding_id: _on_line(line, f) for f in findings}
-            return _laid(names, "metres along the span", spots, findings, 0.0)
+            return _laid(names, _("metres along the span"), spots, findings, 0.0)
         case Pipeline() as pipe:
             first, last = pipe.chainages_m()[0], pipe.chainages_m()[-1]
             names = [
@@ -72,7 +73,7 @@ def strips(asset: Asset, findings: Sequence[Finding]) -> Strips | None:
                 for n in range(math.ceil((last - first) / _SECTION_M))
             ]
             spots = {f.finding_id: _on_pipe(pipe, f) for f in findings}
-            return _laid(names, "metres within the kilometre", spots, findings, 0.0)
+            return _laid(names, _("metres within the kilometre"), spots, findings, 0.0)
     return None
 
 
@@ -94,9 +95,9 @@ def _laid(
 
 
 def _dot(finding: Finding, spot: _Spot, length_m: float) -> Dot:
-    what = f"F-{finding.number} {kind_label(finding.kind)}, {severity_label(finding.severity_rank)}"
+    what = labels.finding(finding.number, finding.kind, finding.severity_rank)
     share = min(1.0, max(0.0, spot.share))
-    title = f"{what}, at {share * length_m:.1f} m"
+    title = _("{0}, at {1:.1f} m", what, share * length_m)
     return Dot(round(100 * share, 2), round(100 * spot.across, 1), finding.severity_rank, title, finding.finding_id)
 
 

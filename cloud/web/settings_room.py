@@ -1,4 +1,4 @@
-"""/settings: people, API keys, policies, the audit log and dead letters; each asks for the role its API asks for."""
+"""/settings: people, API keys, the audit log and dead letters; each asks for the role its API asks for."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ from sqlalchemy import select
 from cloud import dead_letters, keys, scopes, users
 from cloud.requests import Svc, UnitOfWork
 from cloud.security import Admin, Operator, Principal, Reader, authenticate
-from cloud.tables import ApiKey, Audit, DeadLetter, User
+from cloud.tables import ApiKey, Audit, DeadLetter, Site, User
+from cloud.web.language import _, message
 from cloud.web.shell import Address, room
+from contracts.ids import SiteId
 from contracts.resources import QUEUES
 from contracts.vocabulary import Role
 
@@ -33,22 +35,35 @@ class Section(NamedTuple):
 
 
 SECTIONS = (
-    Section("people", "People", "Who may sign in, and what they may do.", Role.ADMIN),
-    Section("keys", "API keys", "Keys of other programs: scopes, last use, end.", Role.ADMIN),
+    Section("people", message("People"), message("Who may sign in, and what they may do."), Role.ADMIN),
+    Section("keys", message("API keys"), message("Keys of other programs: scopes, last use, end."), Role.ADMIN),
     Section(
-        "webhooks", "Webhooks", "Addresses that are told of changes, their deliveries and replays.", Role.INTEGRATION
+        "webhooks",
+        message("Webhooks"),
+        message("Addresses that are told of changes, their deliveries and replays."),
+        Role.INTEGRATION,
     ),
-    Section("policies", "Policies", "What is grave: versions, what a change would do, approval by a second person."),
-    Section("audit", "Audit", "Who changed what, before and after.", Role.ADMIN),
-    Section("dead-letters", "Dead letters", "What could not be handled, why, and sending it again."),
+    Section(
+        "policies",
+        message("Policies"),
+        message("What is grave: versions, what a change would do, approval by a second person."),
+    ),
+    Section(
+        "security",
+        message("Security"),
+        message("Who misuses the platform: events, and what each turned out to be."),
+        Role.ADMIN,
+    ),
+    Section("audit", message("Audit"), message("Who changed what, before and after."), Role.ADMIN),
+    Section("dead-letters", message("Dead letters"), message("What could not be handled, why, and sending it again.")),
 )
 
 
 def shown(request: Request, session: UnitOfWork, me: Principal, section: str, **more: Any) -> HTMLResponse:
     """Return a part of the settings in the shell."""
     template = f"settings_{section.replace('-', '_')}.html"
-    label = next((known.label for known in SECTIONS if known.key == section), "Settings")
-    also = {"note": None, "sections": SECTIONS, "section": section, "label": label} | more
+    label = next((known.label for known in SECTIONS if known.key == section), message("Settings"))
+    also = {"note": None, "sections": SECTIONS, "section": section, "label": _(label)} | more
     return room(request, session, me, template, here="settings", **also)
 
 
@@ -79,7 +94,7 @@ def change_person(
     """Give a user other roles, or shut them out."""
     users.change(session, username, roles=given.roles, disabled=given.disabled, by=me.username)
     session.flush()
-    return people(request, me, session, f"{username} is changed.")
+    return people(request, me, session, _("{0} is changed.", username))
 
 
 @router.get("/keys")
@@ -88,14 +103,16 @@ def key_list(request: Request, me: Admin, session: UnitOfWork, made: str | None 
     rows = tuple(session.scalars(select(ApiKey).order_by(ApiKey.key_id.desc()).limit(MOST)))
     paths = request.app.openapi()["paths"]
     resources = sorted({scopes.resource_of(path) for path in paths if path.startswith("/v1/")} - scopes.NEVER - {""})
-    return shown(request, session, me, "keys", keys=rows, resources=resources, made=made)
+    sites = session.scalars(select(Site).order_by(Site.name)).all()
+    return shown(request, session, me, "keys", keys=rows, resources=resources, sites=sites, made=made)
 
 
 class NewKey(BaseModel):
-    """A key, as the form asks for it. It ends with its last day, UTC."""
+    """A key, as the form asks for it. It ends with its last day, UTC; without a site it sees all of them."""
 
     name: str = Field(min_length=1, max_length=120)
     scopes: list[str] = Field(min_length=1, max_length=60)
+    sites: list[SiteId] = Field(default_factory=list, max_length=200)
     until: str = Field(default="", pattern=r"^(\d{4}-\d{2}-\d{2})?$")
 
 
@@ -103,8 +120,11 @@ class NewKey(BaseModel):
 def add_key(request: Request, me: Admin, session: UnitOfWork, given: Annotated[NewKey, Form()]) -> HTMLResponse:
     """Make a key and show it, once."""
     granted = scopes.validate(given.scopes, request.app.openapi()["paths"])
+    if given.sites:
+        scopes.refuse_platform_wide(granted)
     end = datetime.combine(datetime.fromisoformat(given.until), time.max, ZoneInfo("UTC")) if given.until else None
-    _, text = keys.create(session, name=given.name, scopes=granted, expires_at=end, by=me.username)
+    sites = list(given.sites) or None
+    _, text = keys.create(session, name=given.name, scopes=granted, expires_at=end, by=me.username, sites=sites)
     return key_list(request, me, session, text)
 
 
@@ -160,4 +180,4 @@ def replay_letter(request: Request, letter_id: int, me: Operator, session: UnitO
     """Send a dead letter to its queue again."""
     letter = dead_letters.replay(session, services.queues, letter_id, by=me.username)
     session.flush()
-    return letters(request, me, session, f"{letter.key} was sent to {letter.source} again.")
+    return letters(request, me, session, _("{0} was sent to {1} again.", letter.key, letter.source))

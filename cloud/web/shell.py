@@ -14,6 +14,7 @@ from cloud.alerts import book
 from cloud.decisions import WAITING
 from cloud.security import Principal, csrf_token
 from cloud.tables import Alert, TicketDecision
+from cloud.web.language import message
 from cloud.web.rendering import page
 from contracts.errors import Forbidden
 from contracts.vocabulary import Role
@@ -28,15 +29,15 @@ class Room(NamedTuple):
 
 
 ROOMS = (
-    Room("operations", "/", "Operations"),
-    Room("review", "/review", "Review"),
-    Room("work", "/waiting", "Waiting"),
-    Room("assets", "/assets", "Assets"),
-    Room("plan", "/plan", "Plan"),
-    Room("tickets", "/tickets", "Tickets"),
-    Room("insights", "/insights", "Insights"),
-    Room("fleet", "/fleet", "Fleet"),
-    Room("settings", "/settings", "Settings"),
+    Room("operations", "/", message("Operations")),
+    Room("review", "/review", message("Review")),
+    Room("work", "/waiting", message("Waiting")),
+    Room("assets", "/assets", message("Assets")),
+    Room("plan", "/plan", message("Plan")),
+    Room("tickets", "/tickets", message("Tickets")),
+    Room("insights", "/insights", message("Insights")),
+    Room("fleet", "/fleet", message("Fleet")),
+    Room("settings", "/settings", message("Settings")),
 )
 """In this order; a phone shows the first four and the others behind "More"."""
 

@@ -12,10 +12,11 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from cloud import ticket_life
-from cloud.assistant.words import kind_label
 from cloud.schedules import due, timetable
 from cloud.tables import Asset, CrewRow, Finding, RepairSlot, Schedule, Ticket, WorkflowRun
 from cloud.web import finding_view
+from cloud.web.labels import dated, inline, kind
+from cloud.web.language import _, message
 from cloud.web.shell import Address
 from contracts.vocabulary import FindingStatus
 
@@ -72,15 +73,15 @@ def board(session: Session, wanted: Wanted, now: datetime) -> tuple[Column, ...]
     for row in session.execute(query.limit(MOST)):
         card = Card(*row)
         cards[_column(card, now)].append(card)
-    return tuple(Column(key, title, says, tuple(cards[key])) for key, title, says in _COLUMNS)
+    return tuple(Column(key, _(title), _(says), tuple(cards[key])) for key, title, says in _COLUMNS)
 
 
 _COLUMNS = (
-    ("way", "On its way", "no number yet"),
-    ("open", "Notified", "open, no order"),
-    ("order", "Ordered", "an order was made"),
-    ("closed", "Closed", "within 60 days"),
-    ("trouble", "To look at", "failed, cancelled or missing"),
+    ("way", message("On its way"), message("no number yet")),
+    ("open", message("Notified"), message("open, no order")),
+    ("order", message("Ordered"), message("an order was made")),
+    ("closed", message("Closed"), message("within 60 days")),
+    ("trouble", message("To look at"), message("failed, cancelled or missing")),
 )
 
 
@@ -138,7 +139,7 @@ def month(session: Session, wanted: Wanted, now: datetime) -> Month:
         Day(day, day.month == first.month, day == now.date(), tuple(found[day])) for week in weeks for day in week
     )
     before, after = first - timedelta(days=1), first + timedelta(days=31)
-    return Month(f"{first:%B %Y}", f"{before:%Y-%m}", f"{after:%Y-%m}", days, sum(len(d.entries) for d in days))
+    return Month(dated(first, "%B %Y"), f"{before:%Y-%m}", f"{after:%Y-%m}", days, sum(len(d.entries) for d in days))
 
 
 Dated = tuple[datetime, Entry]
@@ -153,7 +154,7 @@ def _repairs(session: Session, wanted: Wanted, now: datetime) -> list[Dated]:
     dated: list[Dated] = []
     for f, name in latest.values():
         if f.due_at is not None:
-            text = f"F-{f.number} {kind_label(f.kind)}, {name}"
+            text = f"F-{f.number} {inline(kind(f.kind))}, {name}"
             href = f"/?finding={f.finding_id}"
             dated.append((f.due_at, Entry(f"s{f.severity_rank}", text, href, f.finding_id, f.due_at < now)))
     return dated
@@ -171,8 +172,8 @@ def _crews(session: Session, wanted: Wanted) -> list[Dated]:
     query = query.where(Finding.severity_rank == wanted.rank) if wanted.rank else query
     dated: list[Dated] = []
     for slot, finding, crew in session.execute(query):
-        held = "" if slot.state == "accepted" else ", proposed"
-        text = f"{crew} repairs F-{finding.number} {kind_label(finding.kind)}{held}"
+        said = _("{0} repairs F-{1} {2}") if slot.state == "accepted" else _("{0} repairs F-{1} {2}, proposed")
+        text = said.format(crew, finding.number, inline(kind(finding.kind)))
         if slot.starts_at is not None:
             dated.append((slot.starts_at, Entry("repair", text, "/tickets/repairs", "", slot.late)))
     return dated
@@ -182,7 +183,7 @@ def _inspections(session: Session, wanted: Wanted, now: datetime) -> list[Dated]
     dated: list[Dated] = []
     for item in due.due_list(session):
         if wanted.asset in {None, item.asset.asset_id}:
-            text = f"Inspect {item.asset.name}: {item.rule.title}"
+            text = _("Inspect {0}: {1}", item.asset.name, item.rule.title)
             entry = Entry("inspect", text, f"/assets/{item.asset.asset_id}", "", item.due_at < now)
             dated.append((item.due_at, entry))
     return dated
@@ -192,7 +193,7 @@ def _flights(session: Session, wanted: Wanted, start: datetime, end: datetime) -
     query = select(Schedule).where(Schedule.enabled)
     query = query.where(Schedule.asset_id == wanted.asset) if wanted.asset else query
     return [
-        (at, Entry("scheduled", f"Fly {row.name}", f"/assets/{row.asset_id}", "", late=False))
+        (at, Entry("scheduled", _("Fly {0}", row.name), f"/assets/{row.asset_id}", "", late=False))
         for row in session.scalars(query)
         for at in timetable.upcoming(row, start, end)
     ]

@@ -10,8 +10,10 @@ from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
-from cloud.assistant.words import kind_label, severity_label, side_label
 from cloud.tables import CommandRow, Finding, Flight, Media, Telemetry
+from cloud.web import labels
+from cloud.web.labels import inline, words
+from cloud.web.language import _
 from contracts.routes import Route
 from contracts.vocabulary import IN_THE_AIR, AircraftState, CommandState, FindingStatus, MediaState
 
@@ -156,7 +158,7 @@ def _states(axis: _Axis, samples: list[_Sample]) -> tuple[Span, ...]:
     run: list[_Sample] = []
     for sample in [*samples, None]:
         if run and (sample is None or sample.state != run[-1].state or _silent(run[-1], sample)):
-            name = run[0].state.replace("_", " ")
+            name = inline(words(run[0].state))
             end = run[-1].at + timedelta(seconds=1)
             found.append(axis.span(run[0].at, end, f"state-{run[0].state}", name, name))
             run = []
@@ -174,9 +176,9 @@ def _gaps(axis: _Axis, samples: list[_Sample], until: datetime | None) -> tuple[
     for first, second in pairwise(samples):
         if _silent(first, second):
             lost_s = (second.at - first.at).total_seconds()
-            found.append(axis.span(first.at, second.at, "gap", f"No telemetry for {lost_s:.0f} s"))
+            found.append(axis.span(first.at, second.at, "gap", _("No telemetry for {0:.0f} s", lost_s)))
     if samples and until and (until - samples[-1].at).total_seconds() > 3 * GAP_S:
-        found.append(axis.span(samples[-1].at, until, "gap", "No telemetry since"))
+        found.append(axis.span(samples[-1].at, until, "gap", _("No telemetry since")))
     return tuple(found)
 
 
@@ -189,7 +191,7 @@ def _passes(axis: _Axis, samples: list[_Sample], route: Route | None) -> tuple[S
         strip = _strip(legs, sample)
         if run and strip != _strip(legs, run[-1]):
             blade, side = _strip(legs, run[-1]) or ("", "")
-            title = f"Blade {blade}, {side_label(side)}"
+            title = _("Blade {0}, {1}", blade, labels.side(side))
             found.append(axis.span(run[0].at, run[-1].at, "pass", title, f"{blade} {side}"))
             run = []
         if sample is not None and strip is not None:
@@ -215,19 +217,19 @@ def _strip(legs: dict[int, tuple[str, str]], sample: _Sample | None) -> tuple[st
 def _segment(axis: _Axis, media: Media) -> Span:
     end = media.started_at + timedelta(seconds=media.duration_s)
     said = {
-        MediaState.STORED.value: "recorded and uploaded",
-        MediaState.QUEUED.value: "uploaded, waiting for analysis",
-        MediaState.ANALYSED.value: "recorded, uploaded, analysed",
-        MediaState.FAILED.value: f"failed: {media.reason}",
+        MediaState.STORED.value: _("recorded and uploaded"),
+        MediaState.QUEUED.value: _("uploaded, waiting for analysis"),
+        MediaState.ANALYSED.value: _("recorded, uploaded, analysed"),
+        MediaState.FAILED.value: _("failed: {0}", media.reason),
     }.get(media.state, media.state)
     return axis.span(
-        media.started_at, end, f"segment-{media.state}", f"Segment {media.index}: {said}", str(media.index)
+        media.started_at, end, f"segment-{media.state}", _("Segment {0}: {1}", media.index, said), str(media.index)
     )
 
 
 def _command(axis: _Axis, row: CommandRow) -> Mark:
     bad = row.state in {CommandState.REJECTED, CommandState.FAILED, CommandState.UNKNOWN, CommandState.EXPIRED}
-    title = f"{row.kind.replace('_', ' ')}: {row.state}{' — ' + row.hint if bad and row.hint else ''}"
+    title = f"{words(row.kind)}: {inline(words(row.state))}{' — ' + row.hint if bad and row.hint else ''}"
     return Mark(axis.x(row.issued_at), "command-bad" if bad else "command", title)
 
 
@@ -241,6 +243,6 @@ def _findings(session: Session, axis: _Axis, flight: Flight) -> tuple[Mark, ...]
     for row in rows:
         x = axis.x(row.detected_at)
         crowd = sum(1 for mark in found[-3:] if x - mark.x < 1.6)
-        title = f"F-{row.number} {kind_label(row.kind)}, {severity_label(row.severity_rank)}"
+        title = labels.finding(row.number, row.kind, row.severity_rank)
         found.append(Mark(x, str(row.severity_rank), title, row.finding_id, crowd % 3))
     return tuple(found)

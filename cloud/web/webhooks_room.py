@@ -12,6 +12,7 @@ from sqlalchemy import select
 from cloud.requests import Svc, UnitOfWork
 from cloud.security import Connector, Principal, authenticate
 from cloud.tables import Delivery, Webhook
+from cloud.web.language import _
 from cloud.web.settings_room import MOST, shown
 from cloud.web.shell import Address
 from cloud.webhooks import events, subscriptions
@@ -108,11 +109,11 @@ def act(
         secret = subscriptions.rotate(session, webhook_id, me.username).secret
     elif given.act == "ping":
         subscriptions.ping(session, webhook_id)
-        note = "A test message is on its way."
+        note = _("A test message is on its way.")
     elif given.act == "forget":
         subscriptions.remove(session, webhook_id, me.username)
         session.flush()
-        looked, note = Looked(), "The webhook and its deliveries are forgotten."
+        looked, note = Looked(), _("The webhook and its deliveries are forgotten.")
     else:
         subscriptions.switch(session, webhook_id, me.username, enabled=given.act == "on")
     session.flush()
@@ -123,4 +124,4 @@ def act(
 def replay(request: Request, webhook_id: str, delivery_id: str, me: Connector, session: UnitOfWork) -> HTMLResponse:
     """Send a message again."""
     subscriptions.replay(session, webhook_id, delivery_id, me.username)
-    return _shown(request, session, me, Looked(webhook=webhook_id), note=f"{delivery_id} is sent again.")
+    return _shown(request, session, me, Looked(webhook=webhook_id), note=_("{0} is sent again.", delivery_id))

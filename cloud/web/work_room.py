@@ -17,6 +17,7 @@ from cloud.requests import Svc, UnitOfWork
 from cloud.security import OnCall, Principal, Reader, Reviewer, authenticate
 from cloud.tables import Alert, Asset, Finding, TicketDecision
 from cloud.web import finding_view
+from cloud.web.language import _
 from cloud.web.shell import room
 from contracts.vocabulary import Role
 
@@ -111,10 +112,11 @@ def decide(  # noqa: PLR0913, PLR0917 - FastAPI passes each part of the request 
 ) -> HTMLResponse:
     """Let a notification be opened, or not; the first answer holds."""
     approve = given.answer == "approve"
+    said = _("The notification is opened: {0}") if approve else _("The notification is not opened: {0}")
     row = decisions.answer(session, decision_id, approve=approve, reason=given.reason, by=me.username)
     session.flush()
     after.add_task(consume.pass_on_answers, services)
-    return _shown(request, session, me, f"The notification is {'opened' if approve else 'not opened'}: {row.reason}")
+    return _shown(request, session, me, said.format(row.reason))
 
 
 @router.post("/alerts/{alert_id}")
@@ -122,4 +124,4 @@ def acknowledge(request: Request, alert_id: str, me: OnCall, session: UnitOfWork
     """Say that you know and look after it: nobody else is woken."""
     row = book.acknowledge(session, alert_id, me.username)
     session.flush()
-    return _shown(request, session, me, f"You look after “{row.subject}”; nobody else is called.")
+    return _shown(request, session, me, _("You look after “{0}”; nobody else is called.", row.subject))

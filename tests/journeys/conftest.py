@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from infra.local.stack import Stack
+from tests.browser.conftest import browser, playwright  # noqa: F401 - fixtures
 
 KESTREL = Path(sys.executable).with_name("kestrel")
 

@@ -6,11 +6,12 @@ import "./telemetry-strip.js";
 import "./rotor-view.js";
 import { fetchMap } from "./live.js";
 import { openFinding } from "./sheet.js";
+import { t } from "./words.js";
 
 fetchMap();
 import("./drone-map.js").catch((error) => {
   const map = document.querySelector("drone-map");
-  if (map) map.innerHTML = '<p class="failed">The map could not be loaded. The table below lists the same things.</p>';
+  if (map) map.innerHTML = `<p class="failed">${t("The map could not be loaded. The table below lists the same things.")}</p>`;
   console.warn(error);
 });
 if (document.body.dataset.open) openFinding(document.body.dataset.open);

@@ -1,6 +1,8 @@
 // @ts-check
 // <chat-log>: asks a question and writes the streamed answer: sentences with citation chips, tool steps folded.
 
+import { inline, t } from "./words.js";
+
 /** @param {string} name @param {string} [text] @param {string} [className] */
 function element(name, text = "", className = "") {
   const made = document.createElement(name);
@@ -48,7 +50,7 @@ class ChatLog extends HTMLElement {
       if (!response.ok || !response.body) throw new Error((await response.json()).detail);
       if (await this.#read(response.body)) this.#previous = question;
     } catch (error) {
-      if (!running.signal.aborted) this.#refuse({ reason: `The question could not be answered: ${/** @type {Error} */ (error).message}`, questions: [] });
+      if (!running.signal.aborted) this.#refuse({ reason: t("The question could not be answered: {0}", /** @type {Error} */ (error).message), questions: [] });
     }
     this.querySelector(".waiting")?.remove();
   }
@@ -75,11 +77,11 @@ class ChatLog extends HTMLElement {
   #begin(question) {
     this.hidden = false;
     this.setAttribute("role", "region");
-    this.setAttribute("aria-label", "Answer");
+    this.setAttribute("aria-label", t("Answer"));
     const head = element("div", "", "head");
     const close = element("button", "", "close");
     close.setAttribute("type", "button");
-    close.setAttribute("aria-label", "Close answer");
+    close.setAttribute("aria-label", t("Close answer"));
     close.innerHTML = '<svg class="icon" aria-hidden="true"><use href="#i-close"/></svg>';
     close.addEventListener("click", () => this.#close());
     head.append(element("p", question, "asked"), close);
@@ -87,7 +89,7 @@ class ChatLog extends HTMLElement {
     sentences.setAttribute("aria-live", "polite");
     const steps = element("details");
     steps.hidden = true;
-    steps.append(element("summary", "How this was looked up"));
+    steps.append(element("summary", t("How this was looked up")));
     this.replaceChildren(head, element("div", "", "understood"), element("div", "", "waiting"), sentences, steps);
   }
 
@@ -99,14 +101,14 @@ class ChatLog extends HTMLElement {
       sentence: (d) => this.querySelector(".sentences")?.append(this.#sentence(d)),
       removed: (d) => {
         const line = element("li", d.text, "removed");
-        line.append(element("small", `removed: ${d.reason}`));
+        line.append(element("small", t("removed: {0}", d.reason)));
         this.querySelector(".sentences")?.append(line);
       },
       note: (d) => this.querySelector(".sentences")?.append(element("li", d.text, "quiet")),
       refusal: (d) => this.#refuse(d),
       end: (d) => {
         const summary = this.querySelector("summary");
-        if (summary) summary.textContent = `How this was looked up · ${Math.max(1, Math.round(d.elapsed_ms))} ms, ${d.source === "planner" ? "built-in planner" : d.source}`;
+        if (summary) summary.textContent = t("How this was looked up · {0} ms, {1}", Math.max(1, Math.round(d.elapsed_ms)), d.source === "planner" ? t("built-in planner") : d.source);
       },
     });
     take[event.type]?.(event.data);
@@ -124,7 +126,7 @@ class ChatLog extends HTMLElement {
     if (!steps) return;
     steps.hidden = false;
     const box = element("div", "", "step");
-    box.append(element("strong", `${found.step.id} ${found.step.title}`), element("span", ` ${found.step.tool} · ${found.rows.length} ${found.rows.length === 1 ? "row" : "rows"} · ${found.elapsed_ms} ms`, "quiet"));
+    box.append(element("strong", `${found.step.id} ${found.step.title}`), element("span", ` ${found.step.tool} · ${found.rows.length === 1 ? t("1 row") : t("{0} rows", found.rows.length)} · ${found.elapsed_ms} ms`, "quiet"));
     const list = element("ul");
     for (const row of found.rows.slice(0, 12)) {
       const facts = Object.entries(row.values).filter(([, v]) => v !== null && v !== "" && !(Array.isArray(v) && !v.length)).slice(0, 9);
@@ -139,7 +141,7 @@ class ChatLog extends HTMLElement {
     const line = element("li", sentence.text);
     const chips = element("span", "", "chips");
     for (const cite of sentence.citations) chips.append(this.#chip(cite));
-    if (sentence.cited_of) chips.append(element("span", `of ${sentence.cited_of}`, "quiet"));
+    if (sentence.cited_of) chips.append(element("span", t("of {0}", sentence.cited_of), "quiet"));
     line.append(chips);
     return line;
   }
@@ -156,16 +158,16 @@ class ChatLog extends HTMLElement {
   #form(proposal) {
     const form = element("form", "", "proposal");
     const { proposal_id: id, kind, ...fields } = proposal;
-    form.append(element("strong", kind.replaceAll("_", " ")));
+    form.append(element("strong", inline(kind)));
     for (const [name, value] of Object.entries(fields)) {
-      const label = element("label", `${name.replaceAll("_", " ")} `);
+      const label = element("label", `${inline(name)} `);
       const input = /** @type {HTMLInputElement} */ (element("input"));
       input.name = name;
       input.value = String(value ?? "");
       label.append(input);
       form.append(label);
     }
-    const confirm = element("button", "Confirm");
+    const confirm = element("button", t("Confirm"));
     confirm.setAttribute("type", "submit");
     form.append(confirm);
     form.addEventListener("submit", async (event) => {
@@ -177,7 +179,7 @@ class ChatLog extends HTMLElement {
         body: JSON.stringify({ parameters }),
       });
       const said = await response.json();
-      form.replaceChildren(element("p", response.ok ? `Done: ${kind.replaceAll("_", " ")}.` : `${said.detail} ${said.hint ?? ""}`, "quiet"));
+      form.replaceChildren(element("p", response.ok ? t("Done: {0}.", inline(kind)) : `${said.detail} ${said.hint ?? ""}`, "quiet"));
     });
     return form;
   }
@@ -189,7 +191,7 @@ class ChatLog extends HTMLElement {
     if (refusal.proposal) box.append(this.#form(refusal.proposal));
     if (refusal.questions.length) {
       const list = element("div", "", "suggest");
-      list.append(element("span", "I can answer:", "quiet"));
+      list.append(element("span", t("I can answer:"), "quiet"));
       for (const question of refusal.questions) {
         const button = element("button", question);
         button.setAttribute("type", "button");

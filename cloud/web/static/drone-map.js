@@ -3,6 +3,7 @@
 
 import { Map as GlMap, Marker } from "./vendor/maplibre-gl/maplibre-gl.mjs";
 import { ago, ageSeconds, isShown, isStale, latest, unbroken } from "./live.js";
+import { inline, t } from "./words.js";
 
 const METRES_PER_DEGREE = 111_319.5;
 const dark = matchMedia("(prefers-color-scheme: dark)");
@@ -60,7 +61,7 @@ class DroneMap extends HTMLElement {
     this.#data = event.detail;
     this.#trail = this.#data.trail;
     if (!this.#data.site) {
-      this.innerHTML = '<p class="failed">No site is registered yet.</p>';
+      this.innerHTML = `<p class="failed">${t("No site is registered yet.")}</p>`;
       return;
     }
     if (!this.#map) this.#create();
@@ -81,11 +82,11 @@ class DroneMap extends HTMLElement {
         attributionControl: false, fadeDuration: 0, dragRotate: false, pitchWithRotate: false,
       });
     } catch {
-      this.innerHTML = '<p class="failed">This browser has no WebGL, so the map cannot be drawn. The table below lists the same things.</p>';
+      this.innerHTML = `<p class="failed">${t("This browser has no WebGL, so the map cannot be drawn. The table below lists the same things.")}</p>`;
       return;
     }
     this.#map.touchZoomRotate.disableRotation();
-    this.#map.getCanvas().setAttribute("aria-label", "Map; the table below lists the same things");
+    this.#map.getCanvas().setAttribute("aria-label", t("Map; the table below lists the same things"));
     this.#map.on("load", () => {
       this.#layers();
       this.#ready = true;
@@ -102,14 +103,14 @@ class DroneMap extends HTMLElement {
     const tools = document.createElement("div");
     tools.className = "tools";
     for (const [text, label, act] of /** @type {[string, string, () => void][]} */ ([
-      ["+", "Zoom in", () => this.#map.zoomIn()], ["−", "Zoom out", () => this.#map.zoomOut()], ["Fit", "Fit the whole flight", () => this.#fit()],
-      ["Follow", "Follow the drone", () => this.#setFollow(!this.#follow)],
+      ["+", t("Zoom in"), () => this.#map.zoomIn()], ["−", t("Zoom out"), () => this.#map.zoomOut()], [t("Fit"), t("Fit the whole flight"), () => this.#fit()],
+      [t("Follow"), t("Follow the drone"), () => this.#setFollow(!this.#follow)],
     ])) {
       const button = document.createElement("button");
       button.type = "button";
       button.textContent = text;
       button.setAttribute("aria-label", label);
-      if (text === "Follow") {
+      if (text === t("Follow")) {
         button.setAttribute("aria-pressed", "false");
         button.dataset.follow = "1";
       }
@@ -249,7 +250,7 @@ class DroneMap extends HTMLElement {
     const text = stale ? `${box.dataset.name} · ${ago(ageSeconds(sample))}` : `${box.dataset.name} · ${Math.round(sample.alt_rel_m)} m`;
     const label = box.querySelector(".drone-label");
     if (label && label.textContent !== text) label.textContent = text;
-    box.setAttribute("aria-label", `${box.dataset.name}, battery ${Math.round(sample.battery_percent)} %${stale ? ", position is old" : ""}`);
+    box.setAttribute("aria-label", t("{0}, battery {1} %", box.dataset.name, Math.round(sample.battery_percent)) + (stale ? t(", position is old") : ""));
   }
 
   #onAge = () => {
@@ -282,11 +283,11 @@ class DroneMap extends HTMLElement {
       if (found && found.textContent !== text) found.textContent = text;
     };
     for (const [id, s] of latest) {
-      cell(`data-drone="${CSS.escape(id)}"`, "state", `${s.state.replaceAll("_", " ")}, battery ${Math.round(s.battery_percent)} %, ${ago(ageSeconds(s))}`);
-      cell(`data-drone="${CSS.escape(id)}"`, "position", `${s.lat_deg.toFixed(6)}, ${s.lon_deg.toFixed(6)}, ${s.alt_rel_m.toFixed(1)} m up, heading ${Math.round(s.yaw_deg)}°`);
+      cell(`data-drone="${CSS.escape(id)}"`, "state", t("{0}, battery {1} %, {2}", inline(s.state), Math.round(s.battery_percent), ago(ageSeconds(s))));
+      cell(`data-drone="${CSS.escape(id)}"`, "position", `${s.lat_deg.toFixed(6)}, ${s.lon_deg.toFixed(6)}, ${t("{0} m up, heading {1}°", s.alt_rel_m.toFixed(1), Math.round(s.yaw_deg))}`);
     }
     for (const a of this.#data?.assets ?? []) {
-      cell(`data-asset="${CSS.escape(a.asset_id)}"`, "state", a.findings ? `${a.findings} findings, worst ${a.worst_rank} of 5` : "no findings");
+      cell(`data-asset="${CSS.escape(a.asset_id)}"`, "state", a.findings ? t("findings: {0}, worst {1} of 5", a.findings, a.worst_rank) : t("no findings"));
       if (a.lat_deg !== undefined) cell(`data-asset="${CSS.escape(a.asset_id)}"`, "position", `${a.lat_deg.toFixed(6)}, ${a.lon_deg.toFixed(6)}`);
     }
   }

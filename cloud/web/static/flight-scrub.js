@@ -3,9 +3,10 @@
 // the track, a cursor on the lanes and on every telemetry plot. A click on a plot sets the time too.
 
 import "./room.js";
+import { locale, t } from "./words.js";
 
 const SVG = "http://www.w3.org/2000/svg";
-const PLOTS = [["Above home", "m", 3], ["Speed", "m/s", 4], ["Battery", "%", 5], ["Link", "%", 6]];
+const PLOTS = [[t("Above home"), "m", 3], [t("Speed"), "m/s", 4], [t("Battery"), "%", 5], [t("Link"), "%", 6]];
 const GAP_S = 3;
 const NEAR_S = 12;
 
@@ -32,7 +33,7 @@ class FlightScrub extends HTMLElement {
       const box = plot.getBoundingClientRect();
       this.#go(((/** @type {MouseEvent} */ (event).clientX - box.left) / box.width) * this.#axis.length_s);
     });
-    this.querySelector("video")?.addEventListener("error", () => this.#noVideo("The video of this segment cannot be played here. The nearest finding and the track go on."));
+    this.querySelector("video")?.addEventListener("error", () => this.#noVideo(t("The video of this segment cannot be played here. The nearest finding and the track go on.")));
     document.body.addEventListener("kestrel:tick", () => this.#load());
     this.#load();
   }
@@ -53,10 +54,10 @@ class FlightScrub extends HTMLElement {
 
   async #load() {
     const answer = await fetch(this.getAttribute("src") ?? "", { headers: { Accept: "application/json" } });
-    if (!answer.ok) return this.#say("video", "The flight's data cannot be read now.");
+    if (!answer.ok) return this.#say("video", t("The flight's data cannot be read now."));
     const first = this.#axis === null;
     this.#axis = await answer.json();
-    if (!this.#axis.length_s) return this.#say("video", "Nothing has happened yet.");
+    if (!this.#axis.length_s) return this.#say("video", t("Nothing has happened yet."));
     this.#drawTrack();
     this.#drawPlots();
     this.#go(first ? (this.#axis.findings[0]?.at ?? this.#axis.segments[0]?.at ?? this.#axis.length_s / 2) : this.#at);
@@ -120,7 +121,7 @@ class FlightScrub extends HTMLElement {
     const share = this.#at / axis.length_s;
     this.#range().value = String(Math.round(1000 * share));
     const at = new Date(Date.parse(axis.start) + 1000 * this.#at);
-    const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" }).format(at);
+    const clock = new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" }).format(at);
     this.#say("time", clock);
     this.#range().setAttribute("aria-valuetext", clock);
     /** @type {HTMLElement} */ (this.querySelector("[data-said=time]")).title = `${at.toISOString().replace("T", " ").slice(0, 19)} UTC`;
@@ -139,7 +140,7 @@ class FlightScrub extends HTMLElement {
     const here = this.querySelector(".track .here");
     if (near && here) here.setAttribute("d", `M${near[1]} ${-near[2]}h0`);
     here?.classList.toggle("stale", !known);
-    this.#say("place", known ? `${near[3]} m up, heading ${near[7]}°` : "no telemetry here");
+    this.#say("place", known ? t("{0} m up, heading {1}°", near[3], near[7]) : t("no telemetry here"));
     for (const value of /** @type {NodeListOf<HTMLElement>} */ (this.querySelectorAll("[data-column]"))) {
       const number = known ? near[Number(value.dataset.column)] : null;
       value.textContent = number === null ? "–" : `${number} ${value.dataset.unit}`;
@@ -154,16 +155,16 @@ class FlightScrub extends HTMLElement {
     /** @type {HTMLElement} */ (this.querySelector("[data-said=crop]")).hidden = close;
     if (!close) {
       this.#say("finding", "–");
-      return this.#say("crop", this.#axis.findings.length ? `No finding within ${NEAR_S} s.` : "No finding with a picture.");
+      return this.#say("crop", this.#axis.findings.length ? t("No finding within {0} s.", NEAR_S) : t("No finding with a picture."));
     }
-    this.#say("finding", `${near.title}, ${Math.abs(near.at - this.#at).toFixed(1)} s ${near.at > this.#at ? "ahead" : "ago"}`);
+    this.#say("finding", near.at > this.#at ? t("{0}, {1} s ahead", near.title, (near.at - this.#at).toFixed(1)) : t("{0}, {1} s ago", near.title, (this.#at - near.at).toFixed(1)));
     if (link.dataset.finding === near.id && link.dataset.shown === near.evidence) return;
     link.href = `/?finding=${near.id}`;
     link.dataset.finding = near.id;
     link.dataset.shown = near.evidence;
     const image = /** @type {HTMLImageElement} */ (link.querySelector("img"));
     image.src = `/pictures/${near.evidence}/crop.jpg`;
-    image.alt = `Crop of ${near.title}`;
+    image.alt = t("Crop of {0}", near.title);
   }
 
   #video() {
@@ -172,10 +173,10 @@ class FlightScrub extends HTMLElement {
     if (!segment) {
       this.#segment = "";
       this.#say("segment", "–");
-      return this.#noVideo("Nothing was recorded at this time, or it has not arrived.");
+      return this.#noVideo(t("Nothing was recorded at this time, or it has not arrived."));
     }
     const into = this.#at - segment.at;
-    this.#say("segment", `segment ${Number(segment.id.slice(-5))}, ${into.toFixed(1)} s`);
+    this.#say("segment", t("segment {0}, {1} s", Number(segment.id.slice(-5)), into.toFixed(1)));
     if (this.#segment !== segment.id) {
       this.#segment = segment.id;
       video.src = `/v1/media/${encodeURIComponent(segment.id)}/video`;
@@ -197,7 +198,7 @@ class FlightScrub extends HTMLElement {
     const button = /** @type {HTMLElement} */ (this.querySelector("[data-play]"));
     const on = button.getAttribute("aria-pressed") !== "true";
     button.setAttribute("aria-pressed", String(on));
-    button.textContent = on ? "Stop" : "Play";
+    button.textContent = on ? t("Stop") : t("Play");
     clearInterval(this.#playing);
     if (on) this.#playing = window.setInterval(() => (this.#at >= this.#axis.length_s ? this.#play() : this.#go(this.#at + 0.5)), 250);
   }

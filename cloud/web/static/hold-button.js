@@ -2,6 +2,8 @@
 // <hold-button kind="pause"><button>: sends "held" after a second of pressing (pointer, Space or Enter).
 // A short press only says how to do it. Each held press has its own key, so a repeat is not a second command.
 
+import { t } from "./words.js";
+
 const HOLD_MS = 900;
 
 class HoldButton extends HTMLElement {
@@ -11,6 +13,7 @@ class HoldButton extends HTMLElement {
     const button = this.querySelector("button");
     if (!button || this.dataset.ready) return;
     this.dataset.ready = "1";
+    button.dataset.hold = t("hold");
     button.addEventListener("pointerdown", (event) => event.button === 0 && this.#press());
     for (const name of ["pointerup", "pointerleave", "pointercancel", "blur"]) button.addEventListener(name, () => this.#release());
     button.addEventListener("keydown", (event) => {

@@ -1,6 +1,8 @@
 // @ts-check
 // One EventSource per page. Changes are re-sent as DOM events: kestrel:telemetry carries a sample, others an id.
 
+import { t } from "./words.js";
+
 const KINDS = ["telemetry", "flight", "command", "media", "finding", "ticket", "drone", "resync"];
 const STALE_MS = 5000;
 const TICK_MS = 4000;
@@ -49,14 +51,14 @@ export function take(sample) {
 export function openStream() {
   const stream = new EventSource("/live");
   stream.onopen = () => {
-    connection("open", "Live");
+    connection("open", t("Live"));
     // What changed between rendering and now, or while the stream was down, is fetched once.
     if (wasOpen) receive("resync", {});
     else send("resync", {});
     wasOpen = true;
   };
   stream.onerror = () => {
-    connection("lost", "Reconnecting");
+    connection("lost", t("Reconnecting"));
     if (stream.readyState === EventSource.CLOSED) setTimeout(reopen, RETRY_MS);
   };
   for (const kind of KINDS) stream.addEventListener(kind, (event) => receive(kind, JSON.parse(event.data)));
@@ -126,11 +128,15 @@ export function unbroken(trail) {
 
 /** Seconds in words. @param {number} seconds */
 export function ago(seconds) {
-  if (seconds < 1.5) return "now";
-  if (seconds < 90) return `${Math.round(seconds)} s ago`;
-  if (seconds < 5400) return `${Math.round(seconds / 60)} min ago`;
-  if (seconds < 129600) return `${Math.round(seconds / 3600)} h ago`;
-  return `${Math.round(seconds / 86400)} d ago`;
+  return seconds < 1.5 ? t("now") : t("{0} ago", span(seconds));
+}
+
+/** @param {number} seconds */
+function span(seconds) {
+  if (seconds < 90) return t("{0} s", Math.round(seconds));
+  if (seconds < 5400) return t("{0} min", Math.round(seconds / 60));
+  if (seconds < 129600) return t("{0} h", Math.round(seconds / 3600));
+  return t("{0} d", Math.round(seconds / 86400));
 }
 
 function age() {
@@ -141,7 +147,7 @@ function age() {
   const flying = document.querySelector("#flight .pill.state-flying, #flight .pill.state-paused, #flight .pill.state-returning");
   const newest = latest.get(data.drone);
   const lost = Boolean(flying && newest && isStale(newest));
-  const text = lost ? `No telemetry from the drone for ${ago(ageSeconds(newest)).replace(" ago", "")}. It goes on by its own rules; commands are kept until the link is back or they expire.` : "";
+  const text = lost ? t("No telemetry from the drone for {0}. It goes on by its own rules; commands are kept until the link is back or they expire.", span(ageSeconds(newest))) : "";
   if (banner.hidden === lost) banner.hidden = !lost;
   // Announced once, when the link is lost; the running number is not read out every second.
   banner.setAttribute("aria-live", "off");

@@ -1,6 +1,8 @@
 // @ts-check
 // <local-time datetime="…Z" format="time|date|both|auto">: the reader's own time; UTC stays in the title.
 
+import { locale } from "./words.js";
+
 const styles = {
   time: { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" },
   date: { day: "numeric", month: "short", year: "numeric" },
@@ -25,7 +27,7 @@ class LocalTime extends HTMLElement {
     const today = new Date().toDateString() === at.toDateString();
     const style = asked === "auto" ? (today ? "time" : "both") : asked;
     const year = style === "both" && new Date().getFullYear() !== at.getFullYear() ? { year: "numeric" } : {};
-    const text = new Intl.DateTimeFormat("en-GB", { ...(/** @type {any} */ (styles)[style] ?? styles.both), ...year }).format(at);
+    const text = new Intl.DateTimeFormat(locale, { ...(/** @type {any} */ (styles)[style] ?? styles.both), ...year }).format(at);
     if (this.textContent !== text) this.textContent = text;
     if (!this.title) this.title = `${at.toISOString().replace("T", " ").slice(0, 19)} UTC`;
   }

@@ -1,6 +1,8 @@
 // @ts-check
 // The sign-in form: a refusal is shown in place instead of as a raw problem document.
 
+import { t } from "./words.js";
+
 const form = /** @type {HTMLFormElement} */ (document.getElementById("sign-in"));
 const refusal = /** @type {HTMLElement} */ (document.getElementById("refusal"));
 
@@ -18,7 +20,7 @@ form.addEventListener("submit", async (event) => {
     const problem = await response.json();
     refusal.textContent = [problem.detail, problem.hint].filter(Boolean).join(" ");
   } catch {
-    refusal.textContent = "The server does not answer. Try again in a moment.";
+    refusal.textContent = t("The server does not answer. Try again in a moment.");
   }
   refusal.hidden = false;
   /** @type {HTMLInputElement} */ (form.elements.namedItem("password")).select();

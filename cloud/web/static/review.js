@@ -4,9 +4,10 @@
 
 import "./room.js";
 import { isTyping } from "./shell.js";
+import { t } from "./words.js";
 
 const AHEAD = 3;
-const WORDS = /** @type {Record<string, string>} */ ({ confirm: "confirmed", reject: "rejected", regrade: "graded" });
+const SAID = /** @type {Record<string, string>} */ ({ confirm: t("{0} confirmed"), reject: t("{0} rejected"), regrade: t("{0} graded {1}") });
 
 /** @typedef {{ ids: string[], verdict: string, rank?: string, saved: Promise<boolean> }} Verdict */
 
@@ -82,7 +83,7 @@ class ReviewDesk extends HTMLElement {
     const open = [...items.slice(here + 1), ...items.slice(0, here + 1)].find((item) => !item.classList.contains("judged"));
     if (open) return this.#show(open.dataset.id ?? "");
     this.#current = "";
-    this.#desk().innerHTML = '<p class="empty">All of these are judged.</p>';
+    this.#desk().innerHTML = `<p class="empty">${t("All of these are judged.")}</p>`;
   }
 
   #desk() {
@@ -122,7 +123,7 @@ class ReviewDesk extends HTMLElement {
     if (!item) return;
     if (this.#marked.delete(this.#current)) item.classList.remove("marked");
     else this.#marked.add(this.#current) && item.classList.add("marked");
-    this.#say(`${this.#marked.size} marked`);
+    this.#say(t("{0} marked", this.#marked.size));
     this.#step(1);
   }
 
@@ -138,18 +139,18 @@ class ReviewDesk extends HTMLElement {
     for (const id of ids) this.#stamp(id, rank ?? verdict);
     const saved = this.#send("/fragments/review", body, ids);
     this.#done.push({ ids, verdict, rank, saved });
-    this.#say(`${this.#names(ids)} ${WORDS[verdict]}${rank ? ` ${rank}` : ""}`);
+    this.#say(SAID[verdict].replace("{0}", this.#names(ids)).replace("{1}", rank ?? ""));
     this.#advance();
   }
 
   async #undo() {
     const last = this.#done.pop();
-    if (!last) return this.#say("Nothing to take back");
+    if (!last) return this.#say(t("Nothing to take back"));
     if (!(await last.saved)) return;
     for (const id of last.ids) {
       if (await this.#send(`/fragments/review/${encodeURIComponent(id)}/undo`, new URLSearchParams(), [])) this.#stamp(id, "");
     }
-    this.#say(`${this.#names(last.ids)} taken back`);
+    this.#say(t("{0} taken back", this.#names(last.ids)));
     this.#show(last.ids[0]);
   }
 
@@ -160,7 +161,7 @@ class ReviewDesk extends HTMLElement {
       const answer = await fetch(address, { method: "POST", body, headers }).catch(() => null);
       if (answer?.status === 401) location.assign("/login?next=/review");
       if (answer?.ok) return true;
-      this.#refused(answer ? await answer.text() : '<p class="problem">The server did not answer. The verdict was not saved.</p>', ids);
+      this.#refused(answer ? await answer.text() : `<p class="problem">${t("The server did not answer. The verdict was not saved.")}</p>`, ids);
       return false;
     });
     this.#sending = sent;
@@ -190,7 +191,7 @@ class ReviewDesk extends HTMLElement {
 
   /** @param {string[]} ids */
   #names(ids) {
-    return ids.length === 1 ? `F-${this.#item(ids[0])?.dataset.number}` : `${ids.length} findings`;
+    return ids.length === 1 ? `F-${this.#item(ids[0])?.dataset.number}` : t("{0} findings", ids.length);
   }
 
   /** @param {string} text */

@@ -2,6 +2,7 @@
 // <rotor-view>: the turbine seen from upwind, true to scale, with route, trail, aircraft and findings.
 
 import { isShown, isStale, latest, unbroken } from "./live.js";
+import { t } from "./words.js";
 
 const NS = "http://www.w3.org/2000/svg";
 const METRES_PER_DEGREE = 111_319.5;
@@ -42,7 +43,7 @@ class RotorView extends HTMLElement {
   #onMap = (/** @type {any} */ event) => {
     this.#data = event.detail.rotor;
     if (!this.#data) {
-      this.innerHTML = '<p class="none">The rotor is drawn here when a turbine is being inspected.</p>';
+      this.innerHTML = `<p class="none">${t("The rotor is drawn here when a turbine is being inspected.")}</p>`;
       return;
     }
     this.#trail = event.detail.trail;
@@ -77,7 +78,7 @@ class RotorView extends HTMLElement {
     const top = Math.max(...tips.map((/** @type {number[]} */ p) => p[1])) + 12;
     const root = svg("svg", { viewBox: `${-reach} ${-top} ${2 * reach} ${top + 5}`, preserveAspectRatio: "xMidYMid meet", role: "img" });
     root.append(svg("title", {}));
-    root.firstElementChild && (root.firstElementChild.textContent = "Rotor seen from upwind with route, aircraft and findings");
+    root.firstElementChild && (root.firstElementChild.textContent = t("Rotor seen from upwind with route, aircraft and findings"));
     root.append(svg("line", { class: "ground", x1: -4 * reach, x2: 4 * reach, y1: 0, y2: 0 }));
     const [base, head] = d.tower_m;
     root.append(svg("path", { class: "tower", d: `M${-base} 0L${-head} ${-d.hub_m}H${head}L${base} 0z` }));
@@ -105,7 +106,7 @@ class RotorView extends HTMLElement {
     root.append(this.#aircraft);
     const caption = document.createElement("span");
     caption.className = "caption";
-    caption.textContent = "From upwind";
+    caption.textContent = t("From upwind");
     this.replaceChildren(caption, root);
   }
 

@@ -3,6 +3,7 @@
 // the drawings, exports kept plans and judges plans of other programs.
 
 import "./room.js";
+import { inline, t } from "./words.js";
 
 const QUIET_MS = 180;
 
@@ -67,7 +68,7 @@ class RoutePlanner extends HTMLElement {
       sketch.innerHTML = await answer.text();
     } catch {
       if (asking.signal.aborted) return;
-      sketch.innerHTML = '<div class="problem" role="alert">The planner does not answer. The last choice was not drawn.</div>';
+      sketch.innerHTML = `<div class="problem" role="alert">${t("The planner does not answer. The last choice was not drawn.")}</div>`;
     }
     sketch.removeAttribute("aria-busy");
   }
@@ -94,7 +95,7 @@ class RoutePlanner extends HTMLElement {
     link.click();
     URL.revokeObjectURL(link.href);
     const losses = said.report.losses.map((/** @type {any} */ loss) => loss.words);
-    this.#say(box, losses.length ? `${link.download} does not hold:` : `${link.download} holds everything.`, losses);
+    this.#say(box, losses.length ? t("{0} does not hold:", link.download) : t("{0} holds everything.", link.download), losses);
   }
 
   /** Judge a file of another program, or store it as a plan of the asset. @param {HTMLFormElement} form @param {boolean} keep */
@@ -112,10 +113,10 @@ class RoutePlanner extends HTMLElement {
     if (!answer.ok) return this.#say(box, said.detail, said.hint ? [said.hint] : []);
     const checks = (keep ? said.plan : said).checks;
     const verdicts = checks.map((/** @type {any} */ check) => check.verdict);
-    const go = verdicts.includes("block") ? "no-go" : verdicts.includes("warn") ? "go, with warnings" : "go";
-    const losses = keep ? said.report.losses.map((/** @type {any} */ loss) => `left out: ${loss.words}`) : [];
-    const lines = checks.map((/** @type {any} */ c) => `${c.verdict}: ${c.sentence} ${c.mend}`);
-    this.#say(box, keep ? `${file.name} is kept as ${said.plan.plan_id}: ${go}.` : `${file.name}: ${go}.`, [...losses, ...lines]);
+    const go = verdicts.includes("block") ? t("no-go") : verdicts.includes("warn") ? t("go, with warnings") : t("go");
+    const losses = keep ? said.report.losses.map((/** @type {any} */ loss) => t("left out: {0}", loss.words)) : [];
+    const lines = checks.map((/** @type {any} */ c) => `${inline(c.verdict)}: ${c.sentence} ${c.mend}`);
+    this.#say(box, keep ? t("{0} is kept as {1}: {2}.", file.name, said.plan.plan_id, go) : `${file.name}: ${go}.`, [...losses, ...lines]);
   }
 
   /** @param {HTMLElement} box @param {string} head @param {string[]} lines */

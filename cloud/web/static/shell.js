@@ -13,6 +13,12 @@ document.getElementById("sign-out")?.addEventListener("click", async () => {
   location.assign("/login");
 });
 
+document.getElementById("language")?.addEventListener("change", (event) => {
+  const choice = /** @type {HTMLSelectElement} */ (event.target);
+  document.cookie = `${choice.dataset.cookie}=${choice.value}; path=/; max-age=31536000; samesite=lax`;
+  location.reload();
+});
+
 document.querySelector(".rail .more button")?.addEventListener("click", (event) => {
   const rail = /** @type {HTMLElement} */ (document.getElementById("rail"));
   const open = rail.classList.toggle("open");

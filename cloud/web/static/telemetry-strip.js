@@ -2,18 +2,19 @@
 // <telemetry-strip>: the numbers of the flight shown, with two minutes behind each; one time cursor for all.
 
 import { ago, ageSeconds, isShown, isStale } from "./live.js";
+import { t, words } from "./words.js";
 
 const KEEP_S = 120;
-const FIX = ["none", "none", "2D", "3D", "DGPS", "RTK float", "RTK fixed"];
+const FIX = [t("none"), t("none"), "2D", "3D", "DGPS", "RTK float", "RTK fixed"];
 /** @type {{ id: string, label: string, unit: string, digits: number, spark?: number, value: (s: any) => number | string | null, extra?: (s: any) => string, low?: (s: any) => boolean }[]} */
 const CELLS = [
-  { id: "altitude", label: "Above take-off", unit: "m", digits: 1, spark: 4, value: (s) => s.alt_rel_m },
-  { id: "speed", label: "Speed", unit: "m/s", digits: 1, spark: 1.5, value: (s) => s.speed_mps },
-  { id: "battery", label: "Battery", unit: "%", digits: 0, spark: 6, value: (s) => s.battery_percent, extra: (s) => `${s.battery_v.toFixed(1)} V`, low: (s) => s.battery_percent < 30 },
-  { id: "link", label: "Link", unit: "%", digits: 0, spark: 20, value: (s) => s.link_percent, low: (s) => s.link_percent !== null && s.link_percent < 40 },
-  { id: "gps", label: "Position", unit: "", digits: 0, value: (s) => FIX[s.gps_fix] ?? "?", extra: (s) => `${s.satellites} sats`, low: (s) => s.gps_fix < 3 },
-  { id: "wind", label: "Wind", unit: "m/s", digits: 1, spark: 4, value: (s) => s.wind_mps, extra: (s) => (s.wind_from_deg === null ? "" : `${Math.round(s.wind_from_deg)}°`), low: (s) => s.wind_mps !== null && s.wind_mps > 10 },
-  { id: "state", label: "Aircraft", unit: "", digits: 0, value: (s) => s.state.replaceAll("_", " ") },
+  { id: "altitude", label: t("Above take-off"), unit: "m", digits: 1, spark: 4, value: (s) => s.alt_rel_m },
+  { id: "speed", label: t("Speed"), unit: "m/s", digits: 1, spark: 1.5, value: (s) => s.speed_mps },
+  { id: "battery", label: t("Battery"), unit: "%", digits: 0, spark: 6, value: (s) => s.battery_percent, extra: (s) => `${s.battery_v.toFixed(1)} V`, low: (s) => s.battery_percent < 30 },
+  { id: "link", label: t("Link"), unit: "%", digits: 0, spark: 20, value: (s) => s.link_percent, low: (s) => s.link_percent !== null && s.link_percent < 40 },
+  { id: "gps", label: t("Position"), unit: "", digits: 0, value: (s) => FIX[s.gps_fix] ?? "?", extra: (s) => t("{0} satellites", s.satellites), low: (s) => s.gps_fix < 3 },
+  { id: "wind", label: t("Wind"), unit: "m/s", digits: 1, spark: 4, value: (s) => s.wind_mps, extra: (s) => (s.wind_from_deg === null ? "" : `${Math.round(s.wind_from_deg)}°`), low: (s) => s.wind_mps !== null && s.wind_mps > 10 },
+  { id: "state", label: t("Aircraft"), unit: "", digits: 0, value: (s) => words(s.state) },
 ];
 
 /** A number without a minus before zero. @param {number} value @param {number} digits */
@@ -26,7 +27,7 @@ class TelemetryStrip extends HTMLElement {
   /** @type {any} */ #shown = null;
 
   connectedCallback() {
-    if (!this.childElementCount) this.innerHTML = '<p class="nothing">No telemetry of this flight yet.</p>';
+    if (!this.childElementCount) this.innerHTML = `<p class="nothing">${t("No telemetry of this flight yet.")}</p>`;
     document.body.addEventListener("kestrel:map", this.#onMap);
     document.body.addEventListener("kestrel:telemetry", this.#onSample);
     document.body.addEventListener("kestrel:age", this.#onAge);
@@ -59,7 +60,7 @@ class TelemetryStrip extends HTMLElement {
     if (!newest) return;
     this.classList.toggle("stale", isStale(newest));
     const label = this.querySelector('[data-id="state"] .label');
-    if (label) label.textContent = isStale(newest) ? `Aircraft, ${ago(ageSeconds(newest))}` : "Aircraft";
+    if (label) label.textContent = isStale(newest) ? `${t("Aircraft")}, ${ago(ageSeconds(newest))}` : t("Aircraft");
   };
 
   #onMove = (/** @type {PointerEvent} */ event) => {

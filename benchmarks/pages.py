@@ -1,0 +1,193 @@
+"""The pages in Chromium over a big history with drones in the air: first paint, interactions, bytes.
+
+    python -m benchmarks.pages --findings 100000
+
+First paint is the browser's first contentful paint of a page opened anew, with an empty cache and then with what it
+kept. An interaction's time runs from the key or click until what it changes stands in the page and a frame was drawn.
+The budgets are those of the dashboard: 1 s, 100 ms, 600 kB. Server, database, sender of telemetry and browser share
+the machine. The other number of the same run is the paint of the sign-in page, which asks the database for nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import gzip
+import json
+import statistics
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from benchmarks._big_platform import LIVE, flying, grow
+from cloud import users
+from contracts.vocabulary import Role
+from tests import platform, rooms, stock
+from tests.platform import Server
+from tests.scenes import utc_now
+from tests.services import DatabaseServer
+
+CHROMIUM = Path("/usr/bin/chromium")
+PASSWORD = "fly-high-9"  # noqa: S105 - of a database that lives for one run
+PAINT_MS, ANSWER_MS, PAGE_BYTES = 1000.0, 100.0, 600_000
+_PAINT = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? null"
+_LOADED = "performance.getEntriesByType('resource').map(r => [new URL(r.name).pathname, r.encodedBodySize])"
+_EVIDENCE = ("/pictures/", "/v1/media/")
+# Resolves with the milliseconds from the input event until a change below `selector` was drawn.
+_WATCH = """([selector, kind]) => {
+  const until = (resolve) => {
+    let began = 0;
+    document.addEventListener(kind, (event) => { began = event.timeStamp; }, { capture: true, once: true });
+    const seen = new MutationObserver(() => {
+      if (!began) return;
+      seen.disconnect();
+      requestAnimationFrame(() => setTimeout(() => resolve(performance.now() - began)));
+    });
+    const all = { subtree: true, childList: true, attributes: true, characterData: true };
+    seen.observe(document.querySelector(selector), all);
+  };
+  window.answered = new Promise(until);
+}"""
+_BIG_ROOMS = {"asset": "/assets/big-1", "review": "/review", "asset-deep": "/assets/big-2"}
+
+
+def paint(page: Page, path: str, ready: str) -> float:
+    """Open a page and return its first contentful paint, ms."""
+    page.goto(path)
+    page.locator(ready).first.wait_for(timeout=60_000)
+    return float(page.evaluate(_PAINT) or 0.0)
+
+
+def weight(page: Page) -> int:
+    """Return the compressed bytes of a page and all it loaded round the evidence."""
+    around = {path: size for path, size in page.evaluate(_LOADED) if not path.startswith(_EVIDENCE)}
+    return int(sum(around.values())) + len(gzip.compress(page.content().encode()))
+
+
+def paints(browser: Browser, server: Server, repeats: int) -> dict[str, Any]:
+    """Return first paints of every page, cold and warm, with its bytes."""
+    found = {}
+    wanted = [("sign-in", "/login", "h1"), *((r.name, _BIG_ROOMS.get(r.name, r.path), r.ready) for r in rooms.ROOMS)]
+    for name, path, ready in wanted:
+        context = opened(browser, server, signed=name != "sign-in")
+        page = context.new_page()
+        cold = paint(page, path, ready)
+        size = weight(page)
+        warm = [paint(page, path, ready) for _ in range(repeats)]
+        found[name] = {"cold_ms": round(cold), "warm_ms": round(statistics.median(warm)), "bytes": size}
+        sys.stderr.write(f"{name}: {found[name]}\n")
+        context.close()
+    return found
+
+
+def opened(browser: Browser, server: Server, *, signed: bool = True) -> BrowserContext:
+    """Return a browser with nothing in its cache."""
+    context = browser.new_context(viewport={"width": 1440, "height": 900}, base_url=server.url)
+    if signed:
+        context.request.post("/login", form={"username": "ana", "password": PASSWORD}, max_redirects=0)
+    return context
+
+
+def answers(browser: Browser, server: Server, repeats: int) -> dict[str, Any]:
+    """Return how long interactions take until they are drawn."""
+    context = opened(browser, server)
+    page = context.new_page()
+    found: dict[str, Any] = {}
+
+    def measured(name: str, selector: str, kind: str, act: Callable[[int], None], settle_ms: int = 250) -> None:
+        times = []
+        for number in range(repeats):
+            page.evaluate(_WATCH, [selector, kind])
+            act(number)
+            times.append(float(page.evaluate("window.answered")))
+            page.wait_for_timeout(settle_ms)
+        found[name] = {"median_ms": round(statistics.median(times)), "worst_ms": round(max(times))}
+        sys.stderr.write(f"{name}: {found[name]}\n")
+
+    paint(page, "/review", "#desk-title")
+    page.wait_for_timeout(1000)
+    measured("review: next finding (J)", "#desk", "keydown", lambda _: page.keyboard.press("j"))
+    measured("review: confirm (A)", "#desk", "keydown", lambda _: page.keyboard.press("a"))
+    paint(page, "/", "drone-map[data-ready]")
+    tabs = page.locator("#findings .tabs button")
+    measured("operations: severity tab", "#findings", "click", lambda n: tabs.nth(n % 3).click())
+    cards = page.locator(".finding > a")
+    measured(
+        "operations: open a finding", "#sheet-slot", "click",
+        lambda n: (page.keyboard.press("Escape"), cards.nth(n % 2).click())[1],
+    )  # fmt: skip
+    page.keyboard.press("Escape")
+    paint(page, "/flights/flt-11000007", "flight-scrub[data-ready]")
+    page.get_by_label("Time in the flight").focus()
+    measured("flight: scrub (PageUp)", "[data-said=time]", "keydown", lambda _: page.keyboard.press("PageUp"))
+    context.close()
+    return found
+
+
+def filters(browser: Browser, server: Server, repeats: int) -> dict[str, Any]:
+    """Return the paint of pages that a filter opened: the address holds it, so the page is made anew."""
+    context = opened(browser, server)
+    page = context.new_page()
+    found = {}
+    for name, path in (
+        ("review: severity tab", "/review?rank={}"),
+        ("assets: by site", "/assets?site=site-{}"),
+        ("insights: by site", "/insights?site=site-{}"),
+        ("tickets: by severity", "/tickets?rank={}"),
+    ):
+        paint(page, urlsplit(path).path, "h1, h2")
+        times = [paint(page, path.format(1 + n % 3), "h1, h2") for n in range(repeats)]
+        found[name] = {"median_ms": round(statistics.median(times)), "worst_ms": round(max(times))}
+        sys.stderr.write(f"{name}: {found[name]}\n")
+    context.close()
+    return found
+
+
+def over(result: dict[str, Any]) -> list[str]:
+    """Return what misses its budget."""
+    slow = [f"{n}: {p['cold_ms']} ms" for n, p in result["first_paint"].items() if p["cold_ms"] >= PAINT_MS]
+    slow += [f"{n}: {p['bytes']} bytes" for n, p in result["first_paint"].items() if p["bytes"] > PAGE_BYTES]
+    slow += [f"{n}: {p['median_ms']} ms" for n, p in result["interaction"].items() if p["median_ms"] >= ANSWER_MS]
+    return slow + [f"{n}: {p['median_ms']} ms" for n, p in result["filter"].items() if p["median_ms"] >= PAINT_MS]
+
+
+def main() -> int:
+    """Seed, measure, print JSON; 1 where a budget is missed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--findings", type=int, default=100_000)
+    parser.add_argument("--repeats", type=int, default=5)
+    asked = parser.parse_args()
+    with (
+        tempfile.TemporaryDirectory(prefix="kp") as folder,
+        DatabaseServer(Path(folder) / "pg") as postgres,
+        postgres.database(migrated=True) as url,
+    ):
+        built = platform.build(url)
+        with built.database.session() as session:
+            users.put_user(session, "ana", PASSWORD, list(Role))
+            world = stock.stock_all(session, utc_now())
+        grow(built.database, asked.findings)
+        sys.stderr.write(f"{asked.findings} findings, {LIVE} drones in the air\n")
+        built = dataclasses.replace(
+            built, objects=world.objects, routes=world.routes, queues=cast("Any", stock.Outbox())
+        )
+        with Server(built) as server, sync_playwright() as playwright, flying(built.database):
+            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+            result: dict[str, Any] = {"findings": asked.findings, "drones_in_the_air": LIVE}
+            result["first_paint"] = paints(browser, server, asked.repeats)
+            result["filter"] = filters(browser, server, asked.repeats)
+            result["interaction"] = answers(browser, server, asked.repeats)
+            browser.close()
+        built.database.close()
+    result["over_budget"] = over(result)
+    print(json.dumps(result, indent=2))
+    return 1 if result["over_budget"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,58 @@
+"""The field's words in the reader's language: kinds, grades, sides, states; dates with months by name."""
+
+from __future__ import annotations
+
+from datetime import date
+from functools import cache
+
+from babel.dates import get_month_names
+
+from cloud.assistant.words import kind_label, severity_label, side_label
+from cloud.web.language import SOURCE, _, spoken
+
+
+def kind(value: str) -> str:
+    """Return a kind of defect as a heading has it: ``Crack``."""
+    return _(_first_up(kind_label(value)))
+
+
+def severity(rank: int) -> str:
+    """Return a severity as a heading has it: ``Critical``."""
+    return _(_first_up(severity_label(rank)))
+
+
+def side(value: str) -> str:
+    """Return a side of a blade: ``leading edge``."""
+    return _(side_label(value))
+
+
+def words(value: object) -> str:
+    """Return a state or another name of the code in words: ``On route``."""
+    return _(_first_up(str(value).replace("_", " ")))
+
+
+def inline(label: str) -> str:
+    """Return a label as it stands within a sentence: German keeps its capitals."""
+    return label.lower() if spoken() == SOURCE else label
+
+
+def finding(number: int, kind_: str, rank: int) -> str:
+    """Return a finding in a few words: ``F-12 crack, critical``."""
+    return f"F-{number} {inline(kind(kind_))}, {inline(severity(rank))}"
+
+
+def dated(at: date, style: str) -> str:
+    """Return a date by strftime's ``style``, its month in the reader's language."""
+    for sign, width in (("%b", "abbreviated"), ("%B", "wide")):
+        if sign in style:
+            style = style.replace(sign, _months(width, spoken())[at.month])
+    return at.strftime(style)
+
+
+@cache
+def _months(width: str, language: str) -> dict[int, str]:
+    return dict(get_month_names(width, "stand-alone", language))  # type: ignore[arg-type]
+
+
+def _first_up(text: str) -> str:
+    return text[:1].upper() + text[1:]
