@@ -20,6 +20,13 @@ class Room(NamedTuple):
         return not any(part in self.path for part in ("/assets/", "asset=", "/flights/", "before="))
 
 
+FAILED = (
+    Room("fleet-away", "/fleet"),
+    Room("flight-unknown", "/flights/flt-0"),
+    Room("plan-refused", "/plan?asset=t-01&standoff_m=400", ".problem"),
+    Room("settings-forbidden", "/settings/keys"),
+)
+"""What cannot be shown, and says why: the database is away, nothing is there, a wish is refused, a role is missing."""
 ROOMS = (
     Room("operations", "/", "#main .card", pictured=True),
     Room("review", "/review", "#desk-title", pictured=True),
