@@ -15,7 +15,7 @@ from contracts.captures import HeightDatum
 from contracts.errors import InvalidInput, PlatformError
 from contracts.media import SegmentManifest
 from edge import logbook
-from edge.agent import Agent, acceptance_flight, probes, status_file
+from edge.agent import Agent
 from edge.backends.container import Mp4File
 from edge.backends.dialogue import provisioned
 from edge.backends.film import Mp4Films, transport_stream
@@ -24,9 +24,11 @@ from edge.captures.command import CardImport, Stated, as_json, summary
 from edge.captures.shelf import CaptureShelf
 from edge.check import require_landed, run_checks, running_state
 from edge.exercise import Row
+from edge.fittings import acceptance_flight, probes
 from edge.life.slots import Slots
 from edge.life.updates import checks, install, verified, wheels_into
 from edge.settings import Settings
+from edge.status import status_file
 from edge.tracks import sidecars
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)

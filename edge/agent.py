@@ -1,15 +1,13 @@
-"""The composition root: settings to parts to loops. The only module that knows the backends."""
+"""The agent: its parts, wired, and the loops that turn them. What is hardware or network `edge.fittings` makes."""
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import queue
 import shutil
 import threading
 import time
-from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
 
@@ -19,28 +17,19 @@ from contracts.captures import CAPTURE_PREFIX
 from contracts.errors import Forbidden, PlatformError
 from contracts.events import DroneEvent, DroneEventKind, SegmentVerified
 from contracts.ids import mint
-from contracts.media import PoseSample, UploadOrder
+from contracts.media import UploadOrder
 from contracts.telemetry import DroneStatus, Stream, Watermark
-from contracts.topics import COMMANDS, STATUS, UPLOAD_ORDERS, VERIFIED, WATERMARKS, decode
-from contracts.vocabulary import AircraftState
+from contracts.topics import COMMANDS, decode
 from edge import VERSION, logbook
 from edge.allowances import Allowances
-from edge.backends.autopilot import MavlinkAutopilot
-from edge.backends.camera import camera_at
-from edge.backends.container import Mp4File, whole_frames
-from edge.backends.credentials import Files, RoleAlias
-from edge.backends.dialogue import rotated
-from edge.backends.link import Credentials, MqttLink, Post, Will
-from edge.backends.mavlink_signing import Seal
-from edge.backends.objects import S3Objects
 from edge.bandwidth import Pacer
 from edge.captures.courier import Courier
 from edge.captures.shelf import CaptureShelf
-from edge.check import Probe, private_key, running_state, wait_for
+from edge.check import private_key
 from edge.clock import WatchedClock, utc_now
 from edge.commands import CommandDesk
 from edge.diagnostics import LOGGER, Diagnostics
-from edge.exercise import Exercise, Row
+from edge.fittings import autopilot_of, link_of, next_certificate, objects_of, rig_of, will_of
 from edge.flights import Flights
 from edge.frames import Rank
 from edge.journal import Journal
@@ -48,8 +37,7 @@ from edge.life import health
 from edge.life.checks import rotation_due
 from edge.life.identity import Wallet
 from edge.life.proof import Proof, Signs
-from edge.life.shadow import Shadow, Tunables
-from edge.life.shadow import topics as shadow_topics
+from edge.life.shadow import Shadow, ShadowPost, Tunables
 from edge.life.slots import Slots
 from edge.life.watchdog import Watchdog
 from edge.loop import Loop
@@ -58,12 +46,13 @@ from edge.outbox import Outbox
 from edge.pilot import Pilot
 from edge.poses import Poses
 from edge.publisher import Publisher
-from edge.recorder import Recorder, Rig
-from edge.refusals import AutopilotSilent, NotReady
+from edge.recorder import Recorder
+from edge.refusals import NotReady
 from edge.retention import Retention
 from edge.safety import Limits
 from edge.sender import UploadJournal
 from edge.settings import Settings
+from edge.status import write_status
 from edge.telemetry import Sampler
 from edge.uploader import Uploader
 from edge.verification import Gate
@@ -106,7 +95,7 @@ class Agent:
         self._journal = Journal(state / "journal.db")
         self._uploads = UploadJournal(state / "uploads.db")
         self._autopilot = autopilot_of(settings, self._poses.add)
-        self._link = _link_of(settings, self._status(online=False))
+        self._link = link_of(settings, self._status(online=False))
         self._allowances = Allowances(state / "limits.json", limits)
         self._pilot = Pilot(self._autopilot, self._flights, self._allowances, self._enough_disk)
         self._desk = CommandDesk(
@@ -127,7 +116,7 @@ class Agent:
         )
         self._publisher = Publisher(settings.drone_id, self._outbox, self._link, lambda: self._status(online=True))
         self._recorder = Recorder(
-            Rig(settings.drone_id, settings.camera, camera_at(settings.camera_url), Mp4File, whole_frames),
+            rig_of(settings),
             self._poses,
             self._flights,
             self.announce,
@@ -138,7 +127,7 @@ class Agent:
             shares_link=lambda: self._flights.active() is not None,
             answer_s=lambda: self._publisher.round_trip_s,
         )
-        store = _objects_of(settings, self._pacer)
+        store = objects_of(settings, self._pacer)
         self._uploader = Uploader(settings.drone_id, self._flights, self._uploads, store, self.announce, self.stop)
         self._courier = Courier(CaptureShelf(settings.captures_dir), self._uploader)
         self._sampler = Sampler(self._autopilot.look, self._monitor.situation, self._outbox.append)
@@ -152,8 +141,7 @@ class Agent:
         folders = (settings.recordings_dir, settings.captures_dir)
         self._retention = Retention(folders, settings.storage_budget_bytes, self.announce)
         self._shadow = Shadow(state / "shadow.json", self._tune)
-        self._shadow_topics = shadow_topics(settings.drone_id)
-        self._shadow_asked = 0
+        self._shadow_post = ShadowPost(self._shadow, self._link, settings.drone_id) if settings.aws_iot else None
         self._watchdog = Watchdog(settings.notify_socket, self._turning)
         self._turned_at = time.monotonic()
         signs = Signs(
@@ -182,7 +170,7 @@ class Agent:
         self._autopilot.stop()
         logging.getLogger(LOGGER).removeHandler(diagnostics)
         self._drain()
-        self._link.stop(Will(STATUS.of(self._settings.drone_id), self._status(online=False)))
+        self._link.stop(will_of(self._settings, self._status(online=False)))
         self._outbox.close()
         for part in (self._journal, self._uploads, self._poses):
             part.close()
@@ -220,7 +208,7 @@ class Agent:
             Loop("health", self._tell_health, 60.0),
             Loop("watchdog", self._watchdog.step, 5.0),
             *([Loop("proof", self._proof.step, 2.0)] if self._proof else []),
-            Loop("shadow", self._ask_shadow, 2.0),
+            *([Loop("shadow", self._shadow_post.ask, 2.0)] if self._shadow_post else []),
             Loop("rotation", self._rotate, 60.0, max_backoff_s=3600.0),
         ]
 
@@ -233,8 +221,7 @@ class Agent:
         if message.topic == COMMANDS.of(self._settings.drone_id):
             self._desk.receive(message.payload, message.settle)
             return True
-        if message.topic in (self._shadow_topics["got"], self._shadow_topics["delta"]):
-            self._take_shadow(message.topic, message.payload)
+        if self._shadow_post and self._shadow_post.take(message.topic, message.payload):
             return True
         try:
             _, content = decode(message.topic, message.payload)
@@ -266,36 +253,15 @@ class Agent:
         self._pacer.limit(self._settings.upload_ceiling_bytes_per_s if ceiling is None else ceiling)
         self._retention.limit(wanted.storage_budget_bytes or self._settings.storage_budget_bytes)
 
-    def _ask_shadow(self) -> bool | None:
-        """Ask for the whole shadow once for each connection: deltas that came meanwhile are not repeated."""
-        generation = self._link.generation
-        if not self._settings.aws_iot or not generation or generation == self._shadow_asked:
-            return None
-        self._link.publish(self._shadow_topics["get"], b"{}", qos=1, retain=False).result(timeout=10.0)
-        self._shadow_asked = generation
-        return True
-
-    def _take_shadow(self, topic: str, payload: bytes) -> None:
-        try:
-            take = self._shadow.on_delta if topic == self._shadow_topics["delta"] else self._shadow.on_document
-            answer = take(payload)
-        except PlatformError as error:
-            logbook.warn("shadow_unreadable", code=error.code, error=error.message)
-            return
-        if answer is not None:
-            self._link.publish(self._shadow_topics["update"], answer, qos=1, retain=False)
-
     def _rotate(self) -> bool | None:
         """Replace the certificate when it ends soon or the shadow asks; never in flight."""
-        settings, wallet = self._settings, self._wallet
+        wallet = self._wallet
         due = rotation_due(wallet, self._shadow.tunables.replace_certificate)
         begun = wallet.next.folder.exists() or wallet.previous.folder.exists()
-        if not (due or begun) or not settings.provisioning_template or self._flights.active() is not None:
-            return None
-        if not wallet.current.whole or settings.ca_file is None:
+        if not (due or begun) or not wallet.current.whole or self._flights.active() is not None:
             return None
         before = wallet.current.identity().certificate_id
-        outcome = rotated(settings.mqtt_url, settings.ca_file, wallet, settings.provisioning_template, self._give_up)
+        outcome = next_certificate(self._settings, wallet, self._give_up)
         if wallet.current.identity().certificate_id != before:
             logbook.note("agent_restarts", why="a new certificate is in use")
             self.stop.set()
@@ -380,106 +346,7 @@ class Agent:
         write_status(self._settings.state_dir, status)
 
 
-def status_file(state_dir: Path) -> Path:
-    """Return where a running agent says how it is."""
-    return state_dir / "status.json"
-
-
-def write_status(state_dir: Path, status: dict[str, object]) -> None:
-    """Replace the status file; readers never see half of it."""
-    path = status_file(state_dir)
-    beside = path.with_suffix(".new")
-    beside.write_text(json.dumps(status, default=str), encoding="utf-8")
-    beside.replace(path)
-
-
-def autopilot_of(settings: Settings, on_pose: Callable[[PoseSample], None]) -> MavlinkAutopilot:
-    """Return the autopilot of the settings, with signed messages where there is a key."""
-    seal = None
-    if settings.mavlink_key_file is not None:
-        seal = Seal(settings.mavlink_key_file, settings.state_dir / "mavlink-stamp")
-    return MavlinkAutopilot(settings.autopilot_url, on_pose, settings.geoid_separation_m, seal)
-
-
-def _objects_of(settings: Settings, pacer: Pacer | None = None) -> S3Objects:
-    rights = None
-    if settings.credentials_url and settings.cert_file and settings.key_file:
-        files = Files(settings.ca_file, settings.cert_file, settings.key_file)
-        rights = RoleAlias(settings.credentials_url, settings.drone_id, files)
-    pace = pacer.spend if pacer else None
-    return S3Objects(settings.bucket, pace=pace, rights=rights, checksum=settings.store_checksum)
-
-
-def _link_of(settings: Settings, will: bytes) -> MqttLink:
-    credentials = None
-    if settings.ca_file and settings.cert_file and settings.key_file and settings.mqtt_url.startswith("mqtts"):
-        credentials = Credentials(settings.ca_file, settings.cert_file, settings.key_file)
-    mine = settings.drone_id
-    shadow = shadow_topics(mine)
-    asked = (shadow["got"], shadow["delta"]) if settings.aws_iot else ()
-    return MqttLink(
-        settings.mqtt_url,
-        mine,
-        credentials,
-        Post(
-            Will(STATUS.of(mine), will),
-            (COMMANDS.of(mine), WATERMARKS.of(mine), VERIFIED.of(mine), UPLOAD_ORDERS.of(mine), *asked),
-            settled_by_us=COMMANDS.of(mine),
-        ),
-        aws_iot=settings.aws_iot,
-    )
-
-
-def probes(settings: Settings) -> dict[str, Probe]:
-    """Return what `kestrel-edge check` asks of the autopilot, the camera and the object store."""
-    return {
-        "autopilot": lambda: _probe_autopilot(settings),
-        "camera": lambda: camera_at(settings.camera_url).probe(),
-        "bucket": lambda: _objects_of(settings).reachable(),
-    }
-
-
-def acceptance_flight(url: str, altitude_m: float, tell: Callable[[Row], None]) -> list[Row]:
-    """Fly the exercise on an autopilot that nothing is known of.
-
-    Sea level is taken for the ellipsoid: every place of this flight is relative to home.
-
-    Raises:
-        PlatformError: The address is none, or taken.
-
-    """
-    autopilot = MavlinkAutopilot(url, lambda _pose: None, geoid_m=0.0)
-    autopilot.start()
-    try:
-        return Exercise(autopilot, altitude_m).run(tell)
-    except KeyboardInterrupt:
-        autopilot.set_mode("RTL")
-        raise
-    finally:
-        autopilot.stop()
-
-
 def _require_private_key(settings: Settings) -> None:
     """Refuse to run with a key that others can read."""
     if settings.key_file is not None and not (found := private_key(settings.key_file)).passed:
         raise Forbidden(found.detail, hint=found.hint)
-
-
-def _probe_autopilot(settings: Settings) -> str:
-    if (state := running_state(status_file(settings.state_dir), utc_now())) is not None:
-        if state in (AircraftState.NOT_HEARD, AircraftState.DISCONNECTED):
-            silent = "has heard no autopilot yet" if state == AircraftState.NOT_HEARD else "hears its autopilot no more"
-            raise AutopilotSilent(f"The running agent {silent}.", hint="Check its link and power.")
-        return f"The running agent sees it {state}."
-    autopilot = autopilot_of(settings, lambda _pose: None)
-    autopilot.start()
-    try:
-        if not wait_for(lambda: autopilot.look().connected, 5.0):
-            raise AutopilotSilent(f"{settings.autopilot_url}: no heartbeat for 5 s.", hint="Check its link and power.")
-        reasons = " ".join(autopilot.readiness())
-        aircraft = autopilot.look()
-        seen = f"{aircraft.autopilot} {aircraft.version}".strip()
-        ready = f"Not ready to arm yet: {reasons}" if reasons else "Ready to arm."
-        return f"{seen}, mode {aircraft.mode}, battery {aircraft.battery_percent} %. {ready}"
-    finally:
-        autopilot.stop()

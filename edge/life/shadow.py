@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from pydantic import Field, ValidationError
 
-from contracts.errors import InvalidInput, TooLarge
+from contracts.errors import InvalidInput, PlatformError, TooLarge
 from contracts.geo import Frozen
 from edge import logbook
 from edge.files import write_durably
@@ -97,3 +98,42 @@ class Shadow:
         """Return the update that says what is in force, and what was refused and why."""
         state: dict[str, Any] = {**self.tunables.model_dump(), "refused": dict(list(refused.items())[:10]) or None}
         return json.dumps({"state": {"reported": state}}).encode()
+
+
+class _Link(Protocol):
+    @property
+    def generation(self) -> int: ...
+
+    def publish(self, topic: str, payload: bytes, *, qos: int, retain: bool) -> Future[None]: ...
+
+
+class ShadowPost:
+    """Asks the broker for the shadow and takes what it answers."""
+
+    def __init__(self, shadow: Shadow, link: _Link, thing: str) -> None:
+        self._shadow, self._link = shadow, link
+        self._topics = topics(thing)
+        self._asked = 0
+
+    def ask(self) -> bool | None:
+        """Ask for the whole shadow once for each connection: deltas that came meanwhile are not repeated."""
+        generation = self._link.generation
+        if not generation or generation == self._asked:
+            return None
+        self._link.publish(self._topics["get"], b"{}", qos=1, retain=False).result(timeout=10.0)
+        self._asked = generation
+        return True
+
+    def take(self, topic: str, payload: bytes) -> bool:
+        """Apply a message and report; False when the topic is none of the shadow's."""
+        takers = {self._topics["got"]: self._shadow.on_document, self._topics["delta"]: self._shadow.on_delta}
+        if topic not in takers:
+            return False
+        try:
+            answer = takers[topic](payload)
+        except PlatformError as error:
+            logbook.warn("shadow_unreadable", code=error.code, error=error.message)
+            return True
+        if answer is not None:
+            self._link.publish(self._topics["update"], answer, qos=1, retain=False)
+        return True

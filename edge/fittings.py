@@ -1,0 +1,137 @@
+"""The autopilot, camera, link and object store of a drone, from its settings. Only here are backends chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from contracts.media import PoseSample
+from contracts.topics import COMMANDS, STATUS, UPLOAD_ORDERS, VERIFIED, WATERMARKS
+from contracts.vocabulary import AircraftState
+from edge.backends.autopilot import MavlinkAutopilot
+from edge.backends.camera import camera_at
+from edge.backends.container import Mp4File, whole_frames
+from edge.backends.credentials import Files, RoleAlias
+from edge.backends.dialogue import rotated
+from edge.backends.link import Credentials, MqttLink, Post, Will
+from edge.backends.mavlink_signing import Seal
+from edge.backends.objects import S3Objects
+from edge.bandwidth import Pacer
+from edge.check import Probe, running_state, wait_for
+from edge.clock import utc_now
+from edge.exercise import Exercise, Row
+from edge.life.identity import Wallet
+from edge.life.shadow import topics as shadow_topics
+from edge.recorder import Rig
+from edge.refusals import AutopilotSilent
+from edge.settings import Settings
+from edge.status import status_file
+
+
+def autopilot_of(settings: Settings, on_pose: Callable[[PoseSample], None]) -> MavlinkAutopilot:
+    """Return the autopilot of the settings, with signed messages where there is a key."""
+    seal = None
+    if settings.mavlink_key_file is not None:
+        seal = Seal(settings.mavlink_key_file, settings.state_dir / "mavlink-stamp")
+    return MavlinkAutopilot(settings.autopilot_url, on_pose, settings.geoid_separation_m, seal)
+
+
+def rig_of(settings: Settings) -> Rig:
+    """Return the camera of the settings and how its files are written."""
+    return Rig(settings.drone_id, settings.camera, camera_at(settings.camera_url), Mp4File, whole_frames)
+
+
+def objects_of(settings: Settings, pacer: Pacer | None = None) -> S3Objects:
+    """Return the object store of the settings, with the rights of the drone's role where there is one."""
+    rights = None
+    if settings.credentials_url and settings.cert_file and settings.key_file:
+        files = Files(settings.ca_file, settings.cert_file, settings.key_file)
+        rights = RoleAlias(settings.credentials_url, settings.drone_id, files)
+    pace = pacer.spend if pacer else None
+    return S3Objects(settings.bucket, pace=pace, rights=rights, checksum=settings.store_checksum)
+
+
+def link_of(settings: Settings, will: bytes) -> MqttLink:
+    """Return the link of the settings; ``will`` is the status that the broker publishes when the drone is lost."""
+    credentials = None
+    if settings.ca_file and settings.cert_file and settings.key_file and settings.mqtt_url.startswith("mqtts"):
+        credentials = Credentials(settings.ca_file, settings.cert_file, settings.key_file)
+    mine = settings.drone_id
+    shadow = shadow_topics(mine)
+    asked = (shadow["got"], shadow["delta"]) if settings.aws_iot else ()
+    return MqttLink(
+        settings.mqtt_url,
+        mine,
+        credentials,
+        Post(
+            will_of(settings, will),
+            (COMMANDS.of(mine), WATERMARKS.of(mine), VERIFIED.of(mine), UPLOAD_ORDERS.of(mine), *asked),
+            settled_by_us=COMMANDS.of(mine),
+        ),
+        aws_iot=settings.aws_iot,
+    )
+
+
+def will_of(settings: Settings, status: bytes) -> Will:
+    """Return the status that is left behind at the broker."""
+    return Will(STATUS.of(settings.drone_id), status)
+
+
+def next_certificate(settings: Settings, wallet: Wallet, revoke: Callable[[str], None]) -> bool | None:
+    """Do the next step of replacing the drone's certificate; None where the settings know no way to.
+
+    Raises:
+        Unavailable: The broker cannot be reached.
+
+    """
+    if not settings.provisioning_template or settings.ca_file is None:
+        return None
+    return rotated(settings.mqtt_url, settings.ca_file, wallet, settings.provisioning_template, revoke)
+
+
+def probes(settings: Settings) -> dict[str, Probe]:
+    """Return what `kestrel-edge check` asks of the autopilot, the camera and the object store."""
+    return {
+        "autopilot": lambda: _probe_autopilot(settings),
+        "camera": lambda: camera_at(settings.camera_url).probe(),
+        "bucket": lambda: objects_of(settings).reachable(),
+    }
+
+
+def acceptance_flight(url: str, altitude_m: float, tell: Callable[[Row], None]) -> list[Row]:
+    """Fly the exercise on an autopilot that nothing is known of.
+
+    Sea level is taken for the ellipsoid: every place of this flight is relative to home.
+
+    Raises:
+        PlatformError: The address is none, or taken.
+
+    """
+    autopilot = MavlinkAutopilot(url, lambda _pose: None, geoid_m=0.0)
+    autopilot.start()
+    try:
+        return Exercise(autopilot, altitude_m).run(tell)
+    except KeyboardInterrupt:
+        autopilot.set_mode("RTL")
+        raise
+    finally:
+        autopilot.stop()
+
+
+def _probe_autopilot(settings: Settings) -> str:
+    if (state := running_state(status_file(settings.state_dir), utc_now())) is not None:
+        if state in (AircraftState.NOT_HEARD, AircraftState.DISCONNECTED):
+            silent = "has heard no autopilot yet" if state == AircraftState.NOT_HEARD else "hears its autopilot no more"
+            raise AutopilotSilent(f"The running agent {silent}.", hint="Check its link and power.")
+        return f"The running agent sees it {state}."
+    autopilot = autopilot_of(settings, lambda _pose: None)
+    autopilot.start()
+    try:
+        if not wait_for(lambda: autopilot.look().connected, 5.0):
+            raise AutopilotSilent(f"{settings.autopilot_url}: no heartbeat for 5 s.", hint="Check its link and power.")
+        reasons = " ".join(autopilot.readiness())
+        aircraft = autopilot.look()
+        seen = f"{aircraft.autopilot} {aircraft.version}".strip()
+        ready = f"Not ready to arm yet: {reasons}" if reasons else "Ready to arm."
+        return f"{seen}, mode {aircraft.mode}, battery {aircraft.battery_percent} %. {ready}"
+    finally:
+        autopilot.stop()
