@@ -13,6 +13,7 @@ from cloud.backends.keys import KmsSigner
 from cloud.backends.language_model import BedrockConverse
 from cloud.backends.link import Credentials, MqttLink
 from cloud.backends.mail import SmtpMail
+from cloud.backends.maximo import MaximoOslc
 from cloud.backends.notify import SnsTopic, TopicChannel
 from cloud.backends.objects import S3Objects
 from cloud.backends.queues import SqsQueues
@@ -78,6 +79,13 @@ def _maintenance(settings: Settings) -> MaintenanceSystem:
             project=settings.jira_project,
             issue_type=settings.jira_issue_type,
             order_type=settings.jira_order_type,
+        )
+    if settings.maintenance_system == "maximo":
+        return MaximoOslc(
+            settings.maximo_url,
+            settings.maximo_api_key.get_secret_value(),
+            site=settings.maximo_site,
+            reported_by=settings.maximo_reported_by,
         )
     password = settings.sap_password.get_secret_value()
     return SapOData(settings.sap_url, settings.sap_user, password, page=settings.sap_page)

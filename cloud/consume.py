@@ -18,6 +18,7 @@ from cloud.executions import Workflows
 from cloud.logbook import log, log_failure
 from cloud.services import Message, Services
 from cloud.tables import Flight
+from cloud.training import versions
 from contracts import media as keys
 from contracts import resources
 from contracts.captures import CAPTURE_PREFIX, Capture, CaptureKind, capture_key, photo_key
@@ -306,7 +307,8 @@ def follow_reviews(services: Services) -> None:
 
 def pass_on_answers(services: Services) -> int:
     """Give every answer of people to the run that waits for it; returns how many. What cannot go now goes later."""
-    return _as_many_as_go(services, decisions.pass_on, "answer_not_passed_on")
+    answers = (decisions.pass_on, versions.pass_on)
+    return sum(_as_many_as_go(services, one, "answer_not_passed_on") for one in answers)
 
 
 def _as_many_as_go(services: Services, one: Callable[[Session, Workflows], str | None], stopped: str) -> int:

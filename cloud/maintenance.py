@@ -45,6 +45,18 @@ class Picture(NamedTuple):
     body: bytes
 
 
+class FieldReport(NamedTuple):
+    """What a crew said at the place, on its way into a notification. Times are UTC."""
+
+    key: str
+    """Ours, up to 35 characters; marks the note, so that it is written once."""
+    text: str
+    priority: str = ""
+    """The notification's priority from now on, on SAP's scale; empty: as it is."""
+    ended_at: datetime | None = None
+    """When the malfunction ended: the crew has repaired it."""
+
+
 class OrderDraft(NamedTuple):
     """A maintenance order for a notification. Texts are within SAP's limits; times are UTC."""
 
@@ -85,3 +97,9 @@ class MaintenanceSystem(Protocol):
 
     def create_order(self, draft: OrderDraft) -> str:
         """Create an order and return its number. When it is Unavailable, it may or may not have been created."""
+
+    def report(self, number: str, said: FieldReport) -> bool:
+        """Write what a crew said into a notification, with what follows for its state; False when it is there already.
+
+        When it is Unavailable, it may or may not have been written.
+        """

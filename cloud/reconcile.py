@@ -36,6 +36,7 @@ from cloud.repairs import book, calendar, crew
 from cloud.repairs.methods import load
 from cloud.services import Services
 from cloud.tables import CaptureRow, Finding, FirstLookRow, Flight, Media, Outgoing, Ticket, WorkflowRun
+from cloud.training import versions
 from contracts import media as keys
 from contracts import resources
 from contracts.errors import MaintenanceRejected, NotFound, PlatformError, Unavailable
@@ -242,7 +243,8 @@ class Reconciler:
     def _answers(self) -> Counter[str]:
         """Close questions nobody answered in time, and give answers to the runs that wait for them."""
         with self._services.database.session() as session:
-            expired = decisions.expire(session, datetime.now(UTC))
+            now = datetime.now(UTC)
+            expired = decisions.expire(session, now) + versions.expire(session, now)
         return Counter(decisions_expired=expired, answers_passed_on=consume.pass_on_answers(self._services))
 
     def _alerts(self) -> Counter[str]:

@@ -82,7 +82,7 @@ RULES: Final[dict[str, str]] = {
 }  # fmt: skip
 """Table -> which of its rows an asker sees, changes and may write. A table without a rule shows no row."""
 
-OPEN: Final = frozenset({"api_keys", "crews", "due_rules", "policies", "repair_parts", "users"})
+OPEN: Final = frozenset({"api_keys", "crews", "detector_versions", "due_rules", "policies", "repair_parts", "users"})
 """Tables of no site, which the roles of the API guard: the same for everyone."""
 COPIED: Final = frozenset({"telemetry"})
 """Tables that their owner, the ingest, fills by COPY, which Postgres refuses where the policies hold for the owner."""

@@ -38,12 +38,16 @@ class Settings(BaseSettings):
     issuer_key_file: Path | None = Field(default=None, description="private key of the built-in issuer, PEM (EC/RSA)")
     jwks_url: str = Field(default="", description="key set of an external issuer; replaces the built-in one")
     session_key_file: Path | None = Field(default=None, description="32+ random bytes that sign browser sessions")
-    maintenance_system: Literal["sap", "jira"] = Field(default="sap", description="where tickets are opened")
+    maintenance_system: Literal["sap", "jira", "maximo"] = Field(default="sap", description="where tickets are opened")
     jira_url: str = Field(default="", description="root of a Jira (REST API 2)")
     jira_token: SecretStr = Field(default=SecretStr(""), description="personal access token of its technical user")
     jira_project: str = Field(default="", description="key of its project")
     jira_issue_type: str = Field(default="Task", description="type of the issue that is a notification")
     jira_order_type: str = Field(default="Task", description="type of the issue that is a maintenance order")
+    maximo_url: str = Field(default="", description="root of an IBM Maximo (OSLC REST API)")
+    maximo_api_key: SecretStr = Field(default=SecretStr(""), description="API key of its technical user")
+    maximo_site: str = Field(default="", description="site whose service requests and work orders are ours")
+    maximo_reported_by: str = Field(default="", description="person that requests are reported by; empty: Maximo's own")
     oncall_file: Path | None = Field(default=None, description="on-call rota; default: everyone on the topic at once")
     daily_digest: bool = Field(
         default=False, description="send the rota's people yesterday in a few lines, each morning"

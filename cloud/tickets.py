@@ -18,7 +18,7 @@ from contracts.ids import mint
 
 TEXT_MAX = 40
 LONG_TEXT_MAX = 1333
-_PRIORITIES = {5: "1", 4: "2", 3: "3", 2: "4", 1: "4"}
+PRIORITIES = {5: "1", 4: "2", 3: "3", 2: "4", 1: "4"}
 """SAP's usual scale, 1 very high to 4 low, from our rank (5 is worst)."""
 _MALFUNCTION = "M2"
 
@@ -95,7 +95,7 @@ def drafted(finding: Finding, asset: Asset) -> NotificationDraft:
         kind=_MALFUNCTION,
         text=cut_at_word(_title(finding), TEXT_MAX),
         long_text=_long_text(finding, said)[:LONG_TEXT_MAX],
-        priority=_PRIORITIES[finding.severity_rank],
+        priority=PRIORITIES[finding.severity_rank],
         functional_location=asset.functional_location,
         location=where(finding)[:50],
         malfunction_at=finding.detected_at,

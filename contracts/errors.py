@@ -111,6 +111,20 @@ class StillAnalysing(Unavailable):
     code = "still_analysing"
 
 
+class TooFewLabels(PlatformError):
+    """People have judged too few findings for a detector to learn from."""
+
+    code = "too_few_labels"
+    http_status = 409
+
+
+class ModelRefused(PlatformError):
+    """A trained detector may not be used: it is worse than the one in force, or nobody approved it."""
+
+    code = "model_refused"
+    http_status = 409
+
+
 class CorruptMedia(PlatformError):
     """A video or image cannot be decoded, or its checksum does not match."""
 

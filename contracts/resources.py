@@ -17,7 +17,9 @@ DETECTIONS_QUEUE: Final = "kestrel-detections"
 """SQS: events.BatchReady."""
 WORKFLOW_TASKS_QUEUE: Final = "kestrel-workflow-tasks"
 """SQS: events.WorkflowTask."""
-QUEUES: Final = (MEDIA_EVENTS_QUEUE, VISION_JOBS_QUEUE, DETECTIONS_QUEUE, WORKFLOW_TASKS_QUEUE)
+TRAINING_JOBS_QUEUE: Final = "kestrel-training-jobs"
+"""SQS: events.WorkflowTask of a trainer. On AWS SageMaker does this work, and the queue stays empty."""
+QUEUES: Final = (MEDIA_EVENTS_QUEUE, VISION_JOBS_QUEUE, DETECTIONS_QUEUE, WORKFLOW_TASKS_QUEUE, TRAINING_JOBS_QUEUE)
 DEAD_LETTER_SUFFIX: Final = "-dlq"
 """Each queue has a dead-letter queue of this suffix; after ``MAX_RECEIVES`` deliveries a message moves there."""
 MAX_RECEIVES: Final = 5
@@ -29,9 +31,11 @@ ENGINEERS_TOPIC: Final = "kestrel-engineers"
 CRITICAL_FINDING_MACHINE: Final = "kestrel-critical-finding"
 INSPECTION_MACHINE: Final = "kestrel-inspection"
 DAILY_DIGEST_MACHINE: Final = "kestrel-daily-digest"
+RETRAIN_MACHINE: Final = "kestrel-retrain"
 STATE_MACHINES: Final = {
     CRITICAL_FINDING_MACHINE: "critical_finding.asl.json",
     INSPECTION_MACHINE: "inspection.asl.json",
     DAILY_DIGEST_MACHINE: "daily_digest.asl.json",
+    RETRAIN_MACHINE: "retrain.asl.json",
 }
 """Step Functions: name -> file in ``workflows/definitions``."""

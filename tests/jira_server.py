@@ -18,6 +18,7 @@ class JiraServer(httpx.BaseTransport):
 
     def __init__(self) -> None:
         self.issues: dict[str, dict[str, Any]] = {}
+        self.comments: dict[str, list[dict[str, Any]]] = {}
         self.fail_next_posts = 0
         self.lose_next_answers = 0
 
@@ -50,8 +51,12 @@ class JiraServer(httpx.BaseTransport):
         key, _, rest = path.removeprefix("/issue/").partition("/")
         if key not in self.issues:
             return httpx.Response(404, json={"errorMessages": ["Issue does not exist."], "errors": {}})
-        if rest == "attachments":
-            return self._attach(key, request)
+        part = {"attachments": self._attach, "comment": self._comment, "transitions": self._transition}.get(rest)
+        if part is not None:
+            return part(key, request)
+        if request.method == "PUT":
+            self.issues[key]["fields"].update(json.loads(request.content)["fields"])
+            return httpx.Response(204)
         return httpx.Response(200, json=self.issues[key])
 
     def _search(self, jql: str) -> httpx.Response:
@@ -75,6 +80,24 @@ class JiraServer(httpx.BaseTransport):
         self.issues[key] = {"id": str(10_000 + len(self.issues)), "key": key, "fields": {**fields, "attachment": []}}
         self.move(key, "To Do", "new")
         return httpx.Response(201, json={"id": self.issues[key]["id"], "key": key, "self": f"http://jira/{key}"})
+
+    def _comment(self, key: str, request: httpx.Request) -> httpx.Response:
+        if request.method == "POST":
+            self.comments.setdefault(key, []).append(json.loads(request.content))
+            return httpx.Response(201, json=self.comments[key][-1])
+        return httpx.Response(200, json={"comments": self.comments.get(key, [])})
+
+    def _transition(self, key: str, request: httpx.Request) -> httpx.Response:
+        if request.method == "POST":
+            if json.loads(request.content)["transition"]["id"] != "31":
+                return httpx.Response(400, json={"errorMessages": ["Transition is not valid."], "errors": {}})
+            self.move(key, "Done", "done", "Done")
+            return httpx.Response(204)
+        ways = [
+            {"id": "21", "to": {"statusCategory": {"key": "indeterminate"}}},
+            {"id": "31", "to": {"statusCategory": {"key": "done"}}},
+        ]
+        return httpx.Response(200, json={"transitions": ways})
 
     def _attach(self, key: str, request: httpx.Request) -> httpx.Response:
         if request.headers.get("X-Atlassian-Token") != "no-check":

@@ -71,6 +71,14 @@ class SapServer:
         """Return what SAP holds under a reference."""
         return self._get({"$filter": f"MaintNotifExtReferenceNumber eq '{reference}'"})
 
+    def notification(self, number: str) -> dict[str, Any]:
+        """Return one notification whole."""
+        address, asked = f"{self.url}{_SET}('{number}')", {"$format": "json"}
+        answer = httpx.get(address, params=asked, auth=(USER, PASSWORD), timeout=5)
+        answer.raise_for_status()
+        found: dict[str, Any] = answer.json()["d"]
+        return found
+
     def move(self, number: str, phase: str, order: str = "") -> None:
         """Do what a person does inside SAP: phase 1 outstanding, 3 in process, 4 completed, 5 deletion flag."""
         address = f"{self.url}/sap/ui/notification/{number}"

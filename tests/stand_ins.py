@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from cloud.db import Database
-from cloud.maintenance import NotificationDraft, NotificationState, OrderDraft, Picture
+from cloud.maintenance import FieldReport, NotificationDraft, NotificationState, OrderDraft, Picture
 from cloud.services import Message, Services
 from cloud.settings import Settings
 from cloud.tokens import Verifier
@@ -114,6 +114,7 @@ class MemorySap:
         self.changed: dict[str, dict[str, Any]] = {}
         """Number -> what people changed there."""
         self.attached: dict[str, list[Picture]] = defaultdict(list)
+        self.reports: dict[str, list[FieldReport]] = defaultdict(list)
         self.orders: dict[str, str] = {}
 
     def find(self, reference: str) -> NotificationState | None:
@@ -137,6 +138,11 @@ class MemorySap:
     def create_order(self, draft: OrderDraft) -> str:
         self.calls["create_order"] += 1
         return self.orders.setdefault(draft.notification, f"{4_000_001 + len(self.orders)}")
+
+    def report(self, number: str, said: FieldReport) -> bool:
+        known = {one.key for one in self.reports[number]}
+        self.reports[number] += [] if said.key in known else [said]
+        return said.key not in known
 
     def create(self, draft: NotificationDraft) -> NotificationState:
         self.calls["create"] += 1

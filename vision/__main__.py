@@ -8,11 +8,13 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from contracts import resources, training
 from contracts.errors import InvalidInput, PlatformError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -56,17 +58,57 @@ def work_verb() -> None:
     from vision.backends.objects import S3Objects
     from vision.detector import open_detector
     from vision.settings import Settings
+    from vision.takeover import Following
     from vision.worker import Worker, run, stop_on_signals
 
     logbook.start()
     stop = stop_on_signals()
     settings = Settings()
+    opened = partial(open_detector, threads=settings.threads, engine=settings.engine)
     with _spoken(as_json=True):
-        detector = open_detector(settings.model_file, threads=settings.threads, engine=settings.engine)
-    worker = Worker(SqsJobs(wait_s=settings.poll_s), S3Objects(settings.bucket), detector, settings.state_dir)
+        detector = opened(settings.model_file)
+    store = S3Objects(settings.bucket)
+    worker = Worker(SqsJobs(wait_s=settings.poll_s), store, detector, settings.state_dir)
     logbook.log("vision_started", model=detector.card.name, sha256=detector.card.sha256, engine=detector.engine)
-    run(worker, stop)
+    run(Following(worker, store, settings.state_dir / "versions", opened), stop)
     logbook.log("vision_stopped")
+
+
+@app.command("learn")
+def learn_verb(
+    once: Annotated[str | None, typer.Option(help="Run one step (train or evaluate) and end.")] = None,
+    version: Annotated[str, typer.Option(help="Of which version, with --once.")] = "",
+) -> None:
+    """Train and measure new versions of the detector as they are asked for, until told to stop; VISION_* sets it."""
+    from vision import logbook, school, trainer
+    from vision.backends.jobs import SqsJobs
+    from vision.backends.objects import S3Objects
+    from vision.backends.tokens import TaskTokens
+    from vision.settings import Settings
+    from vision.train import read_spec
+    from vision.worker import run, stop_on_signals
+
+    logbook.start()
+    settings = Settings()
+    settings.state_dir.mkdir(parents=True, exist_ok=True)
+    place = school.School(
+        S3Objects(settings.bucket), settings.state_dir, read_spec(), settings.model_file, settings.rendered,
+        settings.start_from, settings.epochs, settings.threads,
+    )  # fmt: skip
+    lessons = {
+        training.TRAIN: partial(school.train_version, place),
+        training.EVALUATE: partial(school.evaluate_version, place),
+    }
+    if once is not None:
+        with _spoken(as_json=True), redirect_stdout(sys.stderr):  # ultralytics talks on stdout
+            trainer.once(lessons, once, version)
+        return
+    stop = stop_on_signals()
+    queue = SqsJobs(wait_s=settings.poll_s, queue=resources.TRAINING_JOBS_QUEUE)
+    logbook.log("trainer_started")
+    with redirect_stdout(sys.stderr):
+        run(trainer.Trainer(queue, TaskTokens(), lessons), stop)
+    logbook.log("trainer_stopped")
 
 
 @app.command("detect")

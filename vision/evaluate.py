@@ -52,17 +52,31 @@ def evaluate(finder: BoxFinder, root: Path, split: str, at: float) -> dict[str, 
         InvalidInput: The folder holds no such split.
 
     """
+    return measure(judge(finder, root, split), root.name, split, at)
+
+
+def judge(finder: BoxFinder, root: Path, split: str) -> list[Judged]:
+    """Return what a detector finds in every image of a split, beside what is there.
+
+    Raises:
+        InvalidInput: The folder holds no such split.
+
+    """
     names = _names(root)
     samples = read_yolo(root, split)
     if not samples:
         raise InvalidInput(f"{root} holds no images/{split}.", field="data")
-    judged = [_judge(finder, sample, names) for sample in samples]
+    return [_judge(finder, sample, names) for sample in samples]
+
+
+def measure(judged: Sequence[Judged], data: str, split: str, at: float) -> dict[str, object]:
+    """Return the scores over judged images; precision and recall count boxes of confidence >= ``at``."""
     present = sorted({int(k) for j in judged for k in j.truth.kind})
     scores = {KINDS[k].value: score([_of_kind(j, k) for j in judged], at) for k in present}
     together = score([_any_kind(j) for j in judged], at)
     background = [j for j in judged if not len(j.truth)]
     return {
-        "data": root.name,
+        "data": data,
         "split": split,
         "images": len(judged),
         "boxes": sum(len(j.truth) for j in judged),

@@ -21,4 +21,7 @@ class Settings(BaseSettings):
     threads: int = Field(default=2, ge=1, le=64, description="processor threads for inference")
     engine: str = Field(default="auto", description="auto, openvino or onnxruntime")
     state_dir: Path = Field(default=Path(".kestrel/vision"), description="folder for videos being analysed")
+    rendered: tuple[Path, ...] = Field(default=(), description="folders of rendered tiles every training learns from")
+    start_from: Path | None = Field(default=None, description="checkpoint the first training starts from")
+    epochs: int = Field(default=20, ge=1, le=1000, description="passes over the images of a training")
     poll_s: int = Field(default=2, ge=0, le=20, description="how long one look into an empty queue waits")

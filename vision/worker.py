@@ -93,6 +93,10 @@ class Worker:
         self._scratch = scratch
         scratch.mkdir(parents=True, exist_ok=True)
 
+    def use(self, finder: BoxFinder) -> None:
+        """Analyse with another detector from the next job on."""
+        self._finder, self._analyser = finder, SegmentAnalyser(finder)
+
     def step(self) -> bool | None:
         """Handle one job: None when there is none, False when it must come again later."""
         job = self._jobs.receive()
@@ -211,7 +215,15 @@ def _log_analysis(request: AnalyseSegment, result: Analysis) -> None:
     )
 
 
-def run(worker: Worker, stop: threading.Event) -> None:
+class Stepper(Protocol):
+    """A daemon."""
+
+    def step(self) -> bool | None:
+        """Do one thing: None when there is nothing to do, False when it must come again later."""
+        ...
+
+
+def run(worker: Stepper, stop: threading.Event) -> None:
     """Step until ``stop``; a failed step backs off, the job in hand is always finished first."""
     backoff_s = 0.5
     while not stop.is_set():

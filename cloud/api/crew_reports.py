@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import distinct_on
 
+from cloud import miss_rate
+from cloud.miss_rate import Quality
 from cloud.paging import Cursor, Limit, Page, newest_first, page_of
 from cloud.problems import RESPONSES
 from cloud.repairs.crew import CrewAnswer
@@ -32,6 +34,7 @@ class CrewReportOut(BaseModel):
     answered_at: datetime = Field(description="by the phone's clock")
     received_at: datetime
     measured_mm: float | None
+    others: int = Field(description="further defects it saw there that nobody had reported")
     note: str
     applied: bool = Field(description="false: a newer answer was here already")
     photo_taken_at: datetime | None
@@ -80,3 +83,12 @@ def count_crew_reports(session: UnitOfWork, _: Reader) -> CrewCounts:
     counted = session.execute(select(newest.c.answer, func.count()).group_by(newest.c.answer)).all()
     by_answer = {row[0]: row[1] for row in counted}
     return CrewCounts(**{answer.value: by_answer.get(answer.value, 0) for answer in CrewAnswer})
+
+
+@router.get("/quality")
+def crew_report_quality(session: UnitOfWork, _: Reader) -> list[Quality]:
+    """Return miss rate and false alarms per class of asset, each with its 95 % interval, by what crews found.
+
+    Miss rate: further defects seen / (further defects seen + found); false alarms: not found / (not found + found).
+    """
+    return list(miss_rate.of_classes(session).values())

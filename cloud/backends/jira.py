@@ -15,7 +15,7 @@ from urllib.parse import quote
 import httpx
 
 from cloud.backends.maintenance_http import Wire
-from cloud.maintenance import NotificationDraft, NotificationState, OrderDraft, Picture
+from cloud.maintenance import FieldReport, NotificationDraft, NotificationState, OrderDraft, Picture
 from contracts.errors import Unavailable
 
 _ISSUE = "/rest/api/2/issue"
@@ -105,6 +105,27 @@ class JiraTracker:
             **self._common(self._order_type, draft.priority, draft.ends_at),
         }
         return str(self._body(self._wire.sent("POST", _ISSUE, json={"fields": fields}))["key"])
+
+    def report(self, number: str, said: FieldReport) -> bool:
+        """Write what a crew said as a comment; a repair moves the issue to done where its workflow has a way."""
+        held = self._body(self._wire.sent("GET", f"{_path(number)}/comment"))
+        if any(said.key in str(one.get("body") or "") for one in held.get("comments") or []):
+            return False
+        if said.priority:
+            fields = {"priority": {"name": _PRIORITIES.get(said.priority, "Medium")}}
+            self._wire.check(self._wire.sent("PUT", _path(number), json={"fields": fields}))
+        if said.ended_at is not None:
+            self._finish(number)
+        note = {"body": f"{said.text} [{said.key}]"}  # the last: while it is missing, all of it is done again
+        self._wire.check(self._wire.sent("POST", f"{_path(number)}/comment", json=note))
+        return True
+
+    def _finish(self, number: str) -> None:
+        ways = self._body(self._wire.sent("GET", f"{_path(number)}/transitions")).get("transitions") or []
+        done = [way for way in ways if (way["to"].get("statusCategory") or {}).get("key") == "done"]
+        if done:
+            way = {"transition": {"id": done[0]["id"]}}
+            self._wire.check(self._wire.sent("POST", f"{_path(number)}/transitions", json=way))
 
     def _common(self, issue_type: str, priority: str, due: datetime | None) -> dict[str, object]:
         fields: dict[str, object] = {

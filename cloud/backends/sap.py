@@ -11,7 +11,7 @@ from urllib.parse import quote
 import httpx
 
 from cloud.backends.maintenance_http import Wire
-from cloud.maintenance import NotificationDraft, NotificationState, OrderDraft, Picture
+from cloud.maintenance import FieldReport, NotificationDraft, NotificationState, OrderDraft, Picture
 from contracts.errors import SapRejected, SapUnavailable
 
 _SERVICE = "/sap/opu/odata/sap/API_MAINTNOTIFICATION"
@@ -27,6 +27,8 @@ _SHOWN = (
 )
 _COMPLETED, _DELETED = "4", "5"
 """Processing phases: 1 outstanding, 2 postponed, 3 in process, 4 completed, 5 deletion flag."""
+LONG_TEXT_MAX = 1333
+_CUT = "\n[...]\n"
 _MILLIS = re.compile(r"^/Date\((-?\d+)(?:[+-]\d{4})?\)/$")
 
 
@@ -117,22 +119,51 @@ class SapOData:
         answer = self._posted(_ORDERS, _ORDER_SET, json=_order_fields(draft))
         return str(_body(answer)["MaintenanceOrder"])
 
-    def _posted(
-        self, service: str, path: str, *, headers: Mapping[str, str] | None = None, **more: Any
+    def report(self, number: str, said: FieldReport) -> bool:
+        """Write what a crew said into the long text, against the version that was read.
+
+        A repair ends the malfunction; completing the notification stays with people in SAP, whose service has no
+        documented operation for it.
+        """
+        path = f"{_SET}('{quote(number, safe='')}')"
+        query = {"$format": "json", "$select": "MaintNotifLongTextForEdit"}
+        held = self._wire.check(self._wire.sent("GET", path, params=query))
+        text = str(_body(held).get("MaintNotifLongTextForEdit") or "")
+        if said.key in text:
+            return False
+        fields: dict[str, object] = {"MaintNotifLongTextForEdit": with_note(text, f"{said.text} [{said.key}]")}
+        if said.priority:
+            fields["MaintPriority"] = said.priority
+        if said.ended_at is not None:
+            fields |= {"MalfunctionEndDate": odata_date(said.ended_at), "MaintenanceObjectIsDown": False}
+            fields["MalfunctionEndTime"] = odata_time(said.ended_at)
+        seen = {"if-match": held.headers.get("etag", "*")}
+        answer = self._changed("PATCH", _SERVICE, path, json=fields, headers=seen)
+        if answer.status_code == httpx.codes.PRECONDITION_FAILED:
+            raise SapUnavailable(f"Notification {number} was changed meanwhile.", hint="It will be asked again.")
+        self._wire.check(answer)
+        return True
+
+    def _posted(self, service: str, path: str, **more: Any) -> httpx.Response:
+        return self._wire.check(self._changed("POST", service, path, **more))
+
+    def _changed(
+        self, method: str, service: str, path: str, *, headers: Mapping[str, str] | None = None, **more: Any
     ) -> httpx.Response:
-        """Send a change; an expired token is fetched again once."""
-        answer = self._tried(service, path, headers or {}, more)
+        """Send a change and return the answer, whatever it is; an expired token is fetched again once."""
+        answer = self._tried(method, service, path, headers=headers or {}, more=more)
         if answer.status_code == httpx.codes.FORBIDDEN and answer.headers.get(_TOKEN, "").lower() == "required":
             self._token = ""
-            answer = self._tried(service, path, headers or {}, more)
-        self._wire.check(answer)
+            answer = self._tried(method, service, path, headers=headers or {}, more=more)
         return answer
 
-    def _tried(self, service: str, path: str, headers: Mapping[str, str], more: Mapping[str, Any]) -> httpx.Response:
+    def _tried(
+        self, method: str, service: str, path: str, *, headers: Mapping[str, str], more: Mapping[str, Any]
+    ) -> httpx.Response:
         if not self._token:
             fetched = self._wire.check(self._wire.sent("GET", f"{service}/", headers={_TOKEN: "Fetch"}))
             self._token = fetched.headers.get(_TOKEN, "")
-        return self._wire.sent("POST", path, headers={**headers, _TOKEN: self._token}, **more)
+        return self._wire.sent(method, path, headers={**headers, _TOKEN: self._token}, **more)
 
     def _state(self, row: Mapping[str, Any]) -> NotificationState:
         number = str(row["MaintenanceNotification"])
@@ -191,6 +222,18 @@ def _order_fields(draft: OrderDraft) -> dict[str, object]:
 def _key(number: str) -> str:
     """Return a notification's number as SAP keeps it: twelve digits."""
     return number.zfill(12) if number.isdigit() else number.replace("'", "''")
+
+
+def with_note(text: str, note: str) -> str:
+    """Return a long text with a note after it, within SAP's limit: where it is full, the middle gives way.
+
+    The note's last characters are its key, so that cutting keeps them.
+    """
+    if len(note) > LONG_TEXT_MAX // 2:
+        key = note[note.rfind(" [") :]
+        note = note[: LONG_TEXT_MAX // 2 - len(key) - 3].rstrip() + "..." + key
+    room = LONG_TEXT_MAX - len(note) - len(_CUT)
+    return f"{text}\n{note}" if len(text) < room else f"{text[:room].rstrip()}{_CUT}{note}"
 
 
 def odata_date(moment: datetime) -> str:

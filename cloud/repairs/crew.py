@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from cloud import audit, findings, reviews, tickets
 from cloud.db import notify
 from cloud.logbook import log
-from cloud.maintenance import MaintenanceSystem, Picture
+from cloud.maintenance import FieldReport, MaintenanceSystem, Picture
 from cloud.repairs import crew_links
 from cloud.services import Objects, Services
 from cloud.tables import CrewReport, Finding, RepairSlot, Ticket
@@ -60,6 +60,7 @@ class Told(Frozen):
     answer: CrewAnswer
     answered_at: AwareDatetime
     measured_mm: float | None = Field(default=None, gt=0, le=100_000)
+    others: int = Field(default=0, ge=0, le=99, description="further defects seen there that nobody had reported")
     note: str = Field(default="", max_length=1000)
     language: str = Field(default="en", pattern="^[a-z]{2}$")
 
@@ -119,7 +120,7 @@ def record(services: Services, token: str, report_id: str, told: Told) -> str:
 
 
 def _land(session: Session, finding: Finding, told: Told, by: str) -> None:
-    reason = sentence(told.answer, told.measured_mm, told.note)
+    reason = sentence(told.answer, told.measured_mm, told.others, told.note)
     match told.answer:
         case CrewAnswer.FOUND:
             reviews.review(session, finding.finding_id, Verdict.CONFIRM, reason, by)
@@ -135,10 +136,11 @@ def _land(session: Session, finding: Finding, told: Told, by: str) -> None:
             audit.record(session, by, "finding.repair", finding.finding_id, before=before, after=after)
 
 
-def sentence(answer: str, measured_mm: float | None, note: str) -> str:
+def sentence(answer: str, measured_mm: float | None, others: int, note: str) -> str:
     """Return what a crew said, in one line."""
     measured = f", {measured_mm:g} mm" if measured_mm else ""
-    return f"The crew {_SAID[CrewAnswer(answer)]}{measured}. {note}".strip()
+    more = f" It saw {others} more there that nobody had reported." if others else ""
+    return f"The crew {_SAID[CrewAnswer(answer)]}{measured}.{more} {note}".strip()
 
 
 def keep_photo(services: Services, token: str, report_id: str, body: bytes, taken_at: datetime, taken_by: str) -> str:
@@ -180,7 +182,9 @@ def due(session: Session, system: str, most: int = AT_ONCE) -> Sequence[str]:
 
 
 def attach(session: Session, system: MaintenanceSystem, objects: Objects, report_id: str) -> bool:
-    """Put an answer, and its photo, beside its notification; returns whether anything was missing there.
+    """Write an answer into its notification and put its photo beside it; returns whether anything was missing there.
+
+    Only an answer that holds changes the notification's priority or ends its malfunction.
 
     Raises:
         Unavailable: The system or the store does not answer; nothing is recorded, ask again.
@@ -200,13 +204,25 @@ def attach(session: Session, system: MaintenanceSystem, objects: Objects, report
     missing = [picture for picture in wanted if picture.name not in there]
     for picture in missing:
         system.attach(ticket.number, picture)
+    written = system.report(ticket.number, _field_report(row, finding))
     row.attached_at = datetime.now(UTC)
-    return bool(missing)
+    return bool(missing) or written
+
+
+def _field_report(row: CrewReport, finding: Finding) -> FieldReport:
+    worse = row.applied and row.answer == CrewAnswer.WORSE
+    repaired = row.applied and row.answer == CrewAnswer.REPAIRED
+    return FieldReport(
+        key=f"crew-{row.report_id[:8]}",
+        text=_text(row),
+        priority=tickets.PRIORITIES[finding.severity_rank] if worse else "",
+        ended_at=row.answered_at if repaired else None,
+    )
 
 
 def _text(row: CrewReport) -> str:
     lines = [
-        sentence(row.answer, row.measured_mm, row.note),
+        sentence(row.answer, row.measured_mm, row.others, row.note),
         f"Said {row.answered_at:%Y-%m-%d %H:%M:%S} UTC by {row.reported_by}, received {row.received_at:%H:%M:%S} UTC.",
     ]
     if row.photo_taken_at:

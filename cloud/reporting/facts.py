@@ -8,19 +8,14 @@ from datetime import datetime
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from cloud import coverage, merging, tickets
+from cloud import coverage, merging, miss_rate, tickets
 from cloud.assistant.words import kind_label, severity_label
 from cloud.history.growth import growth
 from cloud.reporting import blades
 from cloud.tables import Asset, Coverage, Drone, EvidenceRow, Finding, Flight, Media, Site, Summary
 from contracts.errors import NotFound
 from contracts.geo import Frozen
-from contracts.vocabulary import FindingStatus, MediaState
-
-NO_MISS_RATE = (
-    "Not known. No blind audit has been made for this class of asset, so the share of defects that was missed where "
-    "the surface counts as seen cannot be stated."
-)
+from contracts.vocabulary import AssetKind, FindingStatus, MediaState
 
 
 class Subject(Frozen):
@@ -124,7 +119,8 @@ class Method(Frozen):
 
     detectors: tuple[str, ...]
     policies: tuple[str, ...]
-    miss_rate: str = NO_MISS_RATE
+    miss_rate: str
+    false_alarm_rate: str
 
 
 class InspectionReport(Frozen):
@@ -173,6 +169,7 @@ def gather(session: Session, flight_id: str) -> InspectionReport:
     ).all()
     kept = [row for row in rows if row.status != FindingStatus.REJECTED.value]
     schematic = blades.build(session, flight)
+    quality = miss_rate.of_classes(session).get(AssetKind(session.get_one(Asset, flight.asset_id).kind))
     changes = [row.updated_at for row in rows] + [t for t in (flight.completed_at, flight.landed_at) if t]
     return InspectionReport(
         subject=_subject(session, flight),
@@ -182,6 +179,8 @@ def gather(session: Session, flight_id: str) -> InspectionReport:
         seen=_seen(session, flight, schematic),
         video=_video(session, flight),
         method=Method(
+            miss_rate=miss_rate.missed_in_words(quality),
+            false_alarm_rate=miss_rate.false_alarms_in_words(quality),
             detectors=tuple(sorted({f"{row.model_name} (SHA-256 {row.model_sha256})" for row in rows})),
             policies=tuple(sorted({f"{row.policy_version} ({row.severity_scheme})" for row in rows})),
         ),

@@ -25,6 +25,7 @@ from cloud.tables.repairs import CrewReport, CrewRow, RepairPart, RepairSlot, Wi
 from cloud.tables.requests import IdempotencyKey
 from cloud.tables.schedules import AssetEvent, DueRuleRow, Schedule
 from cloud.tables.security import ApiActivity, SecurityEvent
+from cloud.tables.training import DetectorVersion
 from cloud.tables.uploads import InventoryRow
 from cloud.tables.webhooks import Change, Delivery, Webhook
 from cloud.tables.work import Notification, Summary, Ticket, WorkflowRun
@@ -52,6 +53,7 @@ __all__ = [
     "DefectLink",
     "Delivery",
     "DetectionRow",
+    "DetectorVersion",
     "Drone",
     "DroneEventRow",
     "DueRuleRow",

@@ -96,6 +96,8 @@ class CrewReport(Base):
     answered_at: Mapped[datetime]
     """By the phone's clock."""
     measured_mm: Mapped[float | None]
+    others: Mapped[int] = mapped_column(server_default="0")
+    """Further defects that the crew saw there and that nobody had reported."""
     note: Mapped[str]
     language: Mapped[str]
     applied: Mapped[bool]

@@ -8,9 +8,9 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import HTMLResponse, Response
 
+from cloud import miss_rate
 from cloud.datasets import exports
 from cloud.datasets.views import VIEWS
-from cloud.reporting.facts import NO_MISS_RATE
 from cloud.requests import UnitOfWork
 from cloud.security import Reader, authenticate
 from cloud.web import insights_view
@@ -31,7 +31,7 @@ _MEDIA = {
 def insights(request: Request, me: Reader, session: UnitOfWork, wanted: Annotated[Wanted, Query()]) -> HTMLResponse:
     """Return what many inspections say together."""
     view = insights_view.build(session, wanted, datetime.now(UTC))
-    more = {"view": view, "kinds": tuple(AssetKind), "views": tuple(VIEWS), "miss_rate": NO_MISS_RATE}
+    more = {"view": view, "kinds": tuple(AssetKind), "views": tuple(VIEWS), "qualities": miss_rate.of_classes(session)}
     return room(request, session, me, "insights.html", here="insights", **more)
 
 

@@ -74,6 +74,16 @@ UNSCOPED: Mapping[str, str] = MappingProxyType(
         "xray:GetSamplingRules": "IAM knows no resource for its kind of call; it reads how often to trace",
         "xray:GetSamplingTargets": "IAM knows no resource for its kind of call; it reads how often to trace",
         "ecs:DiscoverPollEndpoint": "IAM knows no resource for it; the ECS agent asks where to listen",
+        **dict.fromkeys(
+            (
+                "ec2:DescribeNetworkInterfaces",
+                "ec2:DescribeVpcs",
+                "ec2:DescribeDhcpOptions",
+                "ec2:DescribeSubnets",
+                "ec2:DescribeSecurityGroups",
+            ),
+            "IAM knows no resource for it; SageMaker looks where a training job's network interface goes",
+        ),
         "logs:CreateLogDelivery": "IAM knows no resource for it; Step Functions sets up its log by it",
         "logs:GetLogDelivery": "IAM knows no resource for it; Step Functions sets up its log by it",
         "logs:UpdateLogDelivery": "IAM knows no resource for it; Step Functions sets up its log by it",
@@ -210,8 +220,8 @@ def _workflows(place: Place) -> Program:
         _queues(place, SEND, resources.VISION_JOBS_QUEUE),
         Right(ANSWER, ("*",)),
         *_machines(place),
-        *_reads(place, "crops/"),
-        Right(("s3:PutObject",), (place.objects("reports/"),)),
+        *_reads(place, "crops/", "models/"),
+        Right(("s3:PutObject",), (place.objects("reports/"), place.objects("models/"))),
         *_people(place),
         *_model(place),
     )
@@ -221,7 +231,7 @@ def _workflows(place: Place) -> Program:
 def _vision(place: Place) -> Program:
     made = tuple(place.objects(prefix) for prefix in ("detections/", "crops/", "frames/"))
     rights = (
-        *_reads(place, "flights/", "detections/"),
+        *_reads(place, "flights/", "detections/", "models/"),
         Right(("s3:PutObject",), made),
         _queues(place, TAKE, resources.VISION_JOBS_QUEUE),
         _queues(place, SEND, resources.DETECTIONS_QUEUE),

@@ -42,6 +42,7 @@ def up(
     state_dir: StateDir = DEFAULT_STATE_DIR,
     only: Annotated[str, typer.Option(help="Comma-separated names to start instead of all.")] = "",
     leave_out: Annotated[str, typer.Option("--no", help="Comma-separated names to leave out.")] = "",
+    also: Annotated[str, typer.Option("--with", help="Comma-separated names beside the usual ones: trainer.")] = "",
     foreground: Annotated[bool, typer.Option("--foreground", help="Stay; Ctrl+C stops everything.")] = False,
     wait_s: Annotated[float, typer.Option(help="How long to wait for all to be ready; 0 returns at once.")] = 90.0,
     as_json: Json = False,
@@ -50,7 +51,7 @@ def up(
     stack = Stack(state_dir)
     began = time.monotonic()
     with told():
-        names = _names(stack, only, leave_out)
+        names = _names(stack, only, leave_out, also)
         rows = stack.up(names, wait_s=wait_s)
     if as_json:
         _print_json({"page": stack.api_url, "ports": stack.ports, "processes": _dump(rows)})
@@ -201,13 +202,14 @@ def lend_credentials(state_dir: StateDir = DEFAULT_STATE_DIR) -> None:
     lender.Lender(stack.ports["lender"], server, shut_out=lambda: broker.denied(rules)).serve_forever()
 
 
-def _names(stack: Stack, only: str, leave_out: str) -> list[str] | None:
+def _names(stack: Stack, only: str, leave_out: str, also: str) -> list[str] | None:
     if only:
         return [name.strip() for name in only.split(",")]
-    if not leave_out:
+    if not (leave_out or also):
         return None
     out = {name.strip() for name in leave_out.split(",")}
-    return [name for name in stack.want(None) if name not in out]
+    more = [name.strip() for name in also.split(",") if name.strip()]
+    return [name for name in [*stack.want(None), *more] if name not in out]
 
 
 def _stay(stack: Stack) -> None:

@@ -25,6 +25,8 @@ AwsClient = Any
 
 DEFINITIONS = REPOSITORY / "workflows" / "definitions"
 _ROLE = "arn:aws:iam::000000000000:role/kestrel-workflows"
+_ONLY_ON_AWS = ("TrainingImage", "TrainingRoleArn", "TrainingSubnetId", "TrainingSecurityGroupId", "MediaKeyArn")
+"""Placeholders of states that are reached on AWS only: training there is a job of SageMaker."""
 _RETENTION_S = 14 * 24 * 3600
 _CLIENT = Config(connect_timeout=2, read_timeout=20, retries={"max_attempts": 1})
 
@@ -47,7 +49,15 @@ def ensure(definitions: Path = DEFINITIONS) -> list[str]:
     changed += _ensure_table(dynamodb)
     topic = sns.create_topic(Name=names.ENGINEERS_TOPIC)["TopicArn"]
     tasks_queue = sqs.get_queue_url(QueueName=names.WORKFLOW_TASKS_QUEUE)["QueueUrl"]
-    values = {"WorkflowTasksQueueUrl": tasks_queue, "EngineersTopicArn": topic, "SegmentsMapMode": "INLINE"}
+    values = {
+        "WorkflowTasksQueueUrl": tasks_queue,
+        "TrainingJobsQueueUrl": sqs.get_queue_url(QueueName=names.TRAINING_JOBS_QUEUE)["QueueUrl"],
+        "EngineersTopicArn": topic,
+        "SegmentsMapMode": "INLINE",
+        **dict.fromkeys(_ONLY_ON_AWS, "not-here"),
+        "TrainingPlace": "queue",
+        "MediaBucket": names.BUCKET,
+    }
     changed += _ensure_machines(steps, definitions, values)
     return changed
 

@@ -81,6 +81,7 @@ def table(layout: Layout, instance: Instance) -> dict[str, ProcessSpec]:
         spec("consume", _entry("kestrel-cloud"), "consume", env="cloud", needs=stores),
         spec("reconcile", _entry("kestrel-cloud"), "reconcile", env="cloud", needs=stores),
         spec("vision", _entry("kestrel-vision"), "work", env="vision", needs=("resources",)),
+        spec("trainer", _entry("kestrel-vision"), "learn", env="vision", needs=("resources",)),
         spec("workflows", _entry("kestrel-workflows"), "work", env="workflows", needs=stores),
         spec("sap", _entry("kestrel-sim"), "sap", *sap, env="plain", probe=tcp("sap")),
     )
@@ -88,8 +89,8 @@ def table(layout: Layout, instance: Instance) -> dict[str, ProcessSpec]:
 
 
 def default_names(names: list[str]) -> list[str]:
-    """Return which of the table's names ``kestrel up`` starts unasked."""
-    return [name for name in names if name != "sap"]
+    """Return which of the table's names ``kestrel up`` starts unasked: training needs torch, and all of the machine."""
+    return [name for name in names if name not in {"sap", "trainer"}]
 
 
 def database_of(layout: Layout, instance: Instance) -> Postgres:

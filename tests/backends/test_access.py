@@ -62,6 +62,8 @@ WRITERS: dict[tuple[str, str], set[Role]] = {
     ("POST", "/v1/defects/0/split"): {Role.ANALYST, Role.REVIEWER},
     ("POST", "/v1/link-edits/0/undo"): {Role.ANALYST, Role.REVIEWER},
     ("POST", "/v1/assets/wt-00/relink"): {Role.ANALYST, Role.REVIEWER},
+    ("POST", "/v1/detectors"): {Role.ANALYST, Role.REVIEWER},
+    ("POST", "/v1/detectors/mdl-0/answer"): {Role.ANALYST, Role.REVIEWER},
     ("POST", "/v1/policies"): {Role.ANALYST, Role.REVIEWER},
     ("POST", "/v1/policies/0/activate"): {Role.ANALYST, Role.REVIEWER},
     ("POST", "/v1/repairs"): _CREW_PLANNERS,

@@ -13,6 +13,7 @@ from sqlalchemy import select
 
 from cloud.reconcile import Reconciler
 from cloud.repairs import crew, crew_links
+from cloud.reporting.facts import gather
 from cloud.services import Services
 from cloud.tables import CrewReport, Finding
 from contracts.errors import NotAuthenticated
@@ -120,10 +121,61 @@ def test_answer_and_photo_come_to_the_ticket_once(
     assert reconciler._entries() == {}
     sap = services.maintenance
     assert isinstance(sap, MemorySap)
+    assert len(sap.reports["10000001"]) == 1
     text, photo = sap.attached["10000001"]
     assert "The crew found it worse than reported, 340 mm. Tip, too." in text.body.decode()
     assert "Photo taken 2026-11-20 08:15:00 UTC by its camera" in text.body.decode()
     assert photo.body == JPEG
+
+
+@pytest.mark.parametrize(
+    ("answer", "priority", "ended"),
+    [("found", "", None), ("not_found", "", None), ("worse", "1", None), ("repaired", "", NOW)],
+)
+def test_what_a_crew_said_is_written_into_the_ticket_with_what_follows(
+    services: Services,
+    phone: httpx.Client,
+    finding_id: str,
+    page: str,
+    answer: str,
+    priority: str,
+    ended: datetime | None,
+) -> None:
+    said(phone, page, answer, others=2)
+    Reconciler(services, every_s=0.0)._entries()
+    sap = services.maintenance
+    assert isinstance(sap, MemorySap)
+    (report,) = sap.reports["10000001"]
+    assert (report.priority, report.ended_at) == (priority, ended)
+    assert "It saw 2 more there that nobody had reported." in report.text
+
+
+def test_an_answer_that_came_too_late_is_told_and_changes_nothing_there(
+    services: Services, phone: httpx.Client, finding_id: str, page: str
+) -> None:
+    said(phone, page, "found")
+    said(phone, page, "repaired", at=NOW - timedelta(hours=2))
+    Reconciler(services, every_s=0.0)._entries()
+    sap = services.maintenance
+    assert isinstance(sap, MemorySap)
+    assert [(r.priority, r.ended_at) for r in sap.reports["10000001"]] == [("", None)] * 2
+
+
+def test_crews_answers_make_the_published_miss_rate(
+    services: Services, server: Server, phone: httpx.Client, finding_id: str, page: str
+) -> None:
+    with server.client(Role.VIEWER) as reader:
+        assert reader.get("/v1/crew-reports/quality").json() == []
+        said(phone, page, "not_found", at=NOW - timedelta(hours=1))
+        said(phone, page, "worse", others=1)
+        (blades,) = reader.get("/v1/crew-reports/quality").json()
+    assert (blades["asset_kind"], blades["found"], blades["not_found"], blades["others"]) == ("wind_turbine", 1, 0, 1)
+    assert (blades["missed"]["hits"], blades["missed"]["of"], blades["missed"]["estimate"]) == (1, 2, 0.5)
+    with services.database.session() as session:
+        flight_id = session.get_one(Finding, finding_id).flight_id
+        method = gather(session, flight_id).method
+    assert method.miss_rate.startswith("50% (95 % interval 1% to 99%).")
+    assert method.false_alarm_rate.startswith("0% (95 % interval 0% to 98%).")
 
 
 @pytest.mark.parametrize(
@@ -133,6 +185,8 @@ def test_answer_and_photo_come_to_the_ticket_once(
         ({"answer": "eaten"}, 422),
         ({"measured_mm": -1}, 422),
         ({"note": "x" * 1001}, 422),
+        ({"others": -1}, 422),
+        ({"others": 100}, 422),
     ],
 )
 def test_what_cannot_be_is_refused(phone: httpx.Client, page: str, change: dict[str, object], status: int) -> None:

@@ -74,7 +74,7 @@ SAME_FOR_ALL = {
     "/v1/me", "/healthz", "/readyz", "/oidc/jwks", "/oidc/.well-known/openid-configuration", "/v1/asyncapi.json",
     "/v1/sensorthings/v1.1", "/v1/policies", "/v1/policies/{before}/diff/{after}", "/v1/due-rules", "/v1/keys",
     "/v1/keys/{key_id}", "/login", "/static/{path:path}", "/favicon.ico",
-    "/v1/assistant/proposals", "/v1/repairs/crews", "/v1/repairs/parts",
+    "/v1/assistant/proposals", "/v1/repairs/crews", "/v1/repairs/parts", "/v1/detectors",
     "/crew/worker.js", "/crew/{token}", "/crew/{token}/picture",
 }  # fmt: skip
 """Routes that tell of no site: the platform itself, its people's roles, what the asker wrote himself."""

@@ -3,66 +3,23 @@
 from __future__ import annotations
 
 import json
-import time
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-import boto3
-import jsonata  # type: ignore[import-untyped]
+import jsonata
 import pytest
 from moto.stepfunctions.parser.asl.jsonata import jsonata as moto_jsonata
 
-from cloud.backends.workflows import StepFunctions
 from contracts.resources import (
     CRITICAL_FINDING_MACHINE,
     DAILY_DIGEST_MACHINE,
     INSPECTION_MACHINE,
-    WORKFLOW_TASKS_QUEUE,
+    RETRAIN_MACHINE,
 )
 from infra.local import resources
+from tests.machines import FINDING, Answer, Machine, trained
 from tests.services import AwsServer, Moto
-
-FINDING = {"finding_id": "fnd-1", "asset_id": "t-01", "flight_id": "flt-1", "detected_at": "2026-11-20T16:41:38Z"}
-Answer = Callable[[dict[str, Any]], tuple[str, Any]]
-"""Given a task message, returns ("", output) or (error name, cause)."""
-
-
-class Machine:
-    """The machine, and a worker that answers as a test says."""
-
-    def __init__(self) -> None:
-        self.flows = StepFunctions()
-        self._sqs = boto3.client("sqs")
-        self._url = self._sqs.get_queue_url(QueueName=WORKFLOW_TASKS_QUEUE)["QueueUrl"]
-        self.seen: list[dict[str, Any]] = []
-
-    def run(
-        self, answer: Answer, name: str = "fnd-1", machine: str = CRITICAL_FINDING_MACHINE
-    ) -> tuple[str, dict[str, Any]]:
-        """Start an execution, answer its tasks until it ends, return (status, description)."""
-        body = FINDING if machine == CRITICAL_FINDING_MACHINE else {"subject": name}
-        arn = self.flows.start(machine, name, json.dumps(body))
-        end = time.monotonic() + 60
-        given: list[tuple[str, str, str]] = []
-        while (status := self.flows.status(arn)) == "RUNNING":
-            assert time.monotonic() < end, self.seen
-            messages = self._sqs.receive_message(QueueUrl=self._url, MaxNumberOfMessages=10).get("Messages", [])
-            for message in messages:
-                task = json.loads(message["Body"])
-                self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=message["ReceiptHandle"])
-                self.seen.append(task)
-                error, said = answer(task)
-                given.append((task["token"], error, json.dumps(said)))
-            # moto sends a task before it knows its token: an answer that nobody waits for yet is given again.
-            given = [one for one in given if not self._answer(*one)]
-        return str(status), dict(boto3.client("stepfunctions").describe_execution(executionArn=arn))
-
-    def _answer(self, token: str, error: str, said: str) -> bool:
-        return self.flows.fail(token, error, said) if error else self.flows.succeed(token, said)
-
-    def tasks(self) -> list[str]:
-        return [str(task["task"]) for task in self.seen]
 
 
 @pytest.fixture
@@ -72,7 +29,7 @@ def machine(aws: AwsServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine
         monkeypatch.setattr(moto_jsonata, "_eval_jsonata", _evaluated)
         monkeypatch.setenv("MOTO_PORT", aws.url.rpartition(":")[2])
         resources.ensure()  # its interpreter keeps machines of its own
-    yield Machine()
+    yield Machine(tells_causes=not isinstance(aws, Moto))
     if isinstance(aws, Moto):
         _configure(aws, execute=False)
 
@@ -157,24 +114,6 @@ def test_two_refusals_are_both_recorded(machine: Machine) -> None:
     assert sorted(f["task"] for f in machine.seen[-1]["input"]["failures"]) == ["notify", "ticket"]
 
 
-@pytest.mark.parametrize("broken", ["check", "schedule", "record"])
-def test_a_failure_before_or_after_is_recorded_too(machine: Machine, broken: str) -> None:
-    def answer(task: dict[str, Any]) -> tuple[str, Any]:
-        return ("Unexpected", {}) if task["task"] == broken else everything(task)
-
-    status, end = machine.run(answer, f"broken-{broken}")
-    assert (status, end["error"]) == ("FAILED", "Unexpected")
-    assert [f["task"] for f in machine.seen[-1]["input"]["failures"]] == [broken]
-
-
-def test_a_failure_that_cannot_be_recorded_ends_the_run_under_its_own_name(machine: Machine) -> None:
-    def answer(task: dict[str, Any]) -> tuple[str, Any]:
-        return ("Unexpected", {}) if task["task"] in {"check", "fail"} else everything(task)
-
-    status, end = machine.run(answer, "unrecorded")
-    assert (status, end["error"]) == ("FAILED", "FailureNotRecorded")
-
-
 def asked(decision: dict[str, Any]) -> Answer:
     """Answer as handlers do where the policy asks a person first."""
 
@@ -247,26 +186,6 @@ def test_an_inspection_without_segments_ends_too(machine: Machine) -> None:
     assert "segment" not in machine.tasks()
 
 
-@pytest.mark.parametrize(
-    ("broken", "told"),
-    [
-        ("segments", "segments"),
-        (SEGMENTS[2], "segment"),
-        ("coverage", "coverage"),
-        ("identity", "identity"),
-        ("grade", "grade"),
-        ("report", "report"),
-        ("record", "record"),
-    ],
-)
-def test_an_inspection_that_fails_says_where(machine: Machine, broken: str, told: str) -> None:
-    status, end = machine.run(inspected(broken), f"flt-{told}", INSPECTION_MACHINE)
-    assert (status, end["error"]) == ("FAILED", "Unexpected")
-    last = machine.seen[-1]
-    assert (last["task"], [f["task"] for f in last["input"]["failures"]]) == ("fail", [told])
-    assert last["input"]["subject"] == f"flt-{told}"
-
-
 @pytest.mark.parametrize(("happened", "tasks"), [(0, ["gather", "record"]), (3, ["gather", "send", "record"])])
 def test_a_day_on_which_nothing_happened_is_not_told(machine: Machine, happened: int, tasks: list[str]) -> None:
     def answer(task: dict[str, Any]) -> tuple[str, Any]:
@@ -276,14 +195,14 @@ def test_a_day_on_which_nothing_happened_is_not_told(machine: Machine, happened:
     assert (status, machine.tasks()) == ("SUCCEEDED", tasks)
 
 
-@pytest.mark.parametrize("broken", ["gather", "send", "record"])
-def test_a_digest_that_fails_is_a_failure_people_see(machine: Machine, broken: str) -> None:
-    def answer(task: dict[str, Any]) -> tuple[str, Any]:
-        return ("Unexpected", {}) if task["task"] == broken else ("", {"happened": 1})
-
-    days = {"gather": "01", "send": "02", "record": "03"}
-    status, _ = machine.run(answer, f"2026-10-{days[broken]}", DAILY_DIGEST_MACHINE)
-    assert (status, machine.tasks()[-2:]) == ("FAILED", [broken, "fail"])
+@pytest.mark.parametrize(
+    ("decision", "then"), [("approved", ["promote", "record"]), ("rejected", ["record"])], ids=["yes", "no"]
+)
+def test_a_detector_comes_into_force_by_a_persons_yes(machine: Machine, decision: str, then: list[str]) -> None:
+    status, _ = machine.run(trained(decision), f"mdl-{decision}", RETRAIN_MACHINE)
+    assert status == "SUCCEEDED"
+    assert machine.tasks() == ["labels", "train", "evaluate", "gate", "approve", *then]
+    assert {task["input"]["subject"] for task in machine.seen} == {f"mdl-{decision}"}
 
 
 def test_a_name_starts_once(machine: Machine) -> None:

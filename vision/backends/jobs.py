@@ -15,9 +15,10 @@ from vision.worker import Job
 
 
 class SqsJobs:
-    """The vision queue and the queue of its answers."""
+    """A queue of jobs (by default vision's) and the queue of vision's answers."""
 
-    def __init__(self, *, wait_s: int = 2) -> None:
+    def __init__(self, *, wait_s: int = 2, queue: str = resources.VISION_JOBS_QUEUE) -> None:
+        self._queue = queue
         config = Config(connect_timeout=3, read_timeout=30, retries={"mode": "standard", "max_attempts": 3})
         self._sqs = boto3.client("sqs", config=config)
         self._wait_s = wait_s
@@ -26,7 +27,7 @@ class SqsJobs:
     def receive(self) -> Job | None:
         """Return the next job, hidden from others for the queue's visibility time."""
         answer = self._call(
-            resources.VISION_JOBS_QUEUE,
+            self._queue,
             lambda address: self._sqs.receive_message(
                 QueueUrl=address,
                 MaxNumberOfMessages=1,
@@ -43,7 +44,7 @@ class SqsJobs:
     def extend(self, job: Job, seconds: int) -> None:
         """Hide a job from others for longer, from now; 0 gives it back at once."""
         self._call(
-            resources.VISION_JOBS_QUEUE,
+            self._queue,
             lambda address: self._sqs.change_message_visibility(
                 QueueUrl=address, ReceiptHandle=job.receipt, VisibilityTimeout=seconds
             ),
@@ -52,7 +53,7 @@ class SqsJobs:
     def done(self, job: Job) -> None:
         """Remove a job for good."""
         self._call(
-            resources.VISION_JOBS_QUEUE,
+            self._queue,
             lambda address: self._sqs.delete_message(QueueUrl=address, ReceiptHandle=job.receipt),
         )
 

@@ -63,6 +63,7 @@ form.addEventListener("submit", async (event) => {
   const told = {
     answer: given.get("answer"),
     measured_mm: given.get("measured_mm") ? Number(given.get("measured_mm")) : null,
+    others: Number(given.get("others") || 0),
     note: given.get("note") ?? "",
     language: document.documentElement.lang,
     answered_at: new Date().toISOString(),

@@ -15,8 +15,8 @@ from infra.aws.ground import PlacedStack, QueueWithDeadLetters, dead_letters, pr
 from infra.aws.place import RULE_ERRORS_QUEUE, Place
 from infra.aws.stacks.security import SecurityStack
 
-IMAGES = ("cloud", "vision")
-"""Repositories; the drones' image is built for them elsewhere."""
+IMAGES = ("cloud", "vision", "trainer")
+"""Repositories; the trainer is the vision image with torch. The drones' image is built for them elsewhere."""
 
 
 class StorageStack(PlacedStack):

@@ -13,6 +13,7 @@ from contracts import resources
 from infra.aws.ground import PlacedStack, log_group, service_role
 from infra.aws.place import Place
 from infra.aws.stacks.programs import CloudProgram, Floor, Shape
+from infra.aws.stacks.training import DetectorTraining
 
 DEFINITIONS = Path(__file__).resolve().parents[3] / "workflows" / "definitions"
 _HARMS = ("SEXUAL", "VIOLENCE", "HATE", "INSULTS", "MISCONDUCT")
@@ -24,6 +25,7 @@ class WorkflowStack(PlacedStack):
     def __init__(self, scope: Construct, place: Place, floor: Floor) -> None:
         super().__init__(scope, "workflow", place, description="state machines, their handlers, guardrail")
         self._floor = floor
+        self._training = DetectorTraining(self, floor)
         self.machines = {name: self._machine(name, file) for name, file in resources.STATE_MACHINES.items()}
         guardrail = self._guardrail()
         said = f"{guardrail.attr_guardrail_id}:{guardrail.attr_version}"
@@ -57,7 +59,11 @@ class WorkflowStack(PlacedStack):
             "WorkflowTasksQueueUrl": tasks.queue_url,
             "EngineersTopicArn": floor.storage.engineers.topic_arn,
             "SegmentsMapMode": "DISTRIBUTED",
+            "TrainingJobsQueueUrl": floor.storage.queues[resources.TRAINING_JOBS_QUEUE].queue.queue_url,
+            **self._training.substitutions(),
         }
+        if name == resources.RETRAIN_MACHINE:
+            self._training.let_start(role)
         if "${SegmentsMapMode}" in text:
             self._let_children_run(role, name)
         return states.StateMachine(

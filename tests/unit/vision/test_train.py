@@ -5,16 +5,24 @@ from __future__ import annotations
 import importlib.util
 import json
 import socket
+from datetime import UTC, datetime
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from contracts import training
 from contracts.errors import InvalidInput
+from contracts.geo import BoxNorm
+from contracts.training import Evaluation, Judgement, LabelledBox, LabelledFrame, LabelSet, Split
+from contracts.vocabulary import DefectKind
+from tests.factories import MemoryObjects
 from tests.vision_views import RedFinder
+from vision.detector import SHIPPED, load_card
 from vision.export import export
 from vision.runtimes import OnnxRuntime
+from vision.school import School, evaluate_version, fetched, train_version
 from vision.train import Run, read_spec, train
 from vision.train_verifier import NOTHING, agreement, export_verifier, mine, train_verifier
 
@@ -56,6 +64,48 @@ def test_train_and_export_without_a_network(rendered: Path, tmp_path: Path, monk
     raw = OnnxRuntime(out, 1).infer(np.zeros((2, 64, 96, 3), np.uint8))
     assert raw.shape[:2] == (2, 11)
     assert np.isfinite(raw).all()
+
+
+class Store(MemoryObjects):
+    def put(self, key: str, body: bytes, content_type: str = "") -> None:  # type: ignore[override]
+        super().put(key, body, content_type)
+
+    def exists(self, key: str) -> bool:
+        return key in self.stored
+
+
+def judged_frames(store: Store, version: str) -> None:
+    """Store frames of 64 pixels, each with a square that people called a crack, or nothing."""
+    frames = []
+    for number in range(12):
+        image = np.full((64, 64, 3), 200, np.uint8)
+        cv2.rectangle(image, (20, 20), (44, 44), (0, 0, 0), -1)
+        key = f"frames/{number}.jpg"
+        store.put(key, cv2.imencode(".jpg", image)[1].tobytes())
+        judgement = Judgement.DEFECT if number % 3 else Judgement.NOTHING
+        box = BoxNorm(x0=20 / 64, y0=20 / 64, x1=44 / 64, y1=44 / 64)
+        labelled = LabelledBox(box=box, kind=DefectKind.CRACK, judgement=judgement, finding_id=str(number))
+        split = (Split.TRAIN, Split.VAL, Split.TEST, Split.TRAIN)[number % 4]
+        frames.append(LabelledFrame(frame_key=key, split=split, boxes=(labelled,)))
+    labels = LabelSet(version=version, made_at=datetime.now(UTC), frames=tuple(frames))
+    store.put(training.labels_key(version), labels.model_dump_json().encode())
+
+
+def test_a_version_is_trained_on_verdicts_once_and_measured_beside_the_one_in_force(tmp_path: Path) -> None:
+    store = Store()
+    judged_frames(store, "mdl-1")
+    spec = read_spec().model_copy(update={"tile_px": 64, "batch": 8, "bfloat16": False})
+    place = School(store, tmp_path, spec, SHIPPED, epochs=1, threads=1)
+    train_version(place, "mdl-1")
+    made = dict(store.stored)
+    train_version(place, "mdl-1")
+    assert store.stored == made, "what was trained is not trained again"
+    measured = evaluate_version(place, "mdl-1")
+    assert Evaluation.model_validate_json(store.get(training.evaluation_key("mdl-1"))) == measured
+    card = load_card(fetched(store, "mdl-1", tmp_path / "taken"))
+    assert (card.name, measured.candidate.sha256) == ("mdl-1", card.sha256)
+    assert measured.current.sha256 == load_card(SHIPPED).sha256
+    assert (measured.candidate.images, measured.candidate.boxes) == (3, 2)
 
 
 def test_the_second_look_is_trained_and_exported(rendered: Path, tmp_path: Path) -> None:

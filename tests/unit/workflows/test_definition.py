@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import copy
 import json
+import re
+from importlib.resources import files
 from typing import Any
 
 import pytest
+from jsonschema import Draft7Validator
+from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
 from typer.testing import CliRunner
 
-from contracts import errors, resources
+from contracts import errors, resources, training
+from infra.local.resources import definition
 from workflows.__main__ import app
 from workflows.definition import DEFINITIONS, problems
 from workflows.worker import HANDLERS
 
+PLACEHOLDERS = set(re.findall(r"\$\{(\w+)\}", "".join(p.read_text() for p in DEFINITIONS.glob("*.asl.json"))))
 SHIPPED = json.loads((DEFINITIONS / "critical_finding.asl.json").read_text())
 
 
@@ -40,12 +46,25 @@ def test_every_declared_machine_ships_and_is_sound() -> None:
         assert problems((DEFINITIONS / name).read_text()) == []
 
 
+@pytest.mark.parametrize("name", resources.STATE_MACHINES.values())
+def test_two_checkers_of_others_find_the_shipped_machines_sound_too(name: str) -> None:
+    """cfn-lint's schema of the language, and the parser of moto's (LocalStack's) interpreter."""
+    text = (DEFINITIONS / name).read_text()
+    kept = files("cfnlint") / "data/schemas/other/step_functions/statemachine.json"
+    schema = json.loads(kept.read_text(encoding="utf-8"))
+    filled = definition(DEFINITIONS / name, dict.fromkeys(PLACEHOLDERS, "x") | {"SegmentsMapMode": "INLINE"})
+    assert [error.message for error in Draft7Validator(schema).iter_errors(json.loads(filled))] == []
+    assert AmazonStateLanguageParser.parse(filled)
+    assert not Draft7Validator(schema).is_valid(json.loads(text) | {"StartAt": 1})
+
+
 def test_every_task_has_a_handler_and_every_handler_a_task() -> None:
-    assert {t["Arguments"]["MessageBody"]["task"] for t in all_tasks()} == set(HANDLERS)
+    asked = {t["Arguments"]["MessageBody"]["task"] for t in all_tasks() if "MessageBody" in t["Arguments"]}
+    assert asked == set(HANDLERS) | {training.TRAIN, training.EVALUATE}
 
 
 def test_every_error_that_is_retried_by_name_is_one_of_ours() -> None:
-    named = {e for t in all_tasks() for r in t["Retry"] for e in r["ErrorEquals"] if not e.startswith("States.")}
+    named = {e for t in all_tasks() for r in t["Retry"] for e in r["ErrorEquals"] if "." not in e}
     assert named
     for name in named:
         assert issubclass(getattr(errors, name), errors.Unavailable)
@@ -80,19 +99,40 @@ def put(path: str, value: object) -> dict[str, Any]:
         ("StartAt", "Nowhere", "StartAt names 'Nowhere'"),
         ("States/Check/Next", "Nowhere", "Check: leads to 'Nowhere'"),
         ("States/Check/Next", "Record", "AnythingToDo: no state leads to it"),
-        ("States/AnythingToDo/Default", None, "a Choice needs a Default"),
+        ("States/Lost", {"Type": "Pass", "Next": "Lost"}, "Lost: no state leads to it"),
+        ("States/Schedule/Next", "Check", "Record: no state leads to it"),
+        ("States/AnythingToDo", {"Type": "Pass", "Next": "AnythingToDo"}, "AnythingToDo: never comes to an end"),
+        ("States/Ticket", {"Type": "Succeed"}, "Ticket: the name stands twice in the file"),
+        ("States/Check/Retry/0/ErrorEquals", ["States.ALL"], "Check: States.ALL stands alone and last in Retry"),
+        ("States/Check/Retry/1/ErrorEquals", ["Unavailable"], "Retry names Unavailable twice"),
+        ("States/Check/Retry/0/ErrorEquals", ["States.Timeot"], "which the language does not know"),
+        ("States/Check/Retry/0/JitterStrategy", "NONE", "without jitter"),
+        ("States/Check/Retry/0/MaxDelaySeconds", 1, "MaxDelaySeconds must be above"),
+        ("States/Check/Retry/0/IntervalSeconds", 0, "waits at least a second"),
+        ("States/Check/Retry/0/Interval", 1, "a Retry does not know Interval"),
+        ("States/Check/Catch/0/Next", None, "a Catch needs a Next"),
+        ("States/Check/Catch/0/ResultPath", "$", "a Catch does not know ResultPath"),
+        ("States/Check/Catch/0/ErrorEquals", ["States.ALL", "Unavailable"], "stands alone and last in Catch"),
+        ("States/AnythingToDo/Choices/0/Condition", "$count(x) > 0", "needs a Condition in JSONata"),
+        ("States/AnythingToDo/End", True, "a Choice does not know End"),
+        ("States/DoAll/ItemProcessor/ProcessorConfig", {}, "needs a ProcessorConfig with a Mode"),
+        ("States/DoAll/Catch", None, "DoAll: a Map needs Catch"),
+        ("States/Failure/Error", None, "Failure: a Fail needs Error"),
+        ("Comments", "x", "file: does not know Comments"),
+        ("States/Check/Output/todo", "{% $states.results.todo %}", "reads $states.results"),
+        ("States/AnythingToDo/Default", None, "a Choice needs Default"),
         ("States/Check/TimeoutSeconds", None, "Check: a Task needs TimeoutSeconds"),
         ("States/Check/Retry", [], "Check: a Task needs Retry"),
-        ("States/Check/Catch", None, "an error could end the run without a record"),
+        ("States/Check/Catch", None, "Check: a Task needs Catch"),
         ("States/Check/Catch/0/ErrorEquals", ["SapUnavailable"], "catch States.ALL"),
         ("States/Check/HeartbeatSeconds", 600, "HeartbeatSeconds must be below"),
         ("States/Check/Arguments/MessageBody/token", "x", "waits for a token it never sends"),
-        ("States/Check/InputPath", "$", "InputPath belongs to JSONPath"),
+        ("States/Check/InputPath", "$", "a Task does not know InputPath"),
         ("States/Check/Type", "Tusk", "unknown Type 'Tusk'"),
         ("States/Record/End", False, "Record: needs either Next or End"),
         ("States/Check/End", True, "Check: needs either Next or End"),
         ("States/Check/Output/todo", "{% $states.result.todo", "opens or closes an expression"),
-        ("States/Check/Output/todo", "{% $count($states.result.todo %}", "unbalanced brackets"),
+        ("States/Check/Output/todo", "{% $count($states.result.todo %}", "is not JSONata"),
         ("States/DoAll/ItemProcessor/States/Ticket/Catch", [], "Ticket: a Task needs Catch"),
         ("States/DoAll/ItemProcessor/States/Which/Default", "Nowhere", "Which: leads to 'Nowhere'"),
     ],

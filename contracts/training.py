@@ -1,0 +1,125 @@
+"""What cloud and vision exchange to train a detector: labels in, measurements out, and which version is in force.
+
+Everything lies in the media bucket below ``models/<version>/``, so that a step that runs twice finds its own work.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from enum import StrEnum
+from typing import Final
+
+from pydantic import AwareDatetime, Field
+
+from contracts.geo import BoxNorm, Frozen
+from contracts.ids import Sha256
+from contracts.vocabulary import DefectKind
+
+PREFIX: Final = "models"
+CURRENT_KEY: Final = f"{PREFIX}/current.json"
+"""Which version the workers run; absent: the one that ships."""
+TRAIN, EVALUATE = "train", "evaluate"
+"""Tasks of the queue ``training-jobs``."""
+
+
+class Split(StrEnum):
+    """What an image is for. All pictures of one defect are in the same."""
+
+    TRAIN = "train"
+    VAL = "val"
+    TEST = "test"
+
+
+class Judgement(StrEnum):
+    """What people said of a box."""
+
+    DEFECT = "defect"
+    NOTHING = "nothing"
+    """Rejected, or not found by the crew: what the detector must learn to leave alone."""
+    OPEN = "open"
+    """Nobody has judged it: neither taught nor counted."""
+
+
+class LabelledBox(Frozen):
+    """One box in a frame."""
+
+    box: BoxNorm
+    kind: DefectKind
+    judgement: Judgement
+    finding_id: str
+
+
+class LabelledFrame(Frozen):
+    """One stored frame with every box known in it."""
+
+    frame_key: str = Field(min_length=1, max_length=200)
+    split: Split
+    boxes: tuple[LabelledBox, ...] = Field(min_length=1)
+
+
+class LabelSet(Frozen):
+    """What people have judged, as a training run takes it."""
+
+    version: str
+    made_at: AwareDatetime
+    frames: tuple[LabelledFrame, ...]
+
+    def counts(self, judgement: Judgement) -> dict[DefectKind, int]:
+        """Return how many findings of each kind have a judgement; each counts once, however many frames show it."""
+        boxes = {box.finding_id: box.kind for f in self.frames for box in f.boxes if box.judgement is judgement}
+        return dict(Counter(boxes.values()))
+
+
+class Measured(Frozen):
+    """How good a detector is on labelled images; shares are 0 to 1."""
+
+    sha256: Sha256
+    images: int = Field(ge=0)
+    boxes: int = Field(ge=0)
+    map50: float | None = Field(ge=0, le=1)
+    precision: float = Field(ge=0, le=1)
+    recall: float = Field(ge=0, le=1)
+    false_boxes_per_image: float = Field(ge=0)
+    accept: float = Field(gt=0, lt=1, description="least mean confidence of a defect it was measured at")
+
+
+class Evaluation(Frozen):
+    """A new detector beside the one in force, on the same images that neither was trained on."""
+
+    version: str
+    candidate: Measured
+    current: Measured
+
+
+class Current(Frozen):
+    """Which detector the workers run."""
+
+    version: str
+    sha256: Sha256
+    promoted_at: AwareDatetime
+    promoted_by: str
+
+
+def labels_key(version: str) -> str:
+    """Return the key of a version's LabelSet."""
+    return f"{PREFIX}/{version}/labels.json"
+
+
+def weights_key(version: str) -> str:
+    """Return the key of a version's weights (ONNX)."""
+    return f"{PREFIX}/{version}/detector.onnx"
+
+
+def card_key(version: str) -> str:
+    """Return the key of a version's card."""
+    return f"{PREFIX}/{version}/detector.json"
+
+
+def checkpoint_key(version: str) -> str:
+    """Return the key of the checkpoint that the weights were exported from; later versions start from it."""
+    return f"{PREFIX}/{version}/checkpoint.pt"
+
+
+def evaluation_key(version: str) -> str:
+    """Return the key of a version's Evaluation."""
+    return f"{PREFIX}/{version}/evaluation.json"

@@ -1,0 +1,219 @@
+"""A new version of the detector: labels from verdicts, the gate, a person's yes, into force; every step twice."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import select
+
+from cloud import consume, executions
+from cloud.services import Services
+from cloud.tables import DetectorVersion, EvidenceRow, WorkflowRun
+from cloud.training import labels, versions
+from contracts import media as keys
+from contracts import training
+from contracts.errors import Conflict, ModelRefused, NotFound, TooFewLabels
+from contracts.events import WorkflowTask
+from contracts.training import Current, Evaluation, Judgement, LabelSet, Measured
+from contracts.vocabulary import DefectKind, FindingStatus, Role
+from tests import platform
+from tests.factories import MemoryObjects, World
+from tests.platform import Server
+from tests.stand_ins import MemorySap, MemoryWorkflows
+from workflows.worker import HANDLERS
+
+NOW = datetime.now(UTC).replace(microsecond=0)
+VERDICTS = [FindingStatus.CONFIRMED] * 25 + [FindingStatus.REJECTED] * 20 + [FindingStatus.OPEN] * 5
+
+
+@pytest.fixture(scope="module")
+def built(database_url: str) -> Iterator[Services]:
+    services = replace(
+        platform.build(database_url), objects=MemoryObjects(), maintenance=MemorySap(), workflows=MemoryWorkflows()
+    )
+    yield services
+    services.database.close()
+
+
+def judged(services: Services, verdicts: list[FindingStatus]) -> None:
+    """Store findings with a stored frame each, and what people said of them."""
+    with services.database.session() as session:
+        world = World(session, NOW)
+        world.site()
+        flight = world.flight(world.asset("T-01", 260.0, 0.0), world.drone(), NOW)
+        segment = world.segment(flight, 0, NOW)
+        for number, verdict in enumerate(verdicts):
+            found = world.finding(flight, DefectKind.CRACK, rank=2, at=NOW, status=verdict.value)
+            session.flush()
+            session.add(
+                EvidenceRow(
+                    evidence_id=f"evd-{number}", finding_id=found.finding_id, detection_id=f"det-{number}", position=0,
+                    segment_id=segment.segment_id, frame=number, pts_ms=0.0, captured_at=NOW,
+                    box={"x0": 0.4, "y0": 0.4, "x1": 0.5, "y1": 0.5}, confidence=0.8, gsd_mm_px=1.0,
+                    incidence_deg=5.0, sharpness=90.0, pose={},
+                    frame_key=keys.frame_key(segment.segment_id, number),
+                )
+            )  # fmt: skip
+
+
+@pytest.fixture
+def version(services: Services) -> str:
+    with services.database.session() as session:
+        return versions.want(session, "ada", NOW).version
+
+
+def handle(services: Services, task: str, version: str, by: str = "t-1") -> dict[str, object] | None:
+    body = WorkflowTask(task=task, token=by, execution=version, input={"subject": version})
+    return HANDLERS[task](services, body)
+
+
+def measure(services: Services, version: str, map50: float) -> None:
+    old = Measured(
+        sha256="a" * 64,
+        images=40,
+        boxes=30,
+        map50=0.5,
+        precision=0.8,
+        recall=0.7,
+        false_boxes_per_image=0.1,
+        accept=0.35,
+    )
+    new = old.model_copy(update={"map50": map50, "sha256": "b" * 64})
+    body = Evaluation(version=version, candidate=new, current=old).model_dump_json().encode()
+    services.objects.put(training.evaluation_key(version), body, "application/json")
+
+
+def row(services: Services, version: str) -> DetectorVersion:
+    with services.database.session() as session:
+        return session.get_one(DetectorVersion, version)
+
+
+def test_verdicts_become_labels_rejects_hard_negatives_and_the_unjudged_teach_nothing(
+    services: Services, version: str
+) -> None:
+    judged(services, VERDICTS)
+    assert handle(services, "labels", version) == {"frames": 45}
+    kept = LabelSet.model_validate_json(services.objects.get(training.labels_key(version)))
+    assert kept.counts(Judgement.DEFECT) == {DefectKind.CRACK: 25}
+    assert kept.counts(Judgement.NOTHING) == {DefectKind.CRACK: 20}
+    assert row(services, version).labels == {"defect": {"crack": 25}, "nothing": {"crack": 20}, "open": {}}
+    assert len({frame.split for frame in kept.frames}) == 3
+
+
+def test_a_resumed_run_learns_from_the_same_labels(services: Services, version: str) -> None:
+    judged(services, VERDICTS)
+    handle(services, "labels", version)
+    before = services.objects.get(training.labels_key(version))
+    with services.database.session() as session:
+        for found in session.scalars(select(labels.Finding)):
+            found.status = FindingStatus.REJECTED.value
+    assert handle(services, "labels", version) == {"frames": 45}
+    assert services.objects.get(training.labels_key(version)) == before
+
+
+@pytest.mark.parametrize(
+    "verdicts", [[], [FindingStatus.CONFIRMED] * 45, [FindingStatus.REJECTED] * 45, VERDICTS[10:30]], ids=str
+)
+def test_too_few_verdicts_are_a_failure_people_see(
+    services: Services, version: str, verdicts: list[FindingStatus]
+) -> None:
+    judged(services, verdicts)
+    with pytest.raises(TooFewLabels, match="are needed"):
+        handle(services, "labels", version)
+
+
+def test_a_worse_version_is_stopped_and_its_figures_are_kept(services: Services, version: str) -> None:
+    measure(services, version, 0.4)
+    with pytest.raises(ModelRefused, match=r"mAP50 is 0\.400"):
+        handle(services, "gate", version)
+    kept = row(services, version)
+    assert (kept.state, len(kept.objections or [])) == ("refused", 1)
+    assert (kept.evaluation or {})["candidate"]["map50"] == 0.4
+    with pytest.raises(ModelRefused, match="nobody approved it"):
+        handle(services, "promote", version)
+
+
+def test_what_was_not_measured_or_cannot_be_read_does_not_pass(services: Services, version: str) -> None:
+    with pytest.raises(NotFound):
+        handle(services, "gate", version)
+    services.objects.put(training.evaluation_key(version), b"{}", "application/json")
+    with pytest.raises(ModelRefused, match="cannot be read"):
+        handle(services, "gate", version)
+
+
+def asked(services: Services, version: str, by: str = "t-1") -> None:
+    measure(services, version, 0.6)
+    assert handle(services, "gate", version) == {"passed": True}
+    assert handle(services, "approve", version, by) is None
+
+
+@pytest.mark.parametrize("approve", [True, False])
+def test_a_persons_answer_travels_by_the_token_and_only_a_yes_promotes(
+    services: Services, server: Server, version: str, approve: bool
+) -> None:
+    asked(services, version)
+    flows = services.workflows
+    assert isinstance(flows, MemoryWorkflows)
+    flows.answers.clear()
+    with server.client(Role.REVIEWER) as http:
+        body = {"approve": approve, "reason": "The figures are sound."}
+        first = http.post(f"/v1/detectors/{version}/answer", json=body)
+        again = http.post(f"/v1/detectors/{version}/answer", json={**body, "approve": not approve})
+    state = "approved" if approve else "rejected"
+    assert (first.status_code, first.json()["state"], again.status_code) == (201, state, 409)
+    assert consume.pass_on_answers(services) + len(flows.answers) >= 1
+    assert flows.answers == [("t-1", "", json.dumps({"decision": state}))]
+    if not approve:
+        with pytest.raises(ModelRefused):
+            handle(services, "promote", version)
+        return
+    for _ in range(2):
+        assert handle(services, "promote", version) == {"sha256": "b" * 64}
+    current = Current.model_validate_json(services.objects.get(training.CURRENT_KEY))
+    assert (current.version, current.sha256) == (version, "b" * 64)
+    assert row(services, version).state == "promoted"
+
+
+def test_a_run_that_was_lost_asks_again_and_gets_the_answer_that_is_there(services: Services, version: str) -> None:
+    flows = services.workflows
+    assert isinstance(flows, MemoryWorkflows)
+    flows.answers.clear()
+    asked(services, version)
+    with services.database.session() as session:
+        versions.answer(session, version, approve=True, reason="Seen.", by="ada")
+    consume.pass_on_answers(services)
+    handle(services, "approve", version, "t-2")
+    assert [token for token, _, _ in flows.answers] == ["t-1", "t-2"]
+
+
+def test_silence_is_a_failure_people_see(services: Services, version: str) -> None:
+    flows = services.workflows
+    assert isinstance(flows, MemoryWorkflows)
+    flows.answers.clear()
+    asked(services, version)
+    with services.database.session() as session:
+        assert versions.expire(session, NOW + timedelta(days=8)) == 1
+    consume.pass_on_answers(services)
+    assert [error for _, error, _ in flows.answers] == ["DecisionExpired"]
+    with services.database.session() as session, pytest.raises(Conflict):
+        versions.answer(session, version, approve=True, reason="Late.", by="ada")
+    handle(services, "approve", version, "t-2")
+    assert row(services, version).state == "waiting"
+
+
+def test_one_version_at_a_time_and_the_list_tells_all(services: Services, server: Server, version: str) -> None:
+    with server.client(Role.REVIEWER) as http:
+        assert http.post("/v1/detectors", json={}).status_code == 409
+        with services.database.session() as session:
+            executions.fail(session, version, "labels: TooFewLabels", "Review more.")
+        assert http.post("/v1/detectors", json={}).status_code == 201
+        listed = http.get("/v1/detectors").json()["data"]
+    assert {one["state"] for one in listed} == {"wanted"}
+    assert len(listed) == 2
+    with services.database.session() as session:
+        runs = session.scalars(select(WorkflowRun).order_by(WorkflowRun.created_at)).all()
+    assert [(run.machine, run.subject == run.execution_name) for run in runs] == [("kestrel-retrain", True)] * 2
