@@ -866,6 +866,13 @@ class CrewReportOut(BaseModel):
     ]
     received_at: Annotated[AwareDatetime, Field(title='Received At')]
     measured_mm: Annotated[float | None, Field(title='Measured Mm')]
+    others: Annotated[
+        int,
+        Field(
+            description='further defects it saw there that nobody had reported',
+            title='Others',
+        ),
+    ]
     note: Annotated[str, Field(title='Note')]
     applied: Annotated[
         bool,
@@ -996,6 +1003,26 @@ class DeliveryOut(BaseModel):
     took_ms: Annotated[int | None, Field(title='Took Ms')]
     created_at: Annotated[AwareDatetime, Field(title='Created At')]
     delivered_at: Annotated[AwareDatetime | None, Field(title='Delivered At')]
+
+
+class DetectorAnswerIn(BaseModel):
+    """
+    A person's answer.
+    """
+
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    approve: Annotated[bool, Field(title='Approve')]
+    reason: Annotated[
+        str,
+        Field(
+            examples=['Better on cracks; the figures are sound.'],
+            max_length=400,
+            min_length=1,
+            title='Reason',
+        ),
+    ]
 
 
 class DroneIn(BaseModel):
@@ -1851,6 +1878,38 @@ class Me(BaseModel):
     username: Annotated[str, Field(title='Username')]
     roles: Annotated[list[str], Field(title='Roles')]
     via: Annotated[str, Field(title='Via')]
+
+
+class Map50(RootModel[float]):
+    root: Annotated[float, Field(ge=0.0, le=1.0, title='Map50')]
+
+
+class Measured(BaseModel):
+    """
+    How good a detector is on labelled images; shares are 0 to 1.
+    """
+
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    sha256: Annotated[str, Field(pattern='^[0-9a-f]{64}$', title='Sha256')]
+    images: Annotated[int, Field(ge=0, title='Images')]
+    boxes: Annotated[int, Field(ge=0, title='Boxes')]
+    map50: Annotated[Map50 | None, Field(title='Map50')]
+    precision: Annotated[float, Field(ge=0.0, le=1.0, title='Precision')]
+    recall: Annotated[float, Field(ge=0.0, le=1.0, title='Recall')]
+    false_boxes_per_image: Annotated[
+        float, Field(ge=0.0, title='False Boxes Per Image')
+    ]
+    accept: Annotated[
+        float,
+        Field(
+            description='least mean confidence of a defect it was measured at',
+            gt=0.0,
+            lt=1.0,
+            title='Accept',
+        ),
+    ]
 
 
 class MediaCount(BaseModel):
@@ -2855,6 +2914,21 @@ class Severity(StrEnum):
     defaulted = 'defaulted'
 
 
+class Share(BaseModel):
+    """
+    How many of how many, as an estimate with its 95 % interval, each 0 to 1; none where nothing was looked at.
+    """
+
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    hits: Annotated[int, Field(title='Hits')]
+    of: Annotated[int, Field(title='Of')]
+    estimate: Annotated[float | None, Field(title='Estimate')] = None
+    low: Annotated[float | None, Field(title='Low')] = 0.0
+    high: Annotated[float | None, Field(title='High')] = 1.0
+
+
 class SiteIn(BaseModel):
     """
     A place with assets and a take-off spot. ``home_alt_m`` is above the WGS 84 ellipsoid.
@@ -3200,6 +3274,25 @@ class TowerParams(BaseModel):
         Strips | None,
         Field(description='default: what the overlap asks for', title='Strips'),
     ] = None
+
+
+class TrainingIn(BaseModel):
+    """
+    A wish for a new version; what it learns from is what people have judged until now.
+    """
+
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    reason: Annotated[
+        str,
+        Field(
+            examples=['Forty verdicts from the north park.'],
+            max_length=400,
+            min_length=1,
+            title='Reason',
+        ),
+    ]
 
 
 class TurbineGeometry(BaseModel):
@@ -3893,6 +3986,19 @@ class Entities(BaseModel):
     value: Annotated[list[Entity], Field(title='Value')]
 
 
+class Evaluation(BaseModel):
+    """
+    A new detector beside the one in force, on the same images that neither was trained on.
+    """
+
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    version: Annotated[str, Field(title='Version')]
+    candidate: Measured
+    current: Measured
+
+
 class FilePlan(BaseModel):
     """
     A plan of another program, and where it is to be flown.
@@ -4417,6 +4523,22 @@ class PolicyList(BaseModel):
     shipped: Annotated[list[str], Field(title='Shipped')]
 
 
+class Quality(BaseModel):
+    """
+    What crews found on one class of asset.
+    """
+
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    asset_kind: AssetKind
+    found: Annotated[int, Field(title='Found')]
+    not_found: Annotated[int, Field(title='Not Found')]
+    others: Annotated[int, Field(title='Others')]
+    missed: Share
+    false_alarms: Share
+
+
 class RIDDetails(BaseModel):
     """
     What does not change during a flight.
@@ -4743,6 +4865,37 @@ class DefectOut(BaseModel):
     since_first: GrowthOut | None
 
 
+class DetectorVersionOut(BaseModel):
+    """
+    One version of the detector.
+    """
+
+    version: Annotated[str, Field(title='Version')]
+    state: Annotated[
+        str,
+        Field(
+            description='wanted, waiting, approved, rejected, expired, refused (by the gate) or promoted',
+            title='State',
+        ),
+    ]
+    wanted_by: Annotated[str, Field(title='Wanted By')]
+    created_at: Annotated[AwareDatetime, Field(title='Created At')]
+    labels: Annotated[
+        dict[str, dict[str, int]] | None,
+        Field(description='judged findings by judgement and kind', title='Labels'),
+    ]
+    evaluation: Evaluation | None
+    objections: Annotated[
+        list[str] | None,
+        Field(description='what the gate has against it', title='Objections'),
+    ]
+    expires_at: Annotated[AwareDatetime | None, Field(title='Expires At')]
+    answered_by: Annotated[str | None, Field(title='Answered By')]
+    answered_at: Annotated[AwareDatetime | None, Field(title='Answered At')]
+    reason: Annotated[str, Field(title='Reason')]
+    promoted_at: Annotated[AwareDatetime | None, Field(title='Promoted At')]
+
+
 class Fence(BaseModel):
     """
     A cylinder the aircraft must stay in, limits above home, and zones: inside every stay_in, outside every keep_out.
@@ -4773,6 +4926,11 @@ class ImportReport(BaseModel):
 
 class PageDefectOut(BaseModel):
     data: Annotated[list[DefectOut], Field(title='Data')]
+    next_cursor: Annotated[str | None, Field(title='Next Cursor')] = None
+
+
+class PageDetectorVersionOut(BaseModel):
+    data: Annotated[list[DetectorVersionOut], Field(title='Data')]
     next_cursor: Annotated[str | None, Field(title='Next Cursor')] = None
 
 

@@ -452,6 +452,18 @@ class Operations(Transport):
         """Let a notification be opened, or not; the first answer holds."""
         return models.DecisionOut.model_validate_json(self.request("POST", f"/v1/decisions/{self.quoted(decision_id)}/answer", headers={"Idempotency-Key": idempotency_key}, body=body))
 
+    def list_detectors(self, *, limit: int | None = None, cursor: str | None = None) -> models.PageDetectorVersionOut:
+        """List versions, newest first."""
+        return models.PageDetectorVersionOut.model_validate_json(self.request("GET", "/v1/detectors", query={"limit": limit, "cursor": cursor}))
+
+    def train_detector(self, body: models.TrainingIn, *, idempotency_key: str | None = None) -> models.DetectorVersionOut:
+        """Train a new version on what people have judged; one at a time."""
+        return models.DetectorVersionOut.model_validate_json(self.request("POST", "/v1/detectors", headers={"Idempotency-Key": idempotency_key}, body=body))
+
+    def answer_detector(self, version: str, body: models.DetectorAnswerIn, *, idempotency_key: str | None = None) -> models.DetectorVersionOut:
+        """Bring a version that passed the gate into force, or not; the first answer holds."""
+        return models.DetectorVersionOut.model_validate_json(self.request("POST", f"/v1/detectors/{self.quoted(version)}/answer", headers={"Idempotency-Key": idempotency_key}, body=body))
+
     def list_alerts(self, *, state: str | None = None, finding_id: str | None = None, limit: int | None = None, cursor: str | None = None) -> models.PageAlertOut:
         """List alerts, newest first."""
         return models.PageAlertOut.model_validate_json(self.request("GET", "/v1/alerts", query={"state": state, "finding_id": finding_id, "limit": limit, "cursor": cursor}))
@@ -527,6 +539,10 @@ class Operations(Transport):
     def count_crew_reports(self) -> models.CrewCounts:
         """Return how often crews said what, each finding once."""
         return models.CrewCounts.model_validate_json(self.request("GET", "/v1/crew-reports/counts"))
+
+    def crew_report_quality(self) -> bytes:
+        """Return miss rate and false alarms per class of asset, each with its 95 % interval, by what crews found."""
+        return self.request("GET", "/v1/crew-reports/quality")
 
     def ask(self, body: models.Ask) -> models.Answer:
         """Answer from the database, each sentence with what it stands on; refuse what is not understood."""

@@ -107,7 +107,7 @@ class MaximoServer(httpx.BaseTransport):
 
 
 def _is(held: object, wanted: str) -> bool:
-    return held == json.loads(wanted)
+    return bool(held == json.loads(wanted))
 
 
 def _refused(status: int, code: str, message: str) -> httpx.Response:

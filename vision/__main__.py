@@ -95,7 +95,7 @@ def learn_verb(
         S3Objects(settings.bucket), settings.state_dir, read_spec(), settings.model_file, settings.rendered,
         settings.start_from, settings.epochs, settings.threads,
     )  # fmt: skip
-    lessons = {
+    lessons: dict[str, trainer.Lesson] = {
         training.TRAIN: partial(school.train_version, place),
         training.EVALUATE: partial(school.evaluate_version, place),
     }

@@ -27,6 +27,8 @@ router = APIRouter(prefix="/v1/detectors", tags=["detectors"], responses=RESPONS
 class TrainingIn(Frozen):
     """A wish for a new version; what it learns from is what people have judged until now."""
 
+    reason: str = Field(min_length=1, max_length=400, examples=["Forty verdicts from the north park."])
+
 
 class DetectorAnswerIn(Frozen):
     """A person's answer."""
@@ -79,7 +81,7 @@ def train_detector(  # noqa: PLR0913, PLR0917 - FastAPI passes each part of the 
     after.add_task(consume.start_wanted, services)
 
     def make() -> DetectorVersionOut:
-        made = versions.want(session, principal.username, datetime.now(UTC))
+        made = versions.want(session, principal.username, datetime.now(UTC), body.reason)
         session.refresh(made)
         return DetectorVersionOut.model_validate(made)
 

@@ -40,7 +40,7 @@ class Shelf(Protocol):
         """Store an object."""
 
 
-def want(session: Session, by: str, now: datetime) -> DetectorVersion:
+def want(session: Session, by: str, now: datetime, reason: str) -> DetectorVersion:
     """Ask for a new version.
 
     Raises:
@@ -62,7 +62,7 @@ def want(session: Session, by: str, now: datetime) -> DetectorVersion:
     session.add(row)
     session.flush()
     executions.want_for(session, version, RETRAIN_MACHINE)
-    audit.record(session, by, "detector.train", version)
+    audit.record(session, by, "detector.train", version, after={"reason": reason})
     return row
 
 

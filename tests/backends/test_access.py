@@ -142,7 +142,7 @@ def test_every_route_needs_a_proof_of_who_asks(server: Server, anyone: httpx.Cli
 
 def test_every_write_is_in_the_table(server: Server) -> None:
     """A write that is documented and not listed above would be untested."""
-    ids = r"/(flt-0|kite-01|fnd-0|run-0|key-0|cmd-0|sch-0|rul-0|wt-00|whk-0|dcn-0|rep-0|alt-0|0)(?=/|$)"
+    ids = r"/(flt-0|kite-01|fnd-0|run-0|key-0|cmd-0|sch-0|rul-0|wt-00|whk-0|dcn-0|mdl-0|rep-0|alt-0|0)(?=/|$)"
     shapes = {re.sub(ids, "/{id}", path) for _, path in WRITERS}
     asking = {
         "/v1/assistant/ask",

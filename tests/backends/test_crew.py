@@ -45,6 +45,8 @@ def phone(server: Server) -> Iterator[httpx.Client]:
 
 @pytest.fixture
 def finding_id(services: Services) -> str:
+    if isinstance(services.maintenance, MemorySap):
+        services.maintenance.reports.clear()
     with services.database.session() as session:
         world = World(session, NOW)
         world.site()

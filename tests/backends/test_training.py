@@ -12,8 +12,8 @@ from sqlalchemy import select
 
 from cloud import consume, executions
 from cloud.services import Services
-from cloud.tables import DetectorVersion, EvidenceRow, WorkflowRun
-from cloud.training import labels, versions
+from cloud.tables import DetectorVersion, EvidenceRow, Finding, WorkflowRun
+from cloud.training import versions
 from contracts import media as keys
 from contracts import training
 from contracts.errors import Conflict, ModelRefused, NotFound, TooFewLabels
@@ -62,8 +62,10 @@ def judged(services: Services, verdicts: list[FindingStatus]) -> None:
 
 @pytest.fixture
 def version(services: Services) -> str:
+    if isinstance(services.objects, MemoryObjects):
+        services.objects.stored.clear()
     with services.database.session() as session:
-        return versions.want(session, "ada", NOW).version
+        return versions.want(session, "ada", NOW, "New verdicts.").version
 
 
 def handle(services: Services, task: str, version: str, by: str = "t-1") -> dict[str, object] | None:
@@ -109,7 +111,7 @@ def test_a_resumed_run_learns_from_the_same_labels(services: Services, version: 
     handle(services, "labels", version)
     before = services.objects.get(training.labels_key(version))
     with services.database.session() as session:
-        for found in session.scalars(select(labels.Finding)):
+        for found in session.scalars(select(Finding)):
             found.status = FindingStatus.REJECTED.value
     assert handle(services, "labels", version) == {"frames": 45}
     assert services.objects.get(training.labels_key(version)) == before
@@ -207,10 +209,10 @@ def test_silence_is_a_failure_people_see(services: Services, version: str) -> No
 
 def test_one_version_at_a_time_and_the_list_tells_all(services: Services, server: Server, version: str) -> None:
     with server.client(Role.REVIEWER) as http:
-        assert http.post("/v1/detectors", json={}).status_code == 409
+        assert http.post("/v1/detectors", json={"reason": "New verdicts."}).status_code == 409
         with services.database.session() as session:
             executions.fail(session, version, "labels: TooFewLabels", "Review more.")
-        assert http.post("/v1/detectors", json={}).status_code == 201
+        assert http.post("/v1/detectors", json={"reason": "New verdicts."}).status_code == 201
         listed = http.get("/v1/detectors").json()["data"]
     assert {one["state"] for one in listed} == {"wanted"}
     assert len(listed) == 2
