@@ -106,8 +106,8 @@ class Solid(Frozen):
     name: str = Field(default="", max_length=40, description="e.g. tower, blade A, span 3")
     start: GeoPoint
     end: GeoPoint
-    radius_m: float = Field(gt=0, le=100)
-    end_radius_m: float | None = Field(default=None, gt=0, le=100, exclude_if=_absent)
+    radius_m: float = Field(gt=0, le=200)
+    end_radius_m: float | None = Field(default=None, gt=0, le=200, exclude_if=_absent)
     clearance_m: float | None = Field(
         default=None,
         gt=0,

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from sqlalchemy.orm import Session
 
 from cloud.planning import planner
+from cloud.planning.flying import Planned
 from cloud.planning.pattern import BladesParams, PlanInputs
 from cloud.services import ObjectInfo
 from cloud.tables import (
@@ -116,7 +117,7 @@ def route_around(plan_id: str, asset_id: str, turbine: TurbineGeometry) -> Route
 
 
 @cache
-def _planned(turbine: TurbineGeometry) -> planner.Planned:
+def _planned(turbine: TurbineGeometry) -> Planned:
     """Plan once for each turbine: tests fill their sites with the same few."""
     blades = BladesParams(fence_radius_m=2000)
     inputs = PlanInputs(asset_id="any", geometry=turbine, home=HOME, camera=CameraIntrinsics(**CAMERA), blades=blades)

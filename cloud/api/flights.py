@@ -219,13 +219,14 @@ def carry_on_flight(  # noqa: PLR0913, PLR0917 - FastAPI passes each part of the
 ) -> JSONResponse:
     """Plan a flight that goes on where this one was broken off, at the last waypoint it reached.
 
-    The new flight is approved and commanded like any other; its first leg films the interrupted one as a whole.
+    Where the asset is in the way from take-off straight to that one, it goes on at an earlier waypoint. The new flight
+    is approved and commanded like any other; its first leg films the interrupted one as a whole.
     """
 
     def make() -> FlightOut:
         row = flights.flight(session, flight_id)
         route = plans.route(session, services.routes, row.plan_id, row.plan_version)
-        made = flights.carry_on(session, flight_id, len(route.waypoints), principal.username, body.drone_id)
+        made = flights.carry_on(session, flight_id, route, principal.username, body.drone_id)
         return FlightOut.model_validate(made)
 
     return once(session, request, principal, key, body, make)

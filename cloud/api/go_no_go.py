@@ -8,7 +8,7 @@ import binascii
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
-from cloud.planning import assets, conditions, imports, missions, plans, site_zones, verdicts
+from cloud.planning import assets, conditions, imports, missions, neighbours, plans, site_zones, verdicts
 from cloud.planning.conditions import Conditions
 from cloud.planning.estimates import Estimates
 from cloud.planning.ground import terrain_of
@@ -41,7 +41,10 @@ class FilePlan(Frozen):
     name: str = Field(default="", max_length=200, examples=["ridge.plan"])
     source: Format | None = None
     site_id: SiteId = Field(description="whose zones apply", examples=["north-ridge"])
-    asset_id: AssetId | None = Field(default=None, description="whose shape is to be kept clear of; default: none")
+    asset_id: AssetId | None = Field(
+        default=None,
+        description="what is inspected: other turbines then count as turning; default: every asset as it stands",
+    )
     home: GeoPoint | None = Field(default=None, description="instead of the plan's own; above the ellipsoid")
     wind_mps: float = Field(default=0.0, ge=0, le=60)
     max_alt_rel_m: float = Field(default=120.0, ge=5, le=500)
@@ -68,7 +71,10 @@ def check_plan(plan_id: str, version: int, body: Conditions, session: UnitOfWork
 
 @router.post("/routes/checks")
 def check_file(body: FilePlan, session: UnitOfWork, services: Svc, _: Reader) -> Judged:
-    """Say whether a plan of another program may be flown: over whole segments and circles. Nothing is stored."""
+    """Say whether a plan of another program may be flown: over whole segments and circles. Nothing is stored.
+
+    What stands on the site is in the way: the asset that is named as it stands, the others as far as they may turn.
+    """
     assets.site(session, body.site_id)
     geometry = assets.geometry_of(assets.asset(session, body.asset_id)) if body.asset_id else None
     content = _decoded(body.content_base64)
@@ -82,6 +88,7 @@ def check_file(body: FilePlan, session: UnitOfWork, services: Svc, _: Reader) ->
         wind_mps=body.wind_mps,
         limits=limits,
         geometry=geometry,
+        solids=neighbours.of_site(session, body.site_id, but=body.asset_id),
     )
     return _judged(found)
 

@@ -38,7 +38,7 @@ class ScheduleIn(Frozen):
         default=None, max_length=300, description="none: once", examples=["FREQ=WEEKLY;INTERVAL=2;BYDAY=MO"]
     )
     zone: str = Field(default="UTC", max_length=64, description="IANA name: the times keep this wall clock")
-    duration_min: int = Field(default=45, ge=1, le=1440, description="for how long the drone is taken")
+    duration_min: int = Field(default=45, ge=1, le=1440, description="for how long the drone is taken by each flight")
     lead_h: int = Field(default=24, ge=0, le=720, description="hours before its time that a flight is planned")
 
 
@@ -86,9 +86,10 @@ class Occurrences(BaseModel):
 def add_schedule(
     body: ScheduleIn, request: Request, session: UnitOfWork, principal: Operator, key: Key = None
 ) -> JSONResponse:
-    """Keep a schedule; refused when its drone is wanted elsewhere within the next 90 days.
+    """Keep a schedule; refused when its plan is blocked, or its drone is wanted elsewhere within the next 90 days.
 
-    Its flights are planned ahead of their times and, like any flight, wait for a person's approval.
+    Where the plan is part 1 of several flights, all of them are planned, one after another. Flights are planned ahead
+    of their times and, like any flight, wait for a person's approval: in daylight, and when the drone is free.
     """
 
     def make() -> ScheduleOut:

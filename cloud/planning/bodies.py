@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -25,6 +25,10 @@ _FEWEST_PIECES = 4
 _LOOK_M = 20.0
 _AT_ONCE = 200
 """A long line has thousands of parts: they are looked at in portions, to spare memory."""
+
+
+Pieces = Sequence[Sequence[GeoPoint]] | Mapping[int, Sequence[GeoPoint]]
+"""Where the straight pieces of each span's conductors meet, by its number."""
 
 
 class Body(NamedTuple):
@@ -62,12 +66,12 @@ def conductor_pieces(span: Span) -> tuple[GeoPoint, ...]:
     return tuple(span.frame.to_geo(span.at(number / count)) for number in range(count + 1))
 
 
-def line_cones(line: PowerLine, pieces: Sequence[Sequence[GeoPoint]], spans: range, frame: LocalFrame) -> list[Cone]:
+def line_cones(line: PowerLine, pieces: Pieces, spans: range, frame: LocalFrame) -> list[Cone]:
     """Return the towers and conductors of some spans in a frame: each a body that encloses the real one.
 
     Args:
         line: The power line.
-        pieces: ``conductor_pieces`` of every span.
+        pieces: ``conductor_pieces`` of these spans.
         spans: Which spans; the towers at their ends belong to them.
         frame: Whose metres to return.
 
@@ -116,6 +120,50 @@ def near(cones: tuple[Cone, ...], path: Sequence[Enu]) -> tuple[Cone, ...]:
         gaps = distances_m(some, points).min(axis=0)
         found += [cone for cone, gap_m in zip(some, gaps.tolist(), strict=True) if gap_m <= NEAR_M]
     return tuple(found)
+
+
+def swept(geometry: TurbineGeometry) -> tuple[Cone, ...]:
+    """Return a turbine that may run and yaw while another asset is flown: its tower, and all that its rotor may reach.
+
+    Nacelle and blades turn about the tower's axis, so that an upright cylinder holds them whatever the wind does.
+    """
+    tower = cones_of(geometry)[0]
+    tip_m = math.hypot(geometry.root_radius_m + geometry.blade_length_m, geometry.root_chord_m)
+    behind_m = math.hypot(geometry.nacelle_length_m, geometry.nacelle_radius_m)
+    reach_m = max(math.hypot(tip_m, geometry.overhang_m + geometry.root_chord_m), behind_m)
+    low_m = max(0.0, geometry.hub_height_m - tip_m)
+    return tower, Cone("rotor", UP.times(low_m), UP, geometry.hub_height_m + tip_m - low_m, reach_m, reach_m)
+
+
+def cone_of(solid: Solid, frame: LocalFrame) -> Cone:
+    """Return a solid of a route in a frame."""
+    end_m = solid.radius_m if solid.end_radius_m is None else solid.end_radius_m
+    start, end = frame.to_enu(solid.start), frame.to_enu(solid.end)
+    way = end.minus(start)
+    return Cone(solid.name, start, way.unit(), way.norm(), solid.radius_m, end_m)
+
+
+def beside(
+    solids: Sequence[Solid], frame: LocalFrame, path: Sequence[Enu]
+) -> tuple[tuple[Cone, ...], tuple[Solid, ...]]:
+    """Return which solids lie about a path, as cones in its frame, and which of them are to go with its route.
+
+    All straight ways between places of the path are looked after: about it is whatever lies ``NEAR_M`` round its box.
+    """
+    east, north = ([place[axis] for place in path] for axis in (0, 1))
+    (west_m, east_m), (south_m, north_m) = ((min(reach) - NEAR_M, max(reach) + NEAR_M) for reach in (east, north))
+    about = {}
+    for solid in solids:
+        cone = cone_of(solid, frame)
+        end, radius_m = cone.start.plus(cone.axis, cone.length_m), max(cone.start_radius_m, cone.end_radius_m)
+        if (
+            max(cone.start.east, end.east) + radius_m >= west_m
+            and min(cone.start.east, end.east) - radius_m <= east_m
+            and max(cone.start.north, end.north) + radius_m >= south_m
+            and min(cone.start.north, end.north) - radius_m <= north_m
+        ):
+            about[cone] = solid
+    return tuple(about), tuple(about[cone] for cone in near(tuple(about), path))
 
 
 def moved(cone: Cone, source: LocalFrame, target: LocalFrame) -> Cone:

@@ -12,11 +12,12 @@ from typing import NamedTuple
 import numpy as np
 
 from cloud.planning.estimates import Estimates
-from cloud.planning.obstacles import Space, distances_m
+from cloud.planning.obstacles import Cone, Space, cones_of, distances_m
 from cloud.planning.verdicts import EPSILON_M, Check, Row, Verdict, grade, holds, place_of
-from contracts.geo import Enu, LocalFrame
+from contracts.geo import Enu
 from contracts.routes import Route, Strip, WaypointAction
 from contracts.topics import MAX_PAYLOAD_BYTES
+from contracts.turbine import TurbineGeometry
 
 _STEP_M = 0.5
 _RESERVE_PERCENT = 30.0
@@ -42,11 +43,12 @@ def path_samples(start: Enu, points: Sequence[Enu]) -> Iterator[Sample]:
             yield Sample(number, way.norm() * step / count, before.plus(way, step / count))
 
 
-def geometric(route: Route, space: Space, frame: LocalFrame, start: Enu) -> list[Check]:
+def geometric(route: Route, space: Space, turbine: TurbineGeometry, start: Enu) -> list[Check]:
     """Check clearance, fence, ceiling and floor along the whole path; ``space`` has no margin."""
+    frame, cones = turbine.frame(), cones_of(turbine)
     samples = list(path_samples(start, [frame.to_enu(waypoint.point) for waypoint in route.waypoints]))
     kinds = {"tower": "the tower", "nacelle": "the nacelle", "blade": "a blade"}
-    found = [_clearance(samples, space, kind, words) for kind, words in kinds.items()]
+    found = [_clearance(samples, space, cones, kind, words) for kind, words in kinds.items()]
     found += [_fence(samples, space), _ceiling(samples, space, route.fence.max_alt_rel_m), _floor(samples, space)]
     return [row.decided(verdict, place_of(at.segment, at.metre, frame.to_geo(at.point))) for row, verdict, at in found]
 
@@ -54,8 +56,8 @@ def geometric(route: Route, space: Space, frame: LocalFrame, start: Enu) -> list
 _Found = tuple[Row, Verdict, Sample]
 
 
-def _clearance(samples: Sequence[Sample], space: Space, kind: str, words: str) -> _Found:
-    cones = tuple(cone for cone in space.cones if cone.name.split()[0] == kind)
+def _clearance(samples: Sequence[Sample], space: Space, solid: tuple[Cone, ...], kind: str, words: str) -> _Found:
+    cones = tuple(cone for cone in solid if cone.name.split()[0] == kind)
     gaps = distances_m(cones, np.array([sample.point for sample in samples])).min(axis=1)
     worst = samples[int(gaps.argmin())]
     value, limit = float(gaps.min()), space.limits_m[cones[0].name]
@@ -130,6 +132,11 @@ def graded(estimates: Estimates, max_gsd_mm_px: float, wind_mps: float | None) -
         wind = Row("wind", wind_mps, _WIND_BLOCK_MPS, "m/s", sentence, "Wait for less wind.")
         checks.append(wind.decided(grade(wind_mps, _WIND_WARN_MPS, _WIND_BLOCK_MPS)))
     return checks
+
+
+def too_windy(wind_mps: float | None) -> bool:
+    """Return whether nobody should fly in that wind."""
+    return wind_mps is not None and wind_mps > _WIND_BLOCK_MPS
 
 
 def message_size(route: Route) -> Check:

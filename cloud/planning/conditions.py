@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from cloud.moments import Moment
 from cloud.planning.estimates import Estimates
 from cloud.planning.verdicts import Check, Row, Verdict, grade, holds
-from cloud.tables import Drone, Flight, Plan, Telemetry
+from cloud.tables import Asset, Drone, Flight, Plan, Site, Telemetry
 from contracts.errors import NotFound
 from contracts.geo import Frozen
 from contracts.health import Health
@@ -37,7 +37,7 @@ class Conditions(Frozen):
     start_at: Moment
     wind_mps: float | None = Field(default=None, ge=0, le=60, description="forecast for the time of the flight")
     battery_percent: float | None = Field(default=None, ge=0, le=100, description="default: as last reported")
-    storage_free_bytes: int | None = Field(default=None, ge=0, description="on the aircraft")
+    storage_free_bytes: int | None = Field(default=None, ge=0, description="default: as its computer last reported")
 
 
 def judge(session: Session, route: Route, figures: Estimates, when: Conditions) -> list[Check]:
@@ -50,27 +50,42 @@ def judge(session: Session, route: Route, figures: Estimates, when: Conditions) 
     drone = session.get(Drone, when.drone_id)
     if drone is None:
         raise NotFound(f"No drone {when.drone_id!r} is registered.", hint="Register it with POST /v1/drones.")
+    read = Health.model_validate(drone.health) if drone.health else None
     last = session.scalars(
         select(Telemetry).where(Telemetry.drone_id == drone.drone_id).order_by(Telemetry.captured_at.desc()).limit(1)
     ).first()
     found = [
-        daylight(route, when.start_at, timedelta(seconds=figures.duration_s)),
+        daylight(route.home.lat_deg, route.home.lon_deg, when.start_at, timedelta(seconds=figures.duration_s)),
         _schedule(session, when, timedelta(seconds=figures.duration_s)),
-        _health(drone),
+        _health(drone, read),
     ]
     charge = when.battery_percent if when.battery_percent is not None else last.battery_percent if last else None
     if charge is not None:
         found.append(battery(charge, figures))
-    if when.storage_free_bytes is not None:
-        found.append(storage(when.storage_free_bytes, figures))
+    free = when.storage_free_bytes if when.storage_free_bytes is not None else read.storage_free_bytes if read else None
+    if free is not None:
+        found.append(storage(free, figures))
     if when.wind_mps is not None:
         found.append(wind(when.wind_mps))
     return found
 
 
-def daylight(route: Route, start_at: datetime, duration: timedelta) -> Check:
+def at_its_time(session: Session, flight: Flight, plan: Plan) -> list[Check]:
+    """Return the checks that the hour of a scheduled flight decides: daylight, and its drone's other flights."""
+    if flight.due_at is None:
+        return []
+    lasts = timedelta(seconds=float(plan.estimates.get("duration_s", 0.0)))
+    site = session.get_one(Site, session.get_one(Asset, plan.asset_id).site_id)
+    when = Conditions(drone_id=flight.drone_id, start_at=flight.due_at)
+    return [
+        daylight(site.home_lat_deg, site.home_lon_deg, flight.due_at, lasts),
+        _schedule(session, when, lasts, but=flight.flight_id),
+    ]
+
+
+def daylight(lat_deg: float, lon_deg: float, start_at: datetime, duration: timedelta) -> Check:
     """Say how high the sun stands at the darker end of the flight: below the horizon warns, after dusk blocks."""
-    observer = Observer(latitude=route.home.lat_deg, longitude=route.home.lon_deg)
+    observer = Observer(latitude=lat_deg, longitude=lon_deg)
     ends = (start_at.astimezone(UTC), (start_at + duration).astimezone(UTC))
     lowest, at = min((elevation(observer, end, with_refraction=False), end) for end in ends)
     row = Row(
@@ -82,7 +97,7 @@ def daylight(route: Route, start_at: datetime, duration: timedelta) -> Check:
     return row.decided(grade(-lowest, -_SUNRISE_DEG, -_CIVIL_TWILIGHT_DEG))
 
 
-def _schedule(session: Session, when: Conditions, duration: timedelta) -> Check:
+def _schedule(session: Session, when: Conditions, duration: timedelta, but: str | None = None) -> Check:
     start, end = when.start_at - _TURNAROUND, when.start_at + duration + _TURNAROUND
     query = (
         select(Flight, Plan)
@@ -91,7 +106,7 @@ def _schedule(session: Session, when: Conditions, duration: timedelta) -> Check:
     )
     for flight, plan in session.execute(query):
         begins = flight.started_at or flight.due_at
-        if begins is None:
+        if begins is None or flight.flight_id == but:
             continue
         ends = begins + timedelta(seconds=float(plan.estimates.get("duration_s", 0.0)))
         if begins < end and ends > start:
@@ -105,9 +120,8 @@ def _schedule(session: Session, when: Conditions, duration: timedelta) -> Check:
     return Check(name="schedule", verdict=Verdict.PASS, sentence="The drone has no other flight at that time.")
 
 
-def _health(drone: Drone) -> Check:
+def _health(drone: Drone, read: Health | None) -> Check:
     now = datetime.now(UTC)
-    read = Health.model_validate(drone.health) if drone.health else None
     if read is not None and (complaints := read.complaints()):
         return Check(
             name="drone_health",

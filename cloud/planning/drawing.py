@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
 from functools import cached_property
+from itertools import groupby
 from typing import NamedTuple
 
 from cloud.planning import passages, passes
-from cloud.planning.obstacles import FENCE_MARGIN_M, FLOOR_M, Space, cones_of
+from cloud.planning.bodies import cone_of
+from cloud.planning.obstacles import FENCE_MARGIN_M, FLOOR_M, Cone, Space, cones_of
 from cloud.planning.passes import Lane, Pass
 from cloud.planning.pattern import ORDER, PlanInputs
 from contracts.errors import InvalidInput
@@ -46,7 +49,7 @@ class Draft(NamedTuple):
 
 def space_of(inputs: PlanInputs, *, margin_m: float = 0.0) -> Space:
     """Return where the drone may be."""
-    cones = cones_of(inputs.geometry)
+    cones = cones_of(inputs.geometry) + _beside(inputs)
     home_up_m = inputs.geometry.frame().to_enu(inputs.home).up
     return Space(
         cones=cones,
@@ -58,15 +61,38 @@ def space_of(inputs: PlanInputs, *, margin_m: float = 0.0) -> Space:
     )
 
 
+def _beside(inputs: PlanInputs) -> tuple[Cone, ...]:
+    """Return the parts of other assets that some way round the turbine may come near to."""
+    frame, geometry = inputs.geometry.frame(), inputs.geometry
+    home = frame.to_enu(inputs.home)
+    round_m = geometry.root_radius_m + geometry.blade_length_m + 2 * inputs.blades.standoff_m
+    reach_m = max(round_m, math.hypot(home.east, home.north)) + 2 * CLEARANCE_M
+    cones = (cone_of(solid, frame) for solid in inputs.neighbours)
+    return tuple(cone for cone in cones if _level_m(cone) <= reach_m)
+
+
+def _level_m(cone: Cone) -> float:
+    """Return how far a cone is from the frame's origin, level."""
+    way = Enu(cone.axis.east, cone.axis.north, 0.0).times(cone.length_m)
+    share = -cone.start.dot(way) / max(way.dot(way), 1e-9)
+    nearest = cone.start.plus(way, min(max(share, 0.0), 1.0))
+    return math.hypot(nearest.east, nearest.north) - max(cone.start_radius_m, cone.end_radius_m)
+
+
+def strips_of(inputs: PlanInputs) -> tuple[Strip, ...]:
+    """Return the wanted sides in the order in which they are flown."""
+    sides = [side for side in ORDER if side in inputs.blades.sides]
+    return tuple(Strip(blade=blade, side=side) for blade in inputs.blades.blades for side in sides)
+
+
 def draw(inputs: PlanInputs) -> Draft:
-    """Draw the path.
+    """Draw the path over every wanted side.
 
     Raises:
         InvalidInput: Nothing of it can be flown; the field says what to change.
 
     """
-    _check_inputs(inputs)
-    return _Pen(inputs).draw()
+    return Pen(inputs).draw(strips_of(inputs))
 
 
 def _check_inputs(inputs: PlanInputs) -> None:
@@ -86,10 +112,16 @@ def _check_inputs(inputs: PlanInputs) -> None:
         )
 
 
-class _Pen:
-    """Draws one path, point by point."""
+class Pen:
+    """Draws paths round one turbine, point by point; what it found out for one path serves the next.
+
+    Raises:
+        InvalidInput: The inputs leave nothing to fly; the field is named.
+
+    """
 
     def __init__(self, inputs: PlanInputs) -> None:
+        _check_inputs(inputs)
         self._geometry, self._params = inputs.geometry, inputs.blades
         self._space = space_of(inputs, margin_m=_MARGIN_M)
         self._home = self._geometry.frame().to_enu(inputs.home)
@@ -98,16 +130,27 @@ class _Pen:
         self._lane = Lane(self._params.standoff_m, self._params.start_at_m, self._params.max_camera_pitch_deg)
         self._places = passages.places(self._geometry, self._params.standoff_m, self._params.start_at_m, self._space)
         self._wide_net = passages.Net(self._wide, self._places)
+        self._best: dict[tuple[Strip, bool], Pass | None] = {}
+        self._ways: dict[tuple[Enu, Enu], list[Enu] | None] = {}
+        self._begin()
+
+    def _begin(self) -> None:
         self._flown = Flown([], [], [], [])
         self._here = self._home.plus(UP, TAKE_OFF_UP_M)
         self._passes: list[Pass] = []
         self._skipped: list[Strip] = []
 
-    def draw(self) -> Draft:
-        """Return the whole path."""
+    def draw(self, strips: Sequence[Strip]) -> Draft:
+        """Return the path from home over some sides and back.
+
+        Raises:
+            InvalidInput: Nothing of it can be flown.
+
+        """
+        self._begin()
         self._approach()
-        for blade in self._params.blades:
-            self._round(blade)
+        for _, of_one in groupby(strips, key=lambda strip: strip.blade):
+            self._round(of_one)
         if not self._passes:
             raise InvalidInput(
                 "No side of any blade can be flown safely.",
@@ -127,23 +170,31 @@ class _Pen:
             )
         self._go(way, None)
 
-    def _round(self, blade: Blade) -> None:
+    def _round(self, strips: Iterable[Strip]) -> None:
+        """Fly some sides of one blade, out and back in turn."""
         outward = True
-        for side in (side for side in ORDER if side in self._params.sides):
-            strip = Strip(blade=blade, side=side)
-            found = passes.best(self._geometry, self._space, strip, self._lane, outward=outward)
+        for strip in strips:
+            found = self._pass(strip, outward=outward)
             way = self._way_to(found.start) if found else None
             if found is None or way is None:
                 self._skipped.append(strip)
                 continue
-            self._go(way[:-1], blade)
+            self._go(way[:-1], strip.blade)
             self._fly(found)
             outward = not outward
 
+    def _pass(self, strip: Strip, *, outward: bool) -> Pass | None:
+        if (strip, outward) not in self._best:
+            self._best[strip, outward] = passes.best(self._geometry, self._space, strip, self._lane, outward=outward)
+        return self._best[strip, outward]
+
     def _way_to(self, target: Enu) -> list[Enu] | None:
         """Return the shortest way that keeps well off the blades, or else one that keeps the limits."""
-        wide = self._wide_net.shortest(self._here, target)
-        return self._net.shortest(self._here, target) if wide is None else wide
+        ends = self._here, target
+        if ends not in self._ways:
+            wide = self._wide_net.shortest(*ends)
+            self._ways[ends] = self._net.shortest(*ends) if wide is None else wide
+        return self._ways[ends]
 
     @cached_property
     def _net(self) -> passages.Net:

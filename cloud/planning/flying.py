@@ -4,28 +4,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import NamedTuple, Protocol
 
-from cloud.planning import checks, estimates, rules, tracks
+from cloud.planning import bodies, checks, estimates, rules, splitting, tracks
 from cloud.planning.bodies import rounded, solids_of
 from cloud.planning.estimates import Estimates, Times
 from cloud.planning.obstacles import FLOOR_M, Cone
 from cloud.planning.photography import Shot
 from cloud.planning.rules import Limits, Surroundings
+from cloud.planning.splitting import BATTERY_PERCENT, MAX_SOLIDS, MAX_WAYPOINTS
 from cloud.planning.surveys import SurveyInputs
 from cloud.planning.verdicts import EPSILON_M, Check, Row, Verdict, grade, holds, place_of
 from contracts.errors import InvalidInput
 from contracts.geo import UP, Enu, GeoPoint, LocalFrame
-from contracts.routes import Fence, Route, Waypoint, WaypointAction, Zone
+from contracts.routes import Fence, Route, Solid, Waypoint, WaypointAction, Zone
 
 TAKE_OFF_UP_M = 10.0
-BATTERY_PERCENT = 55.0
-"""What a flight is planned to take at most: well clear of the reserve that warns."""
 FENCE_BEYOND_M = 40.0
-_MAX_WAYPOINTS = 400
-_MAX_SOLIDS = 250
 WAYPOINT_BYTES, SOLID_BYTES = 300, 500
 """More than any of them takes in a command."""
 _SMALL_BYTES = 100_000
@@ -55,6 +52,10 @@ class Drawn:
     """Above the ellipsoid: a return at this height clears everything."""
     gaps: tuple[str, ...] = field(default=())
     """What of the wanted places cannot be flown."""
+    beside: tuple[Cone, ...] = ()
+    """Parts of other assets about the flight and its ways home, in the frame of its home."""
+    passed: tuple[Solid, ...] = ()
+    """Those of them that the flight comes near to: they go with its route."""
 
     @cached_property
     def places(self) -> list[Enu]:
@@ -104,22 +105,27 @@ def plan(inputs: SurveyInputs, survey: Survey, name: Callable[[int], tuple[str, 
 
 
 def _last_that_fits(inputs: SurveyInputs, survey: Survey, first: int) -> tuple[int, Drawn]:
-    """Return the last section that one flight from ``first`` on can take: steps grow, then the gap is halved."""
-    fits = survey.flight(first, first)
-    why = _too_much(inputs, fits)
+    """Return the last section that one flight from ``first`` on can take, and that flight."""
+    alone = _flight(inputs, survey, first, first)
+    why = _too_much(inputs, alone)
     if why is not None:
         raise InvalidInput(f"One section alone is too much for a flight: {why}", hint=_SMALLER, field="params")
-    good, step = first, 1
-    while good < survey.sections - 1:
-        tried = min(good + step, survey.sections - 1)
-        drawn = survey.flight(first, tried)
-        if _too_much(inputs, drawn) is None:
-            good, step, fits = tried, step * 2, drawn
-        elif step == 1:
-            break
-        else:
-            step = max(1, step // 4)
-    return good, fits
+    return splitting.grown(
+        first,
+        survey.sections,
+        alone,
+        lambda last: _flight(inputs, survey, first, last),
+        lambda drawn: _too_much(inputs, drawn) is None,
+    )
+
+
+def _flight(inputs: SurveyInputs, survey: Survey, first: int, last: int) -> Drawn:
+    """Return the flight over some sections, with the parts of other assets about it."""
+    drawn = survey.flight(first, last)
+    if not inputs.neighbours:
+        return drawn
+    beside, passed = bodies.beside(inputs.neighbours, LocalFrame(drawn.home), [Enu(0.0, 0.0, 0.0), *drawn.places])
+    return replace(drawn, beside=beside, passed=passed)
 
 
 def _too_high_or_low(inputs: SurveyInputs, drawn: Drawn) -> str | None:
@@ -135,16 +141,16 @@ _SMALLER = "Fly faster, lower or nearer to home, or raise params.max_alt_rel_m."
 
 def _too_much(inputs: SurveyInputs, drawn: Drawn) -> str | None:
     """Return why a flight is too long or too high, None when it is not."""
-    if len(drawn.steps) > _MAX_WAYPOINTS:
-        return f"It has {len(drawn.steps)} waypoints; {_MAX_WAYPOINTS} are sound."
-    if len(drawn.cones) > _MAX_SOLIDS:
-        return f"It passes {len(drawn.cones)} parts of the asset; {_MAX_SOLIDS} are sound."
+    if len(drawn.steps) > MAX_WAYPOINTS:
+        return f"It has {len(drawn.steps)} waypoints; {MAX_WAYPOINTS} are sound."
+    if (solids := len(drawn.cones) + len(drawn.passed)) > MAX_SOLIDS:
+        return f"It passes {solids} parts of the asset and its neighbours; {MAX_SOLIDS} are sound."
     figures = estimate(inputs, drawn)
     if figures.battery_percent > BATTERY_PERCENT:
         return f"It takes {figures.battery_percent:.0f} % of the battery; {BATTERY_PERCENT:.0f} % are planned."
     if (why := _too_high_or_low(inputs, drawn)) is not None:
         return why
-    if len(drawn.steps) * WAYPOINT_BYTES + len(drawn.cones) * SOLID_BYTES < _SMALL_BYTES and not inputs.zones:
+    if len(drawn.steps) * WAYPOINT_BYTES + solids * SOLID_BYTES < _SMALL_BYTES and not inputs.zones:
         return None
     size = checks.message_size(route_of(inputs, drawn, "pln-" + 20 * "0", 1))
     return size.sentence if size.verdict is Verdict.BLOCK else None
@@ -193,7 +199,7 @@ def route_of(inputs: SurveyInputs, drawn: Drawn, plan_id: str, version: int) -> 
         standoff_m=round(drawn.shot.distance_m, 2),
         fence=fence_round(home, [waypoint.point for waypoint in waypoints], inputs.params.max_alt_rel_m, inputs.zones),
         waypoints=tuple(waypoints),
-        solids=solids_of(drawn.cones, LocalFrame(drawn.home), Limits().clearance_m),
+        solids=(*solids_of(drawn.cones, LocalFrame(drawn.home), Limits().clearance_m), *drawn.passed),
     )
 
 
@@ -256,7 +262,7 @@ def check(inputs: SurveyInputs, drawn: Drawn, route: Route, figures: Estimates) 
     return_m = max(30.0, drawn.top_alt_m - route.home.alt_m)
     limits = Limits(max_alt_rel_m=inputs.params.max_alt_rel_m, return_alt_rel_m=math.ceil(return_m))
     return [
-        *rules.judge(track, Surroundings(cones=drawn.cones, limits=limits)),
+        *rules.judge(track, Surroundings(cones=drawn.cones + drawn.beside, limits=limits)),
         floor(route),
         _in_the_fence(route),
         *checks.pairs(route),

@@ -14,7 +14,19 @@ import numpy as np
 from pydantic import Field
 from sqlalchemy.orm import Session
 
-from cloud.planning import assets, bodies, checks, conditions, estimates, flying, imported, missions, plans, site_zones
+from cloud.planning import (
+    assets,
+    bodies,
+    checks,
+    conditions,
+    estimates,
+    flying,
+    imported,
+    missions,
+    neighbours,
+    plans,
+    site_zones,
+)
 from cloud.planning.adopted import Adopted, adopt
 from cloud.planning.bodies import rounded
 from cloud.planning.estimates import Estimates, Times
@@ -22,7 +34,7 @@ from cloud.planning.obstacles import Cone, distances_m
 from cloud.planning.pattern import DEFAULT_CAMERA
 from cloud.planning.photography import Shot
 from cloud.planning.rules import Limits
-from cloud.planning.surveys import AnyGeometry
+from cloud.planning.splitting import MAX_SOLIDS
 from cloud.planning.terrain import Terrain
 from cloud.planning.tracks import Track, of_route
 from cloud.planning.verdicts import Check, Verdict
@@ -33,14 +45,13 @@ from contracts.errors import InvalidInput
 from contracts.geo import Enu, Frozen, GeoPoint, LocalFrame
 from contracts.ids import AssetId, DroneId, PlanId, Sha256, mint
 from contracts.optics import CameraIntrinsics
-from contracts.routes import Route, WaypointAction, Zone
+from contracts.routes import Route, Solid, WaypointAction, Zone
 from interchange import conversion, formats, planned
 from interchange.conversion import LossReport
 from interchange.formats import Format
 from interchange.losses import Ledger, Severity
 from interchange.mission import Mission
 
-_MOST_SOLIDS = 250
 _MOST_ZONES, _MOST_CORNERS = 40, 100
 _STEP_M = 2.0
 _CLEARANCE_M = Limits().clearance_m
@@ -102,8 +113,8 @@ def store(
     zones = site_zones.of_site(session, asset.site_id)
     enforced = (*_zones(mission), *site_zones.for_the_drone(zones))[:_MOST_ZONES]
     plan_id, version = wish.plan_id or mint("pln"), plans.next_version(session, wish.plan_id)
-    cones = _cones(adopted, assets.geometry_of(asset), wish)
-    route = _route(adopted, wish, enforced, cones, (plan_id, version))
+    around = _around(session, asset, adopted)
+    route = _route(adopted, wish, enforced, around, (plan_id, version))
     made = Import(
         source=source,
         name=wish.name,
@@ -120,8 +131,8 @@ def store(
         pattern=plans.IMPORTED,
         params=made.model_dump(mode="json"),
         content_hash=route.content_hash(),
-        checks=[check.model_dump(mode="json") for check in _judged(made, flies, zones, terrain, cones, wish)],
-        estimates=estimate(made, flies, cones, wish.wind_mps or 0.0).model_dump(mode="json"),
+        checks=[check.model_dump(mode="json") for check in _judged(made, flies, zones, terrain, around, wish)],
+        estimates=estimate(made, flies, around.cones, wish.wind_mps or 0.0).model_dump(mode="json"),
         part=1,
         parts=1,
         created_by=by,
@@ -135,10 +146,11 @@ def _judged(
     flies: Mission,
     zones: tuple[SiteZone, ...],
     terrain: Terrain | None,
-    cones: tuple[Cone, ...],
+    around: _Around,
     wish: ImportWish,
 ) -> list[Check]:
     limits = Limits(max_alt_rel_m=wish.max_alt_rel_m, return_alt_rel_m=wish.return_alt_rel_m)
+    cones = around.cones + around.beside
     found = missions.judge(flies, zones, terrain, wind_mps=wish.wind_mps or 0.0, limits=limits, cones=cones)
     found += [flying.floor(made.route), recording(made.route), losses(made.report), checks.message_size(made.route)]
     return found if wish.wind_mps is None else [*found, conditions.wind(wish.wind_mps)]
@@ -170,23 +182,41 @@ def _zones(mission: Mission) -> tuple[Zone, ...]:
     return tuple(Zone(kind=z.kind, corners=z.corners, centre=z.centre, radius_m=z.radius_m) for z in owned)
 
 
-def _cones(adopted: Adopted, geometry: AnyGeometry | None, wish: ImportWish) -> tuple[Cone, ...]:
-    """Return what of the asset the plan passes, in metres about its take-off."""
+class _Around(NamedTuple):
+    """What stands about a plan, in metres about its take-off."""
+
+    cones: tuple[Cone, ...]
+    """Of the asset, near the plan."""
+    beside: tuple[Cone, ...]
+    """Of other assets."""
+    passed: tuple[Solid, ...]
+    """Those of them that go with the route."""
+
+
+def _around(session: Session, asset: Asset, adopted: Adopted) -> _Around:
+    """Return what of the asset and of its neighbours the plan passes.
+
+    Raises:
+        InvalidInput: There is more than a drone keeps away from.
+
+    """
     frame = LocalFrame(rounded(adopted.home))
     places = [Enu(0.0, 0.0, 0.0), *(frame.to_enu(waypoint.point) for waypoint in adopted.waypoints)]
-    cones = bodies.near(bodies.of_asset(geometry, frame), places)
-    if len(cones) > _MOST_SOLIDS:
+    cones = bodies.near(bodies.of_asset(assets.geometry_of(asset), frame), places)
+    area = neighbours.area_over(frame, places)
+    solids = neighbours.of_site(session, asset.site_id, but=asset.asset_id, area=area)
+    beside, passed = bodies.beside(solids, frame, places)
+    if len(cones) + len(passed) > MAX_SOLIDS:
         raise InvalidInput(
-            f"The plan passes {len(cones)} parts of {wish.asset_id}; {_MOST_SOLIDS} are sound.",
+            f"The plan passes {len(cones) + len(passed)} parts of {asset.asset_id} and its neighbours; {MAX_SOLIDS} are"
+            " sound.",
             hint="Split it into several plans.",
             field="content_base64",
         )
-    return cones
+    return _Around(cones, beside, passed)
 
 
-def _route(
-    adopted: Adopted, wish: ImportWish, zones: tuple[Zone, ...], cones: tuple[Cone, ...], of: tuple[str, int]
-) -> Route:
+def _route(adopted: Adopted, wish: ImportWish, zones: tuple[Zone, ...], around: _Around, of: tuple[str, int]) -> Route:
     home = rounded(adopted.home)
     points = [waypoint.point for waypoint in adopted.waypoints]
     widest_m = max((waypoint.orbit.radius_m for waypoint in adopted.waypoints if waypoint.orbit), default=0.0)
@@ -199,7 +229,7 @@ def _route(
         standoff_m=_CLEARANCE_M,
         fence=flying.fence_round(home, points, wish.max_alt_rel_m, zones, widest_m),
         waypoints=adopted.waypoints,
-        solids=bodies.solids_of(cones, LocalFrame(home), _CLEARANCE_M),
+        solids=(*bodies.solids_of(around.cones, LocalFrame(home), _CLEARANCE_M), *around.passed),
     )
 
 

@@ -12,8 +12,8 @@ from cloud.planning.surveys import AnyGeometry
 from cloud.planning.terrain import Terrain
 from cloud.planning.verdicts import Check, Row, Verdict, grade, place_of
 from cloud.planning.zones import SiteZone
-from contracts.geo import GeoPoint
-from contracts.routes import ZoneKind
+from contracts.geo import Enu, GeoPoint
+from contracts.routes import Solid, ZoneKind
 from interchange.mission import FenceCircle, FencePolygon, Mission
 
 _RESERVE_PERCENT, _WARN_RESERVE_PERCENT = 30.0, 40.0
@@ -30,10 +30,12 @@ def judge(  # noqa: PLR0913 - what a plan is judged by, all by name
     limits: Limits | None = None,
     geometry: AnyGeometry | None = None,
     cones: tuple[Cone, ...] = (),
+    solids: tuple[Solid, ...] = (),
 ) -> list[Check]:
     """Return every check of a mission that its time does not change. Its own fences are kept to as well.
 
-    With the ``geometry`` of an asset, or its ``cones`` about home, its distance from that asset is judged too.
+    With the ``geometry`` of an asset, the ``solids`` of its neighbours, or any ``cones`` about home, its distance from
+    those is judged too.
 
     Raises:
         InvalidInput: No take-off place, an altitude that cannot be converted, or nothing that flies; with the item.
@@ -42,6 +44,7 @@ def judge(  # noqa: PLR0913 - what a plan is judged by, all by name
     flown = imported.flown(mission, home, terrain)
     places = [leg.start for leg in flown.track.legs] + [flown.track.legs[-1].end]
     cones = cones or bodies.near(bodies.of_asset(geometry, flown.track.frame), places)
+    cones += bodies.beside(solids, flown.track.frame, [Enu(0.0, 0.0, 0.0), *places])[0]
     around = Surroundings((*zones, *own_zones(mission)), terrain, cones, limits or Limits())
     found = rules.judge(flown.track, around)
     if terrain is None:

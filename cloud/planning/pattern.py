@@ -9,11 +9,13 @@ from pydantic import Field, model_validator
 from contracts.geo import Frozen, GeoPoint
 from contracts.ids import AssetId
 from contracts.optics import CameraIntrinsics
-from contracts.routes import Zone
+from contracts.routes import Solid, Zone
 from contracts.turbine import TurbineGeometry
 from contracts.vocabulary import Blade, BladeSide
 
 DEFAULT_CAMERA = CameraIntrinsics(width_px=3840, height_px=2160, focal_px=3600.0)
+MOST_NEIGHBOURS = 3000
+"""Parts of other assets that a plan keeps: a line beside a line of 50 km has some 900."""
 ORDER = (BladeSide.PS, BladeSide.LE, BladeSide.SS, BladeSide.TE)
 """Sides are flown in this order, whichever are chosen: it begins and ends ahead of the rotor."""
 
@@ -51,4 +53,6 @@ class PlanInputs(Frozen):
     home: GeoPoint
     camera: CameraIntrinsics = DEFAULT_CAMERA
     blades: BladesParams = BladesParams()
+    part: int = Field(default=1, ge=1, le=500)
     zones: tuple[Zone, ...] = Field(default=(), max_length=40)
+    neighbours: tuple[Solid, ...] = Field(default=(), max_length=MOST_NEIGHBOURS, description="parts of other assets")

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from cloud import audit
 from cloud.logbook import log
-from cloud.planning import assets, patterns, planner, rules, site_zones, tracks, verdicts
+from cloud.planning import assets, neighbours, patterns, planner, rules, site_zones, tracks, verdicts
 from cloud.planning.flying import TAKE_OFF_UP_M, Planned
 from cloud.planning.pattern import DEFAULT_CAMERA, BladesParams, PlanInputs
 from cloud.planning.rules import Limits, Surroundings
@@ -53,8 +53,7 @@ def create(
     inputs, zones, planned = _sketched(session, wanted, plan_id, version)
     rows = []
     for part, flight in enumerate(planned, start=1):
-        stored = inputs.model_copy(update={"part": part}) if isinstance(inputs, SurveyInputs) else inputs
-        row = _row(flight, stored, _Part(plan_id, part, len(planned)), by)
+        row = _row(flight, inputs.model_copy(update={"part": part}), _Part(plan_id, part, len(planned)), by)
         row.checks = [one.model_dump(mode="json") for one in _judged(flight, zones, terrain)]
         rows.append(row)
     shelve(session, routes, rows, [flight.route for flight in planned], by)
@@ -90,6 +89,8 @@ def _sketched(
     asset = assets.asset(session, wanted.asset_id)
     zones = site_zones.of_site(session, asset.site_id)
     inputs = _inputs(session, asset, wanted, zones)
+    solids = neighbours.of_site(session, asset.site_id, but=asset.asset_id, area=neighbours.area_of(inputs))
+    inputs = inputs.model_copy(update={"neighbours": solids})
     return inputs, zones, _made(inputs, plan_id, version)
 
 
@@ -121,9 +122,11 @@ def _inputs(
 
 def _made(inputs: PlanInputs | SurveyInputs, plan_id: str, version: int) -> list[Planned]:
     """Return every flight of a wish."""
-    if isinstance(inputs, PlanInputs):
-        return [Planned(*planner.plan(inputs, plan_id, version))]
-    return patterns.flights(inputs, lambda part: (plan_id if part == 1 else f"{plan_id}-p{part:02d}", version))
+
+    def name(part: int) -> tuple[str, int]:
+        return plan_id if part == 1 else f"{plan_id}-p{part:02d}", version
+
+    return planner.flights(inputs, name) if isinstance(inputs, PlanInputs) else patterns.flights(inputs, name)
 
 
 class _Part(NamedTuple):
@@ -209,7 +212,6 @@ def route(session: Session, routes: Routes, plan_id: str, version: int) -> Route
 def _again(row: Plan) -> Route:
     if row.pattern == IMPORTED:
         return Route.model_validate(row.params["route"])
-    if row.pattern == Pattern.BLADES.value:
-        return _made(PlanInputs.model_validate(row.params), row.plan_id, row.version)[0].route
-    inputs = SurveyInputs.model_validate(row.params)
-    return _made(inputs, row.series_id or row.plan_id, row.version)[inputs.part - 1].route
+    kind = PlanInputs if row.pattern == Pattern.BLADES.value else SurveyInputs
+    inputs = kind.model_validate(row.params)
+    return _made(inputs, row.series_id or row.plan_id, row.version)[row.part - 1].route

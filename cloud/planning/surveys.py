@@ -6,13 +6,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from cloud.planning.pattern import DEFAULT_CAMERA
+from cloud.planning.pattern import DEFAULT_CAMERA, MOST_NEIGHBOURS
 from contracts.geo import Frozen, GeoPoint
 from contracts.ids import AssetId
 from contracts.optics import CameraIntrinsics
 from contracts.pipeline import Pipeline
 from contracts.powerline import PowerLine
-from contracts.routes import Corner, Zone
+from contracts.routes import Corner, Solid, Zone
 from contracts.tower import TelecomTower
 from contracts.turbine import TurbineGeometry
 
@@ -116,3 +116,4 @@ class SurveyInputs(Frozen):
     params: AnySurvey
     part: int = Field(default=1, ge=1, le=500)
     zones: tuple[Zone, ...] = Field(default=(), max_length=40)
+    neighbours: tuple[Solid, ...] = Field(default=(), max_length=MOST_NEIGHBOURS, description="parts of other assets")

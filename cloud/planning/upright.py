@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 
 from cloud.planning import passages
-from cloud.planning.bodies import body_of, moved
+from cloud.planning.bodies import body_of, cone_of, moved
 from cloud.planning.flying import TAKE_OFF_UP_M, Drawn, Step
-from cloud.planning.obstacles import FLOOR_M, Space
+from cloud.planning.obstacles import FLOOR_M, Cone, Space
 from cloud.planning.passes import longest_run
 from cloud.planning.rules import Limits
 from cloud.planning.settling import MARGIN_M, settle
@@ -54,7 +54,7 @@ class Upright:
             inputs, least_m=_LEAST_M, most_m=_FARTHEST_M, upright=not isinstance(params, OrbitParams)
         )
         self._away_m = self._body.radius_m + self._settled.shot.distance_m + MARGIN_M
-        self._space = self._room()
+        self._space = self._room(tuple(cone_of(solid, self._body.frame) for solid in inputs.neighbours))
         self._home_enu = self._body.frame.to_enu(home)
         wanted = self._sweeps()
         cut = [self._trimmed(sweep) for sweep in wanted]
@@ -71,12 +71,12 @@ class Upright:
             )
         self._net = passages.Net(self._space, self._places())
 
-    def _room(self) -> Space:
+    def _room(self, beside: tuple[Cone, ...]) -> Space:
         home_up_m = self._body.frame.to_enu(self._home).up
-        limit_m = Limits().clearance_m
+        cones, limit_m = self._body.cones + beside, Limits().clearance_m
         return Space(
-            cones=self._body.cones,
-            limits_m={cone.name: limit_m for cone in self._body.cones},
+            cones=cones,
+            limits_m={cone.name: limit_m for cone in cones},
             floor_up_m=max(0.0, home_up_m) + FLOOR_M,
             ceiling_up_m=home_up_m + self._params.max_alt_rel_m,
             fence_radius_m=5000.0,

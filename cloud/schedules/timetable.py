@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from cloud import audit, flights
+from cloud import adjustments, audit, flights
 from cloud.db import Database
 from cloud.logbook import log
+from cloud.planning import plans
 from cloud.schedules import recurrence
 from cloud.tables import Drone, Flight, Plan, Schedule
 from contracts.errors import Conflict, NotFound
@@ -42,17 +43,19 @@ def schedule(session: Session, schedule_id: str, *, lock: bool = False) -> Sched
 
 
 def create(session: Session, by: str, **wanted: Any) -> Schedule:
-    """Keep a schedule.
+    """Keep a schedule. Where the plan is the first of several flights, all of them are flown, one after another.
 
     Raises:
         NotFound: No such plan version or drone.
         InvalidInput: The recurrence rule or the time zone is not one.
-        Conflict: Its drone is taken at one of its times; the message names the first.
+        Conflict: A check blocks the plan, or its drone is taken at one of its times; the message names the first.
 
     """
     plan = session.get(Plan, (wanted["plan_id"], wanted["plan_version"]))
     if plan is None:
         raise NotFound(f"No plan {wanted['plan_id']!r} version {wanted['plan_version']}.", field="plan_id")
+    for part in _parts(session, plan):
+        adjustments.refuse_blocked(part.checks)
     if session.get(Drone, wanted["drone_id"], with_for_update=True) is None:
         raise NotFound(f"No drone {wanted['drone_id']!r} is registered.", field="drone_id")
     if wanted["rrule"] is not None:
@@ -99,10 +102,10 @@ def clashes(session: Session, row: Schedule, now: datetime | None = None) -> lis
     """Return at which of its times, within ``HORIZON``, a schedule's drone is wanted elsewhere."""
     begins = now or datetime.now(UTC)
     ends = max(begins, row.starts_at) + HORIZON
-    taken = _taken(session, row, begins, ends)
+    taken, lasts = _taken(session, row, begins, ends), _lasts(session, row)
     found = []
     for at in upcoming(row, begins, ends):
-        until = at + timedelta(minutes=row.duration_min)
+        until = at + lasts
         for other_at, other_until, other_id in taken:
             if at < other_until and other_at < until:
                 sentence = f"{row.drone_id} is wanted by {other_id} at {other_at:%Y-%m-%d %H:%M} UTC already."
@@ -118,9 +121,10 @@ def _taken(session: Session, row: Schedule, begins: datetime, ends: datetime) ->
         )
     ).all()
     taken = [
-        (at, at + timedelta(minutes=other.duration_min), other.schedule_id)
+        (at, at + lasts, other.schedule_id)
         for other in others
-        for at in upcoming(other, begins - timedelta(minutes=other.duration_min), ends)
+        for lasts in (_lasts(session, other),)
+        for at in upcoming(other, begins - lasts, ends)
     ]
     booked = session.execute(
         select(Flight.flight_id, Flight.due_at, Schedule.duration_min)
@@ -133,6 +137,17 @@ def _taken(session: Session, row: Schedule, begins: datetime, ends: datetime) ->
         )
     )
     return taken + [(at, at + timedelta(minutes=minutes), name) for name, at, minutes in booked if at]
+
+
+def _parts(session: Session, plan: Plan) -> list[Plan]:
+    """Return the flights that scheduling a plan means: every one of its wish, unless a later one alone is named."""
+    return plans.series(session, plan) if plan.part == 1 else [plan]
+
+
+def _lasts(session: Session, row: Schedule) -> timedelta:
+    """Return for how long a schedule's drone is taken each time: one flight after another."""
+    plan = session.get_one(Plan, (row.plan_id, row.plan_version))
+    return timedelta(minutes=row.duration_min) * (plan.parts if plan.part == 1 else 1)
 
 
 class Timetable:
@@ -158,16 +173,22 @@ def _plan(session: Session, row: Schedule, now: datetime) -> int:
     until = now + timedelta(hours=row.lead_h)
     after = row.planned_until or min(row.starts_at, now)
     due = [at for at in upcoming(row, after, until) if at != row.planned_until]
-    plan = session.get_one(Plan, (row.plan_id, row.plan_version))
+    parts = _parts(session, session.get_one(Plan, (row.plan_id, row.plan_version)))
     planned = 0
     for at in due:
         if at < now - _LATE:
             log("schedule_missed", schedule_id=row.schedule_id, due_at=at.isoformat())
             continue
-        known = select(Flight.flight_id).where(Flight.schedule_id == row.schedule_id, Flight.due_at == at)
-        if session.scalar(known) is None:
-            flights.schedule(session, plan, row.drone_id, row.created_by, schedule_id=row.schedule_id, due_at=at)
-            planned += 1
+        for number, plan in enumerate(parts):
+            planned += _plan_one(session, row, plan, at + number * timedelta(minutes=row.duration_min))
     if due:
         row.planned_until = due[-1]
     return planned
+
+
+def _plan_one(session: Session, row: Schedule, plan: Plan, at: datetime) -> int:
+    known = select(Flight.flight_id).where(Flight.schedule_id == row.schedule_id, Flight.due_at == at)
+    if session.scalar(known) is not None:
+        return 0
+    flights.schedule(session, plan, row.drone_id, row.created_by, schedule_id=row.schedule_id, due_at=at)
+    return 1

@@ -37,14 +37,13 @@ def _shown(
     request: Request, session: Session, services: Services, me: Principal, row: Flight, note: str | None = None
 ) -> HTMLResponse:
     route = mapping.route_of(session, services.routes, row)
-    plan = plans.plan(session, row.plan_id, row.plan_version)
     reached = row.resume_at if row.waypoint is None else row.waypoint
     more = {
         "view": flight_view.build(session, row, route),
         "timeline": timeline.build(session, row, route),
         "schematic": blades.build(session, row),
         "cards": finding_view.cards(session, row.flight_id),
-        "checks": [Check.model_validate(check) for check in plan.checks],
+        "checks": [Check.model_validate(check) for check in flights.checks_of(session, row)],
         "unfinished": row.state in _OVER and route is not None and reached < len(route.waypoints) - 1,
         "may_command": me.may(Role.OPERATOR),
         "people": services.settings.flight_approvals,
@@ -96,5 +95,5 @@ def carry_on(flight_id: str, me: Operator, session: UnitOfWork, services: Svc) -
     """Plan the flight that goes on where this one was broken off, and go to it."""
     row = flights.flight(session, flight_id)
     route = plans.route(session, services.routes, row.plan_id, row.plan_version)
-    made = flights.carry_on(session, flight_id, len(route.waypoints), me.username)
+    made = flights.carry_on(session, flight_id, route, me.username)
     return HTMLResponse("", headers={"HX-Redirect": f"/flights/{made.flight_id}"})

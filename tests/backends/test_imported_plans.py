@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,16 @@ import pytest
 from typer.testing import CliRunner
 
 from cloud import users
+from cloud.dispatch import Dispatch
+from cloud.schedules.timetable import Timetable
 from cloud.services import Services
+from contracts.commands import Command, SignedCommand
 from contracts.geo import Enu, LocalFrame
 from contracts.routes import Route
 from contracts.vocabulary import Role
 from infra.local.__main__ import app
 from tests import platform
-from tests.platform import FOOT, HOME, RouteShelf, Server
+from tests.platform import FOOT, HOME, RouteShelf, Server, Wire
 from tests.services import DatabaseServer
 from tests.unit.cloud.planning.drone import refusal
 from tests.unit.interchange import samples
@@ -88,6 +92,59 @@ def test_it_flies_only_when_its_warnings_are_acknowledged_by_name(operator: http
     assert (refused.status_code, refused.json()["field"]) == (409, "acknowledged")
     approved = operator.post(f"/v1/flights/{flight}/approve", json={"acknowledged": warnings(plan)})
     assert approved.json()["state"] == "approved", approved.text
+
+
+AT = {"drone_id": "kite-01", "starts_at": "2099-03-02T09:00:00Z", "duration_min": 30}
+
+
+@pytest.mark.parametrize("rrule", [None, "FREQ=WEEKLY;COUNT=3"], ids=["once", "weekly"])
+def test_it_is_scheduled_approved_and_dispatched_like_a_planned_one(
+    operator: httpx.Client, built: Services, rrule: str | None
+) -> None:
+    plan = stored(operator, round_the_turbine(away_m=45.0))["plan"]
+    day = "02" if rrule is None else "09"
+    wish = AT | {"name": "Past", "plan_id": plan["plan_id"], "rrule": rrule, "starts_at": f"2099-03-{day}T09:00:00Z"}
+    kept = operator.post("/v1/schedules", json=wish)
+    assert kept.status_code == 201, kept.text
+    Timetable(built.database).step(datetime(2099, 3, int(day), 8, tzinfo=UTC))
+    schedule_id = kept.json()["schedule_id"]
+    [flight] = operator.get("/v1/flights", params={"schedule_id": schedule_id}).json()["data"]
+    assert (flight["due_at"], flight["route_hash"]) == (wish["starts_at"], plan["content_hash"])
+    path = f"/v1/flights/{flight['flight_id']}"
+    assert operator.post(f"{path}/commands", json={"kind": "begin_flight"}).status_code == 409, "nobody approved it"
+    assert operator.post(f"{path}/approve", json={"acknowledged": []}).json()["field"] == "acknowledged"
+    approved = operator.post(f"{path}/approve", json={"acknowledged": warnings(plan)})
+    assert (approved.status_code, approved.json()["state"]) == (200, "approved"), approved.text
+    for command in ({"kind": "take_off", "altitude_m": 15.0}, {"kind": "begin_flight"}):
+        assert operator.post(f"{path}/commands", json=command).status_code == 202
+    wire = Wire()
+    assert built.signer is not None
+    platform.drain(Dispatch(built.database, wire, built.routes, built.signer).step)
+    signed = [SignedCommand.model_validate_json(payload) for _, payload in wire.sent]
+    take_off, begin = (Command.model_validate_json(one.payload) for one in signed[-2:])
+    assert (take_off.kind, begin.kind, begin.route_hash) == ("take_off", "begin_flight", plan["content_hash"])
+    assert begin.route is not None
+    assert begin.route.content_hash() == plan["content_hash"]
+    assert begin.route.pattern == "imported"
+    assert refusal(begin.route) is None, "the drone flies it"
+    operator.patch(f"/v1/schedules/{schedule_id}", json={"enabled": False})
+
+
+def test_a_blocked_plan_is_not_scheduled(operator: httpx.Client) -> None:
+    plan = stored(operator, round_the_turbine(up_m=400.0))["plan"]
+    refused = operator.post("/v1/schedules", json=AT | {"name": "High", "plan_id": plan["plan_id"]})
+    assert (refused.status_code, refused.json()["field"]) == (409, "altitude")
+
+
+def test_a_scheduled_flight_is_approved_by_its_hour_too(operator: httpx.Client, built: Services) -> None:
+    plan = stored(operator, round_the_turbine())["plan"]
+    night = AT | {"name": "Night", "plan_id": plan["plan_id"], "starts_at": "2099-04-01T23:00:00Z"}
+    schedule_id = operator.post("/v1/schedules", json=night).json()["schedule_id"]
+    Timetable(built.database).step(datetime(2099, 4, 1, 22, tzinfo=UTC))
+    [flight] = operator.get("/v1/flights", params={"schedule_id": schedule_id}).json()["data"]
+    refused = operator.post(f"/v1/flights/{flight['flight_id']}/approve", json={"acknowledged": warnings(plan)})
+    assert (refused.status_code, refused.json()["field"]) == (409, "daylight")
+    assert "sun" in refused.json()["detail"]
 
 
 @pytest.mark.parametrize(

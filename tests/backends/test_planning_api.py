@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -12,6 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from cloud import users
+from cloud.schedules.timetable import Timetable
 from cloud.services import Services
 from contracts.geo import Enu, LocalFrame
 from contracts.routes import Route
@@ -88,6 +90,52 @@ def test_a_long_line_is_planned_as_several_flights(operator: httpx.Client, built
     again = operator.get(f"/v1/plans/{last['plan_id']}/1/route").json()
     assert again["content_hash"] == last["content_hash"]
     assert Route.model_validate(again["route"]).pattern == "corridor"
+
+
+def test_a_blade_survey_beyond_a_battery_is_several_flights_and_all_are_scheduled(
+    operator: httpx.Client, built: Services
+) -> None:
+    body = {"asset_id": "wt-01", "params": {"speed_mps": 0.5, "transit_speed_mps": 1.0}}
+    first = operator.post("/v1/plans", json=body).json()
+    parts = operator.get(f"/v1/plans/{first['plan_id']}/1/parts").json()
+    assert [part["part"] for part in parts] == list(range(1, first["parts"] + 1))
+    assert first["parts"] > 1
+    assert isinstance(built.routes, RouteShelf)
+    built.routes.kept.clear()
+    last = parts[-1]
+    assert operator.get(f"/v1/plans/{last['plan_id']}/1/route").json()["content_hash"] == last["content_hash"]
+    wish = {"name": "Slow", "plan_id": first["plan_id"], "drone_id": "kite-01", "starts_at": "2099-05-01T08:00:00Z"}
+    kept = operator.post("/v1/schedules", json=wish | {"duration_min": 40})
+    assert kept.status_code == 201, kept.text
+    clash = operator.post("/v1/schedules", json=wish | {"starts_at": "2099-05-01T08:45:00Z"})
+    assert clash.status_code == 409, "the second part flies then"
+    Timetable(built.database).step(datetime(2099, 5, 1, 7, tzinfo=UTC))
+    flights = operator.get("/v1/flights", params={"schedule_id": kept.json()["schedule_id"]}).json()["data"]
+    assert {row["plan_id"] for row in flights} == {part["plan_id"] for part in parts}
+    assert sorted(row["due_at"] for row in flights)[:2] == ["2099-05-01T08:00:00Z", "2099-05-01T08:40:00Z"]
+
+
+def test_what_else_stands_on_the_site_is_in_the_way_and_named(operator: httpx.Client, site_id: str) -> None:
+    near = {"foot": place(78.0), "hub_height_m": 55.0}
+    other = {"asset_id": "wt-09", "site_id": site_id, "kind": "wind_turbine", "name": "WT-09", "geometry": near}
+    assert operator.post("/v1/assets", json=other).status_code == 201
+    planned = operator.post("/v1/plans", json={"asset_id": "wt-01"}).json()
+    clearance = next(check for check in planned["checks"] if check["name"] == "obstacle_clearance")
+    assert (clearance["verdict"], "WT-09 rotor" in clearance["sentence"]) == ("pass", True)
+    assert clearance["worst"]["segment"] >= 0
+    route = operator.get(f"/v1/plans/{planned['plan_id']}/1/route").json()["route"]
+    assert [solid["name"] for solid in route["solids"][-2:]] == ["WT-09 tower", "WT-09 rotor"]
+    ends = [place(78.0, -60.0), place(78.0, 60.0)]
+    rows = ["QGC WPL 110", f"0\t1\t0\t16\t0\t0\t0\t0\t{FOOT.lat_deg}\t{FOOT.lon_deg - 0.001}\t5\t1"]
+    rows += [f"{n + 1}\t0\t3\t16\t0\t0\t0\t0\t{e['lat_deg']}\t{e['lon_deg']}\t50\t1" for n, e in enumerate(ends)]
+    content = base64.b64encode("\n".join(rows).encode()).decode()
+    body = {"name": "a.waypoints", "content_base64": content, "site_id": site_id, "asset_id": "wt-01"}
+    judged = operator.post("/v1/routes/checks", json=body).json()["checks"]
+    assert any("WT-09" in check["sentence"] for check in judged if check["verdict"] == "block")
+    imported = operator.post("/v1/routes/import", json={k: v for k, v in body.items() if k != "site_id"}).json()
+    blocked = [check["sentence"] for check in imported["plan"]["checks"] if check["name"] == "obstacle_clearance"]
+    assert "WT-09" in blocked[0]
+    assert "WT-09 rotor" in [solid["name"] for solid in imported["route"]["solids"]]
 
 
 @pytest.mark.parametrize(
@@ -228,7 +276,7 @@ def test_the_verb_plans_at_the_running_platform(server: Server, built: Services)
     assert done.exit_code == 0, done.output
     found = json.loads(done.stdout)
     [flight] = found["flights"]
-    assert (found["verdict"], flight["estimates"]["images"] > 0) == ("pass", True)
+    assert (found["verdict"], flight["estimates"]["images"] > 0) == ("warn", True), "the way home from under a blade"
     assert len(flight["route"]["waypoints"]) > 20
     blocked = CliRunner().invoke(app, ["plan", "--asset", "wt-01", "--params", '{"shutter_s": 0.02}', *access])
     assert blocked.exit_code == 3

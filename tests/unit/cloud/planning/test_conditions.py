@@ -9,7 +9,6 @@ import pytest
 from cloud.planning import conditions, missions
 from cloud.planning.estimates import Estimates
 from contracts.geo import GeoPoint
-from contracts.routes import Fence, Route, Waypoint
 from interchange.mission import (
     Altitude,
     AltitudeReference,
@@ -24,24 +23,14 @@ from interchange.mission import (
     ReturnToLaunch,
     Step,
     TakeOff,
+    Waypoint,
 )
-from interchange.mission import Waypoint as FlyTo
 
 HOME = GeoPoint(lat_deg=54.9, lon_deg=8.3, alt_m=45.0)
 FIGURES = Estimates(
     duration_s=600.0, distance_m=2000.0, video_s=300.0, battery_percent=45.0, storage_bytes=2_000_000_000,
     gsd_mm_px=3.0, motion_blur_px=0.5, inspected_m=100.0,
 )  # fmt: skip
-ROUTE = Route(
-    plan_id="pln-1",
-    version=1,
-    asset_id="wt-01",
-    pattern="blades",
-    home=HOME,
-    standoff_m=10.0,
-    fence=Fence(centre=HOME, radius_m=150.0, max_alt_rel_m=120.0),
-    waypoints=(Waypoint(seq=0, point=HOME, speed_mps=4.0, camera_yaw_deg=0.0, camera_pitch_deg=0.0),),
-)
 UP = Altitude(value_m=40.0, reference=AltitudeReference.TAKE_OFF)
 
 
@@ -69,7 +58,7 @@ THERE = LatLon(lat_deg=54.905, lon_deg=8.3)
     ids=["noon", "dusk", "night", "before dawn"],
 )
 def test_daylight(at: datetime, verdict: str) -> None:
-    check = conditions.daylight(ROUTE, at, timedelta(minutes=10))
+    check = conditions.daylight(HOME.lat_deg, HOME.lon_deg, at, timedelta(minutes=10))
     assert check.verdict == verdict, check.sentence
     assert (check.mend == "") == (verdict == "pass")
 
@@ -90,7 +79,7 @@ def test_wind(wind_mps: float, verdict: str) -> None:
 
 
 def test_a_sound_plan_of_another_program_is_only_warned_of_its_unknown_ground() -> None:
-    found = verdicts(mission(FlyTo(point=THERE, altitude=UP), ReturnToLaunch()))
+    found = verdicts(mission(Waypoint(point=THERE, altitude=UP), ReturnToLaunch()))
     assert {name for name, verdict in found.items() if verdict != "pass"} == {"terrain"}
 
 
@@ -102,15 +91,15 @@ def test_a_sound_plan_of_another_program_is_only_warned_of_its_unknown_ground() 
         (PointCamera(pitch_deg=-90.0), "camera_limits", "pass"),
         (Loiter(point=THERE, altitude=UP, radius_m=60.0), "loiter_turns", "warn"),
         (Hover(time_s=1500.0), "battery", "block"),
-        (FlyTo(point=LatLon(lat_deg=54.99, lon_deg=8.3), altitude=UP), "battery", "block"),
+        (Waypoint(point=LatLon(lat_deg=54.99, lon_deg=8.3), altitude=UP), "battery", "block"),
     ],
 )
 def test_what_is_wrong_with_an_imported_plan_is_said(item: Step, name: str, verdict: str) -> None:
-    assert verdicts(mission(FlyTo(point=THERE, altitude=UP), item))[name] == verdict
+    assert verdicts(mission(Waypoint(point=THERE, altitude=UP), item))[name] == verdict
 
 
 def test_wind_costs_battery() -> None:
-    far = mission(FlyTo(point=LatLon(lat_deg=54.916, lon_deg=8.3), altitude=UP), ReturnToLaunch(), speed_mps=6.0)
+    far = mission(Waypoint(point=LatLon(lat_deg=54.916, lon_deg=8.3), altitude=UP), ReturnToLaunch(), speed_mps=6.0)
     calm, windy = (
         next(check for check in missions.judge(far, (), None, wind_mps=wind) if check.name == "battery")
         for wind in (0.0, 14.0)
@@ -122,5 +111,5 @@ def test_wind_costs_battery() -> None:
 
 def test_a_plans_own_fence_is_kept_to_over_its_segments() -> None:
     circle = FenceCircle(centre=LatLon(lat_deg=54.9, lon_deg=8.3), radius_m=300.0, inside=True)
-    found = verdicts(mission(FlyTo(point=THERE, altitude=UP), fences=(circle,)))
+    found = verdicts(mission(Waypoint(point=THERE, altitude=UP), fences=(circle,)))
     assert found["fence"] == "block"

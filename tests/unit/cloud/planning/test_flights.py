@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from pyproj import Geod
 
 from cloud.planning import patterns, planner
-from cloud.planning.flying import BATTERY_PERCENT, SOLID_BYTES, WAYPOINT_BYTES, Planned
+from cloud.planning.flying import SOLID_BYTES, WAYPOINT_BYTES, Planned
 from cloud.planning.pattern import BladesParams, PlanInputs
+from cloud.planning.splitting import BATTERY_PERCENT
 from cloud.planning.surveys import SurveyInputs
 from cloud.planning.verdicts import Verdict
 from contracts.errors import InvalidInput

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from cloud.planning import planner
 from cloud.planning.checks import path_samples
 from cloud.planning.drawing import CLEARANCE_M, TAKE_OFF_UP_M, draw
+from cloud.planning.flying import Planned
 from cloud.planning.obstacles import cones_of
 from cloud.planning.pattern import BladesParams, PlanInputs
 from cloud.planning.verdicts import Check
@@ -63,7 +64,7 @@ def turbines(draw_from: st.DrawFn) -> TurbineGeometry:
     )
 
 
-def of(planned: planner.Planned, name: str) -> Check:
+def of(planned: Planned, name: str) -> Check:
     return next(check for check in planned.checks if check.name == name)
 
 
@@ -191,8 +192,10 @@ def test_verdicts(params: dict[str, Any], name: str, verdict: str) -> None:
     assert (check.mend == "") == (verdict == "pass")
 
 
-def test_a_calm_default_turbine_has_nothing_to_complain_of() -> None:
-    assert {check.verdict.value for check in planner.plan(inputs(), "pln-1", 1).checks} == {"pass"}
+def test_a_calm_default_turbine_has_nothing_to_complain_of_but_the_way_home_from_under_its_blades() -> None:
+    found = {check.name: check.verdict.value for check in planner.plan(inputs(), "pln-1", 1).checks}
+    assert found.pop("return_path") == "warn"
+    assert set(found.values()) == {"pass"}
 
 
 @pytest.mark.parametrize(
