@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field, model_validator
 
@@ -83,7 +83,7 @@ class PowerLine(Frozen):
 
     kind: Literal["power_line"] = "power_line"
     towers: tuple[LineTower, ...] = Field(min_length=2, max_length=2000)
-    phase_offsets_m: tuple[float, ...] = Field(
+    phase_offsets_m: tuple[Annotated[float, Field(ge=-60, le=60)], ...] = Field(
         default=(-6.0, 0.0, 6.0), min_length=1, max_length=12, description="conductors, left of the centre line"
     )
     catenary_constant_m: float = Field(default=1200.0, ge=200, le=5000, description="tension over weight per metre")

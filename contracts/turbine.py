@@ -71,15 +71,15 @@ class TurbineGeometry(Frozen):
     rotor_azimuth_deg: float = Field(default=0.0, description="of blade A; 0 is up")
     blade_pitch_deg: float = Field(default=0.0, description="0: chord in the rotor plane; 90: feathered")
     blade_length_m: float = Field(default=25.0, gt=1, le=150)
-    root_radius_m: float = Field(default=1.2, gt=0, description="hub centre to blade root")
-    root_chord_m: float = Field(default=2.2, gt=0)
-    root_thickness_m: float = Field(default=0.7, gt=0)
+    root_radius_m: float = Field(default=1.2, gt=0, le=20, description="hub centre to blade root")
+    root_chord_m: float = Field(default=2.2, gt=0, le=20)
+    root_thickness_m: float = Field(default=0.7, gt=0, le=20)
     taper: float = Field(default=0.25, gt=0, lt=1, description="tip section over root section")
-    overhang_m: float = Field(default=4.0, ge=0, description="hub centre ahead of the tower axis")
-    tower_base_radius_m: float = Field(default=1.9, gt=0)
-    tower_top_radius_m: float = Field(default=1.1, gt=0)
-    nacelle_length_m: float = Field(default=8.0, gt=0)
-    nacelle_radius_m: float = Field(default=1.7, gt=0)
+    overhang_m: float = Field(default=4.0, ge=0, le=30, description="hub centre ahead of the tower axis")
+    tower_base_radius_m: float = Field(default=1.9, gt=0, le=20)
+    tower_top_radius_m: float = Field(default=1.1, gt=0, le=20)
+    nacelle_length_m: float = Field(default=8.0, gt=0, le=60)
+    nacelle_radius_m: float = Field(default=1.7, gt=0, le=20)
 
     def frame(self) -> LocalFrame:
         """Return the local frame at the tower foot."""

@@ -58,6 +58,11 @@ class Corridor:
         inspected_m = sum(self._line.span(n).length_m for n in spans) * len(self._params.sides)
         return Drawn(home, tuple(steps), self._settled.shot, inspected_m, cones, over_alt_m)
 
+    def name_of(self, section: int) -> str:
+        """Return the span's name."""
+        one, other = (self._line.towers[self._first + section + end].name for end in (0, 1))
+        return f"span {self._first + section} ({one} to {other})"
+
     def _towers(self, spans: range) -> range:
         return range(spans[0], spans[-1] + 2)
 

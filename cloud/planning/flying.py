@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import pairwise
 from typing import NamedTuple, Protocol
 
 from cloud.planning import bodies, checks, estimates, rules, splitting, tracks
@@ -74,6 +75,9 @@ class Survey(Protocol):
     def flight(self, first: int, last: int) -> Drawn:
         """Return the flight over sections ``first`` to ``last`` (both included)."""
 
+    def name_of(self, section: int) -> str:
+        """Return what people call a section."""
+
 
 class Planned(NamedTuple):
     """A route with what was found out about it."""
@@ -92,21 +96,32 @@ def plan(inputs: SurveyInputs, survey: Survey, name: Callable[[int], tuple[str, 
         name: Gives plan id and version of part n (from 1).
 
     Raises:
-        InvalidInput: One section alone is too much for a battery, or a route cannot keep its own limits.
+        InvalidInput: One section alone is too much for a battery, a route cannot keep its own limits, or other assets
+            are in the way of every section.
 
     """
-    planned: list[Planned] = []
+    flights: list[Drawn] = []
+    left_out: list[str] = []
     first = 0
     while first < survey.sections:
-        last, drawn = _last_that_fits(inputs, survey, first)
-        planned.append(_planned(inputs, drawn, *name(len(planned) + 1)))
+        alone = _flight(inputs, survey, first, first)
+        if (why := _in_the_way(alone)) is not None:
+            left_out.append(f"{survey.name_of(first)} not at all, for it passes {why}")
+            first += 1
+            continue
+        last, drawn = _last_that_fits(inputs, survey, first, alone)
+        flights.append(drawn)
         first = last + 1
-    return planned
+    if not flights:
+        hint = "Look at it by another pattern, or from farther away."
+        raise InvalidInput(f"Nothing can be flown: {left_out[0]}.", hint=hint, field="params.standoff_m")
+    # What no flight looks at is said by the first of them.
+    flights[0] = replace(flights[0], gaps=(*flights[0].gaps, *left_out))
+    return [_planned(inputs, drawn, *name(part)) for part, drawn in enumerate(flights, start=1)]
 
 
-def _last_that_fits(inputs: SurveyInputs, survey: Survey, first: int) -> tuple[int, Drawn]:
+def _last_that_fits(inputs: SurveyInputs, survey: Survey, first: int, alone: Drawn) -> tuple[int, Drawn]:
     """Return the last section that one flight from ``first`` on can take, and that flight."""
-    alone = _flight(inputs, survey, first, first)
     why = _too_much(inputs, alone)
     if why is not None:
         raise InvalidInput(f"One section alone is too much for a flight: {why}", hint=_SMALLER, field="params")
@@ -115,8 +130,22 @@ def _last_that_fits(inputs: SurveyInputs, survey: Survey, first: int) -> tuple[i
         survey.sections,
         alone,
         lambda last: _flight(inputs, survey, first, last),
-        lambda drawn: _too_much(inputs, drawn) is None,
+        lambda drawn: _in_the_way(drawn) is None and _too_much(inputs, drawn) is None,
     )
+
+
+def _in_the_way(drawn: Drawn) -> str | None:
+    """Return which part of another asset a flight comes too near to; None when it keeps off all of them."""
+    if not drawn.beside:
+        return None
+    frame, places = LocalFrame(drawn.home), [UP.times(TAKE_OFF_UP_M), *drawn.places]
+    ends = zip(pairwise(places), [drawn.steps[0], *drawn.steps], drawn.steps, strict=False)
+    legs = tuple(
+        tracks.Leg(number, 0.0, *ways, one.point.alt_m, other.point.alt_m, other.speed_mps)
+        for number, (ways, one, other) in enumerate(ends)
+    )
+    found = rules.closest(tracks.Track(frame, legs), drawn.beside)
+    return f"{found.name} at {found.gap_m:.1f} m" if found.gap_m < Limits().clearance_m else None
 
 
 def _flight(inputs: SurveyInputs, survey: Survey, first: int, last: int) -> Drawn:

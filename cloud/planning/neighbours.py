@@ -19,11 +19,10 @@ from cloud.planning.bodies import NEAR_M, conductor_pieces, line_cones, swept
 from cloud.planning.obstacles import Cone
 from cloud.planning.pattern import MOST_NEIGHBOURS, PlanInputs
 from cloud.planning.rules import Limits
-from cloud.planning.surveys import AnyGeometry, GridParams, SurveyInputs
+from cloud.planning.surveys import AnyGeometry, GridParams, SurveyInputs, places_of
 from cloud.tables import Asset
 from contracts.errors import InvalidInput
 from contracts.geo import Enu, GeoPoint, LocalFrame
-from contracts.pipeline import Pipeline
 from contracts.powerline import PowerLine
 from contracts.routes import Solid
 from contracts.tower import TelecomTower
@@ -57,7 +56,7 @@ def area_of(inputs: PlanInputs | SurveyInputs) -> Area | None:
         reach_m = geometry.root_radius_m + geometry.blade_length_m + 2 * inputs.blades.standoff_m
         foot = Point(0.0, 0.0).buffer(min(reach_m, inputs.blades.fence_radius_m))
         return Area(frame, foot.union(_flat(frame, [inputs.home])).convex_hull)
-    points = [*_outline(inputs.geometry), *([inputs.home] if inputs.home else [])]
+    points = [*(places_of(inputs.geometry) if inputs.geometry else ()), *([inputs.home] if inputs.home else [])]
     if isinstance(inputs.params, GridParams):
         alt_m = points[-1].alt_m if points else 0.0
         corners = inputs.params.corners
@@ -74,18 +73,6 @@ def area_of(inputs: PlanInputs | SurveyInputs) -> Area | None:
 def area_over(frame: LocalFrame, places: Sequence[Enu]) -> Area:
     """Return the ground below a path and every straight way between its places."""
     return Area(frame, MultiPoint([place[:2] for place in places]).convex_hull)
-
-
-def _outline(geometry: AnyGeometry | None) -> list[GeoPoint]:
-    match geometry:
-        case TurbineGeometry() | TelecomTower():
-            return [geometry.foot]
-        case PowerLine():
-            return [tower.foot for tower in geometry.towers]
-        case Pipeline():
-            return list(geometry.centre_line)
-        case _:
-            return []
 
 
 def _flat(frame: LocalFrame, points: Sequence[GeoPoint]) -> MultiPoint:

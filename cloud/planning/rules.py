@@ -141,22 +141,37 @@ def ground(track: Track, terrain: Terrain, limits: Limits) -> Check:
     return row.decided(verdict, _worst(level, samples, index))
 
 
-def obstacles(track: Track, around: Surroundings) -> Check:
-    """Say how near the track comes to solid things."""
-    near = nearness(around.cones, *_ends(track))
+class Closest(NamedTuple):
+    """Where a track comes nearest to solid things."""
+
+    gap_m: float
+    name: str
+    worst: Worst
+
+
+def closest(track: Track, cones: tuple[Cone, ...]) -> Closest:
+    """Return what a track comes nearest to, and where."""
+    near = nearness(cones, *_ends(track))
     # Some sample lies within half a step of any place; the legs that stay farther off hold none that is nearer.
     nearer = near.least_m.min(axis=1) <= near.seen_m.min() + _STEP_M
     legs = Track(track.frame, tuple(leg for leg, kept in zip(track.legs, nearer.tolist(), strict=True) if kept))
     samples = legs.samples(_STEP_M)
-    gaps = distances_m(around.cones, samples.points)
+    gaps = distances_m(cones, samples.points)
     index, which = divmod(int(gaps.argmin()), gaps.shape[1])
+    return Closest(float(gaps[index, which]), cones[which].name, _worst(legs, samples, index))
+
+
+def obstacles(track: Track, around: Surroundings) -> Check:
+    """Say how near the track comes to solid things."""
+    found = closest(track, around.cones)
+    name = found.name.replace("{", "{{").replace("}", "}}")  # people give names
     row = Row(
-        "obstacle_clearance", float(gaps[index, which]), around.limits.clearance_m, "m",
-        f"The route passes {around.cones[which].name} at {{value:.1f}} m; the limit is {{limit:.1f}} m.",
+        "obstacle_clearance", found.gap_m, around.limits.clearance_m, "m",
+        f"The route passes {name} at {{value:.1f}} m; the limit is {{limit:.1f}} m.",
         "Move the segment away from it.",
     )  # fmt: skip
     # Between two samples the track may come half a step nearer at most; planned routes carry that margin.
-    return row.decided(holds(row.value >= row.limit - EPSILON_M), _worst(legs, samples, index))
+    return row.decided(holds(row.value >= row.limit - EPSILON_M), found.worst)
 
 
 def _ends(track: Track) -> tuple[Points, Points]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 from shapely.affinity import rotate
@@ -84,6 +85,11 @@ class RightOfWay:
             lines.append(line if number % 2 == 0 else _Line(line.places[::-1], line.length_m))
         return _fly(lines, home, self._settled, self._params.transit_speed_mps)
 
+    def name_of(self, section: int) -> str:
+        """Return which stretch of the pipe it is."""
+        chainages = _chainages(self._pipe.start_chainage_m, self._points)
+        return f"chainage {chainages[section]:.0f} m to {chainages[section + 1]:.0f} m"
+
     def _beside(self, frame: LocalFrame, places: list[Enu], stretch: list[GeoPoint]) -> GeoPoint:
         """Return a take-off beside the middle, or beside the lowest place where the flight would sink below that."""
         middle = len(places) // 2
@@ -119,6 +125,10 @@ def _in_pieces(pipe: Pipeline) -> list[GeoPoint]:
             points.append(frame.to_geo(way.times(number / count)).model_copy(update={"alt_m": alt_m}))
         points.append(other)
     return points
+
+
+def _chainages(start_m: float, points: Sequence[GeoPoint]) -> list[float]:
+    return list(accumulate((LocalFrame(a).to_enu(b).norm() for a, b in pairwise(points)), initial=start_m))
 
 
 def _left(places: list[Enu], index: int) -> Enu:
@@ -180,3 +190,7 @@ class Grid:
         """Return the flight over some lines."""
         drawn = _fly(self._lines[first : last + 1], self._home, self._settled, self._params.transit_speed_mps)
         return _with_what_stands_there(drawn, self._geometry)
+
+    def name_of(self, section: int) -> str:
+        """Return the line's number."""
+        return f"line {section}"

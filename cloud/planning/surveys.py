@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import AfterValidator, Discriminator, Field, Tag
 
 from cloud.planning.pattern import DEFAULT_CAMERA, MOST_NEIGHBOURS
 from contracts.geo import Frozen, GeoPoint
@@ -94,12 +94,38 @@ def kind_of(geometry: Any) -> str:
     return str(kind or "wind_turbine")
 
 
+_HIGHEST_M = 9000.0
+
+
+def places_of(geometry: TurbineGeometry | PowerLine | TelecomTower | Pipeline) -> tuple[GeoPoint, ...]:
+    """Return where an asset stands on the ground: one foot, or many in order."""
+    match geometry:
+        case TurbineGeometry() | TelecomTower():
+            return (geometry.foot,)
+        case PowerLine():
+            return tuple(tower.foot for tower in geometry.towers)
+        case Pipeline():
+            return geometry.centre_line
+
+
+def _on_the_ground(geometry: _Geometry) -> _Geometry:
+    """Refuse what stands higher than any ground: nothing could be planned round it."""
+    highest_m = max(place.alt_m for place in places_of(geometry))
+    if highest_m > _HIGHEST_M:
+        raise ValueError(
+            f"it stands {highest_m:.0f} m above the ellipsoid; {_HIGHEST_M:.0f} m is higher than any ground"
+        )
+    return geometry
+
+
+_Geometry = TypeVar("_Geometry", TurbineGeometry, PowerLine, TelecomTower, Pipeline)
 AnyGeometry = Annotated[
     Annotated[TurbineGeometry, Tag("wind_turbine")]
     | Annotated[PowerLine, Tag("power_line")]
     | Annotated[TelecomTower, Tag("telecom_tower")]
     | Annotated[Pipeline, Tag("pipeline")],
     Discriminator(kind_of),
+    AfterValidator(_on_the_ground),
 ]
 
 

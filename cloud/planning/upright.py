@@ -208,6 +208,10 @@ class Upright:
         top_alt_m = self._body.frame.origin.alt_m + self._body.height_m + Limits().clearance_m
         return Drawn(self._home, tuple(steps), self._settled.shot, inspected_m, cones, top_alt_m, self._gaps)
 
+    def name_of(self, section: int) -> str:
+        """Return the strip's or ring's name."""
+        return self._flown[section].name
+
     def _way(self, start: Enu, target: Enu) -> list[Enu]:
         way = self._net.shortest(start, target)
         if way is None:

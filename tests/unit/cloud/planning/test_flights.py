@@ -27,10 +27,11 @@ from contracts.geo import Enu, GeoPoint, LocalFrame
 from contracts.optics import CameraIntrinsics
 from contracts.pipeline import Pipeline
 from contracts.powerline import LineTower, PowerLine
-from contracts.routes import Corner, Route, WaypointAction
+from contracts.routes import Corner, Route, Solid, WaypointAction
 from contracts.tower import Guy, Mount, TelecomTower
 from contracts.turbine import TurbineGeometry
 from tests.unit.cloud.planning.drone import refusal
+from tests.unit.cloud.planning.park import solids
 
 EXAMPLES = int(os.environ.get("KESTREL_PLANNER_EXAMPLES", "25"))
 FOOT = GeoPoint(lat_deg=54.9, lon_deg=8.3, alt_m=45.0)
@@ -133,9 +134,17 @@ def wishes(draw: st.DrawFn) -> SurveyInputs:
             geometry = draw(masts())
         case _:
             geometry = draw(masts() | turbines())
-    return SurveyInputs.model_validate(
-        {"asset_id": "a-1", "geometry": geometry, "home": home, "camera": camera, "params": params}
-    )
+    values = {"asset_id": "a-1", "geometry": geometry, "home": home, "camera": camera, "params": params}
+    return SurveyInputs.model_validate(values | {"neighbours": draw(parks())})
+
+
+@st.composite
+def parks(draw: st.DrawFn) -> tuple[Solid, ...]:
+    """Draw up to two turbines beside the asset, some near enough to be in the way."""
+    feet = draw(st.lists(st.tuples(st.floats(40.0, 400.0), st.floats(0.0, 6.28)), max_size=2))
+    frame = LocalFrame(FOOT)
+    places = (frame.to_geo(Enu(away_m * math.sin(turn), away_m * math.cos(turn), 0.0)) for away_m, turn in feet)
+    return solids(*(TurbineGeometry(foot=place) for place in places))
 
 
 def plan(inputs: SurveyInputs) -> list[Planned]:

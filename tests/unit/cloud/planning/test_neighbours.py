@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from shapely.geometry import LineString, Point
 from sqlalchemy.orm import Session
 
-from cloud.planning import bodies, missions, neighbours, patterns, planner
+from cloud.planning import missions, neighbours, patterns, planner
 from cloud.planning.bodies import swept
 from cloud.planning.flying import Planned
 from cloud.planning.pattern import PlanInputs
@@ -21,13 +21,14 @@ from cloud.planning.verdicts import Check, Verdict
 from cloud.tables import Asset
 from contracts.errors import InvalidInput
 from contracts.geo import Enu, GeoPoint, LocalFrame
-from contracts.routes import Corner, Route, Solid
+from contracts.routes import Corner, Route
 from contracts.tower import TelecomTower
 from contracts.turbine import TurbineGeometry
 from contracts.vocabulary import Blade, BladeSide
 from interchange import mission as parts
 from interchange.mission import Altitude, AltitudeReference, LatLon, Mission
 from tests.unit.cloud.planning.drone import refusal
+from tests.unit.cloud.planning.park import solids
 from tests.unit.cloud.planning.test_flights import EXAMPLES, line
 from tests.unit.cloud.planning.test_planner import FOOT, inputs, turbines
 
@@ -41,14 +42,6 @@ def at(east_m: float, north_m: float, up_m: float = 0.0) -> GeoPoint:
 
 def turbine_at(east_m: float, north_m: float, **shape: Any) -> TurbineGeometry:
     return TurbineGeometry(foot=at(east_m, north_m), **shape)
-
-
-def solids(*turbines: TurbineGeometry, name: str = "WT-02") -> tuple[Solid, ...]:
-    found: list[Solid] = []
-    for turbine in turbines:
-        cones = (cone._replace(name=f"{name} {cone.name}") for cone in swept(turbine))
-        found += bodies.solids_of(cones, turbine.frame(), 4.0)
-    return tuple(found)
 
 
 def check_of(planned: Planned, name: str) -> Check:
@@ -153,15 +146,28 @@ def flights(wish: SurveyInputs) -> list[Planned]:
     return patterns.flights(wish, lambda part: (f"pln-{part}", 1))
 
 
-def test_a_line_past_a_turbine_is_refused_with_its_name_or_carries_it_along() -> None:
+def test_a_span_that_a_neighbour_hangs_over_is_left_out_and_said() -> None:
     near = corridor().model_copy(update={"neighbours": solids(turbine_at(450.0, 60.0))})
-    with pytest.raises(InvalidInput, match=r"passes WT-02 rotor at \d"):
-        flights(near)
+    planned = flights(near)
+    assert len(planned) == 2, "before it and behind it"
+    said = check_of(planned[0], "coverage")
+    assert (said.verdict, "span 1 (T001 to T002) not at all, for it passes WT-02 rotor at" in said.sentence) == (
+        "warn",
+        True,
+    )
+    assert check_of(planned[1], "coverage").verdict is Verdict.PASS, "once"
     beside = corridor().model_copy(update={"neighbours": solids(turbine_at(450.0, 150.0))})
-    for flight in flights(beside):
+    for flight in [*planned, *flights(beside)]:
         assert check_of(flight, "obstacle_clearance").verdict is Verdict.PASS
-        assert "WT-02 rotor" in {solid.name for solid in flight.route.solids}
         assert refusal(flight.route) is None
+    [past] = flights(beside)
+    assert "WT-02 rotor" in {solid.name for solid in past.route.solids}
+
+
+def test_where_neighbours_are_in_the_way_of_everything_it_is_refused_with_a_name() -> None:
+    under = tuple(turbine_at(east, 0.0) for east in (0.0, 150.0, 450.0, 750.0, 900.0))
+    with pytest.raises(InvalidInput, match=r"span 0 \(T000 to T001\) not at all, for it passes WT-02 \w+ at \d"):
+        flights(corridor().model_copy(update={"neighbours": solids(*under)}))
 
 
 def test_a_mast_is_gone_round_between_its_neighbours() -> None:
@@ -177,14 +183,21 @@ def test_a_mast_is_gone_round_between_its_neighbours() -> None:
         assert refusal(flight.route) is None
 
 
-def test_an_area_under_a_neighbours_rotor_is_refused() -> None:
+def test_the_lines_of_an_area_under_a_neighbours_rotor_are_left_out_and_said() -> None:
     corners = [at(east, north) for east, north in ((-60, -60), (60, -60), (60, 60), (-60, 60))]
     outline = [Corner(lat_deg=corner.lat_deg, lon_deg=corner.lon_deg) for corner in corners]
     params = {"pattern": "grid", "standoff_m": 50.0, "corners": outline}
     wish = SurveyInputs.model_validate({"asset_id": "a", "geometry": None, "home": at(80.0, 0.0), "params": params})
-    assert flights(wish)
-    with pytest.raises(InvalidInput, match="WT-02"):
-        flights(wish.model_copy(update={"neighbours": solids(turbine_at(0.0, 10.0))}))
+    planned = flights(wish.model_copy(update={"neighbours": solids(turbine_at(-40.0, 10.0))}))
+    said = check_of(planned[0], "coverage")
+    assert (said.verdict, "line 0 not at all, for it passes WT-02" in said.sentence) == ("warn", True)
+    assert sum(f.estimates.inspected_m for f in planned) < sum(f.estimates.inspected_m for f in flights(wish))
+
+
+def test_a_name_may_hold_anything() -> None:
+    odd = solids(turbine_at(75.0, 0.0), name="{0} {value!r} %s")
+    [flight] = planner.flights(inputs().model_copy(update={"neighbours": odd}), lambda _: ("pln-1", 1))
+    assert "{0} {value!r} %s rotor" in check_of(flight, "obstacle_clearance").sentence
 
 
 def test_a_plan_of_another_program_is_judged_against_neighbours() -> None:
