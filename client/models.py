@@ -532,7 +532,12 @@ class BatteryPercent(RootModel[float]):
 
 class StorageFreeBytes(RootModel[int]):
     root: Annotated[
-        int, Field(description='on the aircraft', ge=0, title='Storage Free Bytes')
+        int,
+        Field(
+            description='default: as its computer last reported',
+            ge=0,
+            title='Storage Free Bytes',
+        ),
     ]
 
 
@@ -558,7 +563,10 @@ class Conditions(BaseModel):
     ] = None
     storage_free_bytes: Annotated[
         StorageFreeBytes | None,
-        Field(description='on the aircraft', title='Storage Free Bytes'),
+        Field(
+            description='default: as its computer last reported',
+            title='Storage Free Bytes',
+        ),
     ] = None
 
 
@@ -1307,7 +1315,7 @@ class AssetId(RootModel[str]):
     root: Annotated[
         str,
         Field(
-            description='whose shape is to be kept clear of; default: none',
+            description='what is inspected: other turbines then count as turning; default: every asset as it stands',
             pattern='^[a-z0-9][a-z0-9-]{0,62}$',
             title='Asset Id',
         ),
@@ -2381,6 +2389,10 @@ class Position(BaseModel):
     extrapolated: Annotated[bool | None, Field(title='Extrapolated')] = False
 
 
+class PhaseOffsetsMItem(RootModel[float]):
+    root: Annotated[float, Field(ge=-60.0, le=60.0)]
+
+
 class PowerLine(BaseModel):
     """
     A line of towers in order, and how its conductors hang.
@@ -2394,12 +2406,13 @@ class PowerLine(BaseModel):
         list[LineTower], Field(max_length=2000, min_length=2, title='Towers')
     ]
     phase_offsets_m: Annotated[
-        list[float] | None,
+        list[PhaseOffsetsMItem] | None,
         Field(
             description='conductors, left of the centre line',
             max_length=12,
             min_length=1,
             title='Phase Offsets M',
+            validate_default=True,
         ),
     ] = [-6.0, 0.0, 6.0]
     catenary_constant_m: Annotated[
@@ -2823,7 +2836,7 @@ class ScheduleIn(BaseModel):
     duration_min: Annotated[
         int | None,
         Field(
-            description='for how long the drone is taken',
+            description='for how long the drone is taken by each flight',
             ge=1,
             le=1440,
             title='Duration Min',
@@ -3027,7 +3040,7 @@ class CeilingAltM(RootModel[float]):
 
 
 class EndRadiusM(RootModel[float]):
-    root: Annotated[float, Field(gt=0.0, le=100.0, title='End Radius M')]
+    root: Annotated[float, Field(gt=0.0, le=200.0, title='End Radius M')]
 
 
 class ClearanceM(RootModel[float]):
@@ -3059,7 +3072,7 @@ class Solid(BaseModel):
     ] = ''
     start: GeoPoint
     end: GeoPoint
-    radius_m: Annotated[float, Field(gt=0.0, le=100.0, title='Radius M')]
+    radius_m: Annotated[float, Field(gt=0.0, le=200.0, title='Radius M')]
     end_radius_m: Annotated[EndRadiusM | None, Field(title='End Radius M')] = None
     clearance_m: Annotated[
         ClearanceM | None,
@@ -3327,11 +3340,18 @@ class TurbineGeometry(BaseModel):
     ] = 25.0
     root_radius_m: Annotated[
         float | None,
-        Field(description='hub centre to blade root', gt=0.0, title='Root Radius M'),
+        Field(
+            description='hub centre to blade root',
+            gt=0.0,
+            le=20.0,
+            title='Root Radius M',
+        ),
     ] = 1.2
-    root_chord_m: Annotated[float | None, Field(gt=0.0, title='Root Chord M')] = 2.2
+    root_chord_m: Annotated[
+        float | None, Field(gt=0.0, le=20.0, title='Root Chord M')
+    ] = 2.2
     root_thickness_m: Annotated[
-        float | None, Field(gt=0.0, title='Root Thickness M')
+        float | None, Field(gt=0.0, le=20.0, title='Root Thickness M')
     ] = 0.7
     taper: Annotated[
         float | None,
@@ -3342,20 +3362,23 @@ class TurbineGeometry(BaseModel):
     overhang_m: Annotated[
         float | None,
         Field(
-            description='hub centre ahead of the tower axis', ge=0.0, title='Overhang M'
+            description='hub centre ahead of the tower axis',
+            ge=0.0,
+            le=30.0,
+            title='Overhang M',
         ),
     ] = 4.0
     tower_base_radius_m: Annotated[
-        float | None, Field(gt=0.0, title='Tower Base Radius M')
+        float | None, Field(gt=0.0, le=20.0, title='Tower Base Radius M')
     ] = 1.9
     tower_top_radius_m: Annotated[
-        float | None, Field(gt=0.0, title='Tower Top Radius M')
+        float | None, Field(gt=0.0, le=20.0, title='Tower Top Radius M')
     ] = 1.1
     nacelle_length_m: Annotated[
-        float | None, Field(gt=0.0, title='Nacelle Length M')
+        float | None, Field(gt=0.0, le=60.0, title='Nacelle Length M')
     ] = 8.0
     nacelle_radius_m: Annotated[
-        float | None, Field(gt=0.0, title='Nacelle Radius M')
+        float | None, Field(gt=0.0, le=20.0, title='Nacelle Radius M')
     ] = 1.7
 
 
@@ -4026,7 +4049,7 @@ class FilePlan(BaseModel):
     asset_id: Annotated[
         AssetId | None,
         Field(
-            description='whose shape is to be kept clear of; default: none',
+            description='what is inspected: other turbines then count as turning; default: every asset as it stands',
             title='Asset Id',
         ),
     ] = None

@@ -201,7 +201,7 @@ class Operations(Transport):
         return models.CommandOut.model_validate_json(self.request("POST", f"/v1/commands/{self.quoted(command_id)}/approvals", body=body))
 
     def add_schedule(self, body: models.ScheduleIn, *, idempotency_key: str | None = None) -> models.ScheduleOut:
-        """Keep a schedule; refused when its drone is wanted elsewhere within the next 90 days."""
+        """Keep a schedule; refused when its plan is blocked, or its drone is wanted elsewhere within the next 90 days."""
         return models.ScheduleOut.model_validate_json(self.request("POST", "/v1/schedules", headers={"Idempotency-Key": idempotency_key}, body=body))
 
     def list_schedules(self, *, asset_id: str | None = None, drone_id: str | None = None, limit: int | None = None, cursor: str | None = None) -> models.PageScheduleOut:

@@ -240,6 +240,30 @@ def test_a_long_line_becomes_battery_sized_flights_that_join_without_a_gap() -> 
         assert gap < 1.0
 
 
+@settings(max_examples=max(4, EXAMPLES // 6), deadline=None, suppress_health_check=list(HealthCheck))
+@given(power_lines(), st.floats(0.0, 12.0), st.floats(1.0, 3.0))
+def test_split_flights_record_every_metre_of_a_line_once(line: PowerLine, wind_mps: float, speed_mps: float) -> None:
+    """Against the geodesic: end meets start from flight to flight, and what is recorded is as long as the line."""
+    params = {"pattern": "corridor", "sides": ["left"], "wind_mps": wind_mps, "speed_mps": speed_mps}
+    try:
+        planned = plan(SurveyInputs.model_validate({"asset_id": "l", "geometry": line, "home": None, "params": params}))
+    except InvalidInput:
+        return  # some lines turn too sharply or dip too low
+    geod, ends, recorded_m = Geod(ellps="WGS84"), [], 0.0
+    for flight in planned:
+        actions = [waypoint.action for waypoint in flight.route.waypoints]
+        first, last = actions.index(WaypointAction.START_VIDEO), actions.index(WaypointAction.STOP_VIDEO)
+        path = [waypoint.point for waypoint in flight.route.waypoints[first : last + 1]]
+        ends.append((path[0], path[-1]))
+        recorded_m += geod.line_length([p.lon_deg for p in path], [p.lat_deg for p in path])
+    for (_, end), (start, _) in pairwise(ends):
+        assert geod.inv(end.lon_deg, end.lat_deg, start.lon_deg, start.lat_deg)[2] < 0.5
+    feet = [tower.foot for tower in line.towers]
+    along_m = geod.line_length([p.lon_deg for p in feet], [p.lat_deg for p in feet])
+    turned_m = 2.0 * len(feet) * (line.half_width_m + 42.0)  # beside a bend a path is longer or shorter
+    assert abs(recorded_m - along_m) < turned_m
+
+
 def test_each_flight_takes_off_beside_its_own_stretch() -> None:
     planned = plan(corridor(60))
     assert len({flight.route.home for flight in planned}) == len(planned)

@@ -68,7 +68,7 @@ def test_no_split_route_fails_its_own_checks(
 ) -> None:
     reach_m = geometry.blade_length_m + geometry.root_radius_m + 20.0
     room = {"fence_radius_m": reach_m + 100.0, "max_alt_rel_m": min(500.0, geometry.hub_height_m + reach_m + 20.0)}
-    speeds = {"speed_mps": speed_mps, "transit_speed_mps": transit_mps, "wind_mps": wind_mps}
+    speeds: dict[str, Any] = {"speed_mps": speed_mps, "transit_speed_mps": transit_mps, "wind_mps": wind_mps}
     wish = inputs(geometry, **room, **speeds)
     wish = wish.model_copy(update={"home": home_at(geometry, bearing_deg, reach_m + 20.0)})
     try:
@@ -82,7 +82,7 @@ def test_no_split_route_fails_its_own_checks(
 
 
 def test_a_long_blade_survey_becomes_flights_that_each_fit_a_battery() -> None:
-    wish = inputs(LONG, speed_mps=1.0, **ROOM)
+    wish = inputs(LONG, speed_mps=0.7, **ROOM)
     assert of(planner.plan(wish, "pln-1", 1), "battery").verdict == "block"
     planned = flights(wish)
     assert len(planned) > 1
@@ -98,7 +98,7 @@ def test_what_fits_one_battery_stays_one_flight_with_the_same_bytes() -> None:
 
 
 def test_the_same_wish_splits_into_the_same_bytes() -> None:
-    wish = inputs(LONG, speed_mps=1.0, **ROOM)
+    wish = inputs(LONG, speed_mps=0.7, **ROOM)
     hashes = [[flight.route.content_hash() for flight in flights(wish)] for _ in range(2)]
     assert hashes[0] == hashes[1]
 
@@ -114,7 +114,7 @@ def test_a_side_that_no_flight_can_look_at_is_said_once() -> None:
 
 
 def test_more_wind_than_may_be_flown_blocks_one_flight() -> None:
-    [flight] = flights(inputs(LONG, speed_mps=1.0, wind_mps=14.0, **ROOM))
+    [flight] = flights(inputs(LONG, speed_mps=0.7, wind_mps=14.0, **ROOM))
     assert of(flight, "wind").verdict == "block"
 
 
