@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,14 +11,11 @@ from sqlalchemy.orm import Session
 
 from cloud import adjustments, audit, executions, fleet
 from cloud.db import notify
-from cloud.planning import conditions, resuming, verdicts
-from cloud.planning.verdicts import Check
 from cloud.tables import DroneEventRow, Flight, Media, Plan
 from contracts.errors import Conflict, NotFound
 from contracts.events import DroneEvent, DroneEventKind
 from contracts.ids import mint
 from contracts.resources import INSPECTION_MACHINE
-from contracts.routes import Route
 from contracts.vocabulary import AircraftState, FlightState, MediaState
 
 _OVER = frozenset({FlightState.LANDED, FlightState.COMPLETE, FlightState.ABORTED})
@@ -84,11 +81,13 @@ def schedule(session: Session, plan: Plan, drone_id: str, by: str, *, schedule_i
     return _add(session, plan, drone_id, by, schedule_id=schedule_id, due_at=due_at)
 
 
-def carry_on(session: Session, flight_id: str, route: Route, by: str, drone_id: str | None = None) -> Flight:
+def carry_on(
+    session: Session, flight_id: str, waypoints: int, by: str, joins: Callable[[int], int], drone_id: str | None = None
+) -> Flight:
     """Plan a flight that goes on where another was broken off: at the last waypoint that it reached.
 
-    Where the asset or a zone is in the way from take-off straight to that place, it goes on at an earlier waypoint of
-    its ``route``. The interrupted leg is flown, and filmed, again as a whole.
+    ``waypoints`` is how many its route has; ``joins`` gives the waypoint, that one or an earlier one, to which the way
+    from take-off is clear. The interrupted leg is flown, and filmed, again as a whole.
 
     Raises:
         NotFound: No such flight or drone.
@@ -99,7 +98,7 @@ def carry_on(session: Session, flight_id: str, route: Route, by: str, drone_id: 
     if FlightState(row.state) not in _OVER:
         raise Conflict(f"The flight {flight_id} is {row.state}.", hint="A flight is carried on when it is over.")
     reached = row.resume_at if row.waypoint is None else max(row.waypoint, row.resume_at)
-    if reached >= len(route.waypoints) - 1:
+    if reached >= waypoints - 1:
         raise Conflict(f"The flight {flight_id} has flown its whole route.", hint="Plan a new flight.")
     live = Flight.state != FlightState.ABORTED.value
     other = session.scalar(select(Flight.flight_id).where(Flight.continues == flight_id, live))
@@ -107,21 +106,29 @@ def carry_on(session: Session, flight_id: str, route: Route, by: str, drone_id: 
         raise Conflict(f"{other} carries the flight {flight_id} on already.", hint="Abort that one first.")
     chosen = fleet.drone(session, drone_id or row.drone_id).drone_id
     plan = session.get_one(Plan, (row.plan_id, row.plan_version))
-    joins_at = resuming.joins(route, reached)
-    made = _add(session, plan, chosen, by, continues=flight_id, resume_at=joins_at)
-    audit.record(session, by, "flight.carry_on", made.flight_id, after={"of": flight_id, "resume_at": joins_at})
+    made = _add(session, plan, chosen, by, continues=flight_id, resume_at=joins(reached))
+    audit.record(session, by, "flight.carry_on", made.flight_id, after={"of": flight_id, "resume_at": made.resume_at})
     return made
 
 
-def approve(session: Session, flight_id: str, by: str, *, acknowledged: Iterable[str] = (), people: int = 1) -> Flight:
+def approve(
+    session: Session,
+    flight_id: str,
+    by: str,
+    *,
+    checks: Iterable[dict[str, Any]],
+    acknowledged: Iterable[str] = (),
+    people: int = 1,
+) -> Flight:
     """Let a planned flight fly, once ``people`` different people have said so.
 
-    Checks that warn must be acknowledged by name; who acknowledged what is kept with the flight.
+    ``checks`` are those of its plan and of its hour. What warns must be acknowledged by name; who acknowledged what is
+    kept with the flight.
 
     Raises:
         NotFound: No such flight.
-        Conflict: Not planned any more, a check of its plan or of its hour blocks it (the message is that check's
-            sentence), or a warning was not acknowledged.
+        Conflict: Not planned any more, a check blocks it (the message is that check's sentence), or a warning was not
+            acknowledged.
 
     """
     row = flight(session, flight_id, lock=True)
@@ -129,9 +136,9 @@ def approve(session: Session, flight_id: str, by: str, *, acknowledged: Iterable
         return row
     if row.state != FlightState.PLANNED.value:
         raise Conflict(f"The flight {flight_id} is {row.state}.", hint="Only a planned flight can be approved.")
-    checks = checks_of(session, row)
-    adjustments.refuse_blocked(checks)
-    named = _acknowledged(checks, set(acknowledged))
+    found = list(checks)
+    adjustments.refuse_blocked(found)
+    named = _acknowledged(found, set(acknowledged))
     if all(consent["by"] != by for consent in row.consents):
         consent = {"by": by, "at": datetime.now(UTC).isoformat(), "acknowledged": named}
         row.consents = [*row.consents, consent]
@@ -140,14 +147,6 @@ def approve(session: Session, flight_id: str, by: str, *, acknowledged: Iterable
         row.approved_by, row.approved_at = by, datetime.now(UTC)
         _move(session, row, FlightState.APPROVED)
     return row
-
-
-def checks_of(session: Session, row: Flight) -> list[dict[str, Any]]:
-    """Return what a flight is approved by: its plan's checks, and those of the hour for which it is scheduled."""
-    plan = session.get_one(Plan, (row.plan_id, row.plan_version))
-    hourly = conditions.at_its_time(session, row, plan) if row.state == FlightState.PLANNED.value else []
-    both = verdicts.graver([Check.model_validate(check) for check in plan.checks], hourly)
-    return [check.model_dump(mode="json") for check in both]
 
 
 def _acknowledged(checks: Iterable[dict[str, Any]], names: set[str]) -> list[str]:

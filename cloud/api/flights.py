@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
@@ -18,7 +19,8 @@ from cloud.flight_log import LogFormat
 from cloud.idempotency import Key, once
 from cloud.moments import Moment
 from cloud.paging import Cursor, Limit, Page, decode_cursor, number, page_of
-from cloud.planning import plans
+from cloud.planning import conditions as of_the_hour
+from cloud.planning import plans, resuming
 from cloud.problems import RESPONSES
 from cloud.requests import Svc, UnitOfWork
 from cloud.security import Operator, Reader
@@ -196,7 +198,14 @@ def approve_flight(
     """
     _unchanged(session, flight_id, if_match)
     acknowledged, people = (body or Approval()).acknowledged, services.settings.flight_approvals
-    row = flights.approve(session, flight_id, principal.username, acknowledged=acknowledged, people=people)
+    row = flights.approve(
+        session,
+        flight_id,
+        principal.username,
+        checks=[check.model_dump(mode="json") for check in of_the_hour.of_flight(session, flight_id)],
+        acknowledged=acknowledged,
+        people=people,
+    )
     return FlightOut.model_validate(row)
 
 
@@ -226,7 +235,14 @@ def carry_on_flight(  # noqa: PLR0913, PLR0917 - FastAPI passes each part of the
     def make() -> FlightOut:
         row = flights.flight(session, flight_id)
         route = plans.route(session, services.routes, row.plan_id, row.plan_version)
-        made = flights.carry_on(session, flight_id, route, principal.username, body.drone_id)
+        made = flights.carry_on(
+            session,
+            flight_id,
+            len(route.waypoints),
+            principal.username,
+            partial(resuming.joins, route),
+            body.drone_id,
+        )
         return FlightOut.model_validate(made)
 
     return once(session, request, principal, key, body, make)

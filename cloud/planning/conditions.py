@@ -10,7 +10,9 @@ from pydantic import Field
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from cloud import flights
 from cloud.moments import Moment
+from cloud.planning import verdicts
 from cloud.planning.estimates import Estimates
 from cloud.planning.verdicts import Check, Row, Verdict, grade, holds
 from cloud.tables import Asset, Drone, Flight, Plan, Site, Telemetry
@@ -70,9 +72,21 @@ def judge(session: Session, route: Route, figures: Estimates, when: Conditions) 
     return found
 
 
-def at_its_time(session: Session, flight: Flight, plan: Plan) -> list[Check]:
-    """Return the checks that the hour of a scheduled flight decides: daylight, and its drone's other flights."""
-    if flight.due_at is None:
+def of_flight(session: Session, flight_id: str) -> list[Check]:
+    """Return what a flight is approved by: its plan's checks, and while it is planned for an hour, those of that hour.
+
+    Raises:
+        NotFound: No such flight.
+
+    """
+    flight = flights.flight(session, flight_id)
+    plan = session.get_one(Plan, (flight.plan_id, flight.plan_version))
+    of_plan = [Check.model_validate(check) for check in plan.checks]
+    return verdicts.graver(of_plan, _at_its_hour(session, flight, plan))
+
+
+def _at_its_hour(session: Session, flight: Flight, plan: Plan) -> list[Check]:
+    if flight.due_at is None or flight.state != FlightState.PLANNED.value:
         return []
     lasts = timedelta(seconds=float(plan.estimates.get("duration_s", 0.0)))
     site = session.get_one(Site, session.get_one(Asset, plan.asset_id).site_id)

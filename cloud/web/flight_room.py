@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Form, Request
@@ -10,8 +11,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy.orm import Session
 
 from cloud import flights
-from cloud.planning import plans
-from cloud.planning.verdicts import Check
+from cloud.planning import conditions, plans, resuming
 from cloud.reporting import blades
 from cloud.requests import Svc, UnitOfWork
 from cloud.security import Operator, Principal, Reader, authenticate
@@ -43,7 +43,7 @@ def _shown(
         "timeline": timeline.build(session, row, route),
         "schematic": blades.build(session, row),
         "cards": finding_view.cards(session, row.flight_id),
-        "checks": [Check.model_validate(check) for check in flights.checks_of(session, row)],
+        "checks": conditions.of_flight(session, row.flight_id),
         "unfinished": row.state in _OVER and route is not None and reached < len(route.waypoints) - 1,
         "may_command": me.may(Role.OPERATOR),
         "people": services.settings.flight_approvals,
@@ -75,7 +75,10 @@ def approve(
 ) -> HTMLResponse:
     """Let the flight fly."""
     people = services.settings.flight_approvals
-    row = flights.approve(session, flight_id, me.username, acknowledged=given.acknowledged, people=people)
+    checks = [check.model_dump(mode="json") for check in conditions.of_flight(session, flight_id)]
+    row = flights.approve(
+        session, flight_id, me.username, checks=checks, acknowledged=given.acknowledged, people=people
+    )
     session.flush()
     approved = row.state == FlightState.APPROVED.value
     note = _("The flight is approved.") if approved else _("Your approval is kept; another person's is needed.")
@@ -95,5 +98,5 @@ def carry_on(flight_id: str, me: Operator, session: UnitOfWork, services: Svc) -
     """Plan the flight that goes on where this one was broken off, and go to it."""
     row = flights.flight(session, flight_id)
     route = plans.route(session, services.routes, row.plan_id, row.plan_version)
-    made = flights.carry_on(session, flight_id, route, me.username)
+    made = flights.carry_on(session, flight_id, len(route.waypoints), me.username, partial(resuming.joins, route))
     return HTMLResponse("", headers={"HX-Redirect": f"/flights/{made.flight_id}"})

@@ -315,7 +315,7 @@ def begun(bench: Bench) -> tuple[str, str]:
     with bench.services.database.session() as session:
         made = _plan(bench, session)
         row = flights.create(session, plan_id=made, version=1, drone_id="kite-01", by="operator")
-        flights.approve(session, row.flight_id, "operator")
+        flights.approve(session, row.flight_id, "operator", checks=())
         command = fleet.issue_command(
             session, flight=row, drone_id="kite-01", kind=CommandKind.BEGIN_FLIGHT, issuer="operator"
         )
