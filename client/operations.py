@@ -29,7 +29,7 @@ class Operations(Transport):
         return self.request("GET", "/healthz")
 
     def readyz(self) -> models.Readiness:
-        """Answer 200 when the database has this version's schema, 503 with the reason otherwise."""
+        """Answer 200 when database (with this schema), broker and object store answer, else 503 with the reasons."""
         return models.Readiness.model_validate_json(self.request("GET", "/readyz"))
 
     def add_site(self, body: models.SiteIn, *, idempotency_key: str | None = None) -> models.SiteOut:

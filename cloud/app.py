@@ -52,6 +52,7 @@ from cloud.composition import build_services
 from cloud.conditions import Conditional
 from cloud.intrusion.census import Census
 from cloud.mcp import http as mcp_http
+from cloud.measures import Measured
 from cloud.middleware import BodyLimit, Envelope
 from cloud.services import Services
 from cloud.settings import Settings
@@ -140,6 +141,7 @@ def create_app(settings: Settings, services: Services | None = None) -> FastAPI:
     """Return the HTTP application. Tests pass their own services."""
     app = _routed()
     app.state.services = services or build_services(settings)
+    app.state.readiness = health.readiness_of(app.state.services)
     mcp_http.install(app, app.state.services, settings.issuer.removesuffix("/oidc"))
     problems.install(app)
     failures.install(app)
@@ -148,6 +150,7 @@ def create_app(settings: Settings, services: Services | None = None) -> FastAPI:
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
     app.add_middleware(Language)
     app.add_middleware(Envelope)
+    app.add_middleware(Measured)
     return app
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 
 from cloud.alerts.rounds import Channel
+from cloud.backends.broker_door import BrokerDoor
 from cloud.backends.broker_rules import BrokerRules
 from cloud.backends.certificates import AwsIotCertificates
 from cloud.backends.hooks import HookChannel, HttpPost
@@ -25,6 +27,7 @@ from cloud.maintenance import MaintenanceSystem
 from cloud.model_turns import Models
 from cloud.quarantine import Gate
 from cloud.rates import Rates
+from cloud.readiness import BROKER, OBJECT_STORE
 from cloud.services import Services
 from cloud.settings import Settings
 from cloud.signing import Signer
@@ -41,10 +44,11 @@ def build_services(settings: Settings) -> Services:
     keys = external_keys(settings.jwks_url) if settings.jwks_url else issuer
     signing = settings.command_signing_key_file
     large = language_model(settings, settings.bedrock_model_id)
+    objects = S3Objects(settings.bucket)
     return Services(
         settings=settings,
         database=Database(settings.database_url.get_secret_value()),
-        objects=S3Objects(settings.bucket),
+        objects=objects,
         routes=DynamoRoutes(),
         queues=SqsQueues(),
         workflows=StepFunctions(),
@@ -61,7 +65,12 @@ def build_services(settings: Settings) -> Services:
         evidence_signer=_evidence_signer(settings),
         certificates=AwsIotCertificates() if settings.aws_iot else None,
         gate=_gate(settings),
+        reach={OBJECT_STORE: objects.reach} | _door(settings),
     )
+
+
+def _door(settings: Settings) -> dict[str, Callable[[], None]]:
+    return {BROKER: BrokerDoor(settings.mqtt_url, _credentials(settings)).reach} if settings.mqtt_url else {}
 
 
 def _gate(settings: Settings) -> Gate | None:
@@ -131,14 +140,17 @@ def build_link(settings: Settings) -> MqttLink:
     """
     if not settings.mqtt_url:
         raise InvalidInput("CLOUD_MQTT_URL is not set.", hint="Give mqtts://host:port.", field="mqtt_url")
-    credentials = None
-    if settings.ca_file and settings.cert_file and settings.key_file:
-        credentials = Credentials(settings.ca_file, settings.cert_file, settings.key_file)
     member = f"-{secrets.token_hex(4)}" if settings.shared_group else ""
     return MqttLink(
         settings.mqtt_url,
         f"{PLATFORM_IDENTITY}-ingest{member}",
-        credentials,
+        _credentials(settings),
         shared_group=settings.shared_group,
         aws_iot=settings.aws_iot,
     )
+
+
+def _credentials(settings: Settings) -> Credentials | None:
+    if settings.ca_file and settings.cert_file and settings.key_file:
+        return Credentials(settings.ca_file, settings.cert_file, settings.key_file)
+    return None

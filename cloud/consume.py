@@ -29,6 +29,7 @@ from contracts.first_look import FIRST_LOOK, FirstLook, crop_key, record_key
 from contracts.ids import parse_segment_id
 from contracts.media import FlightInventory, FlightMedia, SegmentManifest
 from contracts.vocabulary import MediaState
+from instruments import metrics, traces
 
 PERMANENT = (InvalidInput, Conflict, CorruptMedia)
 """Errors that the same message will always meet again."""
@@ -45,19 +46,20 @@ class Consumer:
     """A daemon over one queue: handle, then delete; what cannot be handled is buried with its reason."""
 
     def __init__(self, services: Services, queue: str, handler: Handler, *, wait_s: int = _WAIT_S) -> None:
+        self.queue = queue
         self._services = services
-        self._queue = queue
         self._handler = handler
         self._wait_s = wait_s
 
     def step(self) -> bool | None:
         """Handle the next message; None when there is none, False when it must be tried again."""
-        messages = self._services.queues.receive(self._queue, 1, self._wait_s, _HOLD_S)
+        messages = self._services.queues.receive(self.queue, 1, self._wait_s, _HOLD_S)
         if not messages:
             return None
         message = messages[0]
         try:
-            self._handler(self._services, message.body)
+            with metrics.QUEUE_SECONDS.labels(queue=self.queue).time():
+                self._handler(self._services, message.body)
         except PERMANENT as error:
             self._bury(message, error)
         except Unavailable as error:
@@ -68,21 +70,25 @@ class Consumer:
                 self._later(message, error)
                 return False
             self._bury(message, error)
-        self._services.queues.delete(self._queue, message.receipt)
+        else:
+            metrics.QUEUE_MESSAGES.labels(queue=self.queue, outcome="done").inc()
+        self._services.queues.delete(self.queue, message.receipt)
         return True
 
     def _later(self, message: Message, error: Exception) -> None:
+        metrics.QUEUE_MESSAGES.labels(queue=self.queue, outcome="delayed").inc()
         delay_s = min(_MAX_DELAY_S, 2**message.receives)
         if isinstance(error, PlatformError):
-            log("message_delayed", queue=self._queue, receives=message.receives, delay_s=delay_s, error=str(error))
+            log("message_delayed", queue=self.queue, receives=message.receives, delay_s=delay_s, error=str(error))
         else:
-            log_failure("message_failed", error, queue=self._queue, receives=message.receives)
-        self._services.queues.extend(self._queue, message.receipt, delay_s)
+            log_failure("message_failed", error, queue=self.queue, receives=message.receives)
+        self._services.queues.extend(self.queue, message.receipt, delay_s)
 
     def _bury(self, message: Message, error: Exception) -> None:
+        metrics.QUEUE_MESSAGES.labels(queue=self.queue, outcome="buried").inc()
         reason = str(error) if isinstance(error, PlatformError) else f"{type(error).__name__}: {error}"
         with self._services.database.session() as session:
-            dead_letters.bury(session, self._queue, _key_of(message.body), reason, message.body)
+            dead_letters.bury(session, self.queue, _key_of(message.body), reason, message.body)
 
 
 def consumers(services: Services) -> list[Consumer]:
@@ -182,7 +188,8 @@ def on_stored_object(services: Services, key: str) -> None:
     manifest = _parsed(SegmentManifest, services.objects.get(key), key)
     if keys.manifest_key(manifest.drone_id, manifest.flight_id, manifest.index) != key:
         raise InvalidInput(f"{key} holds the manifest of {manifest.segment_id}.", field="key")
-    _on_segment(services, manifest)
+    with traces.of_segment("segment stored", manifest.segment_id, drone_id=manifest.drone_id):
+        _on_segment(services, manifest)
 
 
 def _on_inventory(services: Services, key: str) -> None:
@@ -250,7 +257,8 @@ def send_job(services: Services, segment_id: str) -> None:
     """Ask vision to analyse a segment, then note that it was asked (in this order: a crash between asks again)."""
     with services.database.session() as session:
         job = media.job_of(session, segment_id)
-    services.queues.send(resources.VISION_JOBS_QUEUE, job.model_dump_json())
+    with traces.of_segment("vision asked", segment_id):
+        services.queues.send(resources.VISION_JOBS_QUEUE, job.model_dump_json())
     with services.database.session() as session:
         media.mark_queued(session, segment_id)
 
@@ -263,7 +271,8 @@ def on_detections(services: Services, body: str) -> None:
             media.mark_failed(session, ready.segment_id, ready.failed_reason)
             flights.try_complete(session, parse_segment_id(ready.segment_id)[0])
         return
-    record(services, ready)
+    with traces.of_segment("detections recorded", ready.segment_id):
+        record(services, ready)
     start_wanted(services)
 
 

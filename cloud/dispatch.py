@@ -22,6 +22,7 @@ from contracts.commands import Command, LimitsChange, Preconditions
 from contracts.errors import Conflict, NotFound, Unavailable
 from contracts.topics import COMMANDS
 from contracts.vocabulary import CommandKind, CommandState
+from instruments import metrics
 
 _AT_ONCE = 20
 _CARRY_A_ROUTE = frozenset({CommandKind.BEGIN_FLIGHT, CommandKind.ADJUST_ROUTE})
@@ -75,6 +76,7 @@ class Dispatch:
         expires_s = max(1, math.ceil((row.not_after - datetime.now(UTC)).total_seconds()))
         self.link.publish(COMMANDS.of(row.drone_id), signed.model_dump_json().encode(), expires_s=expires_s)
         row.state, row.sent_at = CommandState.SENT.value, datetime.now(UTC)
+        metrics.COMMANDS_SENT.labels(kind=row.kind).inc()
         log("command_sent", command_id=row.command_id, drone_id=row.drone_id, kind=row.kind, seq=row.seq)
         notify(session, "command", row.command_id)
 

@@ -13,10 +13,11 @@ from sqlalchemy.orm import Session
 
 from cloud import audit
 from cloud.logbook import log
-from cloud.tables import Finding, WorkflowRun
+from cloud.tables import EvidenceRow, Finding, WorkflowRun
 from contracts.errors import Conflict, NotFound
 from contracts.events import FindingCritical, SubjectDue
 from contracts.resources import CRITICAL_FINDING_MACHINE
+from instruments import traces
 
 WANTED, RUNNING, SUCCEEDED, FAILED = "wanted", "running", "succeeded", "failed"
 LOST = "ExecutionLost"
@@ -120,7 +121,8 @@ def start_next(session: Session, machines: Workflows) -> str | None:
     if body is None:
         _end(run, FAILED, "NotFound", "The finding is gone; nothing is left to do.")
         return run.execution_name
-    run.arn = machines.start(run.machine, run.execution_name, body.model_dump_json())
+    with traces.continued("workflow started", getattr(body, "traceparent", ""), machine=run.machine):
+        run.arn = machines.start(run.machine, run.execution_name, body.model_dump_json())
     run.state, run.started_at, run.attempts = RUNNING, datetime.now(UTC), run.attempts + 1
     log("workflow_started", execution=run.execution_name, finding_id=run.finding_id)
     return run.execution_name
@@ -137,7 +139,15 @@ def _input(session: Session, run: WorkflowRun) -> FindingCritical | SubjectDue |
         asset_id=finding.asset_id,
         flight_id=finding.flight_id,
         detected_at=finding.detected_at,
+        traceparent=_traceparent(session, finding.finding_id),
     )
+
+
+def _traceparent(session: Session, finding_id: str) -> str:
+    """Return the trace of the segment that a finding was first seen in."""
+    first = select(EvidenceRow.segment_id).where(EvidenceRow.finding_id == finding_id)
+    segment_id = session.scalar(first.order_by(EvidenceRow.captured_at, EvidenceRow.evidence_id).limit(1))
+    return traces.trace_of(segment_id).parent() if segment_id else ""
 
 
 def succeed(session: Session, execution_name: str) -> None:

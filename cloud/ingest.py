@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
@@ -23,10 +24,11 @@ from cloud.tables import Drone
 from cloud.watermarks import StreamId
 from contracts.commands import AckBatch
 from contracts.errors import InvalidInput, PlatformError, Unavailable
-from contracts.events import EventBatch
+from contracts.events import DroneEventKind, EventBatch
 from contracts.sample_table import SampleTable
 from contracts.telemetry import DroneStatus, Stream, Watermark
-from contracts.topics import TELEMETRY, WATERMARKS, decode, decode_samples, parse_topic
+from contracts.topics import TELEMETRY, TOPICS, WATERMARKS, decode, decode_samples, parse_topic
+from instruments import metrics, traces
 
 MAX_MESSAGES = 500
 _WAIT_S = 0.05
@@ -35,6 +37,7 @@ _LIVE_EVERY_S = 0.5
 _SEEN_EVERY_S = 1.0
 _DRONES_FOR_S = 5.0
 _STREAMS_KEPT = 20_000
+_NAMES = frozenset(topic.name for topic in TOPICS)
 
 
 class Received(NamedTuple):
@@ -83,10 +86,12 @@ class Ingest:
         if not self._held:
             return None
         try:
-            marks = self._store(self._held)
+            with metrics.INGEST_COMMIT_SECONDS.time():
+                marks = self._store(self._held)
         except Unavailable as error:
             log("ingest_waits", reason=str(error), held=len(self._held))
             return False
+        metrics.INGEST_LAST_COMMIT.set_to_current_time()
         for message in self._held:
             message.acknowledge()
         self._held = []
@@ -107,6 +112,7 @@ class Ingest:
                 _bury(session, messages[0], f"The database refuses it: {error}".replace("\0", "\\0"))
             return []
         self._note(batches)
+        _count(messages, batches)
         return marks
 
     def _write(self, session: Session, messages: Sequence[Received]) -> tuple[list[Watermark], list[SampleTable]]:
@@ -185,6 +191,13 @@ class Ingest:
             del self._due[stream]
 
 
+def _count(messages: Sequence[Received], batches: Sequence[SampleTable]) -> None:
+    """Count what is committed, by the topic's name: one that the table does not have counts as unknown."""
+    metrics.INGEST_SAMPLES.inc(sum(len(batch.seqs) for batch in batches))
+    for name, count in Counter(message.topic.rpartition("/")[2] for message in messages).items():
+        metrics.INGEST_MESSAGES.labels(topic=name if name in _NAMES else "unknown").inc(count)
+
+
 def _take_report(session: Session, message: Received, statuses: list[DroneStatus]) -> set[StreamId]:
     """Store and apply what is no telemetry, but presence, which is put on a list; return the touched streams."""
     try:
@@ -194,6 +207,7 @@ def _take_report(session: Session, message: Received, statuses: list[DroneStatus
         return set()
     if isinstance(parsed, EventBatch):
         reports.store_events(session, parsed)
+        _trace(parsed)
         lost = watermarks.record_lost(session, parsed)
         return {*lost, StreamId(parsed.drone_id, parsed.boot_id, Stream.EVENTS)}
     if isinstance(parsed, AckBatch):
@@ -202,6 +216,12 @@ def _take_report(session: Session, message: Received, statuses: list[DroneStatus
     if isinstance(parsed, DroneStatus):
         statuses.append(parsed)
     return set()
+
+
+def _trace(batch: EventBatch) -> None:
+    for event in batch.events:
+        if event.segment_id and event.kind is DroneEventKind.SEGMENT_RECORDED:
+            traces.began("mqtt segment_recorded", event.segment_id, drone_id=batch.drone_id)
 
 
 def _decoded(messages: Sequence[Received], refused: list[tuple[Received, PlatformError]]) -> Iterator[SampleTable]:
@@ -215,5 +235,6 @@ def _decoded(messages: Sequence[Received], refused: list[tuple[Received, Platfor
 
 def _bury(session: Session, message: Received, reason: str, key: str = "") -> None:
     key = key or hashlib.sha256(message.topic.encode() + b"\0" + message.payload).hexdigest()[:32]
+    metrics.INGEST_BURIED.inc()
     payload = message.payload.decode("utf-8", "backslashreplace").replace("\0", "\\0")
     dead_letters.bury(session, f"mqtt:{message.topic}"[:200], key, reason, payload)

@@ -42,6 +42,7 @@ from contracts import resources
 from contracts.errors import MaintenanceRejected, NotFound, PlatformError, Unavailable
 from contracts.events import BatchReady
 from contracts.vocabulary import FindingStatus, FlightState, MediaState
+from instruments import metrics
 
 MAX_ATTEMPTS = 5
 """Times a segment is given to vision before it is called failed."""
@@ -102,6 +103,7 @@ class Reconciler:
             self._repairs,
             self._revocations,
             self._housekeeping,
+            self._queues,
         ):
             try:
                 done.update(part())
@@ -112,6 +114,12 @@ class Reconciler:
                 failed = True
                 log_failure("reconcile_part_crashed", error, part=part.__name__.strip("_"))
         return +done, failed
+
+    def _queues(self) -> Counter[str]:
+        """Count what waits, for the metrics."""
+        for queue in resources.QUEUES:
+            metrics.QUEUE_WAITING.labels(queue=queue).set(self._services.queues.waiting(queue))
+        return Counter()
 
     def _stored(self) -> Counter[str]:
         """Record manifests and flight records whose event never came."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, cast
 
@@ -122,6 +122,8 @@ class Services:
     """Where drones' certificates were issued; None where nobody issues them by machine."""
     gate: Gate | None = None
     """Where drones in quarantine are shut out."""
+    reach: Mapping[str, Callable[[], None]] = field(default_factory=dict)
+    """Dependencies by name, and how to ask whether they are there: raises Unavailable when not."""
     backoff: LoginBackoff = field(default_factory=LoginBackoff)
     asks: Rates = field(default_factory=lambda: Rates(ASKS_PER_MINUTE))
     """Questions to the assistant, per asker."""

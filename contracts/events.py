@@ -98,6 +98,7 @@ class FindingCritical(Frozen):
     asset_id: AssetId
     flight_id: FlightId
     detected_at: AwareDatetime
+    traceparent: str = Field(default="", max_length=55, description="W3C trace of the segment it was first seen in")
 
 
 class SubjectDue(Frozen):

@@ -12,6 +12,8 @@ from pydantic import BaseModel
 
 from contracts import asyncapi
 from contracts.topics import MAX_PAYLOAD_BYTES, PLATFORM_IDENTITY, TOPICS, Direction, Topic
+from infra.local.instance import STATUS
+from instruments import metrics
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 
@@ -45,7 +47,56 @@ def asyncapi_page() -> str:
     return head + yaml.safe_dump(asyncapi.document(), sort_keys=False, width=120, allow_unicode=True)
 
 
-PAGES: dict[str, Callable[[], str]] = {"topics.md": topics_page, "asyncapi.yaml": asyncapi_page}
+def metrics_page() -> str:
+    """Return the page of every Prometheus metric."""
+    lines = [
+        "# Metrics",
+        "",
+        "Every Prometheus metric, as `instruments/metrics.py` declares it. This page is generated: change the table",
+        "there, then run `make docs`.",
+        "",
+        "Each program answers `/healthz` (200 while it lives), `/readyz` (200 when it can do its work, 503 with the",
+        "reasons otherwise) and `/metrics` on a port of its own (`CLOUD_STATUS_PORT`, `VISION_STATUS_PORT`; loopback",
+        "unless `…_STATUS_HOST` says otherwise; without a port there is no such page). The API answers `/healthz` and",
+        "`/readyz` on its public port too. `kestrel up` chooses the ports (`instance.json`, names that end in",
+        f"`{STATUS}`) and calls a program ready when `/readyz` does; `kestrel doctor` says what each lacks.",
+        "",
+        "| program | is ready when |",
+        "|---|---|",
+        *(f"| {name} | {needs} |" for name, needs in READY_WHEN.items()),
+        "",
+        "A load balancer that takes instances away should ask `/healthz`: without the broker the API still answers.",
+        "",
+        "No label names a drone, a flight, a person or a path: a label's values are known when the program starts.",
+        "Every program also exposes its own memory, processor time and open files as `kestrel_process_…`.",
+        "",
+        "| metric | kind | labels | program | meaning |",
+        "|---|---|---|---|---|",
+        *(_metric(row) for row in metrics.DECLARED),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+READY_WHEN = {
+    "API": "the database has this version's schema, the object store and the broker answer, and it can sign commands",
+    "ingest": "the broker has accepted its subscriptions, the database answers, and its last commit went well",
+    "consume": "its queues, the database and the object store answer",
+    "reconcile": "the database and the object store answer, and its passes end",
+    "workflows": "the queue of tasks and the database answer",
+    "vision": "its model is loaded, its queue and the object store answer",
+}
+
+
+def _metric(row: metrics.Declared) -> str:
+    labels = ", ".join(f"`{label}`" for label in row.labels)
+    return f"| `{row.name}` | {row.kind} | {labels} | {row.programs} | {row.help} |"
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "topics.md": topics_page,
+    "asyncapi.yaml": asyncapi_page,
+    "metrics.md": metrics_page,
+}
 
 
 def _row(topic: Topic) -> str:

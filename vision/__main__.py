@@ -17,6 +17,8 @@ import typer
 from contracts import resources, training
 from contracts.errors import InvalidInput, PlatformError
 
+_LONGEST_S = 1800.0
+"""Longer no segment is analysed, on the slowest machine."""
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
@@ -53,6 +55,9 @@ def _program() -> None:
 @app.command("work")
 def work_verb() -> None:
     """Analyse recorded segments as they arrive, until told to stop; settings come from VISION_*."""
+    from instruments import traces
+    from instruments.readiness import Pulse, Readiness, pulses
+    from instruments.status import served
     from vision import logbook
     from vision.backends.jobs import SqsJobs
     from vision.backends.objects import S3Objects
@@ -67,10 +72,16 @@ def work_verb() -> None:
     opened = partial(open_detector, threads=settings.threads, engine=settings.engine)
     with _spoken(as_json=True):
         detector = opened(settings.model_file)
+        end_traces = traces.start("kestrel-vision", settings.traces_url)
     store = S3Objects(settings.bucket)
     worker = Worker(SqsJobs(wait_s=settings.poll_s), store, detector, settings.state_dir)
+    following = Following(worker, store, settings.state_dir / "versions", opened)
+    jobs = Pulse(resources.VISION_JOBS_QUEUE, following.step, silent_after_s=_LONGEST_S)
+    ready = Readiness({"object store": store.reach} | pulses(jobs))
     logbook.log("vision_started", model=detector.card.name, sha256=detector.card.sha256, engine=detector.engine)
-    run(Following(worker, store, settings.state_dir / "versions", opened), stop)
+    with served(ready, settings.status_host, settings.status_port):
+        run(jobs, stop)
+    end_traces()
     logbook.log("vision_stopped")
 
 

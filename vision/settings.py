@@ -24,4 +24,7 @@ class Settings(BaseSettings):
     rendered: tuple[Path, ...] = Field(default=(), description="folders of rendered tiles every training learns from")
     start_from: Path | None = Field(default=None, description="checkpoint the first training starts from")
     epochs: int = Field(default=20, ge=1, le=1000, description="passes over the images of a training")
+    status_host: str = Field(default="127.0.0.1", description="address of /healthz, /readyz and /metrics")
+    status_port: int = Field(default=0, ge=0, le=65535, description="port of /healthz, /readyz and /metrics; 0: none")
+    traces_url: str = Field(default="", description="OTLP/HTTP collector of traces; empty: none are made")
     poll_s: int = Field(default=2, ge=0, le=20, description="how long one look into an empty queue waits")

@@ -17,10 +17,12 @@ from contracts.errors import CorruptMedia, InvalidInput, NotFound, PlatformError
 from contracts.events import AnalyseSegment, BatchReady
 from contracts.findings import DetectionBatch, ModelCard
 from contracts.media import SegmentManifest, batch_key
+from instruments import metrics, traces
 from vision.analysis import Analysis, SegmentAnalyser
 from vision.detector import BoxFinder
 from vision.logbook import log, log_failure
 
+_QUEUE = resources.VISION_JOBS_QUEUE
 _EXTEND_EVERY_S = 30.0
 _PATIENCE = 3
 """An object missing at this many deliveries of its job is missing for good."""
@@ -108,15 +110,18 @@ class Worker:
             log("job_unreadable", times=job.times_received, error=str(error.errors(include_url=False)[0]))
             return False  # left to the queue: after its last delivery it is a dead letter
         try:
-            ready = self._ready(job, request)
+            with traces.of_segment("segment analysed", request.segment_id, drone_id=request.drone_id):
+                ready = self._ready(job, request)
         except (CorruptMedia, InvalidInput, NotFound) as error:
             if isinstance(error, NotFound) and job.times_received < _PATIENCE:
                 log("object_missing", segment=request.segment_id, error=error.message, times=job.times_received)
                 self._jobs.extend(job, 5 * job.times_received)
+                metrics.QUEUE_MESSAGES.labels(queue=_QUEUE, outcome="delayed").inc()
                 return False
             ready = self._refusal(request, error)
         self._jobs.answer(ready.model_dump_json())
         self._jobs.done(job)
+        metrics.QUEUE_MESSAGES.labels(queue=_QUEUE, outcome="buried" if ready.failed_reason else "done").inc()
         return True
 
     def _ready(self, job: Job, request: AnalyseSegment) -> BatchReady:
@@ -144,12 +149,16 @@ class Worker:
                     hint="Upload the segment again.",
                 )
             keep = _KeepAlive(self._jobs, job)
-            result = self._analyser.analyse(path, manifest, request.geometry, lambda _done, _of: keep.touch())
+            with metrics.QUEUE_SECONDS.labels(queue=_QUEUE).time():
+                result = self._analyser.analyse(path, manifest, request.geometry, lambda _done, _of: keep.touch())
         for name, body in result.pictures.items():
             self._objects.put(name, body, "image/jpeg")
         batch = self._batch(request, result, fetched.version)
         self._objects.put(key, batch.model_dump_json().encode(), "application/json")
         _log_analysis(request, result)
+        metrics.VISION_VIDEO_SECONDS.inc(result.video_s)
+        metrics.VISION_PROCESSING_SECONDS.inc(result.processing_s)
+        metrics.VISION_DETECTIONS.inc(len(result.detections))
 
     def _manifest(self, request: AnalyseSegment) -> SegmentManifest:
         try:

@@ -10,17 +10,22 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
-from cloud import loop
+from cloud import loop, readiness
 from cloud.composition import build_services
 from cloud.logbook import log, start_logging
 from cloud.settings import Settings as CloudSettings
+from cloud.watching import watched
 from contracts.errors import PlatformError
+from contracts.resources import WORKFLOW_TASKS_QUEUE
+from instruments.readiness import Pulse
 from workflows.definition import DEFINITIONS, problems
 from workflows.settings import Settings
 from workflows.worker import Worker
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 
+_LONGEST_S = 600.0
+"""Longer no handler takes: a report of a big flight is the longest."""
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 
 
@@ -35,9 +40,10 @@ def work() -> None:
         sys.stderr.write(f"kestrel-workflows: {error}\n")
         raise typer.Exit(1) from error
     stop = loop.until_signalled()
-    worker = Worker(services, wait_s=settings.wait_s)
+    tasks = Pulse(WORKFLOW_TASKS_QUEUE, Worker(services, wait_s=settings.wait_s).step, silent_after_s=_LONGEST_S)
     log("workflows_started", workers=settings.workers)
-    loop.run_all([(worker.step, settings.rest_s)] * settings.workers, stop)
+    with watched("kestrel-workflows", readiness.of_daemon(services, watched=(tasks,)), services.settings):
+        loop.run_all([(tasks, settings.rest_s)] * settings.workers, stop)
     log("workflows_stopped")
 
 

@@ -9,7 +9,7 @@ import json
 import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from types import MappingProxyType
 
 from pydantic import ValidationError
@@ -20,6 +20,7 @@ from cloud.services import Message, Services
 from contracts.errors import NotFound, PlatformError, Unavailable
 from contracts.events import WorkflowTask
 from contracts.resources import WORKFLOW_TASKS_QUEUE
+from instruments import metrics, traces
 from workflows.events import Handler
 from workflows.handlers import (
     approve,
@@ -125,7 +126,8 @@ class Worker:
         """Run a task's handler and answer; returns whether anyone waited for it."""
         flows = self._services.workflows
         try:
-            result = self._handlers[task.task](self._services, task)
+            with metrics.TASK_SECONDS.labels(task=_label(task)).time(), _traced(task):
+                result = self._handlers[task.task](self._services, task)
         except NotFound as error:
             if "finding" not in task.input:
                 return self._failed(task, error)
@@ -135,13 +137,16 @@ class Worker:
             return self._failed(task, error)
         except Exception as error:  # noqa: BLE001 - a bug must reach the state machine, or the run waits for its timeout
             log_failure("task_crashed", error, task=task.task, execution=task.execution)
+            metrics.TASKS.labels(task=_label(task), outcome="crashed").inc()
             cause = {"message": f"{type(error).__name__}: {error}", "hint": "See the log of kestrel-workflows."}
             return flows.fail(task.token, _UNEXPECTED, json.dumps(cause))
+        metrics.TASKS.labels(task=_label(task), outcome="done").inc()
         if result is None:
             return True  # a person will answer
         return flows.succeed(task.token, json.dumps(result))
 
     def _failed(self, task: WorkflowTask, error: PlatformError) -> bool:
+        metrics.TASKS.labels(task=_label(task), outcome="failed").inc()
         log("task_failed", task=task.task, execution=task.execution, error=error.code, message=str(error))
         cause = {"message": error.message, "hint": error.hint}
         return self._services.workflows.fail(task.token, type(error).__name__, json.dumps(cause))
@@ -170,3 +175,18 @@ class Worker:
             self._services.workflows.beat(task.token)
         except Unavailable as error:
             log("heartbeat_missed", task=task.task, error=str(error))
+
+
+def _traced(task: WorkflowTask) -> AbstractContextManager[None]:
+    """Record a task in the trace of its finding's frame, or of its segment."""
+    about = task.input.get("finding")
+    parent = about.get("traceparent") if isinstance(about, dict) else None
+    segment_id = task.input.get("segment_id")
+    if isinstance(segment_id, str) and segment_id:
+        return traces.of_segment(f"task {_label(task)}", segment_id, execution=task.execution)
+    return traces.continued(f"task {_label(task)}", parent if isinstance(parent, str) else "", execution=task.execution)
+
+
+def _label(task: WorkflowTask) -> str:
+    """Return a task's name for counting; what a message calls a task may be anything."""
+    return task.task if task.task in HANDLERS else "unknown"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
-from sqlalchemy.exc import SQLAlchemyError
 
-from cloud import schema
-from cloud.requests import Svc
-from contracts.errors import PlatformError
+from cloud import readiness, schema
+from cloud.services import Services
+from contracts.errors import Unavailable
+from instruments.readiness import Readiness as Looks
 
 router = APIRouter(tags=["health"])
 
@@ -27,16 +27,20 @@ def healthz() -> dict[str, str]:
 
 
 @router.get("/readyz", responses={503: {"model": Readiness, "description": "not ready, and why"}})
-def readyz(services: Svc, response: Response) -> Readiness:
-    """Answer 200 when the database has this version's schema, 503 with the reason otherwise."""
-    reasons: dict[str, str] = {}
-    try:
-        present, newest = schema.present_version(services.database), schema.newest_version()
-        if present != newest:
-            reasons["database"] = f"schema {present}, this version needs {newest}: run `kestrel-cloud migrate`"
-    except (SQLAlchemyError, PlatformError) as error:
-        reasons["database"] = f"no answer ({type(error).__name__})"
-    if services.signer is None:
-        reasons["signer"] = "no command signing key is configured"
+def readyz(request: Request, response: Response) -> Readiness:
+    """Answer 200 when database (with this schema), broker and object store answer, else 503 with the reasons."""
+    looks: Looks = request.app.state.readiness
+    reasons = looks.look()
     response.status_code = 503 if reasons else 200
     return Readiness(ready=not reasons, reasons=reasons)
+
+
+def readiness_of(services: Services) -> Looks:
+    """Return what `/readyz` goes by."""
+
+    def migrated() -> None:
+        present, newest = schema.present_version(services.database), schema.newest_version()
+        if present != newest:
+            raise Unavailable(f"schema {present}, this version needs {newest}: run `kestrel-cloud migrate`")
+
+    return readiness.of_api(services, migrated)

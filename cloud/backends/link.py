@@ -19,6 +19,7 @@ from cloud.ingest import Received
 from cloud.logbook import log
 from contracts.errors import Unavailable
 from contracts.topics import TOPICS, Direction
+from instruments import metrics
 
 _KEEPALIVE_S = 20
 _PING_TIMEOUT_MS = 8_000
@@ -168,6 +169,7 @@ class MqttLink:
             log("subscribe_refused", codes=refused, hint="The broker's access list does not know the platform.")
             return
         self._up.set()
+        metrics.LINK_UP.set(1)
         log("link_up")
 
     def _on_failure(self, data: Any) -> None:
@@ -177,6 +179,7 @@ class MqttLink:
 
     def _on_disconnect(self, data: Any) -> None:
         self._up.clear()
+        metrics.LINK_UP.set(0)
         log("link_down", error=str(data.exception))
 
 

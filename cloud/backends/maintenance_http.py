@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 
 from contracts.errors import MaintenanceRejected, Unavailable
+from instruments import traces
 
 _PASSING = (httpx.codes.TOO_MANY_REQUESTS, httpx.codes.REQUEST_TIMEOUT)
 _AGAIN = "It will be asked again."
@@ -39,7 +40,9 @@ class Wire:
         if not self.root:
             raise self.unavailable(f"No {self.system} is configured.", hint=f"Set {self.setting}.")
         try:
-            return self.http.request(method, path, **more)
+            with traces.asked(f"{self.system} {method}", path=path):
+                headers = {**more.pop("headers", {}), **traces.headers()}
+                return self.http.request(method, path, headers=headers, **more)
         except httpx.HTTPError as error:
             said = f"{type(error).__name__} {error}"
             raise self.unavailable(f"{self.system} at {self.root} did not answer: {said}.", hint=_AGAIN) from error

@@ -6,12 +6,14 @@ import sys
 
 import typer
 
-from cloud import loop
+from cloud import loop, readiness
 from cloud.composition import build_link, build_services
 from cloud.dispatch import Dispatch
 from cloud.ingest import Ingest
 from cloud.logbook import log, start_logging
 from cloud.verbs import guard
+from cloud.watching import watched
+from instruments.readiness import Pulse
 
 app = typer.Typer()
 _INBOUND_S, _OUTBOUND_S = 0.01, 0.1
@@ -30,8 +32,9 @@ def ingest() -> None:
     link = guard.guarded(lambda: build_link(settings))
     stop = loop.until_signalled()
     link.start()
-    inbound = Ingest(services.database, link)
-    outbound = Dispatch(services.database, link, services.routes, signer)
-    loop.run_all([(inbound.step, _INBOUND_S), (outbound.step, _OUTBOUND_S)], stop)
+    inbound = Pulse("ingest", Ingest(services.database, link).step)
+    outbound = Pulse("dispatch", Dispatch(services.database, link, services.routes, signer).step)
+    with watched("kestrel-ingest", readiness.of_daemon(services, watched=(inbound, outbound), link=link), settings):
+        loop.run_all([(inbound, _INBOUND_S), (outbound, _OUTBOUND_S)], stop)
     link.stop()
     log("ingest_stopped")

@@ -6,16 +6,19 @@ from typing import Annotated
 
 import typer
 
-from cloud import loop
+from cloud import loop, readiness
 from cloud.composition import build_services
 from cloud.intrusion.watch import Watch
 from cloud.logbook import start_logging
 from cloud.reconcile import Reconciler
 from cloud.schedules.timetable import Timetable
 from cloud.verbs import guard
+from cloud.watching import watched
+from instruments.readiness import Pulse
 
 app = typer.Typer()
 _RECONCILE_S, _TIMETABLE_S, _WATCH_S = 0.5, 5.0, 1.0
+_LONGEST_S = 600.0
 
 
 @app.command()
@@ -29,8 +32,15 @@ def reconcile(
     if not once:
         timetable = Timetable(services.database)
         watch = Watch(services)
-        steps = [(reconciler.step, _RECONCILE_S), (timetable.step, _TIMETABLE_S), (watch.step, _WATCH_S)]
-        loop.run_all(steps, loop.until_signalled())
+        # A part that fails (SAP is away) is told in the log: the others go on, and so does the program.
+        passes, dates, guard_ = (
+            Pulse(name, step, silent_after_s=_LONGEST_S, failures_count=False)
+            for name, step in (("reconcile", reconciler.step), ("timetable", timetable.step), ("watch", watch.step))
+        )
+        ready = readiness.of_daemon(services, readiness.OBJECT_STORE, watched=(passes, dates, guard_))
+        with watched("kestrel-reconcile", ready, services.settings):
+            steps: list[tuple[loop.Step, float]] = [(passes, _RECONCILE_S), (dates, _TIMETABLE_S), (guard_, _WATCH_S)]
+            loop.run_all(steps, loop.until_signalled())
         return
     done, failed = reconciler.run()
     guard.say({**done, "failed": failed}, as_json=as_json)

@@ -8,6 +8,7 @@ import uvicorn
 from cloud.app import create_app
 from cloud.logbook import log, start_logging
 from cloud.verbs import guard
+from cloud.watching import watched
 
 app = typer.Typer()
 
@@ -19,12 +20,13 @@ def serve() -> None:
     settings = guard.guarded(guard.settings)
     web = guard.guarded(lambda: create_app(settings))
     log("api_starts", host=settings.host, port=settings.port)
-    uvicorn.run(
-        web,
-        host=settings.host,
-        port=settings.port,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=2,
-    )
+    with watched("kestrel-api", web.state.readiness, settings):
+        uvicorn.run(
+            web,
+            host=settings.host,
+            port=settings.port,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=2,
+        )

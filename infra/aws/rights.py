@@ -195,7 +195,7 @@ def programs(place: Place) -> Mapping[str, Program]:
             *_reads(place, "flights/", "detections/", "crops/"),
             *_people(place),
             Right(ANSWER, ("*",)),
-            _queues(place, COUNT, resources.MEDIA_EVENTS_QUEUE, resources.VISION_JOBS_QUEUE),
+            _queues(place, COUNT, *resources.QUEUES),
             _queues(place, SEND, resources.VISION_JOBS_QUEUE),
             *_machines(place),
             Right(("iot:DescribeCertificate", "iot:UpdateCertificate"), (place.arn("iot", "cert/*"),)),

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 from rich.console import Console
 from rich.table import Table
 
-from infra.local import analysis_verbs, api_verbs, broker, lender, plan_verbs, resources, supervisor
+from infra.local import analysis_verbs, api_verbs, backup_verbs, broker, lender, plan_verbs, resources, supervisor
 from infra.local.exits import told
 from infra.local.layout import DEFAULT_STATE_DIR
 from infra.local.log import report
@@ -32,6 +32,8 @@ app.add_typer(api_verbs.drones, name="drones")
 app.add_typer(analysis_verbs.policy, name="policy")
 app.command("export")(analysis_verbs.export)
 app.command("verify")(verify_verb)
+app.command()(backup_verbs.backup)
+app.command()(backup_verbs.restore)
 StateDir = Annotated[Path, typer.Option("--state-dir", envvar="KESTREL_STATE_DIR", help="Where the instance lives.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _STATUSES = TypeAdapter(list[Status])
@@ -104,11 +106,22 @@ def logs(
 
 
 @app.command()
-def doctor(state_dir: StateDir = DEFAULT_STATE_DIR, as_json: Json = False) -> None:
+def doctor(
+    state_dir: StateDir = DEFAULT_STATE_DIR,
+    bundle: Annotated[Path | None, typer.Option(help="Also write a zip for whoever helps; no secret is in it.")] = None,
+    as_json: Json = False,
+) -> None:
     """Say what is wrong and how to mend it; exit 1 when something failed."""
     from infra.local import doctor as checks  # noqa: PLC0415 - boto3 and psycopg2 load slowly
+    from infra.local import support  # noqa: PLC0415 - the same
 
     found = checks.examine(Stack(state_dir))
+    if bundle is not None:
+        with told():
+            names = support.write(Stack(state_dir), bundle, found)
+        typer.echo(
+            f"{bundle}: {len(names)} files. Passwords, keys and tokens are left out; look before you send it.", err=True
+        )
     if as_json:
         _print_json([check.model_dump(mode="json") for check in found])
     else:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import httpx
 import psycopg2
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
@@ -62,6 +63,7 @@ def examine(stack: Stack) -> list[Check]:
         _certificates,
         _processes,
         _ports,
+        _readiness,
         _database,
         _queues,
     )
@@ -172,10 +174,33 @@ def _ports(stack: Stack) -> Iterable[Check]:
             )
 
 
+def _readiness(stack: Stack) -> Iterable[Check]:
+    running = {row.name for row in stack.status() if row.pid is not None}
+    for name in instance.WATCHED:
+        if name not in running:
+            continue
+        reasons = readiness_of(stack, name)
+        if reasons:
+            said = "; ".join(f"{what}: {why}" for what, why in reasons.items())
+            yield _fail(f"ready {name}", said, f"Mend what it needs, then look at `kestrel logs {name}`.")
+        else:
+            yield _ok(f"ready {name}", "can do its work")
+
+
+def readiness_of(stack: Stack, name: str) -> dict[str, str]:
+    """Return what a running program says it lacks; empty when it is ready."""
+    try:
+        answer = httpx.get(f"{table.status_url(stack.instance, name)}/readyz", timeout=10)
+        reasons = answer.json()["reasons"]
+    except (httpx.HTTPError, ValueError, KeyError) as error:
+        return {"status page": f"does not answer ({type(error).__name__})"}
+    return {str(what): str(why) for what, why in reasons.items()}
+
+
 def _database(stack: Stack) -> Iterable[Check]:
     if not any(row.name == "postgres" and row.well for row in stack.status()):
         return
-    newest = _head(MIGRATIONS)
+    newest = head()
     server = table.database_of(stack.layout, stack.instance)
     try:
         connection = psycopg2.connect(server.url().replace("+psycopg2", ""), connect_timeout=3)
@@ -235,8 +260,8 @@ def _depth(sqs: Any, name: str) -> int:
     return sum(int(found[key]) for key in wanted)
 
 
-def _head(versions: Path) -> str:
-    """Return the newest revision: the one no other builds on."""
+def head(versions: Path = MIGRATIONS) -> str:
+    """Return the newest schema this code has: the revision no other builds on."""
     own: set[str] = set()
     below: set[str] = set()
     for path in versions.glob("*.py"):

@@ -13,7 +13,7 @@ from pathlib import Path
 from contracts import resources, topics
 from infra.local import broker, emulator, lender
 from infra.local.certificates import COMMAND_KEY_ID, Identity, Keys
-from infra.local.instance import Instance
+from infra.local.instance import STATUS, WATCHED, Instance
 from infra.local.layout import Layout
 from infra.local.postgres import Postgres, program
 from infra.local.processes import Probe, ProcessSpec
@@ -41,7 +41,8 @@ def table(layout: Layout, instance: Instance) -> dict[str, ProcessSpec]:
         return Probe(kind="tcp", target=str(ports[name]))
 
     def spec(name: str, *command: str, env: str, probe: Probe = _ALIVE, needs: tuple[str, ...] = ()) -> ProcessSpec:
-        return ProcessSpec(name=name, command=command, env=state[env], probe=probe, needs=needs)
+        made = ProcessSpec(name=name, command=command, env=state[env], probe=probe, needs=needs)
+        return _watched(made, instance) if name in WATCHED else made
 
     health = Probe(kind="http", target=f"http://127.0.0.1:{ports['emulator']}{emulator.HEALTH_PATH}")
     api_health = Probe(kind="http", target=f"http://127.0.0.1:{ports['api']}/healthz")
@@ -86,6 +87,19 @@ def table(layout: Layout, instance: Instance) -> dict[str, ProcessSpec]:
         spec("sap", _entry("kestrel-sim"), "sap", *sap, env="plain", probe=tcp("sap")),
     )
     return {item.name: item for item in specs}
+
+
+def _watched(spec: ProcessSpec, instance: Instance) -> ProcessSpec:
+    """Give a program its status page; where no other sign was chosen, it is ready when that says so."""
+    prefix = "VISION" if spec.name == "vision" else "CLOUD"
+    env = spec.env | {f"{prefix}_STATUS_PORT": str(instance.ports[spec.name + STATUS])}
+    able = Probe(kind="http", target=f"{status_url(instance, spec.name)}/readyz")
+    return spec.model_copy(update={"env": env, "probe": able if spec.probe is _ALIVE else spec.probe})
+
+
+def status_url(instance: Instance, name: str) -> str:
+    """Return where a program answers /healthz, /readyz and /metrics."""
+    return f"http://127.0.0.1:{instance.ports[name + STATUS]}"
 
 
 def default_names(names: list[str]) -> list[str]:

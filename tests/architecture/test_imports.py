@@ -13,6 +13,7 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 NOT_ON_A_DRONE = {
+    "instruments": "a drone is watched by what it says, and carries no server",
     "interchange": "foreign plans are read in the cloud and on the operator's machine",
     "cloud": "another part",
     "vision": "another part",

@@ -10,7 +10,18 @@ from pathlib import Path
 from typing import NamedTuple
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-PARTS = ("contracts", "interchange", "evidence", "edge", "cloud", "vision", "workflows", "infra", "simulators")
+PARTS = (
+    "contracts",
+    "interchange",
+    "evidence",
+    "instruments",
+    "edge",
+    "cloud",
+    "vision",
+    "workflows",
+    "infra",
+    "simulators",
+)
 MODULE_MEDIAN_LINES = 140
 MODULE_P90_LINES = 320
 MODULE_CAP_LINES = 500

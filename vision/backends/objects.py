@@ -37,7 +37,17 @@ class S3Objects:
     def __init__(self, bucket: str) -> None:
         config = Config(connect_timeout=3, read_timeout=30, retries={"mode": "standard", "max_attempts": 3})
         self._s3 = boto3.client("s3", config=config)
+        at_once = Config(connect_timeout=1, read_timeout=2, retries={"max_attempts": 0})
+        self._asked = boto3.client("s3", config=at_once)
         self._bucket = bucket
+
+    def reach(self) -> None:
+        """Ask for the bucket, once and briefly; Unavailable when it does not answer."""
+        try:
+            with _translated(self._bucket):
+                self._asked.head_bucket(Bucket=self._bucket)
+        except NotFound as error:
+            raise Unavailable(f"The object store has no bucket {self._bucket!r}.") from error
 
     def fetch(self, key: str, path: Path) -> Fetched:
         """Write an object to a file; return its SHA-256 and version."""
