@@ -228,6 +228,60 @@ def test_an_import_is_repeatable_and_writes_all_or_nothing(operator: httpx.Clien
     assert (refused["written"], refused["rows"][0]["field"]) == (False, "hub_height_m")
 
 
+def test_a_mast_has_faces_with_mounts_and_one_face_of_it_is_flown(operator: httpx.Client, site_id: str) -> None:
+    foot = place(-1500.0, -1500.0)
+    mounts = [{"name": "Dish 3", "face": 1, "height_m": 30.0, "reach_m": 1.5, "external_id": "ANT-3"}]
+    shape = {"kind": "telecom_tower", "foot": foot, "faces": 3, "face_bearing_deg": 60.0, "mounts": mounts}
+    body = {"asset_id": "mast-3", "site_id": site_id, "kind": "telecom_tower", "name": "Mast 3", "geometry": shape}
+    assert operator.post("/v1/assets", json=body).status_code == 201
+    rows = {row["component_id"]: row for row in operator.get("/v1/assets/mast-3/components").json()["data"]}
+    dish = rows["mast-3.mount-0"]
+    assert (dish["kind"], dish["external_id"], dish["parent_id"]) == ("mount", "ANT-3", "mast-3.face-1")
+    assert rows["mast-3.face-1"]["place"]["bearing_deg"] == 180.0
+    wish = {"asset_id": "mast-3", "pattern": "facade", "params": {"face": 1}, "home": place(-1460.0, -1540.0)}
+    made = operator.post("/v1/plans", json=wish)
+    assert made.status_code == 201, made.text
+    plan = made.json()
+    assert "block" not in {check["verdict"] for check in plan["checks"]}
+    route = Route.model_validate(operator.get(f"/v1/plans/{plan['plan_id']}/1/route").json()["route"])
+    frame = LocalFrame(route.home.model_copy(update=foot))
+    filmed = [w for w in route.waypoints if w.action.value == "stop_video"]
+    assert filmed
+    for waypoint in filmed:
+        assert waypoint.camera_yaw_deg == pytest.approx(0.0, abs=0.1), "the face looks south, the camera north"
+        assert frame.to_enu(waypoint.point).north < -shape_radius_m(mounts) - 4.0
+    refused = operator.post("/v1/plans", json=wish | {"params": {"face": 3}})
+    assert (refused.status_code, refused.json()["field"]) == (422, "params.face")
+
+
+def shape_radius_m(mounts: list[dict[str, Any]]) -> float:
+    return max(float(mount["reach_m"]) for mount in mounts)
+
+
+def test_assets_come_from_a_csv(operator: httpx.Client, site_id: str) -> None:
+    one, two, mast = place(0.0, 9000.0), place(300.0, 9000.0), place(600.0, 9000.0)
+    lines = [
+        "external_id,kind,lat_deg,lon_deg,alt_m,altitude_reference,sequence,name,functional_location,height_m,faces"
+    ]
+    for number, foot in enumerate((two, one)):
+        where = f"{foot['lat_deg']},{foot['lon_deg']},45,ellipsoid"
+        lines.append(f"LINE-9,power_line,{where},{2 - number},Line 9,GRID-L9,28,")
+    lines.append(f"MAST-9,telecom_tower,{mast['lat_deg']},{mast['lon_deg']},45,ellipsoid,,Mast 9,TEL-9,60,3")
+    content = base64.b64encode("\n".join(lines).encode()).decode()
+    path, body = f"/v1/sites/{site_id}/assets/import", {"filename": "all.csv", "content_base64": content}
+    report = operator.post(path, json=body).json()
+    assert (report["written"], [row["outcome"] for row in report["rows"]]) == (True, ["created", "created"])
+    line, tower = (operator.get(f"/v1/assets/{name}").json() for name in ("line-9", "mast-9"))
+    assert [t["foot"]["lon_deg"] for t in line["geometry"]["towers"]] == [one["lon_deg"], two["lon_deg"]]
+    assert (line["functional_location"], tower["geometry"]["height_m"], tower["geometry"]["faces"]) == (
+        "GRID-L9",
+        60,
+        3,
+    )
+    again = operator.post(path, json=body).json()
+    assert {row["outcome"] for row in again["rows"]} == {"unchanged"}
+
+
 def test_a_plan_of_another_program_is_judged_over_its_segments(operator: httpx.Client, site_id: str) -> None:
     corners = [place(90, -30), place(110, -30), place(110, 30), place(90, 30)]
     zone = {
