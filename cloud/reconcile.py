@@ -34,6 +34,7 @@ from cloud.assistant import transcripts
 from cloud.logbook import log, log_failure
 from cloud.repairs import book, calendar, crew
 from cloud.repairs.methods import load
+from cloud.reporting import work_order
 from cloud.services import Services
 from cloud.tables import CaptureRow, Finding, FirstLookRow, Flight, Media, Outgoing, Ticket, WorkflowRun
 from cloud.training import versions
@@ -304,7 +305,9 @@ class Reconciler:
             slots, reports = calendar.due(session, system.name), crew.due(session, system.name)
         for slot_id in slots:
             with self._put_beside(slot_id) as session:
-                done["calendar_entries"] += calendar.attach(session, system, slot_id, partial(crew.link, services))
+                done["calendar_entries"] += calendar.attach(
+                    session, system, slot_id, partial(crew.link, services), partial(work_order.sheet, services)
+                )
         for report_id in reports:
             with self._put_beside(report_id) as session:
                 done["crew_reports_attached"] += crew.attach(session, system, services.objects, report_id)

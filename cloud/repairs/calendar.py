@@ -80,10 +80,16 @@ def due(session: Session, system: str, most: int = AT_ONCE) -> Sequence[str]:
     ).all()
 
 
-def attach(session: Session, system: MaintenanceSystem, slot_id: str, page_of: Callable[[Finding], str]) -> bool:
-    """Put a repair's entry, and the code that leads the crew's phone to its page, beside its notification.
+def attach(
+    session: Session,
+    system: MaintenanceSystem,
+    slot_id: str,
+    page_of: Callable[[Finding], str],
+    sheet_of: Callable[[Session, RepairSlot, str], bytes],
+) -> bool:
+    """Put a repair's entry, its sheet, and the code that leads the crew's phone to its page, beside its notification.
 
-    Returns whether anything was missing there.
+    ``sheet_of`` makes the sheet (PDF) of a slot and its page. Returns whether anything was missing there.
 
     Raises:
         Unavailable: The system does not answer; nothing is recorded, ask again.
@@ -97,14 +103,16 @@ def attach(session: Session, system: MaintenanceSystem, slot_id: str, page_of: C
         return False
     name, page = f"repair-F-{finding.number}", page_of(finding)
     there = set(system.pictures(ticket.number))
-    wanted = (
-        Picture(f"{name}-{slot.sequence}.ics", CONTENT_TYPE, entry(session, slot, page)),
-        Picture(f"{name}-code.png", "image/png", code_png(page)),
-    )
-    missing = [picture for picture in wanted if picture.name not in there]
-    for picture in missing:
-        system.attach(ticket.number, picture)
-        log("repair_attached", number=ticket.number, name=picture.name)
+    wanted: dict[str, tuple[str, Callable[[], bytes]]] = {
+        f"{name}-{slot.sequence}.ics": (CONTENT_TYPE, lambda: entry(session, slot, page)),
+        f"{name}-{slot.sequence}.pdf": ("application/pdf", lambda: sheet_of(session, slot, page)),
+        f"{name}-code.png": ("image/png", lambda: code_png(page)),
+    }
+    missing = [one for one in wanted if one not in there]
+    for one in missing:
+        kind, made = wanted[one]
+        system.attach(ticket.number, Picture(one, kind, made()))
+        log("repair_attached", number=ticket.number, name=one)
     slot.attached_sequence = slot.sequence
     return bool(missing)
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import cv2
 import httpx
+import numpy as np
 import pytest
 from icalendar import Calendar
+from pypdf import PdfReader
 from sqlalchemy import select
 
+from cloud import tickets
 from cloud.reconcile import Reconciler
 from cloud.repairs import book
 from cloud.repairs.board import begins_after
@@ -217,6 +222,15 @@ def test_one_defect_has_one_repair_whatever_inspection_saw_it(services: Services
         book.plan(session, load(), NOW)
 
 
+def code_on(pdf: bytes) -> str:
+    """Return what a phone reads from the QR code on a sheet."""
+    (picture,) = [one for one in PdfReader(io.BytesIO(pdf)).pages[0].images if one.image and one.image.width < 500]
+    image = np.asarray(picture.image.convert("L"), np.uint8)  # type: ignore[union-attr]
+    grown = cv2.copyMakeBorder(image, 40, 40, 40, 40, cv2.BORDER_CONSTANT, value=[255])
+    read, _, _ = cv2.QRCodeDetector().detectAndDecode(grown)
+    return str(read)
+
+
 def test_a_repair_is_a_calendar_entry_and_the_accepted_one_stands_beside_its_notification(
     services: Services, http: httpx.Client, findings: list[str]
 ) -> None:
@@ -231,7 +245,19 @@ def test_a_repair_is_a_calendar_entry_and_the_accepted_one_stands_beside_its_not
     http.post(f"/v1/repairs/{made['slot']}/accept")
     assert reconciler._entries() == {"calendar_entries": 1}
     assert reconciler._entries() == {}
-    entry, code = sap.attached["10000"]
+    entry, sheet, code = sap.attached["10000"]
+    text = " ".join(PdfReader(io.BytesIO(sheet.body)).pages[0].extract_text().split())
+    assert (sheet.name[-6:], sheet.content_type) == ("-1.pdf", "application/pdf")
+    with services.database.session() as session:
+        found = session.get_one(Finding, findings[0])
+        facts = (
+            f"F-{found.number}",
+            f"{found.length_mm:.0f} x {found.width_mm:.0f} mm",
+            tickets.where(found),
+            "SAP 10000",
+        )
+    assert [fact for fact in facts if fact not in text] == []
+    assert code_on(sheet.body) == http.get(f"/v1/repairs/{made['slot']}/crew-link").json()["url"]
     assert (code.name[-9:], code.body[:4], b"/crew/" in entry.body) == ("-code.png", b"\x89PNG", True)
     page = http.get(f"/v1/repairs/{made['slot']}/crew-link").json()["url"]
     assert page in entry.body.decode().replace("\r\n ", "")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import socket
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +19,6 @@ from contracts.vocabulary import DefectKind
 from tests.factories import MemoryObjects
 from tests.vision_views import RedFinder
 from vision.detector import SHIPPED, load_card
-from vision.export import export
 from vision.runtimes import OnnxRuntime
 from vision.school import School, evaluate_version, fetched, train_version
 from vision.train import Run, read_spec, train
@@ -50,22 +48,6 @@ def rendered(tmp_path: Path) -> Path:
     return root
 
 
-def test_train_and_export_without_a_network(rendered: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object) -> None:
-        raise AssertionError("training opened a connection")
-
-    monkeypatch.setattr(socket.socket, "connect", refuse)
-    monkeypatch.setattr(socket, "create_connection", refuse)
-    spec = read_spec().model_copy(update={"tile_px": 64, "batch": 8, "bfloat16": False})
-    weights = train(spec, Run((rendered,), None, tmp_path / "run", epochs=1, seed=0, threads=1))
-    assert json.loads((weights / "run.json").read_text())["images"] == {"synth/train": 16, "synth/val": 4}
-
-    out = export(weights / "best.pt", tmp_path / "model.onnx")
-    raw = OnnxRuntime(out, 1).infer(np.zeros((2, 64, 96, 3), np.uint8))
-    assert raw.shape[:2] == (2, 11)
-    assert np.isfinite(raw).all()
-
-
 class Store(MemoryObjects):
     def put(self, key: str, body: bytes, content_type: str = "") -> None:  # type: ignore[override]
         super().put(key, body, content_type)
@@ -91,18 +73,28 @@ def judged_frames(store: Store, version: str) -> None:
     store.put(training.labels_key(version), labels.model_dump_json().encode())
 
 
-def test_a_version_is_trained_on_verdicts_once_and_measured_beside_the_one_in_force(tmp_path: Path) -> None:
+def test_a_version_is_trained_on_verdicts_once_without_a_network_and_measured_beside_the_one_in_force(
+    rendered: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise AssertionError("training opened a connection")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "create_connection", refuse)
     store = Store()
     judged_frames(store, "mdl-1")
     spec = read_spec().model_copy(update={"tile_px": 64, "batch": 8, "bfloat16": False})
-    place = School(store, tmp_path, spec, SHIPPED, epochs=1, threads=1)
+    place = School(store, tmp_path, spec, SHIPPED, (rendered,), epochs=1, threads=1)
     train_version(place, "mdl-1")
     made = dict(store.stored)
     train_version(place, "mdl-1")
     assert store.stored == made, "what was trained is not trained again"
     measured = evaluate_version(place, "mdl-1")
     assert Evaluation.model_validate_json(store.get(training.evaluation_key("mdl-1"))) == measured
-    card = load_card(fetched(store, "mdl-1", tmp_path / "taken"))
+    weights = fetched(store, "mdl-1", tmp_path / "taken")
+    raw = OnnxRuntime(weights, 1).infer(np.zeros((2, 64, 96, 3), np.uint8))
+    assert (raw.shape[:2], bool(np.isfinite(raw).all())) == ((2, 11), True)
+    card = load_card(weights)
     assert (card.name, measured.candidate.sha256) == ("mdl-1", card.sha256)
     assert measured.current.sha256 == load_card(SHIPPED).sha256
     assert (measured.candidate.images, measured.candidate.boxes) == (3, 2)
