@@ -63,7 +63,7 @@ def run_until(services: Services, trainer: Trainer, holds: Callable[[], bool]) -
         return {"frames": 60}
 
     worker = Worker(services, wait_s=0, handlers={**HANDLERS, labels.__name__.rpartition(".")[2]: labelled})
-    threads = [threading.Thread(target=lambda s=s: _loop(s, stop)) for s in (worker.step, trainer.step)]  # type: ignore[misc]
+    threads = [threading.Thread(target=lambda s=s: _loop(s, stop)) for s in (worker.step, trainer.step)]
     for thread in threads:
         thread.start()
     end = time.monotonic() + 60
