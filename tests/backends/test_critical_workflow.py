@@ -177,7 +177,7 @@ def test_the_same_message_again_changes_nothing(services: Services, sap: SapServ
 
 
 def test_sap_down_then_up_gives_one_ticket(services: Services, sap: SapServer) -> None:
-    sap.break_it(fail_next_posts=2, status=503)
+    sap.break_it(fail_next_posts=2, status=500)
     finding_id = arrive(services, fly(services))
     with working(services):
         wait_for(lambda: ended(services, finding_id))
@@ -211,14 +211,17 @@ def test_an_answer_lost_after_sap_committed_does_not_make_two(services: Services
     assert_all_once(services, sap, finding_id)
 
 
-def test_a_refusal_is_visible_and_can_be_resumed(services: Services, sap: SapServer) -> None:
-    finding_id = arrive(services, fly(services, functional_location=""))
+@pytest.mark.parametrize(
+    ("location", "says"), [("", "no functional location"), ("t 01", "Functional location t 01 does not exist")]
+)
+def test_a_refusal_is_visible_and_can_be_resumed(services: Services, sap: SapServer, location: str, says: str) -> None:
+    finding_id = arrive(services, fly(services, functional_location=location))
     with working(services):
         wait_for(lambda: ended(services, finding_id))
         (failed,) = runs(services)
         assert failed.state == "failed"
         assert failed.error == "ticket: SapRejected"
-        assert "no functional location" in failed.hint
+        assert says in failed.hint
         with services.database.session() as session:
             assert session.scalars(select(Notification)).one().finding_id == finding_id
             assert session.get(Summary, finding_id) is not None
@@ -406,7 +409,78 @@ def test_a_start_that_failed_is_made_by_the_reconciler(services: Services, aws_m
     assert runs(services)[0].execution_name == finding_id
 
 
-def test_the_state_machine_passes_the_emulators_own_validation(aws_ministack: MiniStack) -> None:
-    path = Path("workflows/definitions/critical_finding.asl.json")
-    checked = boto3.client("stepfunctions").validate_state_machine_definition(definition=path.read_text())
-    assert checked["result"] == "OK"
+class Killed(BaseException):
+    """SIGKILL in the middle of a task: nothing after it runs, nothing is answered, the message comes again."""
+
+
+class Mortal:
+    """A worker's world in which each kind of task is killed once, at a moment; what it held comes again at once."""
+
+    def __init__(self, services: Services, moment: str) -> None:
+        self.moment = moment
+        self.died: set[str] = set()
+        self._receipts: list[str] = []
+        self._real = services
+        self.services = replace(services, queues=self, workflows=self)  # type: ignore[arg-type]
+
+    def __getattr__(self, name: str) -> Any:
+        queues = self._real.queues
+        return getattr(queues if hasattr(queues, name) else self._real.workflows, name)
+
+    def receive(self, queue: str, most: int, wait_s: int, hold_s: int) -> list[Any]:
+        found = list(self._real.queues.receive(queue, 1, wait_s, hold_s))
+        self._receipts = [message.receipt for message in found]
+        return found
+
+    def succeed(self, token: str, output: str) -> bool:
+        answered = self._real.workflows.succeed(token, output)
+        self._die("answered", self._task)
+        return answered
+
+    def handlers(self) -> dict[str, Any]:
+        return {name: self._mortal(name) for name in HANDLERS}
+
+    def _mortal(self, name: str) -> Callable[[Services, WorkflowTask], Any]:
+        def handle(services: Services, task: WorkflowTask) -> Any:
+            self._task = name
+            self._die("before", name)
+            result = HANDLERS[name](self._real, task)
+            self._die("after", name)
+            return result
+
+        return handle
+
+    def _die(self, moment: str, name: str) -> None:
+        if moment == self.moment and name not in self.died:
+            self.died.add(name)
+            self._real.queues.extend(resources.WORKFLOW_TASKS_QUEUE, self._receipts[0], 0)
+            raise Killed
+
+
+@pytest.mark.parametrize("moment", ["before", "after", "answered"])
+def test_a_handler_killed_at_every_state_makes_everything_once(services: Services, sap: SapServer, moment: str) -> None:
+    """Before its work, after it and before the answer, after the answer: the last answers a token twice."""
+    finding_id = arrive(services, fly(services))
+    mortal = Mortal(services, moment)
+    worker = Worker(mortal.services, wait_s=0, handlers=mortal.handlers())
+
+    def step() -> bool:
+        try:
+            worker.step()
+        except Killed:
+            return False
+        return ended(services, finding_id) and worker.step() is None
+
+    wait_for(step)
+    assert mortal.died >= {"check", "ticket", "notify", "summarise", "schedule", "record"}
+    assert_all_once(services, sap, finding_id)
+    assert [run.state for run in runs(services)] == ["succeeded"]
+
+
+def test_a_session_of_sap_that_ended_makes_one_ticket(services: Services, sap: SapServer) -> None:
+    assert isinstance(services.maintenance, SapOData)
+    services.maintenance._token = "of yesterday"
+    finding_id = arrive(services, fly(services))
+    with working(services):
+        wait_for(lambda: ended(services, finding_id))
+    assert_all_once(services, sap, finding_id)
