@@ -13,7 +13,7 @@ FUZZ_SECONDS ?= 300
 help: ## list these verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-.PHONY: setup setup-dev setup-train setup-browser setup-aws lock
+.PHONY: setup setup-dev setup-train setup-browser setup-aws setup-audit lock
 setup: .venv/.runtime ## all that runs the platform and the demo (no torch)
 setup-dev: .venv/.dev ## the tools and services of the tests
 setup-train: .venv/.train ## torch for the CPU (GPU=1: with CUDA) and ultralytics, to train the detector
@@ -30,6 +30,16 @@ setup-aws: .venv-aws/.ready ## the CDK, its node and its checkers, in an environ
 	@$(SETUP) browser && touch $@
 .venv-aws/.ready: pyproject.toml requirements-aws.lock $(SETUP)
 	@$(SETUP) aws && touch $@
+
+setup-audit: .venv-audit/.ready ## the tools that list and audit what is installed, in an environment of their own
+.venv-audit/.ready: requirements-audit.lock $(SETUP)
+	@$(SETUP) audit && touch $@
+
+.PHONY: audit sbom
+audit: setup-dev setup-audit ## bill of materials, licences, known weaknesses of the locked versions (needs the network)
+	@$(BIN)/python -m infra.audit sbom && $(BIN)/python -m infra.audit licences && $(BIN)/python -m infra.audit advisories
+sbom: setup-dev setup-audit ## write build/sbom.cdx.json (CycloneDX)
+	@$(BIN)/python -m infra.audit sbom $(ARGS)
 
 lock: setup-dev setup-train ## write requirements.lock from what is installed
 	@$(SETUP) lock
@@ -78,7 +88,10 @@ plan-property: setup-dev ## the long run: no emitted route fails its own go/no-g
 	@KESTREL_PLANNER_EXAMPLES=$(PLAN_EXAMPLES) $(PYTEST) -q -s --timeout=0 --hypothesis-show-statistics \
 	  tests/unit/cloud/planning/test_flights.py -k fails_its_own_checks $(ARGS)
 
-.PHONY: client client-wheel fuzz-api
+FUZZ_MINUTES ?= 10
+.PHONY: client client-wheel fuzz-api fuzz
+fuzz: setup-dev ## every parser of foreign bytes, FUZZ_MINUTES=10 of processor time each; crashes go to the corpus
+	@$(BIN)/python -m tests.fuzzing --minutes $(FUZZ_MINUTES) $(ARGS)
 client: setup-dev ## write the typed client from the API's document
 	@$(BIN)/kestrel-cloud openapi > .kestrel-openapi.json && $(BIN)/python scripts/client.py .kestrel-openapi.json client; rm -f .kestrel-openapi.json
 client-wheel: setup-dev ## build kestrel-client, install it into an empty environment, use it against the live API

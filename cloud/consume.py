@@ -126,7 +126,7 @@ def event_keys(body: str) -> Iterator[str]:
         if json.loads(body).get("Event") == "s3:TestEvent":
             return
         event = _S3Event.model_validate_json(body)
-    except (ValueError, AttributeError) as error:
+    except (ValueError, AttributeError, RecursionError) as error:
         raise InvalidInput(f"Not an S3 event notification: {error}.") from error
     for record in event.Records:
         yield unquote_plus(record.s3.object.key)

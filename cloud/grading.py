@@ -11,9 +11,9 @@ from importlib import resources
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-import yaml
 from pydantic import Field, ValidationError, model_validator
 
+from cloud import yaml_text
 from contracts.errors import InvalidInput
 from contracts.geo import Frozen
 from contracts.vocabulary import AssetKind, BladeSide, DefectKind
@@ -182,8 +182,8 @@ def parse_policy(text: str, source: str) -> Policy:
 
     """
     try:
-        return Policy.model_validate(yaml.safe_load(text))
-    except (yaml.YAMLError, ValidationError) as error:
+        return Policy.model_validate(yaml_text.read(text, f"Severity policy {source}"))
+    except ValidationError as error:
         raise InvalidInput(
             f"Severity policy {source} is not valid: {error}.", hint="Compare it with cloud/policies/wind_gwo_v1.yaml."
         ) from error

@@ -62,8 +62,11 @@ def read_yolo(root: Path, split: str) -> list[Sample]:
 
 
 def _read_rows(path: Path) -> Rows:
-    lines = path.read_text().split("\n") if path.exists() else []
-    rows = [[float(v) for v in line.split()] for line in lines if line.strip()]
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n") if path.exists() else []
+        rows = [[float(v) for v in line.split()] for line in lines if line.strip()]
+    except ValueError as error:
+        raise InvalidInput(f"{path}: {str(error)[:120]}.", hint="A label file is numbers in UTF-8 text.") from error
     if any(len(row) != 5 for row in rows):
         raise InvalidInput(f"{path}: a label line needs 5 numbers.", hint="class cx cy w h, normalised to 0..1.")
     return np.array(rows, dtype=np.float64).reshape(-1, 5)

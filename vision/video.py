@@ -126,12 +126,13 @@ class Video:
 
     def _open(self) -> av.container.InputContainer:
         try:
-            container = av.open(str(self.path), mode="r")
+            container = av.open(str(self.path), metadata_errors="replace")
         except (av.error.FFmpegError, OSError) as error:
             raise CorruptMedia(
                 f"{self.path.name} cannot be read as video: {error}", hint="Record or upload the segment again."
             ) from error
-        if not container.streams.video or not container.streams.video[0].codec_context.width:
+        # A damaged file may have a stream without a codec.
+        if not container.streams.video or not getattr(container.streams.video[0].codec_context, "width", 0):
             container.close()
             raise CorruptMedia(f"{self.path.name} holds no video stream.", hint="Check the recorder's output.")
         return container

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-import yaml
 from pydantic import AwareDatetime, Field, ValidationError, field_validator, model_validator
 
+from cloud import yaml_text
 from contracts.errors import InvalidInput
 from contracts.geo import Frozen
 
@@ -161,8 +161,8 @@ def parse(text: str, source: str) -> Rota:
 
     """
     try:
-        return Rota.model_validate(yaml.safe_load(text))
-    except (yaml.YAMLError, ValidationError) as error:
+        return Rota.model_validate(yaml_text.read(text, f"Rota {source}"))
+    except ValidationError as error:
         raise InvalidInput(f"Rota {source} is not valid: {error}.", hint="Compare it with docs/alerts.md.") from error
 
 

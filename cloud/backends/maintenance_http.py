@@ -69,5 +69,5 @@ class Wire:
         """Return the system's own words, or the start of the body."""
         try:
             return self.reason(answer).rstrip(".") or "no reason given"
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return answer.text[:200].strip() or "no reason given"

@@ -29,6 +29,7 @@ _COMPLETED, _DELETED = "4", "5"
 """Processing phases: 1 outstanding, 2 postponed, 3 in process, 4 completed, 5 deletion flag."""
 LONG_TEXT_MAX = 1333
 _CUT = "\n[...]\n"
+_ROOT_HINT = "Is CLOUD_SAP_URL the service's root?"
 _MILLIS = re.compile(r"^/Date\((-?\d+)(?:[+-]\d{4})?\)/$")
 
 
@@ -69,7 +70,7 @@ class SapOData:
         quoted = reference.replace("'", "''")
         query = {"$filter": f"MaintNotifExtReferenceNumber eq '{quoted}'", "$top": "1", "$format": "json"}
         answer = self._wire.check(self._wire.sent("GET", _SET, params={**query, "$select": _SHOWN}))
-        rows = _body(answer).get("results", [])
+        rows = _rows(answer)
         return self._state(rows[0]) if rows else None
 
     def read(self, number: str) -> NotificationState | None:
@@ -95,7 +96,7 @@ class SapOData:
             "$format": "json",
         }
         answer = self._wire.check(self._wire.sent("GET", f"{_ATTACHMENTS}/GetAllOriginals", params=query))
-        return [str(row.get("FileName") or "") for row in _body(answer).get("results", [])]
+        return [str(row.get("FileName") or "") for row in _rows(answer)]
 
     def attach(self, number: str, picture: Picture) -> None:
         """Attach a picture to a notification: its bytes are the body, all else is in headers."""
@@ -111,13 +112,13 @@ class SapOData:
         """Return the number of the order made for a notification, None when there is none."""
         query = {"$filter": f"MaintenanceNotification eq '{_key(number)}'", "$top": "1", "$format": "json"}
         answer = self._wire.check(self._wire.sent("GET", _ORDER_SET, params={**query, "$select": "MaintenanceOrder"}))
-        rows = _body(answer).get("results", [])
-        return str(rows[0]["MaintenanceOrder"]) if rows else None
+        rows = _rows(answer)
+        return _named(rows[0], "MaintenanceOrder") if rows else None
 
     def create_order(self, draft: OrderDraft) -> str:
         """Create an order with its operations, and return its number."""
         answer = self._posted(_ORDERS, _ORDER_SET, json=_order_fields(draft))
-        return str(_body(answer)["MaintenanceOrder"])
+        return _named(_body(answer), "MaintenanceOrder")
 
     def report(self, number: str, said: FieldReport) -> bool:
         """Write what a crew said into the long text, against the version that was read.
@@ -166,7 +167,7 @@ class SapOData:
         return self._wire.sent(method, path, headers={**headers, _TOKEN: self._token}, **more)
 
     def _state(self, row: Mapping[str, Any]) -> NotificationState:
-        number = str(row["MaintenanceNotification"])
+        number = _named(row, "MaintenanceNotification")
         phase = str(row.get("NotifProcessingPhase") or "")
         return NotificationState(
             number=number,
@@ -250,19 +251,36 @@ def odata_time(moment: datetime) -> str:
 def moment_of(value: object) -> datetime | None:
     """Return an OData V2 date as an instant; None for SAP's several ways to say that there is none."""
     match = _MILLIS.match(value) if isinstance(value, str) else None
-    return datetime.fromtimestamp(int(match[1]) / 1000, UTC) if match else None
+    if match is None:
+        return None
+    try:
+        return datetime.fromtimestamp(int(match[1]) / 1000, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None  # a moment that no calendar has, which SAP has written for "never" too
 
 
 def _body(answer: httpx.Response) -> dict[str, Any]:
     try:
         body = answer.json()["d"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise SapUnavailable(
-            f"SAP answered {answer.status_code} without OData.", hint="Is CLOUD_SAP_URL the service's root?"
-        ) from error
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise SapUnavailable(f"SAP answered {answer.status_code} without OData.", hint=_ROOT_HINT) from error
     if not isinstance(body, dict):
         raise SapUnavailable(f"SAP answered {answer.status_code} with something unexpected under 'd'.")
     return body
+
+
+def _rows(answer: httpx.Response) -> list[dict[str, Any]]:
+    rows = _body(answer).get("results", [])
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise SapUnavailable(f"SAP answered {answer.status_code} with no list of entities.", hint=_ROOT_HINT)
+    return rows
+
+
+def _named(row: Mapping[str, Any], name: str) -> str:
+    value = row.get(name)
+    if not isinstance(value, str | int) or not str(value):
+        raise SapUnavailable(f"SAP's answer has no {name}.", hint=_ROOT_HINT)
+    return str(value)
 
 
 def _reason(answer: httpx.Response) -> str:

@@ -8,7 +8,8 @@ difference is up to 100 m.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 from pyproj import CRS, Transformer
+from pyproj.exceptions import ProjError
 
 from cloud.planning.datums import bilinear, separations_m
 from contracts.errors import InvalidInput
@@ -90,23 +92,41 @@ def open_folder(folder: Path, datum: Datum | None = None) -> Terrain | None:
 def _open(path: Path, said: Datum | None) -> _Tile:
     import rasterio  # noqa: PLC0415 - slow to load, and only terrain needs it
 
-    try:
-        with rasterio.open(path) as file:
-            if file.crs is None:
-                raise InvalidInput(f"{path.name} has no reference system.", hint="Georeference it.", field="terrain")
-            crs = CRS.from_wkt(file.crs.to_wkt())
-            datum = said or (Datum.EGM96 if file.driver == "SRTMHGT" else _datum_of(crs))
-            cell_m = abs(file.res[1]) * (111_320.0 if crs.is_geographic else 1.0)
-    except rasterio.errors.RasterioIOError as error:
-        raise InvalidInput(f"{path.name} is no elevation file that can be read: {error}", field="terrain") from error
+    with _readable(path), rasterio.open(path) as file:
+        if file.crs is None or file.transform.is_degenerate or file.transform == rasterio.Affine.identity():
+            raise InvalidInput(f"{path.name} has no reference system.", hint="Georeference it.", field="terrain")
+        crs = CRS.from_wkt(file.crs.to_wkt())
+        datum = said or (Datum.EGM96 if file.driver == "SRTMHGT" else _datum_of(crs))
+        cell_m = abs(file.res[1]) * (111_320.0 if crs.is_geographic else 1.0)
+        level = crs.to_2d() if len(crs.axis_info) == 3 or crs.is_compound else crs
+        to_grid = Transformer.from_crs("EPSG:4326", level, always_xy=True)
     if datum is None:
         raise InvalidInput(
             f"{path.name} does not say what its heights are measured from ({crs.name}).",
             hint="Give it a vertical reference system (EPSG:5773, EPSG:4979), or state the datum: egm96 or ellipsoid.",
             field="terrain",
         )
-    level = crs.to_2d() if len(crs.axis_info) == 3 or crs.is_compound else crs
-    return _Tile(path, datum, Transformer.from_crs("EPSG:4326", level, always_xy=True), cell_m)
+    return _Tile(path, datum, to_grid, cell_m)
+
+
+def _of_gdal() -> tuple[type[Exception], ...]:
+    from rasterio import errors  # noqa: PLC0415 - see above
+
+    # Warned of, and an error where warnings are: a file without a place on the ground.
+    return errors.RasterioError, errors.CRSError, errors.NotGeoreferencedWarning
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Refuse a file that GDAL or PROJ fall over, in words; what is damaged may say any text about itself."""
+    try:
+        yield
+    except (*_of_gdal(), ProjError, UnicodeDecodeError) as error:
+        said = " ".join(str(error).split())[:200]
+        hint = "Export it again."
+        raise InvalidInput(
+            f"{path.name} is no elevation file that can be read: {said}", hint=hint, field="terrain"
+        ) from error
 
 
 def _datum_of(crs: CRS) -> Datum | None:
@@ -122,7 +142,7 @@ def _read(tile: _Tile, lat_deg: Heights, lon_deg: Heights) -> Heights:
     x, y = tile.to_grid.transform(lon_deg, lat_deg)
     import rasterio  # noqa: PLC0415 - see above
 
-    with rasterio.open(tile.path) as file:
+    with _readable(tile.path), rasterio.open(tile.path) as file:
         column, row = _cells(file, x, y)
         inside = (row >= 0) & (row <= file.height - 1) & (column >= 0) & (column <= file.width - 1)
         heights = np.full(row.shape, math.nan)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
@@ -29,14 +30,11 @@ class Mp4Films:
             CorruptMedia: No video can be read from it.
 
         """
-        try:
-            with av.open(str(path), mode="r") as opened:
-                stream = opened.streams.video[0]
-                seconds = float(opened.duration or 0) / 1e6
-                created = _created(opened.metadata.get("creation_time"))
-                return Film(stream.width, stream.height, stream.codec_context.name, seconds, created)
-        except (av.FFmpegError, IndexError) as error:
-            raise CorruptMedia(f"no video can be read: {error}") from error
+        with _readable("no video can be read"), av.open(str(path), metadata_errors="replace") as opened:
+            stream = opened.streams.video[0]
+            seconds = float(opened.duration or 0) / 1e6
+            created = _created(opened.metadata.get("creation_time"))
+            return Film(stream.width, stream.height, stream.codec_context.name, seconds, created)
 
     def frames(self, path: Path) -> Iterator[Frame]:
         """Yield encoded frames in the file's order; ``t_us`` counts from the first shown frame.
@@ -45,29 +43,35 @@ class Mp4Films:
             CorruptMedia: The file breaks off.
 
         """
-        try:
-            with av.open(str(path), mode="r") as opened:
-                first: int | None = None
-                for packet in opened.demux(opened.streams.video[0]):
-                    if packet.size == 0 or packet.pts is None:
-                        continue
-                    first = packet.pts if first is None else first
-                    yield Frame(round((packet.pts - first) * packet.time_base * 1_000_000), packet.is_keyframe, packet)
-        except av.FFmpegError as error:
-            raise CorruptMedia(f"the video breaks off: {error}") from error
+        with _readable("the video breaks off"), av.open(str(path), metadata_errors="replace") as opened:
+            first: int | None = None
+            for packet in opened.demux(opened.streams.video[0]):
+                if packet.size == 0 or packet.pts is None:
+                    continue
+                first = packet.pts if first is None else first
+                yield Frame(round((packet.pts - first) * packet.time_base * 1_000_000), packet.is_keyframe, packet)
 
     def subtitles(self, path: Path) -> str:
         """Return a text track as the subtitle file it would be; empty when the video has none."""
         blocks: list[str] = []
-        try:
-            with av.open(str(path), mode="r") as opened:
-                track = next((s for s in opened.streams.subtitles if s.codec_context.name == "mov_text"), None)
-                for packet in opened.demux(track) if track is not None else ():
-                    if packet.size > 2 and packet.pts is not None:
-                        blocks.append(_block(len(blocks) + 1, packet))
-        except av.FFmpegError as error:
-            raise CorruptMedia(f"its text track cannot be read: {error}") from error
+        with _readable("its text track cannot be read"), av.open(str(path), metadata_errors="replace") as opened:
+            track = next((s for s in opened.streams.subtitles if s.codec_context.name == "mov_text"), None)
+            for packet in opened.demux(track) if track is not None else ():
+                if packet.size > 2 and packet.pts is not None:
+                    blocks.append(_block(len(blocks) + 1, packet))
         return "\n\n".join(blocks)
+
+
+@contextmanager
+def _readable(what: str) -> Iterator[None]:
+    """Refuse a file that FFmpeg or its binding fall over.
+
+    Beside FFmpeg's own errors: a damaged file may have no stream (IndexError), or one without a codec (AttributeError).
+    """
+    try:
+        yield
+    except (av.FFmpegError, IndexError, AttributeError) as error:
+        raise CorruptMedia(f"{what}: {error}") from error
 
 
 def _block(count: int, packet: Any) -> str:
