@@ -109,11 +109,11 @@ def _open(path: Path, said: Datum | None) -> _Tile:
     return _Tile(path, datum, to_grid, cell_m)
 
 
-def _of_gdal() -> tuple[type[Exception], ...]:
+def _damage() -> tuple[type[Exception], ...]:
     from rasterio import errors  # noqa: PLC0415 - see above
 
     # Warned of, and an error where warnings are: a file without a place on the ground.
-    return errors.RasterioError, errors.CRSError, errors.NotGeoreferencedWarning
+    return errors.RasterioError, errors.CRSError, errors.NotGeoreferencedWarning, ProjError, UnicodeDecodeError
 
 
 @contextmanager
@@ -121,7 +121,7 @@ def _readable(path: Path) -> Iterator[None]:
     """Refuse a file that GDAL or PROJ fall over, in words; what is damaged may say any text about itself."""
     try:
         yield
-    except (*_of_gdal(), ProjError, UnicodeDecodeError) as error:
+    except _damage() as error:
         said = " ".join(str(error).split())[:200]
         hint = "Export it again."
         raise InvalidInput(
