@@ -58,6 +58,7 @@ class FlightScrub extends HTMLElement {
     const first = this.#axis === null;
     this.#axis = await answer.json();
     if (!this.#axis.length_s) return this.#say("video", t("Nothing has happened yet."));
+    this.classList.remove("nothing");
     this.#drawTrack();
     this.#drawPlots();
     this.#go(first ? (this.#axis.findings[0]?.at ?? this.#axis.segments[0]?.at ?? this.#axis.length_s / 2) : this.#at);
