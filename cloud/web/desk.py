@@ -23,7 +23,7 @@ from contracts.errors import Forbidden, PlatformError
 from contracts.vocabulary import DefectKind, FindingStatus, Role, Verdict
 
 router = APIRouter(include_in_schema=False, dependencies=[Depends(authenticate)])
-MOST = 500
+MOST = 250
 """Findings in one queue; what is left comes when it is loaded again."""
 
 

@@ -135,10 +135,10 @@ def build(session: Session, wanted: Wanted, now: datetime) -> Insights:
         rejected=sum(row.findings for row in rows) - sum(row.findings for row in kept),
         live=len(live),
         by_month=_stacked([(dated(m, "%b %y"), [r for r in kept if r.month == m]) for m in months]),
-        by_kind=_ranked((kind(w.finding.kind), w.finding.severity_rank) for w in live),
-        by_site=_ranked((_site_name(session, w.asset.site_id), w.finding.severity_rank) for w in live),
+        by_kind=_ranked((kind(defect.kind), defect.rank) for defect in live),
+        by_site=_ranked((defect.site, defect.rank) for defect in live),
         by_age=_by_age(live, now),
-        worst=tuple(sorted(live, key=_gravity)[:_SHOWN]),
+        worst=_worst(session, live),
         risks=_risks(session, wanted),
         unseen=_unseen(session, wanted),
     )
@@ -172,8 +172,21 @@ def _months(since: datetime, now: datetime) -> list[date]:
     return months
 
 
-def _live(session: Session, wanted: Wanted) -> list[Worst]:
-    """Return every live defect by its latest finding."""
+class _Live(NamedTuple):
+    """A live defect, no more of it than is counted: there are many."""
+
+    finding_id: str
+    kind: str
+    rank: int
+    length_mm: float
+    site: str
+    grown_mm: float | None
+    sigma_mm: float | None
+    first_seen_at: datetime
+
+
+def _live(session: Session, wanted: Wanted) -> list[_Live]:
+    """Return every live defect as its latest finding says."""
     first = (
         select(Finding.link_group, func.min(Finding.detected_at).label("at"))
         .where(Finding.status != FindingStatus.REJECTED.value)
@@ -181,37 +194,38 @@ def _live(session: Session, wanted: Wanted) -> list[Worst]:
         .subquery()
     )
     latest = (
-        select(Finding.finding_id)
+        select(Finding)
         .where(Finding.status != FindingStatus.REJECTED.value)
         .order_by(Finding.link_group, Finding.detected_at.desc(), Finding.finding_id)
         .ext(distinct_on(Finding.link_group))
         .subquery()
     )
+    shown = (latest.c.finding_id, latest.c.kind, latest.c.severity_rank, latest.c.length_mm, Site.name)
     query = (
-        select(Finding, Asset, DefectLink.grown_since_first_mm, DefectLink.since_first_sigma_mm, first.c.at)
-        .join(latest, latest.c.finding_id == Finding.finding_id)
-        .join(first, first.c.link_group == Finding.link_group)
-        .join(Asset, Asset.asset_id == Finding.asset_id)
-        .outerjoin(DefectLink, DefectLink.finding_id == Finding.finding_id)
-        .where(Finding.status.in_(_LIVE), *wanted.of_assets())
+        select(*shown, DefectLink.grown_since_first_mm, DefectLink.since_first_sigma_mm, first.c.at)
+        .join(first, first.c.link_group == latest.c.link_group)
+        .join(Asset, Asset.asset_id == latest.c.asset_id)
+        .join(Site, Site.site_id == Asset.site_id)
+        .outerjoin(DefectLink, DefectLink.finding_id == latest.c.finding_id)
+        .where(latest.c.status.in_(_LIVE), *wanted.of_assets())
     )
-    return [Worst(*row) for row in session.execute(query)]
+    return [_Live(*row) for row in session.execute(query)]
 
 
-def _gravity(row: Worst) -> tuple[int, float, float]:
-    return -row.finding.severity_rank, -(row.grown_mm or 0.0), -row.finding.length_mm
+def _worst(session: Session, live: Iterable[_Live]) -> tuple[Worst, ...]:
+    gravest = sorted(live, key=lambda row: (-row.rank, -(row.grown_mm or 0.0), -row.length_mm))[:_SHOWN]
+    query = select(Finding, Asset).join(Asset, Asset.asset_id == Finding.asset_id)
+    rows = session.execute(query.where(Finding.finding_id.in_([row.finding_id for row in gravest])))
+    known = {finding.finding_id: (finding, asset) for finding, asset in rows}
+    return tuple(Worst(*known[row.finding_id], row.grown_mm, row.sigma_mm, row.first_seen_at) for row in gravest)
 
 
-def _site_name(session: Session, site_id: str) -> str:
-    return session.get_one(Site, site_id).name
-
-
-def _by_age(live: Iterable[Worst], now: datetime) -> Bars:
-    def age(row: Worst) -> str:
+def _by_age(live: Iterable[_Live], now: datetime) -> Bars:
+    def age(row: _Live) -> str:
         days = (now - row.first_seen_at).total_seconds() / 86_400
         return next(label for most, label in _AGES if days < most)
 
-    found = [(age(row), row.finding.severity_rank) for row in live]
+    found = [(age(row), row.rank) for row in live]
     order = [label for _, label in _AGES]
     return _across({_(label): Counter(rank for known, rank in found if known == label) for label in order})
 

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 
 from pydantic import Field
 from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from cloud import ticket_life
 from cloud.schedules import due, timetable
@@ -131,7 +131,7 @@ def month(session: Session, wanted: Wanted, now: datetime) -> Month:
     weeks = calendar.Calendar().monthdatescalendar(first.year, first.month)
     start, end = (datetime.combine(d, time.min, UTC) for d in (weeks[0][0], weeks[-1][-1] + timedelta(days=1)))
     found: defaultdict[date, list[Entry]] = defaultdict(list)
-    for at, entry in [*_crews(session, wanted), *_repairs(session, wanted, now), *_inspections(session, wanted, now),
+    for at, entry in [*_crews(session, wanted), *_repairs(session, wanted, now, start, end), *_inspections(session, wanted, now),
                       *_flights(session, wanted, start, end)]:  # fmt: skip
         if start <= at < end:
             found[at.astimezone(UTC).date()].append(entry)
@@ -145,14 +145,21 @@ def month(session: Session, wanted: Wanted, now: datetime) -> Month:
 Dated = tuple[datetime, Entry]
 
 
-def _repairs(session: Session, wanted: Wanted, now: datetime) -> list[Dated]:
+def _repairs(session: Session, wanted: Wanted, now: datetime, start: datetime, end: datetime) -> list[Dated]:
+    """Return the defects to be repaired within a span of days, each as its latest finding says."""
+    newer = aliased(Finding)
+    asked_again = select(newer.finding_id).where(
+        newer.link_group == Finding.link_group,
+        newer.detected_at > Finding.detected_at,
+        newer.due_at.is_not(None),
+        newer.status.in_(_LIVE),
+    )
     query = select(Finding, Asset.name).join(Asset, Asset.asset_id == Finding.asset_id)
-    query = query.where(Finding.due_at.is_not(None), Finding.status.in_(_LIVE))
+    query = query.where(Finding.due_at >= start, Finding.due_at < end, Finding.status.in_(_LIVE), ~asked_again.exists())
     query = query.where(Finding.asset_id == wanted.asset) if wanted.asset else query
     query = query.where(Finding.severity_rank == wanted.rank) if wanted.rank else query
-    latest = {f.link_group: (f, name) for f, name in session.execute(query.order_by(Finding.detected_at))}
     dated: list[Dated] = []
-    for f, name in latest.values():
+    for f, name in session.execute(query.order_by(Finding.due_at, Finding.number)):
         if f.due_at is not None:
             text = f"F-{f.number} {inline(kind(f.kind))}, {name}"
             href = f"/?finding={f.finding_id}"
