@@ -32,6 +32,15 @@ from tests.platform import Server
 from tests.scenes import utc_now
 from tests.services import DatabaseServer
 
+
+class _Machines:
+    """Step Functions that starts everything."""
+
+    def start(self, _machine: str, name: str, _body: str) -> str:
+        """Return an execution's address."""
+        return f"arn:{name}"
+
+
 CHROMIUM = Path("/usr/bin/chromium")
 PASSWORD = "fly-high-9"  # noqa: S105 - of a database that lives for one run
 PAINT_MS, ANSWER_MS, PAGE_BYTES = 1000.0, 100.0, 600_000
@@ -174,7 +183,11 @@ def main() -> int:
         grow(built.database, asked.findings)
         sys.stderr.write(f"{asked.findings} findings, {LIVE} drones in the air\n")
         built = dataclasses.replace(
-            built, objects=world.objects, routes=world.routes, queues=cast("Any", stock.Outbox())
+            built,
+            objects=world.objects,
+            routes=world.routes,
+            queues=cast("Any", stock.Outbox()),
+            workflows=cast("Any", _Machines()),
         )
         with Server(built) as server, sync_playwright() as playwright, flying(built.database):
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])

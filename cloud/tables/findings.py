@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, Identity, UniqueConstraint, func
+from sqlalchemy import BigInteger, ForeignKey, Identity, Index, UniqueConstraint, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from cloud.tables.columns import Base
@@ -55,6 +55,18 @@ class Finding(Base):
     reviewed_by: Mapped[str | None]
     reviewed_at: Mapped[datetime | None]
     review_reason: Mapped[str] = mapped_column(default="")
+    __table_args__ = (
+        Index(
+            "findings_latest", "link_group", text("detected_at DESC"), "finding_id",
+            postgresql_include=["asset_id", "severity_rank", "status"],
+        ),
+        Index("findings_per_asset", "asset_id", "status", "severity_rank"),
+        Index(
+            "findings_to_judge", text("severity_rank DESC"), "asset_id", "blade", "distance_to_root_m",
+            postgresql_where=text("reviewed_at IS NULL"),
+        ),
+    )  # fmt: skip
+    """The latest finding of each defect; counts per asset; what waits for an analyst, in the order of the desk."""
 
 
 class EvidenceRow(Base):

@@ -13,6 +13,7 @@ from cloud.policy import replay, versions
 from cloud.requests import UnitOfWork
 from cloud.security import Reader, Reviewer, authenticate
 from cloud.web.language import _
+from cloud.web.rendering import page
 from cloud.web.settings_room import shown
 from cloud.web.shell import Address
 from contracts.vocabulary import AssetKind, Role
@@ -37,15 +38,23 @@ def _shown(
     request: Request, session: UnitOfWork, me: Reader, wanted: Compared, note: str | None = None
 ) -> HTMLResponse:
     shipped = sorted({shipped_policy(kind).version for kind in AssetKind})
-    diff = None
-    if wanted.before and wanted.after:
-        pair = (versions.policy_of(session, wanted.before), versions.policy_of(session, wanted.after))
-        diff = replay.diff(session, *pair)
     may = me.may(Role.ANALYST, Role.REVIEWER)
     rows = tuple(versions.versions(session))
-    return shown(
-        request, session, me, "policies", rows=rows, shipped=shipped, wanted=wanted, diff=diff, may=may, note=note
-    )
+    return shown(request, session, me, "policies", rows=rows, shipped=shipped, wanted=wanted, may=may, note=note)
+
+
+class Pair(Address):
+    """Two versions."""
+
+    before: str = Field(max_length=60)
+    after: str = Field(max_length=60)
+
+
+@router.get("/effect")
+def effect(_me: Reader, session: UnitOfWork, wanted: Annotated[Pair, Query()]) -> HTMLResponse:
+    """Return what the later version would change over all findings; the page asks for it once it stands."""
+    pair = (versions.policy_of(session, wanted.before), versions.policy_of(session, wanted.after))
+    return page("_policy_effect.html", {"diff": replay.diff(session, *pair)})
 
 
 class Draft(BaseModel):

@@ -131,7 +131,8 @@ def month(session: Session, wanted: Wanted, now: datetime) -> Month:
     weeks = calendar.Calendar().monthdatescalendar(first.year, first.month)
     start, end = (datetime.combine(d, time.min, UTC) for d in (weeks[0][0], weeks[-1][-1] + timedelta(days=1)))
     found: defaultdict[date, list[Entry]] = defaultdict(list)
-    for at, entry in [*_crews(session, wanted), *_repairs(session, wanted, now, start, end), *_inspections(session, wanted, now),
+    repairs = _repairs(session, wanted, now, start, end)
+    for at, entry in [*_crews(session, wanted), *repairs, *_inspections(session, wanted, now),
                       *_flights(session, wanted, start, end)]:  # fmt: skip
         if start <= at < end:
             found[at.astimezone(UTC).date()].append(entry)

@@ -1,6 +1,8 @@
 // @ts-check
 // The side sheet of a finding: any [data-finding] opens it; focus goes back to what opened it.
 
+import { t } from "./words.js";
+
 const dialog = /** @type {HTMLDialogElement} */ (document.getElementById("sheet-dialog"));
 const slot = /** @type {HTMLElement} */ (document.getElementById("sheet-slot"));
 /** @type {Element | null} */
@@ -8,12 +10,17 @@ let opener = null;
 
 /** Open the sheet of a finding. @param {string} id */
 export async function openFinding(id) {
-  if (!dialog.open) opener = document.activeElement;
+  if (!dialog.open) {
+    opener = document.activeElement;
+    slot.innerHTML = `<p class="empty" id="sheet-title" tabindex="-1" role="status">${t("Loading …")}</p>`;
+    dialog.showModal();
+  }
   const response = await fetch(`/fragments/findings/${encodeURIComponent(id)}`, { headers: { Accept: "application/xhtml+xml" } });
   if (response.status === 401) return location.assign(`/login?next=/`);
-  slot.innerHTML = await response.text();
+  const html = await response.text();
+  if (!dialog.open) return;
+  slot.innerHTML = html;
   /** @type {any} */ (window).htmx.process(slot);
-  if (!dialog.open) dialog.showModal();
   dialog.scrollTop = 0;
   /** @type {HTMLElement | null} */ (slot.querySelector("#sheet-title"))?.focus();
 }
