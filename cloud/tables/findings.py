@@ -58,7 +58,7 @@ class Finding(Base):
     __table_args__ = (
         Index(
             "findings_latest", "link_group", text("detected_at DESC"), "finding_id",
-            postgresql_include=["asset_id", "severity_rank", "status"],
+            postgresql_include=["asset_id", "severity_rank", "status", "kind", "length_mm"],
         ),
         Index("findings_per_asset", "asset_id", "status", "severity_rank"),
         Index(

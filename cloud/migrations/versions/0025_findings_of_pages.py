@@ -17,7 +17,7 @@ def upgrade() -> None:
         "findings_latest",
         "findings",
         ["link_group", sa.text("detected_at DESC"), "finding_id"],
-        postgresql_include=["asset_id", "severity_rank", "status"],
+        postgresql_include=["asset_id", "severity_rank", "status", "kind", "length_mm"],
     )
     op.create_index("findings_per_asset", "findings", ["asset_id", "status", "severity_rank"])
     op.create_index(
