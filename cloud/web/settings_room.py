@@ -8,7 +8,6 @@ from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Depends, Form, Query, Request
 from fastapi.responses import HTMLResponse
-from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field
 from sqlalchemy import select
 
@@ -102,7 +101,7 @@ def change_person(
 def key_list(request: Request, me: Admin, session: UnitOfWork, made: str | None = None) -> HTMLResponse:
     """Return the API keys, newest first. ``made`` is a new key's text, shown this once."""
     rows = tuple(session.scalars(select(ApiKey).order_by(ApiKey.key_id.desc()).limit(MOST)))
-    paths = [route.path for route in request.app.routes if isinstance(route, APIRoute)]
+    paths = request.app.openapi()["paths"]
     resources = sorted({scopes.resource_of(path) for path in paths if path.startswith("/v1/")} - scopes.NEVER - {""})
     sites = session.scalars(select(Site).order_by(Site.name)).all()
     return shown(request, session, me, "keys", keys=rows, resources=resources, sites=sites, made=made)
