@@ -19,6 +19,7 @@ def serve() -> None:
     start_logging()
     settings = guard.guarded(guard.settings)
     web = guard.guarded(lambda: create_app(settings))
+    web.openapi()  # a second of work that would else fall on whoever asks first
     log("api_starts", host=settings.host, port=settings.port)
     with watched("kestrel-api", web.state.readiness, settings):
         uvicorn.run(

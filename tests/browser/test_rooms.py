@@ -264,6 +264,8 @@ def test_a_flight_is_planned_approved_and_begun_by_keyboard(page: Page, services
     page.get_by_role("button", name="Keep this plan").press("Enter")
     page.get_by_role("button", name="Plan the flight").first.press("Enter")
     page.wait_for_url("**/flights/flt-*")
+    for warning in page.locator("input[name=acknowledged]").all():
+        warning.press("Space")
     page.get_by_role("button", name="Approve").press("Enter")
     expect(page.get_by_role("status").filter(has_text="The flight is approved.")).to_be_visible()
     with services.database.session() as session:
