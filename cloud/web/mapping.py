@@ -68,15 +68,15 @@ def _site(site: Site) -> dict[str, Any]:
 
 
 def _assets(session: Session, site: Site | None) -> list[dict[str, Any]]:
-    worst = (
+    counted = (
         select(Finding.asset_id, func.max(Finding.severity_rank).label("rank"), func.count().label("count"))
         .where(Finding.status.in_([FindingStatus.OPEN.value, FindingStatus.CONFIRMED.value]))
         .group_by(Finding.asset_id)
     )
     if site is not None:
         of_site = select(Asset.asset_id).where(Asset.site_id == site.site_id)
-        worst = worst.where(Finding.asset_id.in_(of_site))
-    worst = worst.subquery()
+        counted = counted.where(Finding.asset_id.in_(of_site))
+    worst = counted.subquery()
     statement = select(Asset, worst.c.rank, worst.c.count).outerjoin(worst, worst.c.asset_id == Asset.asset_id)
     if site is not None:
         statement = statement.where(Asset.site_id == site.site_id)
