@@ -64,7 +64,6 @@ def open_ticket(session: Session, system: MaintenanceSystem, finding_id: str, sh
     left = left_to_do(session, finding_id, shipped)
     if "ticket" in left.todo:
         policy = active_policy(session, finding.asset_id, shipped)
-        order_type = policy.reactions[finding.severity_rank].order_type
-        return tickets.open_ticket(session, system, finding_id, order_type=order_type)
+        return tickets.open_ticket(session, system, finding_id, policy)
     log("ticket_not_due", finding_id=finding_id, reason=left.reason)
     return tickets.of_defect(session, finding)

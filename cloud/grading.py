@@ -32,9 +32,20 @@ class Reaction(Frozen):
     ticket: Literal["auto", "person"] = Field(
         default="auto", description="critical ranks: a notification opens by itself, or a person is asked first"
     )
+    priority: Literal["", "1", "2", "3", "4"] = Field(
+        default="", description="of the notification, 1 very high to 4 low; empty: by rank"
+    )
     order_type: str = Field(
         default="", pattern="^[A-Z0-9]{0,4}$", description="maintenance order to make of the notification; empty: none"
     )
+
+
+class Coding(Frozen):
+    """A code of the customer's catalogues, as SAP's notifications have it."""
+
+    catalogue: str = Field(pattern="^[A-Z0-9]$", description="such as C for damage")
+    group: str = Field(min_length=1, max_length=8)
+    code: str = Field(min_length=1, max_length=4)
 
 
 class Grade(Frozen):
@@ -81,6 +92,7 @@ class Policy(Frozen):
     reactions: dict[int, Reaction]
     grades: dict[DefectKind, tuple[Grade, ...]]
     raises: tuple[Raise, ...] = ()
+    codes: dict[DefectKind, Coding] = Field(default={}, description="the notification's code by kind of defect")
     decide_within_h: float = Field(default=24, gt=0, le=720, description="time a person has to answer")
     on_silence: Literal["open", "fail"] = Field(
         default="fail", description="nobody answered: open the notification, or end as a failure people see"

@@ -10,6 +10,14 @@ from datetime import datetime
 from typing import Literal, NamedTuple, Protocol
 
 
+class CatalogueCode(NamedTuple):
+    """A code of the customer's catalogues."""
+
+    catalogue: str
+    group: str
+    code: str
+
+
 class NotificationDraft(NamedTuple):
     """What a maintenance notification says. Texts are within SAP's limits; times are UTC."""
 
@@ -23,6 +31,7 @@ class NotificationDraft(NamedTuple):
     malfunction_at: datetime
     required_by: datetime | None
     is_down: bool
+    coding: CatalogueCode | None = None
 
 
 class NotificationState(NamedTuple):

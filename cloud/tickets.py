@@ -9,21 +9,23 @@ from sqlalchemy.orm import Session
 
 from cloud import findings
 from cloud.db import notify
+from cloud.grading import Policy
 from cloud.inspections import lock_ticketing
 from cloud.logbook import log
-from cloud.maintenance import MaintenanceSystem, NotificationDraft
+from cloud.maintenance import CatalogueCode, MaintenanceSystem, NotificationDraft
 from cloud.tables import Asset, Finding, Ticket
 from contracts.errors import SapRejected
 from contracts.ids import mint
+from contracts.vocabulary import DefectKind
 
 TEXT_MAX = 40
 LONG_TEXT_MAX = 1333
-PRIORITIES = {5: "1", 4: "2", 3: "3", 2: "4", 1: "4"}
+_PRIORITIES = {5: "1", 4: "2", 3: "3", 2: "4", 1: "4"}
 """SAP's usual scale, 1 very high to 4 low, from our rank (5 is worst)."""
 _MALFUNCTION = "M2"
 
 
-def open_ticket(session: Session, system: MaintenanceSystem, finding_id: str, *, order_type: str = "") -> Ticket:
+def open_ticket(session: Session, system: MaintenanceSystem, finding_id: str, policy: Policy) -> Ticket:
     """Return the ticket of a finding, opening it unless it is there; holds a lock on the defect meanwhile.
 
     The system is searched for our reference first, so a crash between its answer and our commit never makes two.
@@ -41,7 +43,7 @@ def open_ticket(session: Session, system: MaintenanceSystem, finding_id: str, *,
     if (ticket := of_defect(session, finding)) is not None:
         return ticket
     asset = session.get_one(Asset, finding.asset_id)
-    draft = drafted(finding, asset)
+    draft = drafted(finding, asset, policy)
     state = system.find(draft.reference) or system.create(draft)
     now = datetime.now(UTC)
     ticket = Ticket(
@@ -56,7 +58,7 @@ def open_ticket(session: Session, system: MaintenanceSystem, finding_id: str, *,
         url=state.url,
         opened_at=now,
         checked_at=now,
-        order_type=order_type,
+        order_type=policy.reactions[finding.severity_rank].order_type,
         order_number=state.order,
     )
     session.add(ticket)
@@ -76,8 +78,8 @@ def of_defect(session: Session, finding: Finding) -> Ticket | None:
     ).first()
 
 
-def drafted(finding: Finding, asset: Asset) -> NotificationDraft:
-    """Return what SAP is told of a finding.
+def drafted(finding: Finding, asset: Asset, policy: Policy) -> NotificationDraft:
+    """Return what SAP is told of a finding; priority and catalogue code are the policy's.
 
     Raises:
         SapRejected: The asset has no functional location, which plant maintenance needs.
@@ -90,18 +92,25 @@ def drafted(finding: Finding, asset: Asset) -> NotificationDraft:
             field="functional_location",
         )
     said = _sentence(finding, asset)
+    coded = policy.codes.get(DefectKind(finding.kind))
     return NotificationDraft(
         reference=finding.finding_id,
         kind=_MALFUNCTION,
         text=cut_at_word(_title(finding), TEXT_MAX),
         long_text=_long_text(finding, said)[:LONG_TEXT_MAX],
-        priority=PRIORITIES[finding.severity_rank],
+        priority=priority(finding.severity_rank, policy),
         functional_location=asset.functional_location,
         location=where(finding)[:50],
         malfunction_at=finding.detected_at,
         required_by=finding.due_at,
         is_down=False,
+        coding=CatalogueCode(coded.catalogue, coded.group, coded.code) if coded else None,
     )
+
+
+def priority(rank: int, policy: Policy) -> str:
+    """Return the priority of a rank's notification: the policy's, else by rank."""
+    return policy.reactions[rank].priority or _PRIORITIES[rank]
 
 
 def where(finding: Finding) -> str:

@@ -196,6 +196,10 @@ def _fields(draft: NotificationDraft, user: str) -> dict[str, object]:
         "MalfunctionStartDate": odata_date(draft.malfunction_at),
         "MalfunctionStartTime": odata_time(draft.malfunction_at),
     }
+    if draft.coding is not None:
+        fields["MaintNotificationCatalog"] = draft.coding.catalogue
+        fields["MaintNotificationCodeGroup"] = draft.coding.group
+        fields["MaintNotificationCode"] = draft.coding.code
     if draft.required_by is not None:
         fields["RequiredEndDate"] = odata_date(draft.required_by)
         fields["RequiredEndTime"] = odata_time(draft.required_by)

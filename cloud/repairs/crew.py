@@ -16,10 +16,11 @@ from pydantic import AwareDatetime, Field
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from cloud import audit, findings, reviews, tickets
+from cloud import audit, findings, grading, reviews, tickets
 from cloud.db import notify
 from cloud.logbook import log
 from cloud.maintenance import FieldReport, MaintenanceSystem, Picture
+from cloud.policy.versions import active_policy
 from cloud.repairs import crew_links
 from cloud.services import Objects, Services
 from cloud.tables import CrewReport, Finding, RepairSlot, Ticket
@@ -204,18 +205,19 @@ def attach(session: Session, system: MaintenanceSystem, objects: Objects, report
     missing = [picture for picture in wanted if picture.name not in there]
     for picture in missing:
         system.attach(ticket.number, picture)
-    written = system.report(ticket.number, _field_report(row, finding))
+    written = system.report(ticket.number, _field_report(session, row, finding))
     row.attached_at = datetime.now(UTC)
     return bool(missing) or written
 
 
-def _field_report(row: CrewReport, finding: Finding) -> FieldReport:
+def _field_report(session: Session, row: CrewReport, finding: Finding) -> FieldReport:
+    policy = active_policy(session, finding.asset_id, grading.shipped_policy())
     worse = row.applied and row.answer == CrewAnswer.WORSE
     repaired = row.applied and row.answer == CrewAnswer.REPAIRED
     return FieldReport(
         key=f"crew-{row.report_id[:8]}",
         text=_text(row),
-        priority=tickets.PRIORITIES[finding.severity_rank] if worse else "",
+        priority=tickets.priority(finding.severity_rank, policy) if worse else "",
         ended_at=row.answered_at if repaired else None,
     )
 

@@ -12,7 +12,7 @@ import pytest
 from cloud.backends.jira import JiraTracker
 from cloud.backends.maximo import MaximoOslc
 from cloud.backends.sap import LONG_TEXT_MAX, SapOData, with_note
-from cloud.maintenance import FieldReport, MaintenanceSystem, NotificationDraft, OrderDraft, Picture
+from cloud.maintenance import CatalogueCode, FieldReport, MaintenanceSystem, NotificationDraft, OrderDraft, Picture
 from contracts.errors import MaintenanceRejected, Unavailable
 from infra.local.instance import free_port
 from tests.drafts import AT, CRACK
@@ -222,14 +222,16 @@ def test_a_report_on_a_number_nobody_knows_is_refused(bench: Bench) -> None:
         bench.system.report("99999999", FieldReport("crw-00000004", "Seen."))
 
 
-def test_sap_is_told_when_the_malfunction_ended_and_its_priority(sap_server: SapServer) -> None:
+def test_sap_is_told_priority_code_and_when_the_malfunction_ended(sap_server: SapServer) -> None:
     sap_server.break_it()
     system = SapOData(sap_server.url, USER, PASSWORD)
-    number = system.create(crack("fnd-l")._replace(priority="3")).number
+    coded = CatalogueCode("C", "BLADE", "CR01")
+    number = system.create(crack("fnd-l")._replace(priority="3", coding=coded)).number
     system.report(number, FieldReport("crw-1", "Worse.", priority="2", ended_at=AT))
     held = sap_server.notification(number)
     assert (held["MaintPriority"], held["MalfunctionEndTime"]) == ("2", "PT16H41M38S")
     assert str(held["MaintNotifLongTextForEdit"]).startswith(CRACK.long_text)
+    assert (held["MaintNotificationCodeGroup"], held["MaintNotificationCode"]) == ("BLADE", "CR01")
     system.close()
 
 

@@ -9,9 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cloud.backends.sap import odata_date, odata_time
+from cloud.grading import Coding, shipped_policy
+from cloud.maintenance import CatalogueCode
 from cloud.tables import Asset, Finding
 from cloud.tickets import LONG_TEXT_MAX, TEXT_MAX, cut_at_word, drafted, where
 from contracts.errors import SapRejected
+from contracts.vocabulary import DefectKind
 
 AT = datetime(2026, 11, 20, 16, 41, 38, tzinfo=UTC)
 
@@ -51,7 +54,7 @@ def test_a_cut_text_is_a_prefix_within_the_limit(text: str, limit: int) -> None:
 
 
 def test_a_draft_says_it_all_within_saps_limits() -> None:
-    draft = drafted(finding(severity_reason="r" * 2000), asset())
+    draft = drafted(finding(severity_reason="r" * 2000), asset(), shipped_policy())
     assert draft.text == "Leading edge erosion 1012 mm A LE 17.4 m"
     assert draft.long_text.startswith(
         "Leading edge erosion 1012 mm, blade A LE 17.4 m, Turbine 1.\nKestrel finding F-142"
@@ -63,7 +66,7 @@ def test_a_draft_says_it_all_within_saps_limits() -> None:
 
 @pytest.mark.parametrize(("rank", "priority"), [(5, "1"), (4, "2"), (3, "3"), (2, "4"), (1, "4")])
 def test_priority_follows_rank(rank: int, priority: str) -> None:
-    assert drafted(finding(severity_rank=rank), asset()).priority == priority
+    assert drafted(finding(severity_rank=rank), asset(), shipped_policy()).priority == priority
 
 
 def test_a_place_that_is_not_known_is_said() -> None:
@@ -72,10 +75,20 @@ def test_a_place_that_is_not_known_is_said() -> None:
 
 def test_an_asset_without_a_functional_location_is_refused() -> None:
     with pytest.raises(SapRejected, match="no functional location"):
-        drafted(finding(), asset(functional_location=""))
+        drafted(finding(), asset(functional_location=""), shipped_policy())
 
 
 def test_times_are_odata_v2_in_utc() -> None:
     local = datetime(2026, 11, 21, 0, 30, 5, tzinfo=timezone(timedelta(hours=2)))
     assert odata_date(local) == "/Date(1795132800000)/"
     assert odata_time(local) == "PT22H30M05S"
+
+
+def test_priority_and_catalogue_code_are_the_policys() -> None:
+    shipped = shipped_policy()
+    reactions = shipped.reactions | {5: shipped.reactions[5].model_copy(update={"priority": "2"})}
+    code = Coding(catalogue="C", group="BLADE", code="CR01")
+    policy = shipped.model_copy(update={"reactions": reactions, "codes": {DefectKind.CRACK: code}})
+    draft = drafted(finding(severity_rank=5, kind="crack"), asset(), policy)
+    assert (draft.priority, draft.coding) == ("2", CatalogueCode("C", "BLADE", "CR01"))
+    assert drafted(finding(kind="corrosion"), asset(), policy).coding is None
