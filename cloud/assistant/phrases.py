@@ -6,16 +6,19 @@ from collections.abc import Mapping
 from typing import Any
 
 from cloud.assistant.evidence import Row
+from contracts.vocabulary import FindingStatus
 
 
 def noun(total: Row, count: int) -> str:
     """Return what was counted: "finding", "confirmed crack findings of severity 4 to 5 without a ticket"."""
     v = total.values
-    named = [*words(v, "statuses"), *_review(v), *([" and ".join(words(v, "kinds"))] if v.get("kinds") else [])]
+    statuses, kinds = words(v, "statuses"), words(v, "kinds")
+    any_status = len(statuses) == len(FindingStatus)
+    named = [*([] if any_status else statuses), *_review(v), *([" and ".join(kinds)] if kinds else [])]
     others = words(v, "without_kinds")
     but = f" other than {' and '.join(others)}" if others else ""
     head = " ".join([*named, plural("finding", count)])
-    return head + but + _grade(v) + _size(v) + _ticket(v)
+    return head + but + (" of any status" if any_status else "") + _grade(v) + _size(v) + _ticket(v)
 
 
 def place(total: Row) -> str:
@@ -81,9 +84,12 @@ def _grade(values: dict[str, Any]) -> str:
 
 
 def _size(values: dict[str, Any]) -> str:
-    low, high = values.get("min_length_mm"), values.get("max_length_mm")
-    least = "" if low is None else f" of {figure(low)} mm or more"
-    return least + ("" if high is None else f" of {figure(high)} mm or less")
+    said = ""
+    for bound, which in (("min", "more"), ("max", "less")):
+        for of, way in (("length", ""), ("width", " in width")):
+            limit = values.get(f"{bound}_{of}_mm")
+            said += "" if limit is None else f" of {figure(limit)} mm or {which}{way}"
+    return said
 
 
 def _ticket(values: dict[str, Any]) -> str:

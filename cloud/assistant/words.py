@@ -66,7 +66,7 @@ STOP_WORDS = frozenset(
     a an the is are was were be been being do does did have has had having got there here it its this these those that
     of on in at to for from by with and or as our my your their us me we you i they he she please kindly can could
     would what which who whom where when show list give tell find get see display report name about any some
-    all each every single one ones currently now ever found detect detected discover discovered spot identified
+    all single one ones currently now ever found detect detected discover discovered spot identified
     seen recorded reported spotted present exist exists existing observed occurred occur happened happen made make
     just still yet during over within per kestrel hello hi hey thanks thank so then also only into out
     up wind blade blades rotor farm fleet site platform system database data results result information details
@@ -85,6 +85,18 @@ STOP_WORDS = frozenset(
     belong belongs belonging
     related associated linked tied connected attached corresponding respective particular specific certain
     fetch retrieve pull enumerate provide return check tally sum quick quickly question wondering wonder
+    dealing deal deals facing face faces figure figures sorry instance matter matters subject case cases
+    produce produces produced generate generates generated bring brings brought yield yielded
+    fall falls fell go goes going went stay stays photograph photographed film filmed image imaged
+    capture captures capturing detecting finding spotting observing noting recording reporting seeing
+    document documented documenting note notes mention mentioned occurring occurs turning coming
+    sort sorted rank ranked ordered think believe guess suppose understand remember remind talk talking speak
+    speaking ask asking asked tells said says told answer answers reply help helps try trying able put puts
+    myself ourselves itself themselves everyone everybody way ways thx cheers greetings dear
+    preparing prepare separate separately management manager meeting carrying taking together sending send crew
+    customer client owner boss colleague slide presentation sheet if wanted needed
+    showed shown shows
+    line lines row rows entry entries item items piece pieces basis regard regards touching pertaining relating
     """.split()  # noqa: SIM905 - a list of 150 words is read more easily as text
 )
 """Words that carry no condition. A word that is neither here nor in the grammar makes the question a refusal."""

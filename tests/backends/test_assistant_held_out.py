@@ -26,20 +26,15 @@ from cloud.assistant.evaluation.questions import (
     SITES,
     WORST,
     Case,
-    Hole,
 )
 from cloud.assistant.evaluation.scoring import Scored, summary
 from cloud.assistant.evaluation.session import NOW, evaluate
 from cloud.db import Database
 from cloud.model_turns import Models
 from cloud.verbs import assistant as assistant_verb
+from tests.backends.unplanned_wordings import COUNT, NOT_REJECTED, REJECTED, SIZE, UNPLANNED, Row
 
 pytestmark = pytest.mark.backends
-
-COUNT = f"SELECT count(*) {LIVE}"
-SIZE = "greatest(f.length_mm, f.width_mm)"
-NOT_REJECTED, REJECTED = "f.status <> 'rejected'", "f.status = 'rejected'"
-Row = tuple[str, str, str, tuple[tuple[Hole, ...], ...]]
 
 # (wording, shape, SQL, holes). {0} and {1} are the holes' words in the wording, their meaning in the SQL.
 HELD: list[Row] = [
@@ -93,7 +88,7 @@ HELD: list[Row] = [
     ("Please list the top 7 defects for {0}", "ids", f"SELECT f.number {LIVE} AND {{0}} ORDER BY {WORST} LIMIT 7", (ASSETS,)),
     ("What is the single worst defect on {0}?", "ids", f"SELECT f.number {LIVE} AND {{0}} ORDER BY {WORST} LIMIT 1", (ASSETS,)),
     ("show the 6 longest {0}", "ids", f"SELECT f.number {LIVE} AND {{0}} ORDER BY {SIZE} DESC, f.number LIMIT 6", (KINDS,)),
-    ("what was the biggest of the {0}?", "ids", f"SELECT f.number {LIVE} AND {{0}} ORDER BY {SIZE} DESC, f.number LIMIT 5",
+    ("what was the biggest of the {0}?", "ids", f"SELECT f.number {LIVE} AND {{0}} ORDER BY {SIZE} DESC, f.number LIMIT 1",
      (KINDS,)),
     ("latest 3 {0}", "ids", f"SELECT f.number {LIVE} AND {{0}} ORDER BY f.detected_at DESC, f.number DESC LIMIT 3", (KINDS,)),
     ("show me the two oldest {0}", "ids", f"SELECT f.number {LIVE} AND {{0}} ORDER BY f.detected_at, f.number LIMIT 2",
@@ -206,6 +201,7 @@ def fill(row: Row, place: int) -> Iterator[Case]:
 
 
 CASES = [case for place, row in enumerate(HELD + FRESH + LAST) for case in islice(fill(row, place), PER_WORDING)]
+CASES += [next(fill(row, place)) for place, row in enumerate(UNPLANNED)]
 
 
 @pytest.fixture(scope="module")

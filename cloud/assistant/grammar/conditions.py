@@ -73,7 +73,10 @@ def _of_findings(reading: Reading, so_far: dict[str, Any]) -> dict[str, Any]:
 
 def _counting(reading: Reading) -> dict[str, Any]:
     """Take "how many" but leave the words, in front, for the rule that reads "how many turbines"."""
-    counted = r"how many|(?:total )?(?:number|amount|tally|quantity) of|counts?(?: of)?|how often"
+    counted = (
+        r"how many|(?:total )?(?:number|amount|tally|quantity) of|counts?(?: of)?|how often"
+        r"|(?:just the|only the|total) number"
+    )
     if reading.take(counted, "counted") is None:
         return {}
     reading.text = f"how many {reading.text}"

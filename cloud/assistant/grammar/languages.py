@@ -1,4 +1,4 @@
-"""German and Spanish questions, word by word into the English that the grammar reads.
+"""Other wordings, German and Spanish, word by word into the English that the grammar reads.
 
 The grammar takes words in any order, so a lexicon is enough: whatever it does not know stays as it is, is not
 understood there, and makes the question a refusal that names it.
@@ -16,7 +16,7 @@ import yaml
 from cloud.assistant.grammar.names import Names
 from cloud.assistant.grammar.reading import Reading
 
-LANGUAGES = {"de": "German", "es": "Spanish"}
+LANGUAGES = {"en": "in other words", "de": "German", "es": "Spanish"}
 _MASK = "\x01{}\x01"
 
 

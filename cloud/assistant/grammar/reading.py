@@ -55,6 +55,7 @@ class Reading:
 
     def leftovers(self, ignored: frozenset[str]) -> list[str]:
         """Return the words nobody took, in order, without the ignored ones."""
-        words = re.findall(r"[\w'%/.:-]*\w[\w'%/.:-]*", self.text.replace(_TAKEN, " "))
+        text = re.sub(rf"(?<={_TAKEN})'s(?!\w)", "", self.text).replace(_TAKEN, " ")
+        words = re.findall(r"[\w'%/.:-]*\w[\w'%/.:-]*", text)
         bare = (re.sub(r"'s$|'$", "", word.strip("'\"-.:/")) for word in words)
         return list(dict.fromkeys(word for word in bare if word and word not in ignored))

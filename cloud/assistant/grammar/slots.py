@@ -39,7 +39,7 @@ _GROUPS = (
     (GroupBy.BLADE, r"blades?"),
     (GroupBy.SIDE, r"sides?|edges?"),
     (GroupBy.KIND, rf"(?:defect |finding |damage )?(?:kinds?|types?|class(?:es)?)(?: of {DEFECT_NOUNS})?"),
-    (GroupBy.SEVERITY, r"severit(?:y|ies)|grades?|severity (?:levels?|grades?)|categor(?:y|ies)"),
+    (GroupBy.SEVERITY, r"(?:severit(?:y|ies)|grades?|severity (?:levels?|grades?)|categor(?:y|ies))(?! \d)"),
     (GroupBy.STATUS, r"status(?:es)?"),
     (GroupBy.FLIGHT, FLIGHT_NOUNS),
     (GroupBy.DAY, r"days?|dates?"),
@@ -69,11 +69,11 @@ _LONGER = r"longer|larger|bigger|wider|greater"
 _SHORTER = r"shorter|smaller|narrower|tinier"
 _NO_ROOT = r"(?! (?:away |out |up )?(?:from|of|to) )"
 _EXCEEDS = (
-    r"(?:that |which )?(?:exceed(?:s|ing)?|over|above|of (?:more than|at least|over)|at least|upwards of"
+    r"(?:that |which )?(?:exceed(?:s|ing)?|over|above|of (?:more than|at least|over)|(?:more than|at least|upwards of)"
     r"|measur(?:e|es|ing) (?:more than|at least|over))"
 )
 _UNDERCUTS = (
-    r"(?:that |which )?(?:under|below|of (?:less than|at most|under)|at most"
+    r"(?:that |which )?(?:under|below|of (?:less than|at most|under)|less than|at most"
     r"|measur(?:e|es|ing) (?:less than|under))"
 )
 _METRES = r"(\d+(?:\.\d+)?) ?(?:m|metres?|meters?)"
@@ -125,13 +125,13 @@ def places(reading: Reading) -> dict[str, Any]:
         found |= {"min_distance_m": float(between[1]), "max_distance_m": float(between[2])}
     beyond = reading.take(
         rf"(?:beyond|past|outside) {_METRES}{_ROOT}?"
-        rf"|(?:more|further|farther|over|greater)(?: (?:out|away|along))?(?: than)? {_METRES}{_ROOT}",
+        rf"|(?:more|further|farther|over|greater|at least)(?: (?:out|away|along))?(?: than)? {_METRES}{_ROOT}",
         "m from the root",
     )
     if beyond:
         found["min_distance_m"] = float(beyond[1] or beyond[2])
     inside = reading.take(
-        rf"(?:within|less than|closer than|inside|under|up to) {_METRES}{_ROOT}"
+        rf"(?:within|less than|closer than|nearer than|inside|under|up to|at most) {_METRES}{_ROOT}"
         rf"|(?:the )?(?:first|inner|inboard) {_METRES}",
         "m from the root",
     )
@@ -149,7 +149,13 @@ def sizes(reading: Reading) -> dict[str, Any]:
     """Take "longer than 10 cm"."""
     found: dict[str, Any] = {}
     size = r"(?P<size>\d+(?:\.\d+)?) ?(?P<unit>mm|cm|m|millimet(?:re|er)s?|centimet(?:re|er)s?|met(?:re|er)s?)"
-    reading.take(r"(?:have|has|having|with|of) (?:a |the )?(?:size|length|extent)(?: of)?(?= )")
+    stated = reading.take(r"(?:have|has|having|with|of) (?:a |the )?(?:size|length|extent|width)(?: of)?(?= )")
+    wide = stated is not None and "width" in stated[0]
+    between = r"(?:between|from) (?P<low>\d+(?:\.\d+)?)(?: ?[cm]m)? (?:and|to) (?P<size>\d+(?:\.\d+)?) ?(?P<unit>mm|cm)"
+    if match := reading.take(between):
+        factor = _millimetres(match["unit"])
+        found |= {"min_length_mm": float(match["low"]) * factor, "max_length_mm": float(match["size"]) * factor}
+        reading.note(match[0], "size")
     for field, words in (
         ("min_length_mm", rf"(?:{_LONGER}) than {size}{_NO_ROOT}|{_EXCEEDS} {size}{_NO_ROOT}"),
         ("max_length_mm", rf"(?:{_SHORTER}) than {size}{_NO_ROOT}|{_UNDERCUTS} {size}{_NO_ROOT}"),
@@ -157,9 +163,15 @@ def sizes(reading: Reading) -> dict[str, Any]:
         match = reading.take(words.replace("<size>", "<asize>", 1).replace("<unit>", "<aunit>", 1), "size")
         if match:
             unit, figure = match["aunit"] or match["unit"], match["asize"] or match["size"]
-            factor = {"mi": 1, "mm": 1, "ce": 10, "cm": 10, "me": 1000, "m": 1000}[unit[:2]]
-            found[field] = float(figure) * factor
-    return found
+            found[field] = float(figure) * _millimetres(unit)
+            wide = wide or match[0].startswith(("wider", "narrower"))
+    if found and (after := reading.take(r"in (?:size|length|extent|width)|long|wide")):
+        wide = wide or after[0] in {"in width", "wide"}
+    return {name.replace("length", "width") if wide else name: bound for name, bound in found.items()}
+
+
+def _millimetres(unit: str) -> int:
+    return {"mi": 1, "mm": 1, "ce": 10, "cm": 10, "me": 1000, "m": 1000}[unit[:2]]
 
 
 def severity(reading: Reading) -> dict[str, Any]:
@@ -197,7 +209,9 @@ def review(reading: Reading) -> dict[str, Any]:
         found["reviewed"] = False
     elif reading.take(r"reviewed", "reviewed"):
         found["reviewed"] = True
-    statuses = _each(reading, _STATUSES, lambda s: f"status {s.value}")
+    unrepaired = reading.take(r"unrepaired|(?:awaiting|pending) repair", "open or confirmed")
+    statuses = (FindingStatus.OPEN, FindingStatus.CONFIRMED) if unrepaired else ()
+    statuses += _each(reading, _STATUSES, lambda s: f"status {s.value}")
     if reading.take(_NO_TICKET, "without a ticket"):
         found["has_ticket"] = False
     elif reading.take(rf"(?:with|have|has|had|got) (?:a |an |any )?{_TICKET}|ticketed", "with a ticket"):
@@ -213,13 +227,23 @@ def order(reading: Reading) -> dict[str, Any]:
             f"ordered by {value.value}",
         )
         if match:
-            counted = match["before"] or match["after"]
+            counted = match["before"] or match["after"] or _count_apart(reading)
+            one = reading.take(r"(?:is|was) the(?= *\x00)") is not None or _singular(reading)
             if value is Order.SIZE:
                 reading.take(r"by (?:size|length)|in (?:size|length)")
-            return {"order": value, "limit": number(counted) if counted else (1 if _singular(reading) else 5)}
+            return {"order": value, "limit": number(counted) if counted else (1 if one else 5)}
     if match := reading.take(rf"top(?: (?P<n>{NUMBER}))?", "the most severe first"):
         return {"order": Order.SEVERITY, "limit": number(match["n"]) if match["n"] else 5}
     return {}
+
+
+def _count_apart(reading: Reading) -> str:
+    """Take a number that stands apart from its superlative: "which 3 cracks are the worst", "most recent: top 3"."""
+    asked = "|".join(rf"(?<={word} )" for word in ("which", "what", "the", "me", "show", "list", "name", "give"))
+    apart = reading.take(
+        rf"(?:^|{asked})(?P<n>{NUMBER})(?=[\x00 ]*(?:{DEFECT_NOUNS})|[ ]*\x00)|top (?P<top>{NUMBER})", "how many"
+    )
+    return (apart["n"] or apart["top"]) if apart else ""
 
 
 def _singular(reading: Reading) -> bool:

@@ -28,6 +28,7 @@ NOT_SEEN = (
 )
 _ONLY_FINDINGS_HAVE = frozenset(
     {"kinds", "without_kinds", "min_rank", "statuses", "reviewed", "has_ticket", "min_length_mm", "max_length_mm",
+     "min_width_mm", "max_width_mm",
      "group_by", "measure"}
 )  # fmt: skip
 _FOUND = r"(?<=\S )(?:found|find|detect(?:ed)?|discover(?:ed)?|spot(?:ted)?)"
@@ -146,6 +147,7 @@ def _of_tickets(reading: Reading, found: dict[str, Any]) -> Subject:
         found["ticket_numbers"] = tuple(numbers)
     if not (_ONLY_FINDINGS_HAVE | {"blades", "sides"}).isdisjoint(found):
         found.setdefault("has_ticket", True)
+        found.setdefault("statuses", tuple(FindingStatus))  # a ticket stays one when its finding is rejected
         return _findings_or_count(found)
     if reading.take(
         r"(?:waiting|pending)(?: for (?:a|their|its) (?:ticket )?numbers?)?|without (?:a )?number", "without a number"

@@ -118,6 +118,8 @@ def filter_values(query: FindingFilter) -> dict[str, Value]:
         "max_distance_m": query.max_distance_m,
         "min_length_mm": query.min_length_mm,
         "max_length_mm": query.max_length_mm,
+        "min_width_mm": query.min_width_mm,
+        "max_width_mm": query.max_width_mm,
         "period": query.period.says if query.period else None,
     }
 

@@ -66,6 +66,8 @@ class FindingFilter(Frozen):
     max_distance_m: Finite | None = Field(default=None, ge=0)
     min_length_mm: Finite | None = Field(default=None, ge=0, description="larger dimension of the defect")
     max_length_mm: Finite | None = Field(default=None, ge=0)
+    min_width_mm: Finite | None = Field(default=None, ge=0)
+    max_width_mm: Finite | None = Field(default=None, ge=0)
     period: Period | None = Field(default=None, description="when the best frame was taken")
 
 

@@ -61,6 +61,8 @@ def conditions(query: FindingFilter, *, with_status: bool = True) -> list[Column
         (Finding.distance_to_root_m.__le__, query.max_distance_m),
         (LARGEST.__ge__, query.min_length_mm),
         (LARGEST.__le__, query.max_length_mm),
+        (Finding.width_mm.__ge__, query.min_width_mm),
+        (Finding.width_mm.__le__, query.max_width_mm),
         (Finding.detected_at.__ge__, query.period.start if query.period else None),
         (Finding.detected_at.__lt__, query.period.end if query.period else None),
     ):
