@@ -95,7 +95,7 @@ STOP_WORDS = frozenset(
     myself ourselves itself themselves everyone everybody way ways thx cheers greetings dear
     preparing prepare separate separately management manager meeting carrying taking together sending send crew
     customer client owner boss colleague slide presentation sheet if wanted needed
-    showed shown shows
+    showed shown shows team teams yes fleet-wide farm-wide site-wide measured collected collect collects gathered
     line lines row rows entry entries item items piece pieces basis regard regards touching pertaining relating
     """.split()  # noqa: SIM905 - a list of 150 words is read more easily as text
 )

@@ -198,7 +198,7 @@ def test_a_wish_to_act_never_reaches_a_model(database: Database, bedrock: Bedroc
 @pytest.mark.parametrize(
     ("question", "size"),
     [
-        ("gravest flaws?", "small"),
+        ("gravest dents?", "small"),
         ("Why do gizmos break?", "large"),
         ("Summarise the gizmos", "large"),
         (" ".join(["gizmo"] * 30), "large"),

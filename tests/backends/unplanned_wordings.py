@@ -1,5 +1,5 @@
 # ruff: noqa: E501 - a table of questions is read by its rows
-"""Wordings that nobody planned for, in four batches, two by a stranger; docs/assistant.md says what each first gave."""
+"""Wordings that nobody planned for, in five batches, three of them by a stranger; docs/assistant.md says what each first gave."""
 
 from __future__ import annotations
 
@@ -47,6 +47,7 @@ def recent(n: int) -> str:
     return f"SELECT f.number {LIVE} AND {{0}} ORDER BY f.detected_at DESC, f.number DESC LIMIT {n}"
 
 
+ONE, TWO = f"{COUNT} AND {{0}}", f"{COUNT} AND {{0}} AND {{1}}"
 UNPLANNED: list[Row] = [
     ("How many {0} do you know of on {1}?", "count", f"{COUNT} AND {{0}} AND {{1}}", (KINDS, ASSETS)),
     ("Total {0}, {1} only", "count", f"{COUNT} AND {{0}} AND {{1}}", (KINDS, ASSETS)),
@@ -309,4 +310,119 @@ UNPLANNED: list[Row] = [
     ("¿Cuántos vuelos se han hecho en {0}?", "count", f"SELECT count(*) {FLOWN} AND {{0}}", (ASSETS,)),
     ("¿Cuál es el defecto más grave de {0}?", "ids", top(1), (ASSETS,)),
     ("¿Cuál es la longitud media de las grietas en el parque {0}?", "figure", f"SELECT avg(f.length_mm) {LIVE} AND f.kind = 'crack' AND {{0}}", (SITES,)),
+    # kind and asset
+    ("A customer is asking how many {0} we found on {1}.", "count", TWO, (KINDS, ASSETS)),
+    ("Do we have {0} on {1}, and if so how many?", "count", TWO, (KINDS, ASSETS)),
+    ("Quick question, how many {0} are logged against {1}?", "count", TWO, (KINDS, ASSETS)),
+    ("turbine {1} - total {0}", "count", TWO, (KINDS, ASSETS)),
+    ("Looking at {1}, what's the tally of {0}?", "count", TWO, (KINDS, ASSETS)),
+    ("I'm writing the report for {1} and need to know how many {0} it has.", "count", TWO, (KINDS, ASSETS)),
+    # kind and period
+    ("How many new {0} did we pick up {1}?", "count", TWO, (KINDS, PERIODS)),
+    ("total {0} found {1}", "count", TWO, (KINDS, PERIODS)),
+    ("How many {0} did the inspection teams record {1}?", "count", TWO, (KINDS, PERIODS)),
+    ("I have to report the {0} found {1}. How many is that?", "count", TWO, (KINDS, PERIODS)),
+    ("Can I get a figure for how many {0} were discovered {1}?", "count", TWO, (KINDS, PERIODS)),
+    # severity and period
+    ("{1}, how many findings were rated {0}?", "count", TWO, (SEVERITIES, PERIODS)),
+    ("Please count all {0} defects recorded {1}", "count", TWO, (SEVERITIES, PERIODS)),
+    ("Give me the number of {0} findings that showed up {1}", "count", TWO, (SEVERITIES, PERIODS)),
+    # severity and asset
+    ("How many {0} defects is {1} carrying right now?", "count", TWO, (SEVERITIES, ASSETS)),
+    ("how many of the defects on turbine {1} are classed as {0}", "count", TWO, (SEVERITIES, ASSETS)),
+    ("Are there {0} findings on {1}? If yes, how many?", "count", TWO, (SEVERITIES, ASSETS)),
+    ("{1} {0} findings count", "count", TWO, (SEVERITIES, ASSETS)),
+    # site
+    ("How many defects are there at {0} altogether?", "count", ONE, (SITES,)),
+    ("how many {0} have we got over at {1}", "count", TWO, (KINDS, SITES)),
+    ("For the {1} park, how many {0} are on record?", "count", TWO, (KINDS, SITES)),
+    # blade and side
+    ("Fleet-wide, how many findings do we have for {0}, {1}?", "count", TWO, (BLADES, SIDES)),
+    ("How many findings were made on {0} of turbine {1}?", "count", TWO, (BLADES, ASSETS)),
+    ("Looking only at the {1}, how many defects does {0} have?", "count", TWO, (ASSETS, SIDES)),
+    ("how many {0} findings are on the {1}?", "count", TWO, (SEVERITIES, SIDES)),
+    # size
+    ("How many {0} measure {1} or more?", "count", TWO, (KINDS, SIZES)),
+    ("how many {0} are at most 15 cm in size", "count", f"{COUNT} AND {SIZE} <= 150 AND {{0}}", (KINDS,)),
+    ("How many defects on {0} are {1} or larger?", "count", TWO, (ASSETS, SIZES)),
+    # distance from the root
+    ("How many {0} are at least 20 metres out from the blade root?", "count",
+     f"{COUNT} AND f.distance_to_root_m >= 20 AND {{0}}", (KINDS,)),
+    ("how many {0} are closer than 4 m to the root", "count", f"{COUNT} AND f.distance_to_root_m <= 4 AND {{0}}", (KINDS,)),
+    ("How many {0} are located 5 to 10 m from the root?", "count",
+     f"{COUNT} AND f.distance_to_root_m BETWEEN 5 AND 10 AND {{0}}", (KINDS,)),
+    # review state
+    ("How many findings from {0} still have to be reviewed?", "count", f"{COUNT} AND f.reviewed_at IS NULL AND {{0}}",
+     (ASSETS,)),
+    ("Findings not reviewed yet at {0}, just the number please", "count", f"{COUNT} AND f.reviewed_at IS NULL AND {{0}}",
+     (SITES,)),
+    # ticket or none
+    ("How many defects on {0} haven't been ticketed yet?", "count", f"{COUNT} AND t.ticket_id IS NULL AND {{0}}", (ASSETS,)),
+    ("For how many of the findings on {0} has a ticket been opened?", "count",
+     f"{COUNT} AND t.ticket_id IS NOT NULL AND {{0}}", (ASSETS,)),
+    # status
+    ("How many of {0}'s defects are marked as repaired?", "count", f"{COUNT} AND f.status = 'repaired' AND {{0}}", (ASSETS,)),
+    ("how many defects on {0} are not repaired yet", "count", f"{COUNT} AND f.status <> 'repaired' AND {{0}}", (ASSETS,)),
+    ("How many findings on {0} did the reviewers reject?", "count", f"{COUNT.replace(NOT_REJECTED, REJECTED)} AND {{0}}",
+     (ASSETS,)),
+    ("how many confirmed {0} do we have on {1}", "count", f"{COUNT} AND f.status = 'confirmed' AND {{0}} AND {{1}}",
+     (KINDS, ASSETS)),
+    # flights and tickets
+    ("How many inspection flights were flown at {0}?", "count", f"SELECT count(*) {FLOWN} AND {{0}}", (ASSETS,)),
+    ("How many times has a drone flown {0}?", "count", f"SELECT count(*) {FLOWN} AND {{0}}", (ASSETS,)),
+    ("How many tickets have been created for turbine {0}?", "count", f"SELECT count(*) {TICKETS} AND {{0}}", (ASSETS,)),
+    # lists
+    ("What are the 5 gravest findings on {0}?", "ids", top(5), (ASSETS,)),
+    ("Which one finding on {0} is the most urgent?", "ids", top(1), (ASSETS,)),
+    ("ten most serious defects, {0}", "ids", top(10), (ASSETS,)),
+    ("For {0}, show me the two findings with the highest severity", "ids", top(2), (ASSETS,)),
+    ("What are the worst findings at {0}?", "ids", top(5), (SITES,)),
+    ("Which 3 defects found {0} were the worst?", "ids", top(3), (PERIODS,)),
+    ("I'd like to see the 3 worst defects on {0} of {1}", "ids",
+     f"SELECT f.number {LIVE} AND {{0}} AND {{1}} ORDER BY {WORST} LIMIT 3", (BLADES, ASSETS)),
+    ("Of all the {0}, which one is the largest?", "ids", big(1), (KINDS,)),
+    ("Could you pull up the biggest {0}?", "ids", big(5), (KINDS,)),
+    ("three biggest defects on {0} please", "ids", big(3), (ASSETS,)),
+    ("Which finding on {0} is the newest?", "ids", recent(1), (ASSETS,)),
+    ("last 10 findings at {0}", "ids", recent(10), (SITES,)),
+    # groups
+    ("Can you break the findings at {0} down by severity?", "groups", f"SELECT {SEVERITY}, count(*) {LIVE} AND {{0}} GROUP BY 1",
+     (SITES,)),
+    ("severity breakdown for findings made {0}", "groups", f"SELECT {SEVERITY}, count(*) {LIVE} AND {{0}} GROUP BY 1",
+     (PERIODS,)),
+    ("Which blade of {0} has how many defects?", "groups", f"SELECT 'blade ' || f.blade, count(*) {LIVE} AND {{0}} GROUP BY 1",
+     (ASSETS,)),
+    ("What types of damage are there on {0}, and how many of each?", "groups",
+     f"SELECT replace(f.kind, '_', ' '), count(*) {LIVE} AND {{0}} GROUP BY 1", (ASSETS,)),
+    ("How many findings did each site get {0}?", "groups", f"SELECT s.name, count(*) {LIVE} AND {{0}} GROUP BY 1", (PERIODS,)),
+    ("I need the number of {0} on each turbine", "groups", f"SELECT a.name, count(*) {LIVE} AND {{0}} GROUP BY 1", (KINDS,)),
+    ("On which turbine were the most {0} found?", "groups", f"SELECT a.name, count(*) {LIVE} AND {{0}} {MOST}",
+     (KINDS,)),
+    ("Which of our turbines collected the most defects {0}?", "groups", f"SELECT a.name, count(*) {LIVE} AND {{0}} {MOST}",
+     (PERIODS,)),
+    # figures
+    ("How long is the longest crack at {0}?", "figure", f"SELECT max(f.length_mm) {LIVE} AND f.kind = 'crack' AND {{0}}",
+     (SITES,)),
+    ("How wide are {0} on average?", "figure", f"SELECT avg(f.width_mm) {LIVE} AND {{0}}", (KINDS,)),
+    ("What is the median length of our {0}?", "figure",
+     f"SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY f.length_mm) {LIVE} AND {{0}}", (KINDS,)),
+    ("What is the smallest width measured for {0}?", "figure", f"SELECT min(f.width_mm) {LIVE} AND {{0}}", (KINDS,)),
+    # pairs
+    ("How many findings on {0} versus {1}?", "pair", PAIR, (PAIRS,)),
+    ("Are there fewer defects on {0} than on {1}?", "pair", PAIR, (PAIRS,)),
+    # German
+    ("Wie viele Befunde mit Schweregrad 3 hat {0}?", "count", f"{COUNT} AND f.severity_rank = 3 AND {{0}}", (ASSETS,)),
+    ("Wie viele Schäden an {0} sind schon repariert?", "count", f"{COUNT} AND f.status = 'repaired' AND {{0}}", (ASSETS,)),
+    ("Wie viele Risse wurden an {0} festgestellt?", "count", f"{COUNT} AND f.kind = 'crack' AND {{0}}", (ASSETS,)),
+    ("Wie oft wurde {0} beflogen?", "count", f"SELECT count(*) {FLOWN} AND {{0}}", (ASSETS,)),
+    ("Bitte die fünf schwersten Befunde von {0} auflisten", "ids", top(5), (ASSETS,)),
+    ("Wie verteilen sich die Befunde von {0} auf die Blätter?", "groups",
+     f"SELECT 'blade ' || f.blade, count(*) {LIVE} AND {{0}} GROUP BY 1", (ASSETS,)),
+    # Spanish
+    ("¿Cuántas grietas hay en {0}?", "count", f"{COUNT} AND f.kind = 'crack' AND {{0}}", (ASSETS,)),
+    ("¿Cuántos hallazgos de {0} están sin ticket?", "count", f"{COUNT} AND t.ticket_id IS NULL AND {{0}}", (ASSETS,)),
+    ("Dime cuántos defectos se han reparado en {0}", "count", f"{COUNT} AND f.status = 'repaired' AND {{0}}", (ASSETS,)),
+    ("¿Cuántos hallazgos de {0} siguen sin revisar?", "count", f"{COUNT} AND f.reviewed_at IS NULL AND {{0}}", (ASSETS,)),
+    ("¿Cuáles son los 3 defectos más graves de {0}?", "ids", top(3), (ASSETS,)),
+    ("¿Cuál tiene más defectos, {0} o {1}?", "pair", PAIR, (PAIRS,)),
 ]  # fmt: skip

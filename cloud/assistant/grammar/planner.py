@@ -81,11 +81,15 @@ def _understood(
 
 
 def _wordings(question: str, known: Names) -> Iterator[tuple[str, str]]:
+    """Yield a question as it stands, in other words, translated, and translated in other words; each only if it differs."""
     yield "", question
+    said = {Reading(question).text}
     for language in LANGUAGES:
         text = to_english(question, language, known)
-        if text != Reading(question).text:
-            yield language, text
+        for wording in (text, to_english(text, "en", known)):
+            if wording not in said:
+                said.add(wording)
+                yield language, wording
 
 
 def _read(reading: Reading, known: Names, now: datetime, zone: ZoneInfo, context: _Read | None) -> _Read | _Reason:

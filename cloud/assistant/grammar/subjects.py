@@ -139,7 +139,7 @@ def _of_tickets(reading: Reading, found: dict[str, Any]) -> Subject:
     """Tickets with conditions that only findings have are findings with a ticket."""
     if found.get("statuses") == (FindingStatus.OPEN,) and not reading.peek(DEFECT_NOUNS):
         found["open"] = bool(found.pop("statuses"))
-    _pass_over(reading, DEFECT_NOUNS)
+    _pass_over(reading, DEFECT_NOUNS, ASSET_NOUNS)
     numbers = []
     while match := reading.take(r"\d{5,12}", "a ticket number"):
         numbers.append(match[0])
