@@ -81,7 +81,7 @@ def _understood(
 
 
 def _wordings(question: str, known: Names) -> Iterator[tuple[str, str]]:
-    """Yield a question as it stands, in other words, translated, and translated in other words; each only if it differs."""
+    """Yield a question as it stands, in other words, translated, and both; each only where it differs."""
     yield "", question
     said = {Reading(question).text}
     for language in LANGUAGES:
