@@ -58,6 +58,7 @@ def test_a_job_answered_without_a_connection_is_sent_when_there_is_one(
     expect(page.get_by_role("group", name="Was haben Sie vorgefunden?")).to_be_visible()
     page.get_by_role("radio", name="Schlimmer").check()
     page.get_by_label("Gemessene Länge, mm").fill("340")
+    page.get_by_label("Weitere Schäden dort").fill("2")
     page.get_by_label("Foto").set_input_files(picture)
     page.get_by_role("button", name="Speichern").click()
     expect(page.get_by_role("status")).to_contain_text("Auf diesem Telefon gespeichert")
@@ -65,7 +66,8 @@ def test_a_job_answered_without_a_connection_is_sent_when_there_is_one(
     phone.set_offline(False)
     expect(page.get_by_role("status")).to_have_text("Gesendet.", timeout=30_000)
     (told,) = reports(services)
-    assert (told.answer, told.measured_mm, told.language, told.photo_time_from) == ("worse", 340.0, "de", "file")
+    assert (told.answer, told.measured_mm, told.others, told.language) == ("worse", 340.0, 2, "de")
+    assert told.photo_time_from == "file"
     assert told.photo_taken_at is not None
     assert abs((told.photo_taken_at - datetime.fromtimestamp(picture.stat().st_mtime, UTC)).total_seconds()) < 1
     assert services.objects.get(told.photo_key).startswith(b"\xff\xd8\xff")
