@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from cloud.planning.bounds import nearness
 from cloud.planning.obstacles import Cone, cones_of, distances_m
 from contracts.geo import UP, Enu, GeoPoint, LocalFrame
 from contracts.pipeline import Pipeline
@@ -143,27 +144,33 @@ def cone_of(solid: Solid, frame: LocalFrame) -> Cone:
     return Cone(solid.name, start, way.unit(), way.norm(), solid.radius_m, end_m)
 
 
-def beside(
-    solids: Sequence[Solid], frame: LocalFrame, path: Sequence[Enu]
-) -> tuple[tuple[Cone, ...], tuple[Solid, ...]]:
-    """Return which solids lie about a path, as cones in its frame, and which of them are to go with its route.
+class Beside:
+    """Parts of other assets, kept so that many flights can ask quickly which of them lie about it."""
 
-    All straight ways between places of the path are looked after: about it is whatever lies ``NEAR_M`` round its box.
-    """
-    east, north = ([place[axis] for place in path] for axis in (0, 1))
-    (west_m, east_m), (south_m, north_m) = ((min(reach) - NEAR_M, max(reach) + NEAR_M) for reach in (east, north))
-    about = {}
-    for solid in solids:
-        cone = cone_of(solid, frame)
-        end, radius_m = cone.start.plus(cone.axis, cone.length_m), max(cone.start_radius_m, cone.end_radius_m)
-        if (
-            max(cone.start.east, end.east) + radius_m >= west_m
-            and min(cone.start.east, end.east) - radius_m <= east_m
-            and max(cone.start.north, end.north) + radius_m >= south_m
-            and min(cone.start.north, end.north) - radius_m <= north_m
-        ):
-            about[cone] = solid
-    return tuple(about), tuple(about[cone] for cone in near(tuple(about), path))
+    def __init__(self, solids: Sequence[Solid]) -> None:
+        self._solids = tuple(solids)
+        ends = [(*LocalFrame(solid.start).ecef, *LocalFrame(solid.end).ecef) for solid in self._solids]
+        self._ends = np.array(ends, dtype=float).reshape(-1, 2, 3)
+        self._radii_m = np.array([max(solid.radius_m, solid.end_radius_m or 0.0) for solid in self._solids])
+
+    def about(self, frame: LocalFrame, path: Sequence[Enu]) -> tuple[tuple[Cone, ...], tuple[Solid, ...]]:
+        """Return which parts lie about a path, as cones in its frame, and which of them are to go with its route.
+
+        All straight ways between places of the path are looked after: about it is whatever lies ``NEAR_M`` round its
+        box. With the route goes what may lie that near to the path itself.
+        """
+        places = np.array(path)
+        level = (self._ends - np.array(frame.ecef)) @ np.array([frame.east, frame.north]).T
+        reach_m = (self._radii_m + NEAR_M)[:, None]
+        inside = (level.max(axis=1) + reach_m >= places[:, :2].min(axis=0)) & (
+            level.min(axis=1) - reach_m <= places[:, :2].max(axis=0)
+        )
+        kept = [self._solids[number] for number in np.flatnonzero(inside.all(axis=1))]
+        cones = tuple(cone_of(solid, frame) for solid in kept)
+        if not cones:
+            return (), ()
+        away_m = nearness(cones, places[:-1], places[1:]).least_m.min(axis=0)
+        return cones, tuple(solid for solid, gap_m in zip(kept, away_m.tolist(), strict=True) if gap_m <= NEAR_M)
 
 
 def moved(cone: Cone, source: LocalFrame, target: LocalFrame) -> Cone:

@@ -9,8 +9,11 @@ from functools import cached_property
 from itertools import pairwise
 from typing import NamedTuple, Protocol
 
+import numpy as np
+
 from cloud.planning import bodies, checks, estimates, rules, splitting, tracks
 from cloud.planning.bodies import rounded, solids_of
+from cloud.planning.bounds import nearness
 from cloud.planning.estimates import Estimates, Times
 from cloud.planning.obstacles import FLOOR_M, Cone
 from cloud.planning.photography import Shot
@@ -102,14 +105,15 @@ def plan(inputs: SurveyInputs, survey: Survey, name: Callable[[int], tuple[str, 
     """
     flights: list[Drawn] = []
     left_out: list[str] = []
+    among = _Among(survey, inputs.neighbours)
     first = 0
     while first < survey.sections:
-        alone = _flight(inputs, survey, first, first)
+        alone = among.flight(first, first)
         if (why := _in_the_way(alone)) is not None:
             left_out.append(f"{survey.name_of(first)} not at all, for it passes {why}")
             first += 1
             continue
-        last, drawn = _last_that_fits(inputs, survey, first, alone)
+        last, drawn = _last_that_fits(inputs, among, first, alone)
         flights.append(drawn)
         first = last + 1
     if not flights:
@@ -120,16 +124,32 @@ def plan(inputs: SurveyInputs, survey: Survey, name: Callable[[int], tuple[str, 
     return [_planned(inputs, drawn, *name(part)) for part, drawn in enumerate(flights, start=1)]
 
 
-def _last_that_fits(inputs: SurveyInputs, survey: Survey, first: int, alone: Drawn) -> tuple[int, Drawn]:
+class _Among:
+    """A survey's flights with the parts of other assets about them."""
+
+    def __init__(self, survey: Survey, neighbours: Sequence[Solid]) -> None:
+        self._survey, self._beside = survey, bodies.Beside(neighbours) if neighbours else None
+        self.sections = survey.sections
+
+    def flight(self, first: int, last: int) -> Drawn:
+        """Return the flight over some sections."""
+        drawn = self._survey.flight(first, last)
+        if self._beside is None:
+            return drawn
+        cones, passed = self._beside.about(LocalFrame(drawn.home), [Enu(0.0, 0.0, 0.0), *drawn.places])
+        return replace(drawn, beside=cones, passed=passed)
+
+
+def _last_that_fits(inputs: SurveyInputs, among: _Among, first: int, alone: Drawn) -> tuple[int, Drawn]:
     """Return the last section that one flight from ``first`` on can take, and that flight."""
     why = _too_much(inputs, alone)
     if why is not None:
         raise InvalidInput(f"One section alone is too much for a flight: {why}", hint=_SMALLER, field="params")
     return splitting.grown(
         first,
-        survey.sections,
+        among.sections,
         alone,
-        lambda last: _flight(inputs, survey, first, last),
+        lambda last: among.flight(first, last),
         lambda drawn: _in_the_way(drawn) is None and _too_much(inputs, drawn) is None,
     )
 
@@ -138,23 +158,17 @@ def _in_the_way(drawn: Drawn) -> str | None:
     """Return which part of another asset a flight comes too near to; None when it keeps off all of them."""
     if not drawn.beside:
         return None
-    frame, places = LocalFrame(drawn.home), [UP.times(TAKE_OFF_UP_M), *drawn.places]
-    ends = zip(pairwise(places), [drawn.steps[0], *drawn.steps], drawn.steps, strict=False)
+    places = [UP.times(TAKE_OFF_UP_M), *drawn.places]
+    starts, ends = np.array(places[:-1]), np.array(places[1:])
+    if nearness(drawn.beside, starts, ends).least_m.min() >= Limits().clearance_m:
+        return None
+    pairs = zip(pairwise(places), [drawn.steps[0], *drawn.steps], drawn.steps, strict=False)
     legs = tuple(
         tracks.Leg(number, 0.0, *ways, one.point.alt_m, other.point.alt_m, other.speed_mps)
-        for number, (ways, one, other) in enumerate(ends)
+        for number, (ways, one, other) in enumerate(pairs)
     )
-    found = rules.closest(tracks.Track(frame, legs), drawn.beside)
+    found = rules.closest(tracks.Track(LocalFrame(drawn.home), legs), drawn.beside)
     return f"{found.name} at {found.gap_m:.1f} m" if found.gap_m < Limits().clearance_m else None
-
-
-def _flight(inputs: SurveyInputs, survey: Survey, first: int, last: int) -> Drawn:
-    """Return the flight over some sections, with the parts of other assets about it."""
-    drawn = survey.flight(first, last)
-    if not inputs.neighbours:
-        return drawn
-    beside, passed = bodies.beside(inputs.neighbours, LocalFrame(drawn.home), [Enu(0.0, 0.0, 0.0), *drawn.places])
-    return replace(drawn, beside=beside, passed=passed)
 
 
 def _too_high_or_low(inputs: SurveyInputs, drawn: Drawn) -> str | None:

@@ -205,7 +205,7 @@ def _around(session: Session, asset: Asset, adopted: Adopted) -> _Around:
     cones = bodies.near(bodies.of_asset(assets.geometry_of(asset), frame), places)
     area = neighbours.area_over(frame, places)
     solids = neighbours.of_site(session, asset.site_id, but=asset.asset_id, area=area)
-    beside, passed = bodies.beside(solids, frame, places)
+    beside, passed = bodies.Beside(solids).about(frame, places)
     if len(cones) + len(passed) > MAX_SOLIDS:
         raise InvalidInput(
             f"The plan passes {len(cones) + len(passed)} parts of {asset.asset_id} and its neighbours; {MAX_SOLIDS} are"

@@ -44,7 +44,7 @@ def judge(  # noqa: PLR0913 - what a plan is judged by, all by name
     flown = imported.flown(mission, home, terrain)
     places = [leg.start for leg in flown.track.legs] + [flown.track.legs[-1].end]
     cones = cones or bodies.near(bodies.of_asset(geometry, flown.track.frame), places)
-    cones += bodies.beside(solids, flown.track.frame, [Enu(0.0, 0.0, 0.0), *places])[0]
+    cones += bodies.Beside(solids).about(flown.track.frame, [Enu(0.0, 0.0, 0.0), *places])[0]
     around = Surroundings((*zones, *own_zones(mission)), terrain, cones, limits or Limits())
     found = rules.judge(flown.track, around)
     if terrain is None:

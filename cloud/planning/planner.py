@@ -148,7 +148,7 @@ def _surrounded(inputs: PlanInputs, route: Route) -> list[Check]:
     """Check the clearance to other assets, and the way home between them and round the turbine itself."""
     track = tracks.of_route(route, TAKE_OFF_UP_M)
     own = bodies.of_asset(inputs.geometry, track.frame)
-    beside, _ = bodies.beside(inputs.neighbours, track.frame, _path_of(route))
+    beside, _ = bodies.Beside(inputs.neighbours).about(track.frame, _path_of(route))
     top_m = max(cone.highest_m for cone in own) + CLEARANCE_M
     limits = Limits(return_alt_rel_m=math.ceil(min(max(30.0, top_m), route.fence.max_alt_rel_m)))
     found = [rules.returns(track, Surroundings(cones=own + beside, limits=limits))]
@@ -218,7 +218,7 @@ def route_of(inputs: PlanInputs, draft: Draft, plan_id: str, version: int) -> Ro
     )
     if not inputs.neighbours:
         return made
-    passed = bodies.beside(inputs.neighbours, LocalFrame(made.home), _path_of(made))[1]
+    passed = bodies.Beside(inputs.neighbours).about(LocalFrame(made.home), _path_of(made))[1]
     return made.model_copy(update={"solids": (*made.solids, *passed)})
 
 
