@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StrictFloat, model_validator
 from sqlalchemy import select
 
 from cloud.idempotency import Key, once
@@ -29,9 +29,9 @@ class SiteIn(Frozen):
 
     site_id: SiteId = Field(examples=["north-ridge"])
     name: str = Field(min_length=1, max_length=120, examples=["North Ridge wind farm"])
-    home_lat_deg: float = Field(ge=-90, le=90, examples=[54.9012])
-    home_lon_deg: float = Field(ge=-180, le=180, examples=[8.3012])
-    home_alt_m: float = Field(ge=-1000, le=9000, examples=[52.0])
+    home_lat_deg: StrictFloat = Field(ge=-90, le=90, examples=[54.9012])
+    home_lon_deg: StrictFloat = Field(ge=-180, le=180, examples=[8.3012])
+    home_alt_m: StrictFloat = Field(ge=-1000, le=9000, examples=[52.0])
 
 
 class SiteOut(SiteIn):

@@ -7,7 +7,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictFloat, StrictInt
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
@@ -30,11 +30,14 @@ class CommandIn(Frozen):
     """What the drone shall do. ``altitude_m`` (above home) belongs to take_off."""
 
     kind: CommandKind = Field(examples=["take_off"])
-    altitude_m: float | None = Field(default=None, gt=0, le=120, examples=[15.0])
-    plan_version: int | None = Field(
-        default=None, ge=1, le=1_000_000, description="adjust_route: the version of the flight's plan to fly now"
+    altitude_m: StrictFloat | None = Field(default=None, gt=0, le=120, examples=[15.0])
+    plan_version: StrictInt | None = Field(
+        default=None,
+        ge=1,
+        le=1_000_000,
+        description="adjust_route: the version of the flight's plan to fly now",
     )
-    resume_at: int = Field(default=0, ge=0, le=649, description="adjust_route: its waypoint to fly to first")
+    resume_at: StrictInt = Field(default=0, ge=0, le=649, description="adjust_route: its waypoint to fly to first")
     limits: LimitsChange | None = Field(default=None, description="set_limits, to a drone only")
     lowers_margin: bool = Field(
         default=False, description="set_limits: hold it back until two approvers have signed its payload"

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictInt
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
@@ -38,7 +38,7 @@ class FlightIn(Frozen):
     """Which plan version, by which drone."""
 
     plan_id: PlanId = Field(examples=["pln-019aa1b2c3d4-0badcafe"])
-    version: int = Field(default=1, ge=1)
+    version: StrictInt = Field(default=1, ge=1)
     drone_id: DroneId = Field(examples=["kite-01"])
 
 

@@ -6,7 +6,7 @@ import base64
 import binascii
 
 from fastapi import APIRouter
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, StrictFloat
 
 from cloud.planning import assets, conditions, imports, missions, neighbours, plans, site_zones, verdicts
 from cloud.planning.conditions import Conditions
@@ -46,9 +46,9 @@ class FilePlan(Frozen):
         description="what is inspected: other turbines then count as turning; default: every asset as it stands",
     )
     home: GeoPoint | None = Field(default=None, description="instead of the plan's own; above the ellipsoid")
-    wind_mps: float = Field(default=0.0, ge=0, le=60)
-    max_alt_rel_m: float = Field(default=120.0, ge=5, le=500)
-    return_alt_rel_m: float = Field(default=30.0, ge=5, le=500)
+    wind_mps: StrictFloat = Field(default=0.0, ge=0, le=60)
+    max_alt_rel_m: StrictFloat = Field(default=120.0, ge=5, le=500)
+    return_alt_rel_m: StrictFloat = Field(default=30.0, ge=5, le=500)
 
 
 class AssetFile(Frozen):

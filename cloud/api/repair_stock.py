@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictFloat
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictFloat, StrictInt
 from sqlalchemy import select
 
 from cloud.moments import Moment
@@ -30,12 +30,12 @@ class CrewIn(Frozen):
 
     name: str = Field(min_length=1, max_length=120, examples=["Crew North"])
     skills: list[Skill] = Field(min_length=1, max_length=20, examples=[["rope_access", "composite"]])
-    home_lat_deg: float = Field(ge=-90, le=90, examples=[54.78])
-    home_lon_deg: float = Field(ge=-180, le=180, examples=[8.86])
+    home_lat_deg: StrictFloat = Field(ge=-90, le=90, examples=[54.78])
+    home_lon_deg: StrictFloat = Field(ge=-180, le=180, examples=[8.86])
     zone: str = Field(default="UTC", max_length=64, description="IANA name of their wall clock")
     shift_start: str = Field(default="07:00", pattern=_CLOCK)
     shift_end: str = Field(default="17:00", pattern=_CLOCK)
-    weekdays: list[Annotated[int, Field(ge=1, le=7)]] = Field(
+    weekdays: list[Annotated[StrictInt, Field(ge=1, le=7)]] = Field(
         default=[1, 2, 3, 4, 5], min_length=1, max_length=7, description="1 is Monday"
     )
     language: Literal["en", "de", "es"] = Field(default="en", description="of their phone pages")
@@ -53,7 +53,7 @@ class CrewOut(CrewIn):
 class PartIn(Frozen):
     """How much of a part is there; ``more_at`` null: no more comes."""
 
-    in_stock: int = Field(ge=0, le=100_000)
+    in_stock: StrictInt = Field(ge=0, le=100_000)
     more_at: Moment | None = Field(default=None, description="from then on there is enough")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, BackgroundTasks, Request
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, StrictInt
 
 from cloud import consume, grading, reviews
 from cloud.api.findings import FindingOut
@@ -24,7 +24,7 @@ class ReviewIn(Frozen):
 
     verdict: Verdict
     reason: str = Field(min_length=1, max_length=400, examples=["Shadow of the lightning receptor."])
-    rank: int | None = Field(default=None, ge=1, le=5, description="regrade: 1 least to 5 most serious")
+    rank: StrictInt | None = Field(default=None, ge=1, le=5, description="regrade: 1 least to 5 most serious")
 
 
 class ReviewsIn(ReviewIn):

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictInt
 from sqlalchemy import select
 
 from cloud import conditions
@@ -31,15 +31,17 @@ class ScheduleIn(Frozen):
 
     name: str = Field(min_length=1, max_length=120, examples=["Right of way, every two weeks"])
     plan_id: PlanId = Field(examples=["pln-019aa1b2c3d4-0badcafe"])
-    plan_version: int = Field(default=1, ge=1, le=1_000_000)
+    plan_version: StrictInt = Field(default=1, ge=1, le=1_000_000)
     drone_id: DroneId = Field(examples=["kite-01"])
     starts_at: Moment = Field(examples=["2027-03-01T08:00:00Z"])
     rrule: str | None = Field(
         default=None, max_length=300, description="none: once", examples=["FREQ=WEEKLY;INTERVAL=2;BYDAY=MO"]
     )
     zone: str = Field(default="UTC", max_length=64, description="IANA name: the times keep this wall clock")
-    duration_min: int = Field(default=45, ge=1, le=1440, description="for how long the drone is taken by each flight")
-    lead_h: int = Field(default=24, ge=0, le=720, description="hours before its time that a flight is planned")
+    duration_min: StrictInt = Field(
+        default=45, ge=1, le=1440, description="for how long the drone is taken by each flight"
+    )
+    lead_h: StrictInt = Field(default=24, ge=0, le=720, description="hours before its time that a flight is planned")
 
 
 class ScheduleOut(BaseModel):

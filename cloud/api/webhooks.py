@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictInt
 from sqlalchemy import select
 
 from cloud import conditions
@@ -33,7 +33,9 @@ class WebhookIn(Frozen):
     name: str = Field(min_length=1, max_length=120, examples=["Work orders"])
     url: str = Field(min_length=9, max_length=400, examples=["https://hooks.example.com/kestrel"])
     events: list[EventName] = Field(min_length=1, max_length=20, examples=[["finding.changed", "ticket.changed"]])
-    min_rank: int | None = Field(default=None, ge=1, le=5, description="findings of this severity rank or above only")
+    min_rank: StrictInt | None = Field(
+        default=None, ge=1, le=5, description="findings of this severity rank or above only"
+    )
 
 
 class WebhookOut(BaseModel):

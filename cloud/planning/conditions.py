@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from astral import Observer
 from astral.sun import elevation
-from pydantic import Field
+from pydantic import Field, StrictFloat, StrictInt
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -37,9 +37,11 @@ class Conditions(Frozen):
 
     drone_id: str = Field(max_length=63, examples=["kite-01"])
     start_at: Moment
-    wind_mps: float | None = Field(default=None, ge=0, le=60, description="forecast for the time of the flight")
-    battery_percent: float | None = Field(default=None, ge=0, le=100, description="default: as last reported")
-    storage_free_bytes: int | None = Field(default=None, ge=0, description="default: as its computer last reported")
+    wind_mps: StrictFloat | None = Field(default=None, ge=0, le=60, description="forecast for the time of the flight")
+    battery_percent: StrictFloat | None = Field(default=None, ge=0, le=100, description="default: as last reported")
+    storage_free_bytes: StrictInt | None = Field(
+        default=None, ge=0, description="default: as its computer last reported"
+    )
 
 
 def judge(session: Session, route: Route, figures: Estimates, when: Conditions) -> list[Check]:

@@ -11,7 +11,7 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, StrictFloat
 from sqlalchemy.orm import Session
 
 from cloud.planning import (
@@ -68,7 +68,7 @@ class ImportWish(Frozen):
     home: GeoPoint | None = Field(
         default=None, description="instead of the plan's own; where it names none or not how high, default: the site's"
     )
-    wind_mps: float | None = Field(default=None, ge=0, le=60, description="forecast; unchecked when left out")
+    wind_mps: StrictFloat | None = Field(default=None, ge=0, le=60, description="forecast; unchecked when left out")
     max_alt_rel_m: float = Field(default=120.0, ge=5, le=500, description="above home")
     return_alt_rel_m: float = Field(default=30.0, ge=5, le=500, description="the least height of the way home")
     drone_id: DroneId | None = Field(default=None, description="whose camera; default: the site's first drone")

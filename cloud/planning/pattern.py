@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, StrictFloat, model_validator
 
 from contracts.geo import Frozen, GeoPoint
 from contracts.ids import AssetId
@@ -25,17 +25,17 @@ class BladesParams(Frozen):
 
     pattern: Literal["blades"] = "blades"
     standoff_m: float = Field(default=10.0, ge=6, le=30, description="camera to the side's centre line")
-    speed_mps: float = Field(default=4.0, ge=0.5, le=8, description="on passes")
-    transit_speed_mps: float = Field(default=6.0, ge=0.5, le=12)
+    speed_mps: StrictFloat = Field(default=4.0, ge=0.5, le=8, description="on passes")
+    transit_speed_mps: StrictFloat = Field(default=6.0, ge=0.5, le=12)
     blades: tuple[Blade, ...] = Field(default=tuple(Blade), min_length=1, max_length=3)
     sides: tuple[BladeSide, ...] = Field(default=ORDER, min_length=1, max_length=4)
-    start_at_m: float = Field(default=3.0, ge=0, le=100, description="from the root")
-    max_camera_pitch_deg: float = Field(default=45.0, ge=0, le=90, description="how far up the gimbal can look")
+    start_at_m: StrictFloat = Field(default=3.0, ge=0, le=100, description="from the root")
+    max_camera_pitch_deg: StrictFloat = Field(default=45.0, ge=0, le=90, description="how far up the gimbal can look")
     fence_radius_m: float = Field(default=150.0, ge=30, le=2000, description="round the tower foot")
     max_alt_rel_m: float = Field(default=120.0, ge=20, le=500, description="above home")
     shutter_s: float = Field(default=0.0005, gt=0, le=0.1)
     max_gsd_mm_px: float = Field(default=5.0, gt=0, le=50)
-    wind_mps: float | None = Field(default=None, ge=0, le=60, description="forecast; unchecked when left out")
+    wind_mps: StrictFloat | None = Field(default=None, ge=0, le=60, description="forecast; unchecked when left out")
 
     @model_validator(mode="after")
     def _each_once(self) -> BladesParams:

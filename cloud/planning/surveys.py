@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, Discriminator, Field, Tag
+from pydantic import AfterValidator, Discriminator, Field, StrictFloat, StrictInt, Tag
 
 from cloud.planning.pattern import DEFAULT_CAMERA, MOST_NEIGHBOURS
 from contracts.geo import Frozen, GeoPoint
@@ -22,14 +22,14 @@ class SurveyParams(Frozen):
 
     gsd_mm_px: float = Field(default=3.0, gt=0.1, le=100, description="wanted; the standoff follows from it")
     standoff_m: float | None = Field(default=None, ge=5, le=150, description="instead of what gsd_mm_px asks for")
-    front_overlap: float = Field(default=0.6, ge=0, le=0.95, description="between frames a second apart")
-    side_overlap: float = Field(default=0.3, ge=0, le=0.95, description="between neighbouring strips")
-    speed_mps: float | None = Field(default=None, ge=0.5, le=12, description="while recording")
-    transit_speed_mps: float = Field(default=8.0, ge=0.5, le=12)
+    front_overlap: StrictFloat = Field(default=0.6, ge=0, le=0.95, description="between frames a second apart")
+    side_overlap: StrictFloat = Field(default=0.3, ge=0, le=0.95, description="between neighbouring strips")
+    speed_mps: StrictFloat | None = Field(default=None, ge=0.5, le=12, description="while recording")
+    transit_speed_mps: StrictFloat = Field(default=8.0, ge=0.5, le=12)
     shutter_s: float = Field(default=0.0005, gt=0, le=0.1)
     max_blur_px: float = Field(default=1.5, gt=0.1, le=5)
     max_alt_rel_m: float = Field(default=120.0, ge=20, le=500, description="above home")
-    wind_mps: float | None = Field(default=None, ge=0, le=60, description="forecast; unchecked when left out")
+    wind_mps: StrictFloat | None = Field(default=None, ge=0, le=60, description="forecast; unchecked when left out")
 
 
 class TowerParams(SurveyParams):
@@ -50,7 +50,7 @@ class FacadeParams(SurveyParams):
     """Vertical strips before one face of a mast."""
 
     pattern: Literal["facade"] = "facade"
-    face: int = Field(default=0, ge=0, le=7)
+    face: StrictInt = Field(default=0, ge=0, le=7)
 
 
 class CorridorParams(SurveyParams):
@@ -59,9 +59,9 @@ class CorridorParams(SurveyParams):
     pattern: Literal["corridor"] = "corridor"
     gsd_mm_px: float = Field(default=4.0, gt=0.1, le=100)
     sides: tuple[Literal["left", "right"], ...] = Field(default=("left", "right"), min_length=1, max_length=2)
-    raise_m: float = Field(default=2.0, ge=-10, le=30, description="above the conductors")
-    first_span: int = Field(default=0, ge=0, le=2000)
-    last_span: int | None = Field(default=None, ge=0, le=2000)
+    raise_m: StrictFloat = Field(default=2.0, ge=-10, le=30, description="above the conductors")
+    first_span: StrictInt = Field(default=0, ge=0, le=2000)
+    last_span: StrictInt | None = Field(default=None, ge=0, le=2000)
 
 
 class RightOfWayParams(SurveyParams):
@@ -69,7 +69,7 @@ class RightOfWayParams(SurveyParams):
 
     pattern: Literal["right_of_way"] = "right_of_way"
     gsd_mm_px: float = Field(default=12.0, gt=0.1, le=100)
-    side_overlap: float = Field(default=0.2, ge=0, le=0.95)
+    side_overlap: StrictFloat = Field(default=0.2, ge=0, le=0.95)
 
 
 class GridParams(SurveyParams):
@@ -78,8 +78,10 @@ class GridParams(SurveyParams):
     pattern: Literal["grid"] = "grid"
     gsd_mm_px: float = Field(default=12.0, gt=0.1, le=100)
     corners: tuple[Corner, ...] = Field(min_length=3, max_length=100)
-    bearing_deg: float = Field(default=0.0, ge=0, lt=360, description="of the lines")
-    ground_alt_m: float | None = Field(default=None, ge=-500, le=9000, description="above the ellipsoid; default: home")
+    bearing_deg: StrictFloat = Field(default=0.0, ge=0, lt=360, description="of the lines")
+    ground_alt_m: StrictFloat | None = Field(
+        default=None, ge=-500, le=9000, description="above the ellipsoid; default: home"
+    )
 
 
 AnySurvey = Annotated[

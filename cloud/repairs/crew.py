@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
 
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -20,6 +20,7 @@ from cloud import audit, findings, grading, reviews, tickets
 from cloud.db import notify
 from cloud.logbook import log
 from cloud.maintenance import FieldReport, MaintenanceSystem, Picture
+from cloud.moments import Moment
 from cloud.policy.versions import active_policy
 from cloud.repairs import crew_links
 from cloud.services import Objects, Services
@@ -59,7 +60,7 @@ class Told(Frozen):
     """One answer, as a phone sends it."""
 
     answer: CrewAnswer
-    answered_at: AwareDatetime
+    answered_at: Moment
     measured_mm: float | None = Field(default=None, gt=0, le=100_000)
     others: int = Field(default=0, ge=0, le=99, description="further defects seen there that nobody had reported")
     note: str = Field(default="", max_length=1000)

@@ -6,10 +6,10 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import HTMLResponse, JSONResponse, Response
-from pydantic import AwareDatetime
 from sqlalchemy import select
 
 from cloud import tickets
+from cloud.moments import Moment
 from cloud.repairs import crew
 from cloud.repairs.crew import Told
 from cloud.requests import SigningIn, Svc
@@ -103,7 +103,7 @@ async def put_photo(
     token: Token,
     report_id: ReportId,
     services: Svc,
-    taken_at: Annotated[AwareDatetime, Query()],
+    taken_at: Annotated[Moment, Query()],
     taken_by: Annotated[Literal["camera", "file", "phone"], Query()] = "phone",
 ) -> JSONResponse:
     """Keep an answer's photo, with the time it was taken and whose clock said so."""

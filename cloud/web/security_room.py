@@ -6,11 +6,12 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Form, Query, Request
 from fastapi.responses import HTMLResponse
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field
 from sqlalchemy import func, select
 
 from cloud.intrusion import book
 from cloud.intrusion.rules import SubjectKind
+from cloud.moments import Moment
 from cloud.requests import UnitOfWork
 from cloud.security import Admin, authenticate
 from cloud.tables import Drone, SecurityEvent
@@ -25,7 +26,7 @@ class Sought(Address):
     """Which events the page shows."""
 
     state: Literal["open", "closed"] | None = None
-    before: AwareDatetime | None = None
+    before: Moment | None = None
 
 
 @router.get("")
