@@ -136,6 +136,7 @@ AWKWARD: list[tuple[str, list[Said], str]] = [
     ("the same call for ever", [tool("sites", {})] * 9, "circles"),
     ("more and more steps", [tool("findings", {"limit": n}) for n in range(1, 12)], "steps"),
     ("an answer that was cut", [FIND, text("F-1 is a", stop="max_tokens")], "was cut"),
+    ("a guardrail that stops it", [FIND, text("F-1 is a crack. [E1.1]", stop="guardrail_intervened")], "guardrail"),
     ("half a stream", [FIND, Said(text("F-1 is a crack. [E1.1]").events, break_after=150)], "could not answer"),
     ("a stream without its end", [Said(text("hello").events[:3])], "broke off midway"),
     ("a corrupt frame", [Said(text("hello").events, corrupt=True)], "could not answer"),

@@ -120,6 +120,8 @@ class Dialogue:
     def _said(self, turn: Turn) -> Iterator[Sentence | Removed]:
         if turn.stop == "max_tokens":
             raise BrokeOff(f"{self.model.name}'s answer was cut at {self.limits.max_tokens_per_turn} tokens.")
+        if turn.stop in {"guardrail_intervened", "content_filtered"}:
+            raise BrokeOff(f"A guardrail stopped {self.model.name}.")
         rows = {row.ref: row for rows in self.found.values() for row in rows}
         for number, sentence in enumerate(drafted(turn.text)):
             if number >= MAX_SENTENCES:

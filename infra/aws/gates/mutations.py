@@ -1,4 +1,4 @@
-"""Thirty security regressions that people really make, put into sound templates: the gates must find them.
+"""Security regressions that people really make, put into sound templates: the gates must find them.
 
 A mutation that no resource takes is an error, so that the table cannot rot.
 """
@@ -155,6 +155,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation("secret in plain text", "AWS::ECS::TaskDefinition", "Workflows", _plain_secret),
     Mutation("alarm that tells nobody", "AWS::CloudWatch::Alarm", "ApiDown", _put("AlarmActions", [])),
     Mutation("trail switched off", "AWS::CloudTrail::Trail", "", _put("IsLogging", False)),
+    Mutation("guardrail without filters", "AWS::Bedrock::Guardrail", "", _drop("ContentPolicyConfig")),
 )
 
 

@@ -98,10 +98,23 @@ def detectors(templates: Templates, _place: Place) -> Iterator[str]:
             yield f"kestrel-security: {kind} is missing"
 
 
+def guardrail(templates: Templates, _place: Place) -> Iterator[str]:
+    """What strangers wrote is searched for instructions before a model reads it."""
+    found = list(templates.all("AWS::Bedrock::Guardrail"))
+    if not found:
+        yield "kestrel-workflow: no guardrail for the language model"
+    for rail in found:
+        filters = listed(rail.properties.get("ContentPolicyConfig", {}).get("FiltersConfig"))
+        strengths = {one.get("Type"): one.get("InputStrength") for one in filters}
+        if strengths.get("PROMPT_ATTACK") != "HIGH":
+            yield f"{rail.where}: lets attacks by prompt through"
+
+
 RULES = {
     "log-groups": log_groups,
     "service-levels": service_levels,
     "alarms": alarms,
     "trail": trail,
     "detectors": detectors,
+    "guardrail": guardrail,
 }
