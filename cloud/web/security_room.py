@@ -44,8 +44,25 @@ def _shown(request: Request, session: UnitOfWork, me: Admin, sought: Sought, not
     about = [row.subject for row in found if row.subject_kind == SubjectKind.DRONE.value]
     drones = {drone.drone_id: drone for drone in session.scalars(select(Drone).where(Drone.drone_id.in_(about)))}
     still = select(func.count()).select_from(SecurityEvent).where(SecurityEvent.state == book.OPEN)
-    more = {"rows": found[:MOST], "more": len(found) > MOST, "drones": drones, "open": session.scalar(still) or 0}
+    more = {
+        "facts": facts,
+        "rows": found[:MOST],
+        "more": len(found) > MOST,
+        "drones": drones,
+        "open": session.scalar(still) or 0,
+    }
     return shown(request, session, me, "security", sought=sought, note=note, **more)
+
+
+def facts(row: SecurityEvent) -> list[tuple[str, str, str]]:
+    """Return (name, value, unit) of the numbers behind an event; its own time stands beside it already."""
+    shown_ = []
+    for name, value in row.facts.items():
+        bare, _at, unit = name.rpartition("_")
+        known = unit in {"m", "s"}
+        said = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+        shown_.append((bare if known else name, said, unit if known else ""))
+    return [fact for fact in shown_ if fact[0] != "at"]
 
 
 class Closing(BaseModel):
