@@ -125,7 +125,7 @@ def test_grades_must_grow_from_zero(grades: list[dict[str, object]]) -> None:
 
 
 def test_text_that_is_not_yaml_is_refused() -> None:
-    with pytest.raises(InvalidInput, match="not valid"):
+    with pytest.raises(InvalidInput, match="is not YAML"):
         parse_policy("{", "test.yaml")
 
 
