@@ -187,11 +187,11 @@ LAST: list[Row] = [
     ("Wie viele Befunde wurden auf {0} gefunden?", "count", f"{COUNT} AND {{0}}", (ASSETS,)),
     ("¿Cuántos defectos se encontraron en {0}?", "count", f"{COUNT} AND {{0}}", (ASSETS,)),
 ]  # fmt: skip
-PER_WORDING = 3
+PER_WORDING = 2
 
 
 def fill(row: Row, place: int) -> Iterator[Case]:
-    """Yield one wording with its holes filled in three ways that are not all alike."""
+    """Yield one wording with its holes filled in two ways that are not all alike."""
     wording, shape, sql, holes = row
     for turn in range(PER_WORDING):
         chosen = [hole[(place + 3 * turn + i) % len(hole)] for i, hole in enumerate(holes)]

@@ -26,8 +26,8 @@ def test_data_set_is_whole_labels_are_inside_and_scenes_are_split(
 ) -> None:
     monkeypatch.setattr(dataset, "TILES_PER_SCENE", 3)
     monkeypatch.setattr(dataset, "_VAL_EVERY", 2)
-    said = dataset.write_dataset(tmp_path / "a", 12, 3, 320)
-    dataset.write_dataset(tmp_path / "b", 12, 3, 320)
+    said = dataset.write_dataset(tmp_path / "a", 6, 3, 320)
+    dataset.write_dataset(tmp_path / "b", 6, 3, 320)
     assert hashes(tmp_path / "a") == hashes(tmp_path / "b")
     listing = yaml.safe_load((tmp_path / "a" / "data.yaml").read_text())
     assert list(listing["names"].values()) == [k.value for k in DefectKind]
@@ -48,7 +48,7 @@ def test_data_set_is_whole_labels_are_inside_and_scenes_are_split(
                 assert y - h / 2 + 1e-5 >= 0
                 assert y + h / 2 <= 1 + 1e-5
     assert scenes["train"] & scenes["val"] == set()
-    assert said["train"] == said["val"] == 6
+    assert said["train"] == said["val"] == 3
 
 
 def test_yolo_line_is_centre_and_size() -> None:
