@@ -12,6 +12,7 @@ import json
 import math
 import re
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -160,7 +161,8 @@ def _geojson(content: bytes) -> Iterator[Feature]:
         if not isinstance(shape, dict) or shape.get("type") not in ("Point", "LineString"):
             yield Feature(where, (), {**_properties(feature), "kind": "no Point or LineString"}, "ellipsoid")
             continue
-        rows = [shape["coordinates"]] if shape["type"] == "Point" else shape.get("coordinates", [])
+        found = shape.get("coordinates")
+        rows = [found] if shape["type"] == "Point" else found if isinstance(found, list) else []
         yield Feature(where, tuple(_lon_lat(row) for row in rows), _properties(feature), "ellipsoid")
 
 
@@ -173,7 +175,7 @@ def _lon_lat(row: Any) -> tuple[float, float, float | None]:
     """Return (lat, lon, alt) of coordinates that are longitude first; what are no numbers becomes no place."""
     try:
         numbers = [float(value) for value in row]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         numbers = []
     if len(numbers) < 2:
         return math.nan, math.nan, math.nan
@@ -190,7 +192,7 @@ def _kmz(content: bytes) -> Iterator[Feature]:
                 raise TooLarge(f"The KML unpacks to {names[0].file_size} bytes; {MAX_UNPACKED_BYTES} are taken.")
             with archive.open(names[0]) as file:
                 text = file.read(MAX_UNPACKED_BYTES + 1)
-    except (zipfile.BadZipFile, OSError, NotImplementedError, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, OSError, NotImplementedError, RuntimeError) as error:
         raise InvalidInput("The file is no KMZ (zip) archive.", field="content") from error
     if len(text) > MAX_UNPACKED_BYTES:
         raise TooLarge(f"The KML unpacks to more than {MAX_UNPACKED_BYTES} bytes.")
@@ -221,12 +223,16 @@ def _csv(content: bytes) -> Iterator[Feature]:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InvalidInput("The CSV is not UTF-8.", field="content") from error
-    reader = csv.DictReader(io.StringIO(text))
-    missing = {"external_id", "kind", "lat_deg", "lon_deg", "alt_m"} - set(reader.fieldnames or ())
+    reader = csv.DictReader(io.StringIO(text, newline=""))
+    try:
+        missing = {"external_id", "kind", "lat_deg", "lon_deg", "alt_m"} - set(reader.fieldnames or ())
+        read = list(reader)
+    except csv.Error as error:
+        raise InvalidInput(f"Line {reader.line_num} of the CSV cannot be read: {error}.", field="content") from error
     if missing:
         raise InvalidInput(f"The CSV has no column {', '.join(sorted(missing))}.", field="content")
     things: dict[str, list[tuple[int, dict[str, str]]]] = {}
-    for line, row in enumerate(reader, start=2):
+    for line, row in enumerate(read, start=2):
         clean = {str(key): value for key, value in row.items() if key and isinstance(value, str) and value != ""}
         things.setdefault(clean.get("external_id", f"line {line}"), []).append((line, clean))
     for rows in things.values():
