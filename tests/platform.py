@@ -29,6 +29,7 @@ from contracts.telemetry import TelemetryBatch, TelemetrySample
 from contracts.turbine import TurbineGeometry
 from contracts.vocabulary import AircraftState, Role
 from tests.services import DatabaseServer
+from tests.stand_ins import MemoryQueues
 
 ISSUER, AUDIENCE = "http://testserver/oidc", "kestrel"
 FOOT = GeoPoint(lat_deg=54.9, lon_deg=8.3, alt_m=45.0)
@@ -82,7 +83,7 @@ class Wire:
 
 
 def build(url: str) -> Services:
-    """Return services over a real database; SAP, queues and the like are absent."""
+    """Return services over a real database; SAP and the like are absent, queues in memory."""
     issuer = Issuer(ec.generate_private_key(ec.SECP256R1()), ISSUER, AUDIENCE)
     absent = cast("Any", None)
     return Services(
@@ -90,7 +91,7 @@ def build(url: str) -> Services:
         database=Database(url),
         objects=absent,
         routes=RouteShelf(),
-        queues=absent,
+        queues=MemoryQueues(),
         workflows=absent,
         maintenance=absent,
         channels={},

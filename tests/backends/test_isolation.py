@@ -72,7 +72,8 @@ OVER_ALL = {"/insights/{view}.{form}"}
 """Routes that ask for something, and list what is on all of one's sites."""
 SAME_FOR_ALL = {
     "/v1/me", "/healthz", "/readyz", "/oidc/jwks", "/oidc/.well-known/openid-configuration", "/v1/asyncapi.json",
-    "/v1/sensorthings/v1.1", "/v1/policies", "/v1/policies/{before}/diff/{after}", "/v1/due-rules", "/v1/keys",
+    "/v1/sensorthings/v1.1", "/v1/policies", "/v1/policies/{before}/diff/{after}",
+    "/settings/policies/effect", "/v1/due-rules", "/v1/keys",
     "/v1/keys/{key_id}", "/login", "/static/{path:path}", "/favicon.ico",
     "/v1/assistant/proposals", "/v1/repairs/crews", "/v1/repairs/parts", "/v1/detectors",
     "/crew/worker.js", "/crew/{token}", "/crew/{token}/picture",
