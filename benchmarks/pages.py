@@ -40,6 +40,10 @@ class _Machines:
         """Return an execution's address."""
         return f"arn:{name}"
 
+    def succeed(self, _token: str, _output: str) -> bool:
+        """Say that the run went on."""
+        return True
+
 
 CHROMIUM = Path("/usr/bin/chromium")
 PASSWORD = "fly-high-9"  # noqa: S105 - of a database that lives for one run
@@ -125,6 +129,7 @@ def answers(browser: Browser, server: Server, repeats: int) -> dict[str, Any]:
     paint(page, "/", "drone-map[data-ready]")
     tabs = page.locator("#findings .tabs button")
     measured("operations: severity tab", "#findings", "click", lambda n: tabs.nth(n % 3).click())
+    paint(page, "/", "drone-map[data-ready]")  # every severity again
     cards = page.locator(".finding > a")
     measured(
         "operations: open a finding", "#sheet-slot", "click",
