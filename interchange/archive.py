@@ -23,6 +23,10 @@ def is_archive(content: bytes) -> bool:
     return content.startswith(b"PK\x03\x04")
 
 
+UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError, RuntimeError, OSError)
+"""What the zip module raises on damaged archives, all of it."""
+
+
 def members(content: bytes, wanted: re.Pattern[str]) -> dict[str, bytes]:
     """Return the archive's files whose name matches; the others are never expanded.
 
@@ -37,7 +41,7 @@ def members(content: bytes, wanted: re.Pattern[str]) -> dict[str, bytes]:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             _check(archive.infolist())
             return _expand(archive, wanted)
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError, RuntimeError, OSError) as error:
+    except UNREADABLE as error:
         raise InvalidInput(f"The archive cannot be read: {error}.", hint="Save it again.", field="file") from error
 
 

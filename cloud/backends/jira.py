@@ -16,10 +16,8 @@ import httpx
 
 from cloud.backends.maintenance_http import Wire
 from cloud.maintenance import FieldReport, NotificationDraft, NotificationState, OrderDraft, Picture
-from contracts.errors import Unavailable
 
 _ISSUE = "/rest/api/2/issue"
-_ROOT = "Is CLOUD_JIRA_URL Jira's root?"
 _CANCELLED = frozenset({"cancelled", "canceled", "won't do", "won't fix", "declined", "duplicate", "rejected"})
 """Resolutions that close an issue without the work being done."""
 _PRIORITIES = {"1": "Highest", "2": "High", "3": "Medium", "4": "Low"}
@@ -61,7 +59,7 @@ class JiraTracker:
         answer = self._wire.sent("GET", _path(number))
         if answer.status_code == httpx.codes.NOT_FOUND:
             return None
-        return self._state(self._body(answer))
+        return self._state(self._wire.body(answer))
 
     def create(self, draft: NotificationDraft) -> NotificationState:
         """Create an issue."""
@@ -72,12 +70,12 @@ class JiraTracker:
             "labels": ["kestrel", _label(draft.reference)],
             **self._common(self._issue_type, draft.priority, draft.required_by),
         }
-        made = self._body(self._wire.sent("POST", _ISSUE, json={"fields": fields}))
+        made = self._wire.body(self._wire.sent("POST", _ISSUE, json={"fields": fields}))
         return NotificationState(number=str(made["key"]), phase="", url=self._page(str(made["key"])))
 
     def pictures(self, number: str) -> list[str]:
         """Return the file names of what is attached to an issue."""
-        issue = self._body(self._wire.sent("GET", _path(number), params={"fields": "attachment"}))
+        issue = self._wire.body(self._wire.sent("GET", _path(number), params={"fields": "attachment"}))
         return [str(one["filename"]) for one in issue["fields"].get("attachment") or []]
 
     def attach(self, number: str, picture: Picture) -> None:
@@ -104,11 +102,11 @@ class JiraTracker:
             "labels": ["kestrel", _order_label(draft.notification)],
             **self._common(self._order_type, draft.priority, draft.ends_at),
         }
-        return str(self._body(self._wire.sent("POST", _ISSUE, json={"fields": fields}))["key"])
+        return str(self._wire.body(self._wire.sent("POST", _ISSUE, json={"fields": fields}))["key"])
 
     def report(self, number: str, said: FieldReport) -> bool:
         """Write what a crew said as a comment; a repair moves the issue to done where its workflow has a way."""
-        held = self._body(self._wire.sent("GET", f"{_path(number)}/comment"))
+        held = self._wire.body(self._wire.sent("GET", f"{_path(number)}/comment"))
         if any(said.key in str(one.get("body") or "") for one in held.get("comments") or []):
             return False
         if said.priority:
@@ -121,7 +119,7 @@ class JiraTracker:
         return True
 
     def _finish(self, number: str) -> None:
-        ways = self._body(self._wire.sent("GET", f"{_path(number)}/transitions")).get("transitions") or []
+        ways = self._wire.body(self._wire.sent("GET", f"{_path(number)}/transitions")).get("transitions") or []
         done = [way for way in ways if (way["to"].get("statusCategory") or {}).get("key") == "done"]
         if done:
             way = {"transition": {"id": done[0]["id"]}}
@@ -139,17 +137,8 @@ class JiraTracker:
         jql = f'project = "{self._project}" AND labels = "{label}" ORDER BY created ASC'
         fields = "status,resolution,resolutiondate"
         query = {"jql": jql, "maxResults": "1", "fields": fields}
-        issues = self._body(self._wire.sent("GET", "/rest/api/2/search", params=query)).get("issues") or []
+        issues = self._wire.body(self._wire.sent("GET", "/rest/api/2/search", params=query)).get("issues") or []
         return issues[0] if issues else None
-
-    def _body(self, answer: httpx.Response) -> dict[str, Any]:
-        try:
-            body = self._wire.check(answer).json()
-        except ValueError as error:
-            raise Unavailable(f"Jira answered {answer.status_code} without JSON.", hint=_ROOT) from error
-        if not isinstance(body, dict):
-            raise Unavailable(f"Jira answered {answer.status_code} with something unexpected.", hint=_ROOT)
-        return body
 
     def _state(self, issue: Mapping[str, Any]) -> NotificationState:
         fields, key = issue["fields"], str(issue["key"])

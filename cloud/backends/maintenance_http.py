@@ -65,6 +65,23 @@ class Wire:
             hint=f"Mend what {self.system} names, then resume the workflow.",
         )
 
+    def body(self, answer: httpx.Response) -> dict[str, Any]:
+        """Return the JSON object of a success.
+
+        Raises:
+            Unavailable: It failed, is too busy, or is something else than the system.
+            MaintenanceRejected: It refused, in its own words.
+
+        """
+        root = f"Is {self.setting} {self.system}'s root?"
+        try:
+            body = self.check(answer).json()
+        except ValueError as error:
+            raise Unavailable(f"{self.system} answered {answer.status_code} without JSON.", hint=root) from error
+        if not isinstance(body, dict):
+            raise Unavailable(f"{self.system} answered {answer.status_code} with something unexpected.", hint=root)
+        return body
+
     def _said(self, answer: httpx.Response) -> str:
         """Return the system's own words, or the start of the body."""
         try:

@@ -18,11 +18,10 @@ import httpx
 
 from cloud.backends.maintenance_http import Wire
 from cloud.maintenance import FieldReport, NotificationDraft, NotificationState, OrderDraft, Picture
-from contracts.errors import MaintenanceRejected, Unavailable
+from contracts.errors import MaintenanceRejected
 
 _REQUESTS = "/maximo/api/os/mxapisr"
 _ORDERS = "/maximo/api/os/mxapiwodetail"
-_ROOT = "Is CLOUD_MAXIMO_URL Maximo's root?"
 _SHOWN = "ticketid,status,status_description,actualfinish,statusdate"
 _CLOSED = frozenset({"RESOLVED", "CLOSED", "HISTEDIT", "COMP", "CLOSE"})
 _CANCELLED = frozenset({"CANCELLED", "CAN"})
@@ -83,11 +82,11 @@ class MaximoOslc:
             **({"reportedby": self._reported_by} if self._reported_by else {}),
         }
         made = self._wire.sent("POST", _REQUESTS, json=fields, headers={"properties": _SHOWN})
-        return self._state(self._body(made))
+        return self._state(self._wire.body(made))
 
     def pictures(self, number: str) -> list[str]:
         """Return the file names of what is attached to a request."""
-        answer = self._body(self._wire.sent("GET", f"{self._address(number)}/doclinks"))
+        answer = self._wire.body(self._wire.sent("GET", f"{self._address(number)}/doclinks"))
         return [str((one.get("describedBy") or {}).get("fileName") or "") for one in answer.get("member") or []]
 
     def attach(self, number: str, picture: Picture) -> None:
@@ -124,7 +123,7 @@ class MaximoOslc:
             ],
         }
         made = self._wire.sent("POST", _ORDERS, json=fields, headers={"properties": "wonum"})
-        return str(self._body(made)["wonum"])
+        return str(self._wire.body(made)["wonum"])
 
     def report(self, number: str, said: FieldReport) -> bool:
         """Write what a crew said as an entry of the work log; a repair resolves the request."""
@@ -159,17 +158,8 @@ class MaximoOslc:
 
     def _first(self, path: str, where: str, select: str) -> dict[str, Any] | None:
         query = {"oslc.where": where, "oslc.select": select, "oslc.pageSize": "1"}
-        members = self._body(self._wire.sent("GET", path, params=query)).get("member") or []
+        members = self._wire.body(self._wire.sent("GET", path, params=query)).get("member") or []
         return members[0] if members else None
-
-    def _body(self, answer: httpx.Response) -> dict[str, Any]:
-        try:
-            body = self._wire.check(answer).json()
-        except ValueError as error:
-            raise Unavailable(f"Maximo answered {answer.status_code} without JSON.", hint=_ROOT) from error
-        if not isinstance(body, dict):
-            raise Unavailable(f"Maximo answered {answer.status_code} with something unexpected.", hint=_ROOT)
-        return body
 
     def _state(self, row: Mapping[str, Any]) -> NotificationState:
         number, status = str(row["ticketid"]), str(row.get("status") or "")

@@ -12,7 +12,6 @@ import json
 import math
 import re
 import zipfile
-import zlib
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -24,6 +23,7 @@ from cloud.planning.datums import separation_m
 from cloud.planning.surveys import AnyGeometry
 from contracts.errors import InvalidInput, TooLarge
 from contracts.geo import GeoPoint
+from interchange.archive import UNREADABLE
 
 MAX_FEATURES = 5000
 MAX_UNPACKED_BYTES = 20_000_000
@@ -192,7 +192,7 @@ def _kmz(content: bytes) -> Iterator[Feature]:
                 raise TooLarge(f"The KML unpacks to {names[0].file_size} bytes; {MAX_UNPACKED_BYTES} are taken.")
             with archive.open(names[0]) as file:
                 text = file.read(MAX_UNPACKED_BYTES + 1)
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, OSError, NotImplementedError, RuntimeError) as error:
+    except UNREADABLE as error:
         raise InvalidInput("The file is no KMZ (zip) archive.", field="content") from error
     if len(text) > MAX_UNPACKED_BYTES:
         raise TooLarge(f"The KML unpacks to more than {MAX_UNPACKED_BYTES} bytes.")
