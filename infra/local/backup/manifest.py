@@ -92,5 +92,7 @@ def parse(text: bytes) -> Manifest:
         where = ".".join(str(part) for part in first["loc"])
         raise CorruptMedia(f"{NAME} cannot be read: {where}: {first['msg']}.", hint="Take another backup.") from error
     if found.format != FORMAT:
-        raise CorruptMedia(f"The backup has format {found.format}, this version reads {FORMAT}.")
+        raise CorruptMedia(
+            f"The backup has format {found.format}, this version reads {FORMAT}.", hint="Restore with its own version."
+        )
     return found

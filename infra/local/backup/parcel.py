@@ -162,7 +162,7 @@ class Parcel:
 
     def __init__(self, path: Path) -> None:
         if not path.exists():
-            raise NotFound(f"There is no backup at {path}.")
+            raise NotFound(f"There is no backup at {path}.", hint="Name the file or folder that was written.")
         self.path = path
         self._tar = self._open_tar(path) if path.is_file() else None
         try:
@@ -216,7 +216,7 @@ class Parcel:
             inside = path.is_file() and path.resolve().is_relative_to(self.path.resolve())
             found = path.open("rb") if inside else None
         if found is None:
-            raise NotFound(f"{self.path} has no {name}.")
+            raise NotFound(f"{self.path} has no {name}.", hint="It is not whole: take another backup.")
         return found
 
     def read(self, member: Member) -> bytes:
@@ -257,7 +257,11 @@ class Parcel:
         for member in found:
             path = folder / member.name.removeprefix(prefix)
             if not path.resolve().is_relative_to(folder.resolve()):
-                raise InvalidInput(f"The member {member.name} leads out of its folder.", field="name")
+                raise InvalidInput(
+                    f"The member {member.name} leads out of its folder.",
+                    hint="Nobody's backup holds that: do not trust this one.",
+                    field="name",
+                )
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             write_private(path, self.read(member))
         return len(found)
