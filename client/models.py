@@ -424,6 +424,10 @@ class PlanVersion(RootModel[int]):
     ]
 
 
+class AcknowledgedItem(RootModel[str]):
+    root: Annotated[str, Field(max_length=64)]
+
+
 class CommandKind(StrEnum):
     """
     What an operator may ask of a drone.
@@ -3604,10 +3608,6 @@ class CloudApiDueEventOut(BaseModel):
     created_at: Annotated[AwareDatetime, Field(title='Created At')]
 
 
-class AcknowledgedItem(RootModel[str]):
-    root: Annotated[str, Field(max_length=64)]
-
-
 class CloudApiFlightsApproval(BaseModel):
     """
     What the approver has read and takes upon themselves.
@@ -3862,6 +3862,15 @@ class CommandIn(BaseModel):
             title='Resume At',
         ),
     ] = 0
+    acknowledged: Annotated[
+        list[AcknowledgedItem] | None,
+        Field(
+            description='adjust_route: what the new version newly warns of, by check name',
+            max_length=50,
+            title='Acknowledged',
+            validate_default=True,
+        ),
+    ] = []
     limits: Annotated[
         LimitsChange | None, Field(description='set_limits, to a drone only')
     ] = None

@@ -6,6 +6,7 @@ The flight follows the new version only when its drone reports that it does; unt
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -15,15 +16,18 @@ from cloud.tables import CommandRow, Flight, Plan
 from contracts.errors import Conflict, InvalidInput, NotFound
 
 
-def prepare(session: Session, flight: Flight, version: int | None, resume_at: int) -> dict[str, Any]:
+def prepare(
+    session: Session, flight: Flight, version: int | None, resume_at: int, acknowledged: Iterable[str] = ()
+) -> dict[str, Any]:
     """Return the parameters of an `adjust_route` command.
 
-    ``resume_at`` is the waypoint of the new version to fly to first.
+    ``resume_at`` is the waypoint of the new version to fly to first. ``acknowledged`` names what that version warns of
+    and the one being flown does not, or not in the same words.
 
     Raises:
         InvalidInput: No version is given, or it is the one being flown.
         NotFound: The flight's plan has no such version.
-        Conflict: A check blocks that version; the message is its sentence.
+        Conflict: A check blocks that version, or a new warning is not acknowledged; the message is its sentence.
 
     """
     if version is None:
@@ -35,7 +39,11 @@ def prepare(session: Session, flight: Flight, version: int | None, resume_at: in
     if plan is None:
         raise NotFound(f"No plan {flight.plan_id!r} version {version}.", field="plan_version")
     refuse_blocked(plan.checks)
+    flown = session.get_one(Plan, (flight.plan_id, flight.plan_version)).checks
+    read = {check["sentence"] for check in flown}
+    new = acknowledge((check for check in plan.checks if check["sentence"] not in read), acknowledged)
     return {
+        "acknowledged": new,
         "plan_version": version,
         "route_hash": plan.content_hash,
         "flown_hash": flight.route_hash,
@@ -50,6 +58,16 @@ def refuse_blocked(checks: Iterable[Mapping[str, Any]]) -> None:
         raise Conflict(f"The plan is blocked: {blocked['sentence']}", hint=blocked["mend"], field=blocked["name"])
 
 
+def acknowledge(checks: Iterable[Mapping[str, Any]], names: Iterable[str]) -> list[str]:
+    """Return the names of the checks that warn; Conflict with the sentence of one that ``names`` leaves out."""
+    warnings = {check["name"]: check for check in checks if check["verdict"] == "warn"}
+    missing = sorted(warnings.keys() - set(names))
+    if missing:
+        hint = f"Send it with acknowledged: {', '.join(sorted(warnings))}."
+        raise Conflict(f"The plan warns: {warnings[missing[0]]['sentence']}", hint=hint, field="acknowledged")
+    return sorted(warnings)
+
+
 def follow(session: Session, row: CommandRow) -> None:
     """Put the flight on the version that its drone now flies; a repeated or late report changes nothing."""
     flight = session.get(Flight, row.flight_id, with_for_update=True) if row.flight_id else None
@@ -58,4 +76,7 @@ def follow(session: Session, row: CommandRow) -> None:
     before = {"plan_version": flight.plan_version}
     flight.plan_version, flight.route_hash = row.params["plan_version"], row.params["route_hash"]
     after = {"plan_version": flight.plan_version, "command_id": row.command_id}
+    if named := row.params.get("acknowledged"):
+        consent = {"by": row.issuer, "at": datetime.now(UTC).isoformat(), "acknowledged": named}
+        flight.consents = [*flight.consents, consent]
     audit.record(session, row.issuer, "flight.adjust", flight.flight_id, before=before, after=after)

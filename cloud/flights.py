@@ -138,7 +138,7 @@ def approve(
         raise Conflict(f"The flight {flight_id} is {row.state}.", hint="Only a planned flight can be approved.")
     found = list(checks)
     adjustments.refuse_blocked(found)
-    named = _acknowledged(found, set(acknowledged))
+    named = adjustments.acknowledge(found, acknowledged)
     if all(consent["by"] != by for consent in row.consents):
         consent = {"by": by, "at": datetime.now(UTC).isoformat(), "acknowledged": named}
         row.consents = [*row.consents, consent]
@@ -147,15 +147,6 @@ def approve(
         row.approved_by, row.approved_at = by, datetime.now(UTC)
         _move(session, row, FlightState.APPROVED)
     return row
-
-
-def _acknowledged(checks: Iterable[dict[str, Any]], names: set[str]) -> list[str]:
-    warnings = {check["name"]: check for check in checks if check["verdict"] == "warn"}
-    missing = sorted(warnings.keys() - names)
-    if missing:
-        hint = f"Approve with acknowledged: {', '.join(sorted(warnings))}."
-        raise Conflict(f"The plan warns: {warnings[missing[0]]['sentence']}", hint=hint, field="acknowledged")
-    return sorted(warnings)
 
 
 def abort(session: Session, flight_id: str, by: str) -> Flight:

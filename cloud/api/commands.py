@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
@@ -38,6 +38,9 @@ class CommandIn(Frozen):
         description="adjust_route: the version of the flight's plan to fly now",
     )
     resume_at: StrictInt = Field(default=0, ge=0, le=649, description="adjust_route: its waypoint to fly to first")
+    acknowledged: list[Annotated[str, Field(max_length=64)]] = Field(
+        default=[], max_length=50, description="adjust_route: what the new version newly warns of, by check name"
+    )
     limits: LimitsChange | None = Field(default=None, description="set_limits, to a drone only")
     lowers_margin: bool = Field(
         default=False, description="set_limits: hold it back until two approvers have signed its payload"
@@ -176,7 +179,7 @@ def _route_params(session: Session, row: Flight, body: CommandIn) -> dict[str, A
     if body.kind is not CommandKind.ADJUST_ROUTE:
         return None
     fleet.check_state(row, body.kind)
-    return adjustments.prepare(session, row, body.plan_version, body.resume_at)
+    return adjustments.prepare(session, row, body.plan_version, body.resume_at, body.acknowledged)
 
 
 def _limit_params(body: CommandIn) -> dict[str, Any] | None:

@@ -88,10 +88,11 @@ def report(services: Services, command_id: str, state: AckState, seq: int = 1) -
         assert fleet.on_ack(session, "kite-01", ack) is not None
 
 
-def warn(services: Services, plan_id: str) -> None:
-    check = {"name": "daylight", "verdict": "warn", "sentence": "It ends 5 minutes after dusk.", "mend": "Go earlier."}
+def warn(services: Services, plan_id: str, version: int = 1, minutes: int = 5) -> None:
+    said = f"It ends {minutes} minutes after dusk."
+    check = {"name": "daylight", "verdict": "warn", "sentence": said, "mend": "Go earlier."}
     with services.database.session() as session:
-        session.get_one(Plan, (plan_id, 1)).checks = [check]
+        session.get_one(Plan, (plan_id, version)).checks = [check]
 
 
 def test_a_warning_is_acknowledged_by_name_and_kept_with_the_flight(services: Services, operator: httpx.Client) -> None:
@@ -145,6 +146,29 @@ def test_a_flight_under_way_takes_another_version_of_its_plan(services: Services
     report(services, command_id, AckState.DONE, 2)
     shown = operator.get(f"/v1/flights/{flight_id}").json()
     assert (shown["plan_version"], shown["route_hash"]) == (2, changed["content_hash"])
+
+
+def test_what_another_version_newly_warns_of_is_acknowledged_before_it_is_sent(
+    services: Services, operator: httpx.Client
+) -> None:
+    made = flight(operator)
+    path, flight_id = f"/v1/flights/{made['flight_id']}/commands", made["flight_id"]
+    put(services, flight_id, state="flying")
+    for _ in range(2):
+        plan(operator, made["plan_id"])
+    for version, minutes in ((1, 5), (2, 9), (3, 5)):
+        warn(services, made["plan_id"], version, minutes)
+    body: dict[str, Any] = {"kind": "adjust_route", "plan_version": 2}
+    refused = operator.post(path, json=body)
+    assert (refused.status_code, refused.json()["field"]) == (409, "acknowledged")
+    assert "9 minutes after dusk" in refused.json()["detail"]
+    body["acknowledged"] = ["daylight"]
+    command_id = operator.post(path, json=body).json()["command_id"]
+    report(services, command_id, AckState.DONE)
+    kept = operator.get(f"/v1/flights/{flight_id}").json()["consents"]
+    assert [consent["acknowledged"] for consent in kept] == [["daylight"]]
+    put(services, flight_id, plan_version=1)
+    assert operator.post(path, json={"kind": "adjust_route", "plan_version": 3}).status_code == 202, "read before"
 
 
 def test_limits_go_out_with_two_signatures_of_the_very_payload(services: Services, operator: httpx.Client) -> None:
