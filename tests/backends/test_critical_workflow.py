@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -23,18 +22,17 @@ from cloud.composition import build_services
 from cloud.reconcile import Reconciler
 from cloud.services import Services
 from cloud.settings import Settings
-from cloud.tables import Asset, Finding, Flight, Notification, Summary, Ticket, TicketDecision, WorkflowRun
+from cloud.tables import Asset, Finding, Flight, Notification, Summary, Ticket, WorkflowRun
 from contracts import resources
 from contracts.errors import SapUnavailable
-from contracts.events import BatchReady, WorkflowTask
+from contracts.events import WorkflowTask
 from infra.local import resources as local_resources
 from infra.local.instance import free_port
 from tests.clean_database import empty
-from tests.factories import World
+from tests.follow_ups import arrive, assert_all_once, ended, fly, runs, wait_for, waiting
 from tests.policies import asking
 from tests.sap_server import PASSWORD, USER, SapServer
 from tests.services import MiniStack
-from tests.sightings import batch, detection
 from workflows.worker import HANDLERS, Worker
 
 
@@ -91,62 +89,11 @@ def working(services: Services, workers: int = 3) -> Iterator[None]:
     assert not crashed
 
 
-def wait_for(holds: Callable[[], bool], within_s: float = 60.0) -> None:
-    end = time.monotonic() + within_s
-    while not holds():
-        assert time.monotonic() < end, "the condition never held"
-        time.sleep(0.05)
-
-
-def fly(services: Services, length_mm: float = 600.0, functional_location: str = "KES-T-01") -> BatchReady:
-    """Store a flight's segment whose batch shows one crack, and return vision's message about it."""
-    with services.database.session() as session:
-        world = World(session, datetime.now(UTC))
-        world.site()
-        asset = world.asset("T-01", 260.0, 0.0)
-        asset.functional_location = functional_location
-        flight = world.flight(asset, world.drone(), datetime.now(UTC), state="landed")
-        segment = world.segment(flight, 0, datetime.now(UTC), state="queued")
-    body = batch(segment.segment_id, detection("d1", segment=segment.segment_id, length_mm=length_mm))
-    key = f"detections/{segment.segment_id}/x.json"
-    services.objects.put(key, body.model_dump_json().encode(), "application/json")
-    return BatchReady(segment_id=segment.segment_id, batch_key=key)
-
-
-def arrive(services: Services, ready: BatchReady) -> str:
-    """Handle vision's message and return the id of the one finding."""
-    consume.on_detections(services, ready.model_dump_json())
-    with services.database.session() as session:
-        return session.scalars(select(Finding.finding_id)).one()
-
-
-def runs(services: Services) -> list[WorkflowRun]:
-    with services.database.session() as session:
-        return list(session.scalars(select(WorkflowRun).order_by(WorkflowRun.created_at)))
-
-
-def ended(services: Services, name: str) -> bool:
-    with services.database.session() as session:
-        return session.get_one(WorkflowRun, name).ended_at is not None
-
-
 def history(services: Services, name: str) -> list[dict[str, Any]]:
     with services.database.session() as session:
         arn = session.get_one(WorkflowRun, name).arn
     events = boto3.client("stepfunctions").get_execution_history(executionArn=str(arn))["events"]
     return [dict(event) for event in events]
-
-
-def assert_all_once(services: Services, sap: SapServer, finding_id: str) -> str:
-    held = sap.notifications(finding_id)
-    with services.database.session() as session:
-        ticket = session.scalars(select(Ticket)).one()
-        assert ticket.finding_id == finding_id
-        assert [n["MaintenanceNotification"] for n in held] == [ticket.number]
-        assert session.scalars(select(Notification)).one().finding_id == finding_id
-        summary = session.get_one(Summary, finding_id)
-        assert 2 <= len(summary.sentences) <= 4
-        return str(ticket.number)
 
 
 def test_a_critical_finding_gets_one_ticket_one_message_one_summary(services: Services, sap: SapServer) -> None:
@@ -233,11 +180,6 @@ def test_a_refusal_is_visible_and_can_be_resumed(services: Services, sap: SapSer
         wait_for(lambda: ended(services, again))
     assert [r.state for r in runs(services)] == ["failed", "succeeded"]
     assert_all_once(services, sap, finding_id)
-
-
-def waiting(services: Services) -> list[TicketDecision]:
-    with services.database.session() as session:
-        return list(session.scalars(select(TicketDecision).where(TicketDecision.state == "waiting")))
 
 
 @pytest.mark.parametrize("approve", [True, False])
@@ -407,74 +349,6 @@ def test_a_start_that_failed_is_made_by_the_reconciler(services: Services, aws_m
     finding_id = arrive(services, ready)
     wait_for(lambda: runs(services)[0].state == "running")
     assert runs(services)[0].execution_name == finding_id
-
-
-class Killed(BaseException):
-    """SIGKILL in the middle of a task: nothing after it runs, nothing is answered, the message comes again."""
-
-
-class Mortal:
-    """A worker's world in which each kind of task is killed once, at a moment; what it held comes again at once."""
-
-    def __init__(self, services: Services, moment: str) -> None:
-        self.moment = moment
-        self.died: set[str] = set()
-        self._receipts: list[str] = []
-        self._real = services
-        self.services = replace(services, queues=self, workflows=self)  # type: ignore[arg-type]
-
-    def __getattr__(self, name: str) -> Any:
-        queues = self._real.queues
-        return getattr(queues if hasattr(queues, name) else self._real.workflows, name)
-
-    def receive(self, queue: str, most: int, wait_s: int, hold_s: int) -> list[Any]:
-        found = list(self._real.queues.receive(queue, 1, wait_s, hold_s))
-        self._receipts = [message.receipt for message in found]
-        return found
-
-    def succeed(self, token: str, output: str) -> bool:
-        answered = self._real.workflows.succeed(token, output)
-        self._die("answered", self._task)
-        return answered
-
-    def handlers(self) -> dict[str, Any]:
-        return {name: self._mortal(name) for name in HANDLERS}
-
-    def _mortal(self, name: str) -> Callable[[Services, WorkflowTask], Any]:
-        def handle(services: Services, task: WorkflowTask) -> Any:
-            self._task = name
-            self._die("before", name)
-            result = HANDLERS[name](self._real, task)
-            self._die("after", name)
-            return result
-
-        return handle
-
-    def _die(self, moment: str, name: str) -> None:
-        if moment == self.moment and name not in self.died:
-            self.died.add(name)
-            self._real.queues.extend(resources.WORKFLOW_TASKS_QUEUE, self._receipts[0], 0)
-            raise Killed
-
-
-@pytest.mark.parametrize("moment", ["before", "after", "answered"])
-def test_a_handler_killed_at_every_state_makes_everything_once(services: Services, sap: SapServer, moment: str) -> None:
-    """Before its work, after it and before the answer, after the answer: the last answers a token twice."""
-    finding_id = arrive(services, fly(services))
-    mortal = Mortal(services, moment)
-    worker = Worker(mortal.services, wait_s=0, handlers=mortal.handlers())
-
-    def step() -> bool:
-        try:
-            worker.step()
-        except Killed:
-            return False
-        return ended(services, finding_id) and worker.step() is None
-
-    wait_for(step)
-    assert mortal.died >= {"check", "ticket", "notify", "summarise", "schedule", "record"}
-    assert_all_once(services, sap, finding_id)
-    assert [run.state for run in runs(services)] == ["succeeded"]
 
 
 def test_a_session_of_sap_that_ended_makes_one_ticket(services: Services, sap: SapServer) -> None:

@@ -17,19 +17,16 @@ from cloud.services import Services
 from cloud.tables import DetectorVersion, WorkflowRun
 from cloud.training import versions
 from contracts import resources, training
-from contracts.training import Current, Evaluation, Measured
+from contracts.training import Current
 from tests import platform
 from tests.factories import MemoryObjects
 from tests.services import MiniStack
+from tests.verdicts import measured
 from vision.backends.jobs import SqsJobs
 from vision.backends.tokens import TaskTokens
 from vision.trainer import Trainer
 from workflows.handlers import labels
 from workflows.worker import HANDLERS, Worker
-
-OLD = Measured(
-    sha256="a" * 64, images=40, boxes=30, map50=0.5, precision=0.8, recall=0.7, false_boxes_per_image=0.1, accept=0.35
-)
 
 
 @pytest.fixture
@@ -47,12 +44,6 @@ def version(services: Services) -> str:
         made = versions.want(session, "ada", datetime.now(UTC), "New verdicts.").version
     consume.start_wanted(services)
     return made
-
-
-def measured(services: Services, version: str, map50: float) -> None:
-    new = OLD.model_copy(update={"map50": map50, "sha256": "b" * 64})
-    body = Evaluation(version=version, candidate=new, current=OLD).model_dump_json().encode()
-    services.objects.put(training.evaluation_key(version), body, "application/json")
 
 
 def run_until(services: Services, trainer: Trainer, holds: Callable[[], bool]) -> None:

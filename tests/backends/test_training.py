@@ -12,22 +12,21 @@ from sqlalchemy import select
 
 from cloud import consume, executions
 from cloud.services import Services
-from cloud.tables import DetectorVersion, EvidenceRow, Finding, WorkflowRun
+from cloud.tables import DetectorVersion, Finding, WorkflowRun
 from cloud.training import versions
-from contracts import media as keys
 from contracts import training
 from contracts.errors import Conflict, ModelRefused, NotFound, TooFewLabels
 from contracts.events import WorkflowTask
-from contracts.training import Current, Evaluation, Judgement, LabelSet, Measured
+from contracts.training import Current, Judgement, LabelSet
 from contracts.vocabulary import DefectKind, FindingStatus, Role
 from tests import platform
-from tests.factories import MemoryObjects, World
+from tests.factories import MemoryObjects
 from tests.platform import Server
 from tests.stand_ins import MemorySap, MemoryWorkflows
+from tests.verdicts import ENOUGH, judged, measured
 from workflows.worker import HANDLERS
 
 NOW = datetime.now(UTC).replace(microsecond=0)
-VERDICTS = [FindingStatus.CONFIRMED] * 25 + [FindingStatus.REJECTED] * 20 + [FindingStatus.OPEN] * 5
 
 
 @pytest.fixture(scope="module")
@@ -37,27 +36,6 @@ def built(database_url: str) -> Iterator[Services]:
     )
     yield services
     services.database.close()
-
-
-def judged(services: Services, verdicts: list[FindingStatus]) -> None:
-    """Store findings with a stored frame each, and what people said of them."""
-    with services.database.session() as session:
-        world = World(session, NOW)
-        world.site()
-        flight = world.flight(world.asset("T-01", 260.0, 0.0), world.drone(), NOW)
-        segment = world.segment(flight, 0, NOW)
-        for number, verdict in enumerate(verdicts):
-            found = world.finding(flight, DefectKind.CRACK, rank=2, at=NOW, status=verdict.value)
-            session.flush()
-            session.add(
-                EvidenceRow(
-                    evidence_id=f"evd-{number}", finding_id=found.finding_id, detection_id=f"det-{number}", position=0,
-                    segment_id=segment.segment_id, frame=number, pts_ms=0.0, captured_at=NOW,
-                    box={"x0": 0.4, "y0": 0.4, "x1": 0.5, "y1": 0.5}, confidence=0.8, gsd_mm_px=1.0,
-                    incidence_deg=5.0, sharpness=90.0, pose={},
-                    frame_key=keys.frame_key(segment.segment_id, number),
-                )
-            )  # fmt: skip
 
 
 @pytest.fixture
@@ -73,22 +51,6 @@ def handle(services: Services, task: str, version: str, by: str = "t-1") -> dict
     return HANDLERS[task](services, body)
 
 
-def measure(services: Services, version: str, map50: float) -> None:
-    old = Measured(
-        sha256="a" * 64,
-        images=40,
-        boxes=30,
-        map50=0.5,
-        precision=0.8,
-        recall=0.7,
-        false_boxes_per_image=0.1,
-        accept=0.35,
-    )
-    new = old.model_copy(update={"map50": map50, "sha256": "b" * 64})
-    body = Evaluation(version=version, candidate=new, current=old).model_dump_json().encode()
-    services.objects.put(training.evaluation_key(version), body, "application/json")
-
-
 def row(services: Services, version: str) -> DetectorVersion:
     with services.database.session() as session:
         return session.get_one(DetectorVersion, version)
@@ -97,7 +59,7 @@ def row(services: Services, version: str) -> DetectorVersion:
 def test_verdicts_become_labels_rejects_hard_negatives_and_the_unjudged_teach_nothing(
     services: Services, version: str
 ) -> None:
-    judged(services, VERDICTS)
+    judged(services, ENOUGH)
     assert handle(services, "labels", version) == {"frames": 45}
     kept = LabelSet.model_validate_json(services.objects.get(training.labels_key(version)))
     assert kept.counts(Judgement.DEFECT) == {DefectKind.CRACK: 25}
@@ -107,7 +69,7 @@ def test_verdicts_become_labels_rejects_hard_negatives_and_the_unjudged_teach_no
 
 
 def test_a_resumed_run_learns_from_the_same_labels(services: Services, version: str) -> None:
-    judged(services, VERDICTS)
+    judged(services, ENOUGH)
     handle(services, "labels", version)
     before = services.objects.get(training.labels_key(version))
     with services.database.session() as session:
@@ -118,7 +80,7 @@ def test_a_resumed_run_learns_from_the_same_labels(services: Services, version: 
 
 
 @pytest.mark.parametrize(
-    "verdicts", [[], [FindingStatus.CONFIRMED] * 45, [FindingStatus.REJECTED] * 45, VERDICTS[10:30]], ids=str
+    "verdicts", [[], [FindingStatus.CONFIRMED] * 45, [FindingStatus.REJECTED] * 45, list(ENOUGH[10:30])], ids=str
 )
 def test_too_few_verdicts_are_a_failure_people_see(
     services: Services, version: str, verdicts: list[FindingStatus]
@@ -129,7 +91,7 @@ def test_too_few_verdicts_are_a_failure_people_see(
 
 
 def test_a_worse_version_is_stopped_and_its_figures_are_kept(services: Services, version: str) -> None:
-    measure(services, version, 0.4)
+    measured(services, version, 0.4)
     with pytest.raises(ModelRefused, match=r"mAP50 is 0\.400"):
         handle(services, "gate", version)
     kept = row(services, version)
@@ -148,7 +110,7 @@ def test_what_was_not_measured_or_cannot_be_read_does_not_pass(services: Service
 
 
 def asked(services: Services, version: str, by: str = "t-1") -> None:
-    measure(services, version, 0.6)
+    measured(services, version, 0.6)
     assert handle(services, "gate", version) == {"passed": True}
     assert handle(services, "approve", version, by) is None
 
