@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, RootModel
+from typing_extensions import TypeAliasType
 
 
 class ActivateIn(BaseModel):
@@ -1896,6 +1897,11 @@ class Map50(RootModel[float]):
     root: Annotated[float, Field(ge=0.0, le=1.0, title='Map50')]
 
 
+AcceptByKindAdditionalProperty = TypeAliasType(
+    "AcceptByKindAdditionalProperty", Annotated[float, Field(gt=0.0, lt=1.0)]
+)
+
+
 class Measured(BaseModel):
     """
     How good a detector is on labelled images; shares are 0 to 1.
@@ -1922,6 +1928,13 @@ class Measured(BaseModel):
             title='Accept',
         ),
     ]
+    accept_by_kind: Annotated[
+        dict[DefectKind, AcceptByKindAdditionalProperty] | None,
+        Field(
+            description='the same of the kinds that have one of their own; all others are at accept',
+            title='Accept By Kind',
+        ),
+    ] = None
 
 
 class MediaCount(BaseModel):

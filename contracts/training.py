@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from enum import StrEnum
-from typing import Final
+from typing import Annotated, Final, TypeAlias
 
 from pydantic import AwareDatetime, Field
 
@@ -18,6 +18,8 @@ from contracts.vocabulary import DefectKind
 PREFIX: Final = "models"
 CURRENT_KEY: Final = f"{PREFIX}/current.json"
 """Which version the workers run; absent: the one that ships."""
+Level: TypeAlias = Annotated[float, Field(gt=0, lt=1)]
+"""A confidence from which a box or a track is taken for a defect."""
 TRAIN, EVALUATE = "train", "evaluate"
 """Tasks of the queue ``training-jobs``."""
 
@@ -80,7 +82,10 @@ class Measured(Frozen):
     precision: float = Field(ge=0, le=1)
     recall: float = Field(ge=0, le=1)
     false_boxes_per_image: float = Field(ge=0)
-    accept: float = Field(gt=0, lt=1, description="least mean confidence of a defect it was measured at")
+    accept: Level = Field(description="least mean confidence of a defect it was measured at")
+    accept_by_kind: dict[DefectKind, Level] = Field(
+        default_factory=dict, description="the same of the kinds that have one of their own; all others are at accept"
+    )
 
 
 class Evaluation(Frozen):

@@ -49,6 +49,7 @@ ROOMS = (
     Room("settings-keys", "/settings/keys"),
     Room("settings-webhooks", "/settings/webhooks"),
     Room("settings-policies", "/settings/policies?before=wind-gwo-1&after=wind-stricter-2", "#df-h", pictured=True),
+    Room("settings-detectors", "/settings/detectors", pictured=True),
     Room("settings-security", "/settings/security", pictured=True),
     Room("settings-audit", "/settings/audit", pictured=True),
     Room("settings-dead-letters", "/settings/dead-letters"),

@@ -26,6 +26,7 @@ from cloud.tables import (
     CertificateRevocation,
     CrewRow,
     Delivery,
+    DetectorVersion,
     Drone,
     Finding,
     Flight,
@@ -37,13 +38,16 @@ from cloud.tables import (
     TicketDecision,
     Webhook,
 )
+from cloud.training import gate
 from contracts.geo import Enu, LocalFrame
 from contracts.health import Health
 from contracts.resources import VISION_JOBS_QUEUE
+from contracts.training import Evaluation
 from contracts.vocabulary import DefectKind
 from tests.factories import HOME, World
 from tests.policies import stricter
 from tests.scenes import seed_live
+from tests.verdicts import IN_FORCE
 
 
 class Outbox:
@@ -412,6 +416,7 @@ def _settings(session: Session, now: datetime) -> None:
             )
         )
     versions.store(session, stricter(), by="rita")
+    _detectors(session, now)
     _suspicions(session, now)
     audit.record(
         session,
@@ -421,6 +426,25 @@ def _settings(session: Session, now: datetime) -> None:
         before={"external_id": None, "functional_location": ""},
         after={"external_id": "BLD-2031-A", "functional_location": "NM-WEA-01-BA"},
     )
+
+
+def _detectors(session: Session, now: datetime) -> None:
+    """One version in force, one that the gate refused, one that waits for a person."""
+    judged = {"defect": {"crack": 64, "corrosion": 21}, "nothing": {"crack": 38}, "open": {}}
+    better = IN_FORCE.model_copy(update={"map50": 0.58, "recall": 0.76, "accept_by_kind": {DefectKind.CRACK: 0.45}})
+    worse = IN_FORCE.model_copy(update={"map50": 0.44})
+    for days, state, figures in ((40, "promoted", better), (9, "refused", worse), (1, "waiting", better)):
+        at = now - timedelta(days=days)
+        measured = Evaluation(version=f"mdl-{at:%Y%m%d}-120000", candidate=figures, current=IN_FORCE)
+        session.add(
+            DetectorVersion(
+                version=measured.version, state=state, wanted_by="rita", created_at=at, labels=judged,
+                evaluation=measured.model_dump(mode="json"), objections=gate.objections(measured),
+                expires_at=at + timedelta(days=7), answered_by="ana" if state == "promoted" else None,
+                answered_at=at if state == "promoted" else None, reason="Better on cracks.",
+                promoted_at=at if state == "promoted" else None, told_at=at,
+            )
+        )  # fmt: skip
 
 
 def _suspicions(session: Session, now: datetime) -> None:

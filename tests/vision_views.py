@@ -104,13 +104,13 @@ def _fill(
 class RedFinder:
     """Finds red patches, as cracks, with full confidence."""
 
-    def __init__(self, kind: DefectKind = DefectKind.CRACK, confidence: float = 0.9) -> None:
-        self.kind, self.confidence = kind, confidence
+    def __init__(self, kind: DefectKind = DefectKind.CRACK, confidence: float = 0.9, card: Card = CARD) -> None:
+        self.kind, self.confidence, self._card = kind, confidence, card
         self.images = 0
 
     @property
     def card(self) -> Card:
-        return CARD
+        return self._card
 
     def find(self, images: Sequence[Image]) -> list[Boxes]:
         self.images += len(images)

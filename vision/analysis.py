@@ -85,7 +85,7 @@ class SegmentAnalyser:
                 progress(pass_.key_frames, len(chosen))
         if chosen and not pass_.key_frames and not frames.rejected:
             raise CorruptMedia(f"No frame of {video_file.name} can be decoded.", hint="; ".join(video.problems[:3]))
-        detections, pictures = pass_.results(self._finder.card.sha256, self._finder.card.accept)
+        detections, pictures = pass_.results()
         missing = len(manifest.frames) - len(video.index)
         lost = [f"{missing} of {len(manifest.frames)} frames are missing"] if missing > 0 else []
         return Analysis(
@@ -127,12 +127,12 @@ class _Pass:
             self._looks += looks
             self._shots[frame.frame] = self._shot(frame, looks)
 
-    def results(self, model_sha256: str, accept: float) -> tuple[tuple[Detection, ...], dict[str, bytes]]:
+    def results(self) -> tuple[tuple[Detection, ...], dict[str, bytes]]:
         """Return the accepted tracks as detections, and their pictures by object key."""
         detections: dict[str, Detection] = {}
         pictures: dict[str, bytes] = {}
         for track in group_by_place(self._looks):
-            made = self._detection(track, model_sha256, accept)
+            made = self._detection(track)
             if made is not None and made.detection_id not in detections:
                 detections[made.detection_id] = made
                 shot = self._shots[track.best.frame]
@@ -175,16 +175,16 @@ class _Pass:
         crops = {look.xyxy: crop_jpeg(image, look.xyxy) for look in looks}
         return _Shot(about, frame_jpeg(image), crops, image.shape[1], image.shape[0])
 
-    def _detection(self, track: Track, model_sha256: str, accept: float) -> Detection | None:
+    def _detection(self, track: Track) -> Detection | None:
         """Return a track as a detection; None where it was seen too rarely for how often it could have been."""
         found = estimate(track)
         if found is None:
             return None
         placed = found.placed
         chances = max(self.coverage.looks_at(placed.place), len(track.frames))
-        if support(track, chances) < accept:
+        if support(track, chances) < self._finder.card.accepts(track.kind):
             return None
-        detection_id = detection_name(self._manifest.segment_id, model_sha256, track.kind, placed.place)
+        detection_id = detection_name(self._manifest.segment_id, self._finder.card.sha256, track.kind, placed.place)
         return Detection(
             detection_id=detection_id,
             kind=track.kind,

@@ -78,7 +78,7 @@ def card_text(card: FullCard) -> str:
         "Finds " + ", ".join(f"`{kind.value}`" for kind in card.kinds) + " on wind-turbine blades in drone video.",
         "A detector points at places; a small classifier (the second look) then judges each cut-out by itself, and",
         f"its verdict multiplies the confidence. Input: {card.input}. Boxes below {card.threshold} are dropped;",
-        f"a defect needs a mean confidence of {card.accept} over the key frames that could have shown it.",
+        f"a defect needs a mean confidence of {_accepted(card)} over the key frames that could have shown it.",
         "",
         "## How it was made",
         "",
@@ -103,6 +103,11 @@ def card_text(card: FullCard) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _accepted(card: Card) -> str:
+    own = ", ".join(f"{kind.value} {level}" for kind, level in card.accept_by_kind.items())
+    return f"{card.accept} ({own})" if own else f"{card.accept}"
 
 
 def _runs(last: Mapping[str, Any]) -> list[Mapping[str, Any]]:

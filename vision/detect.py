@@ -56,7 +56,8 @@ def detect_plain(finder: BoxFinder, path: Path, progress: Progress | None = None
             progress(looked, len(chosen))
     if not looked and not frames.rejected:
         raise CorruptMedia(f"No frame of {path.name} can be decoded.", hint="; ".join(video.problems[:3]))
-    tracks = sorted((t for t in tracker.tracks() if is_sure(t, finder.card.accept)), key=lambda t: -t.confidence)
+    sure = (t for t in tracker.tracks() if is_sure(t, finder.card.accepts(t.kind)))
+    tracks = sorted(sure, key=lambda t: -t.confidence)
     report = _about(finder, video, looked, started) | {"findings": [_plain(track, video) for track in tracks]}
     marks: dict[int, list[tuple[Box, str]]] = {}
     for track in tracks:

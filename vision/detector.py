@@ -15,8 +15,9 @@ from pydantic import Field, ValidationError
 from contracts.errors import InvalidInput, NotFound
 from contracts.geo import Frozen
 from contracts.ids import Sha256
+from contracts.training import Level
 from contracts.vocabulary import DefectKind
-from vision.boxes import KINDS, Boxes, Image
+from vision.boxes import KINDS, Boxes, Floats, Image
 from vision.merge import suppress
 from vision.runtimes import Raw, Runtime, open_runtime
 from vision.verifier import Verifier
@@ -35,6 +36,18 @@ class Card(Frozen):
     verifier_sha256: Sha256 | None = Field(default=None, description="the second look's weights, where there is one")
     threshold: float = Field(gt=0, lt=1, description="boxes below this are not looked at")
     accept: float = Field(gt=0, lt=1, description="tracks below this mean confidence per look are dropped")
+    accept_by_kind: dict[DefectKind, Level] = Field(
+        default_factory=dict, description="the same of the kinds that have one of their own"
+    )
+
+    def accepts(self, kind: DefectKind) -> float:
+        """Return the least mean confidence of a kind."""
+        return self.accept_by_kind.get(kind, self.accept)
+
+    @property
+    def levels(self) -> Floats:
+        """Return it of every kind, in the order of ``KINDS``."""
+        return np.array([self.accepts(kind) for kind in KINDS], np.float32)
 
 
 class BoxFinder(Protocol):

@@ -18,18 +18,14 @@ from pydantic import ValidationError
 from contracts import training
 from contracts.errors import CorruptMedia, InvalidInput, NotFound
 from contracts.training import Current, Evaluation, LabelSet, Measured, Split
-from vision import lessons
+from vision import acceptance, lessons
 from vision.card import plain_card
 from vision.detector import BoxFinder, open_detector
-from vision.evaluate import Judged, judge, measure
+from vision.evaluate import judge, measure
 from vision.train import Run, TrainingSpec, train
 
 _ONNX, _JSON, _CHECKPOINT = "application/octet-stream", "application/json", "application/octet-stream"
 _THRESHOLD = 0.15
-_ACCEPT = 0.35
-"""What a defect's mean confidence must reach where validation images do not say otherwise."""
-_LEAST_PRECISION = 0.8
-_ACCEPTS = tuple(step / 100 for step in range(20, 75, 5))
 
 
 class Store(lessons.Frames, Protocol):
@@ -88,29 +84,15 @@ def _store(school: School, version: str, checkpoint: Path, weights: Path, data: 
     from vision.export import export
 
     export(checkpoint, weights)
-    weights.with_suffix(".json").write_text(plain_card(weights, _THRESHOLD, _ACCEPT).model_dump_json())
-    held_out = Split.VAL.value
-    accept = _ACCEPT
-    if data.tiles[held_out]:
-        accept = advised_accept(judge(open_detector(weights, threads=school.threads), data.root, held_out))
-    card = plain_card(weights, _THRESHOLD, accept).model_copy(update={"name": version})
+    card = plain_card(weights, _THRESHOLD, acceptance.SHIPPED).model_copy(update={"name": version})
+    weights.with_suffix(".json").write_text(card.model_dump_json())
+    if data.tiles[Split.VAL.value]:
+        judged = judge(open_detector(weights, threads=school.threads), data.root, Split.VAL.value)
+        levels = acceptance.advised(judged)
+        card = card.model_copy(update={"accept": levels.of_all, "accept_by_kind": levels.by_kind})
     school.store.put(training.checkpoint_key(version), checkpoint.read_bytes(), _CHECKPOINT)
     school.store.put(training.weights_key(version), weights.read_bytes(), _ONNX)
     school.store.put(training.card_key(version), card.model_dump_json().encode(), _JSON)
-
-
-def advised_accept(judged: list[Judged]) -> float:
-    """Return the lowest confidence from which four of five boxes are right on these images, hard negatives included.
-
-    Where none is high enough, the highest looked at; where nothing is found at all, what ships.
-    """
-    if not any(len(one.found) for one in judged):
-        return _ACCEPT
-    for at in _ACCEPTS:
-        together = cast("Mapping[str, float]", measure(judged, "", "", at)["any_kind"])
-        if together["found"] and together["precision"] >= _LEAST_PRECISION:
-            return at
-    return _ACCEPTS[-1]
 
 
 def evaluate_version(school: School, version: str) -> Evaluation:
@@ -139,8 +121,10 @@ def evaluate_version(school: School, version: str) -> Evaluation:
 
 def _measured(finder: BoxFinder, root: Path) -> Measured:
     card = finder.card
-    scores = measure(judge(finder, root, Split.TEST.value), root.name, Split.TEST.value, card.accept)
-    together = cast("Mapping[str, float]", scores["any_kind"])
+    judged = judge(finder, root, Split.TEST.value)
+    scores = measure(judged, root.name, Split.TEST.value, card.accept)
+    kept = measure(acceptance.accepted(judged, card), root.name, Split.TEST.value, 0.0)
+    together = cast("Mapping[str, float]", kept["any_kind"])
     return Measured(
         sha256=card.sha256,
         images=cast("int", scores["images"]),
@@ -148,8 +132,9 @@ def _measured(finder: BoxFinder, root: Path) -> Measured:
         map50=cast("float | None", scores["map50"]),
         precision=together["precision"],
         recall=together["recall"],
-        false_boxes_per_image=cast("float | None", scores["false_boxes_per_image"]) or 0.0,
+        false_boxes_per_image=cast("float | None", kept["false_boxes_per_image"]) or 0.0,
         accept=card.accept,
+        accept_by_kind=card.accept_by_kind,
     )
 
 

@@ -202,6 +202,12 @@ def promote(session: Session, shelf: Shelf, version: str, now: datetime) -> Curr
     return current
 
 
+def in_force(session: Session) -> DetectorVersion | None:
+    """Return the version that was promoted last; None where the shipped one works."""
+    promoted = select(DetectorVersion).where(DetectorVersion.state == PROMOTED)
+    return session.scalars(promoted.order_by(DetectorVersion.promoted_at.desc()).limit(1)).first()
+
+
 def _close(session: Session, row: DetectorVersion, state: str, by: str, reason: str) -> None:
     row.state, row.answered_by, row.answered_at, row.reason = state, by, datetime.now(UTC), reason
     after = {"state": state, "reason": reason}

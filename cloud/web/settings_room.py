@@ -49,6 +49,11 @@ SECTIONS = (
         message("What is grave: versions, what a change would do, approval by a second person."),
     ),
     Section(
+        "detectors",
+        message("Detectors"),
+        message("Versions trained on verdicts: their figures, which is in force, and the yes to a new one."),
+    ),
+    Section(
         "security",
         message("Security"),
         message("Who misuses the platform: events, and what each turned out to be."),

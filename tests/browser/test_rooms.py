@@ -16,7 +16,7 @@ from sqlalchemy import select
 
 from cloud import users
 from cloud.services import Services
-from cloud.tables import Drone, Flight
+from cloud.tables import DetectorVersion, Drone, Flight
 from cloud.web.language import COOKIE
 from contracts.vocabulary import Role
 from tests import platform, rooms, stock
@@ -324,6 +324,20 @@ def test_a_security_event_is_closed_with_what_it_was(page: Page) -> None:
     expect(page.get_by_role("status").filter(has_text="Closed: address 203.0.113.9")).to_be_visible()
     expect(row).to_contain_text("A forgotten script")
     expect(row.get_by_role("button", name="Close")).to_have_count(0)
+
+
+def test_a_detector_comes_into_force_by_a_yes_that_is_asked_for_twice(page: Page, services: Services) -> None:
+    page.goto("/settings/detectors")
+    row = page.get_by_role("row", name="waiting")
+    expect(row).to_contain_text("crack 45 %")
+    row.get_by_label("Why").fill("Better on cracks")
+    page.once("dialog", lambda dialog: dialog.accept())
+    row.get_by_role("button", name="Bring into force").click()
+    expect(page.get_by_role("status").filter(has_text="comes into force")).to_be_visible()
+    expect(page.get_by_role("button", name="Bring into force")).to_have_count(0)
+    with services.database.session() as session:
+        states = session.scalars(select(DetectorVersion.state).order_by(DetectorVersion.created_at)).all()
+    assert states == ["promoted", "refused", "approved"]
 
 
 def test_what_insights_show_can_be_taken_away(page: Page) -> None:

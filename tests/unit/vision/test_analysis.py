@@ -9,7 +9,18 @@ import pytest
 from contracts.errors import CorruptMedia
 from contracts.media import SegmentManifest
 from contracts.vocabulary import Blade, BladeSide, DefectKind
-from tests.vision_views import SMALL, TURBINE, RedFinder, corners_of, encode, manifest_of, painted, pass_along, place_at
+from tests.vision_views import (
+    CARD,
+    SMALL,
+    TURBINE,
+    RedFinder,
+    corners_of,
+    encode,
+    manifest_of,
+    painted,
+    pass_along,
+    place_at,
+)
 from vision.analysis import Analysis, SegmentAnalyser, norm_box
 
 DEFECTS = [(place_at(BladeSide.PS, 8.0, 0.4), 0.5, 0.3), (place_at(BladeSide.PS, 13.0, 0.6), 0.3, 0.25)]
@@ -83,6 +94,14 @@ def test_the_same_segment_gives_the_same_answer(segment: tuple[Path, SegmentMani
     assert again.detections == analysis.detections
     assert again.pictures == analysis.pictures
     assert again.coverage == analysis.coverage
+
+
+@pytest.mark.parametrize(("kind", "found"), [(DefectKind.CRACK, 0), (DefectKind.CORROSION, len(DEFECTS))])
+def test_a_kind_with_a_level_of_its_own_must_reach_it(
+    segment: tuple[Path, SegmentManifest], kind: DefectKind, found: int
+) -> None:
+    card = CARD.model_copy(update={"accept_by_kind": {DefectKind.CRACK: 0.95}})
+    assert len(SegmentAnalyser(RedFinder(kind, card=card)).analyse(*segment, TURBINE).detections) == found
 
 
 def test_progress_counts_key_frames(segment: tuple[Path, SegmentManifest]) -> None:
