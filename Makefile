@@ -28,7 +28,7 @@ setup-aws: .venv-aws/.ready ## the CDK, its node and its checkers, in an environ
 	@$(SETUP) train && touch $@
 .venv/.browser: .venv/.runtime
 	@$(SETUP) browser && touch $@
-.venv-aws/.ready: pyproject.toml requirements-aws.lock $(SETUP)
+.venv-aws/.ready: pyproject.toml requirements-aws.lock requirements-scan.lock $(SETUP)
 	@$(SETUP) aws && touch $@
 
 setup-audit: .venv-audit/.ready ## the tools that list and audit what is installed, in an environment of their own

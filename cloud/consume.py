@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from cloud import captures, dead_letters, decisions, executions, flights, grading, inspections, media, uploads
 from cloud.alerts import rota, rounds
 from cloud.executions import Workflows
+from cloud.intrusion import findings
 from cloud.logbook import log, log_failure
 from cloud.services import Message, Services
 from cloud.tables import Flight
@@ -96,6 +97,7 @@ def consumers(services: Services) -> list[Consumer]:
     return [
         Consumer(services, resources.MEDIA_EVENTS_QUEUE, on_media_event),
         Consumer(services, resources.DETECTIONS_QUEUE, on_detections),
+        Consumer(services, resources.SECURITY_FINDINGS_QUEUE, findings.on_finding),
     ]
 
 

@@ -19,7 +19,16 @@ WORKFLOW_TASKS_QUEUE: Final = "kestrel-workflow-tasks"
 """SQS: events.WorkflowTask."""
 TRAINING_JOBS_QUEUE: Final = "kestrel-training-jobs"
 """SQS: events.WorkflowTask of a trainer. On AWS SageMaker does this work, and the queue stays empty."""
-QUEUES: Final = (MEDIA_EVENTS_QUEUE, VISION_JOBS_QUEUE, DETECTIONS_QUEUE, WORKFLOW_TASKS_QUEUE, TRAINING_JOBS_QUEUE)
+SECURITY_FINDINGS_QUEUE: Final = "kestrel-security-findings"
+"""SQS: what GuardDuty and Device Defender found, as EventBridge sends it. Stays empty on one machine."""
+QUEUES: Final = (
+    MEDIA_EVENTS_QUEUE,
+    VISION_JOBS_QUEUE,
+    DETECTIONS_QUEUE,
+    WORKFLOW_TASKS_QUEUE,
+    TRAINING_JOBS_QUEUE,
+    SECURITY_FINDINGS_QUEUE,
+)
 DEAD_LETTER_SUFFIX: Final = "-dlq"
 """Each queue has a dead-letter queue of this suffix; after ``MAX_RECEIVES`` deliveries a message moves there."""
 MAX_RECEIVES: Final = 5

@@ -104,7 +104,7 @@ def check(
     out: Annotated[Path, typer.Option(help="Folder for the templates.")] = BUILD,
     as_json: Json = False,
 ) -> None:
-    """Synthesise each size and run every gate on it: cfn-lint, cdk-nag, IAM, invariants, mutations."""
+    """Synthesise each size and run every gate on it: cfn-lint, cdk-nag, IAM, invariants, mutations; checkov on all."""
     from infra.aws.gates import report  # noqa: PLC0415 - only this verb reads IAM's whole reference
 
     rows: list[report.Row] = []
@@ -118,6 +118,8 @@ def check(
         rows += report.gates(folder, place_of({"size": size}))
     if not sizes:
         rows.append(report.stale(folders, place_of({})))
+        sys.stderr.write("infra.aws: checkov …\n")
+        rows += report.scanned(folders, place_of({}))
     if as_json:
         sys.stdout.write(json.dumps([row._asdict() for row in rows]) + "\n")
     else:

@@ -182,7 +182,13 @@ def programs(place: Place) -> Mapping[str, Program]:
         "consume",
         (
             *_reads(place, "flights/", "detections/"),
-            _queues(place, TAKE, resources.MEDIA_EVENTS_QUEUE, resources.DETECTIONS_QUEUE),
+            _queues(
+                place,
+                TAKE,
+                resources.MEDIA_EVENTS_QUEUE,
+                resources.DETECTIONS_QUEUE,
+                resources.SECURITY_FINDINGS_QUEUE,
+            ),
             _queues(place, SEND, resources.VISION_JOBS_QUEUE),
             *_machines(place),
             Right(ANSWER, ("*",)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -13,6 +14,7 @@ import pytest
 
 from cloud import fleet, quarantine, samples
 from cloud.backends.certificates import QUARANTINE_GROUP, AwsIotCertificates
+from cloud.intrusion import findings
 from cloud.intrusion.census import Census
 from cloud.intrusion.watch import Watch
 from cloud.services import Services
@@ -265,3 +267,31 @@ def test_on_aws_the_certificates_are_inactive_and_the_thing_is_grouped(
     gate.reopen("kite-01")
     assert states() == ["REVOKED", "ACTIVE"]
     assert iot.list_things_in_thing_group(thingGroupName=QUARANTINE_GROUP)["things"] == []
+
+
+class TestFindingsOfAws:
+    """What EventBridge puts into the queue; the formats are a unit test's."""
+
+    @staticmethod
+    def told(services: Services, check: str, thing: str) -> None:
+        found = {"Id": check, "GeneratorId": check, "Title": check}
+        found |= {"Resources": [{"Id": f"arn:aws:iot:eu-west-1:111111111111:thing/{thing}"}]}
+        findings.on_finding(services, json.dumps({"source": "aws.securityhub", "detail": {"findings": [found]}}))
+
+    def test_a_key_that_two_clients_use_quarantines_its_drone_however_often_it_is_told(
+        self, services: Services
+    ) -> None:
+        for _ in range(2):
+            self.told(services, "CONFLICTING_CLIENT_IDS_CHECK", "kite-01")
+        [event] = events(services)
+        assert (event.rule, event.subject_kind, event.times) == ("certificate_in_two_places", "drone", 2)
+        assert drone(services).quarantined_at is not None
+
+    def test_a_flood_is_judged_by_a_person(self, services: Services) -> None:
+        self.told(services, "too-many-messages", "kite-01")
+        assert [event.rule for event in events(services)] == ["device_defender"]
+        assert drone(services).quarantined_at is None
+
+    def test_a_thing_that_is_no_drone_of_ours_is_an_event_too(self, services: Services) -> None:
+        self.told(services, "CONFLICTING_CLIENT_IDS_CHECK", "stranger")
+        assert [(event.subject_kind, event.subject) for event in events(services)] == [("asker", "stranger")]

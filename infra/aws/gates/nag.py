@@ -35,7 +35,7 @@ class Acceptance(BaseModel):
     def takes(self, found: Finding) -> bool:
         """Return whether this row accepts a finding."""
         return (
-            self.rule == found.rule
+            re.fullmatch(self.rule, found.rule) is not None
             and re.fullmatch(self.where, found.where) is not None
             and re.fullmatch(self.finding, found.detail) is not None
         )
