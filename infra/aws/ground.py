@@ -126,6 +126,18 @@ def dead_letters(scope: Construct, construct: str, name: str, key: kms.IKey) -> 
     )
 
 
+def let_events_send(queue: sqs.Queue, rules: Iterable[str]) -> None:
+    """Let EventBridge put into a queue what these rules send there; the key is open to it already."""
+    queue.add_to_resource_policy(
+        iam.PolicyStatement(
+            principals=[iam.ServicePrincipal("events.amazonaws.com")],
+            actions=["sqs:SendMessage"],
+            resources=[queue.queue_arn],
+            conditions={"ArnEquals": {"aws:SourceArn": list(rules)}},
+        )
+    )
+
+
 def private_bucket(scope: Construct, construct: str, name: str, key: kms.IKey | None, access_logs: s3.IBucket | None,
                    **more: object) -> s3.Bucket:  # fmt: skip
     """Return a bucket that is closed to the public, encrypted, versioned, reached by TLS only, and kept on deletion."""

@@ -73,6 +73,15 @@ UNSCOPED: Mapping[str, str] = MappingProxyType(
         "xray:PutTelemetryRecords": "IAM knows no resource for it; it writes traces and reads nothing",
         "xray:GetSamplingRules": "IAM knows no resource for its kind of call; it reads how often to trace",
         "xray:GetSamplingTargets": "IAM knows no resource for its kind of call; it reads how often to trace",
+        **dict.fromkeys(
+            (
+                "elasticloadbalancing:DescribeListeners",
+                "elasticloadbalancing:DescribeRules",
+                "elasticloadbalancing:DescribeTargetGroups",
+                "elasticloadbalancing:DescribeTargetHealth",
+            ),
+            "IAM knows no resource for it; ECS looks which side of the API is live",
+        ),
         "ecs:DiscoverPollEndpoint": "IAM knows no resource for it; the ECS agent asks where to listen",
         **dict.fromkeys(
             (

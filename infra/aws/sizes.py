@@ -19,6 +19,7 @@ ENDPOINTS = (
     "ecs",
     "ecs-agent",
     "ecs-telemetry",
+    "xray",
 )
 """AWS services that the programs call, beside S3 and DynamoDB, whose endpoints cost nothing."""
 

@@ -68,7 +68,7 @@ def read(documents: Iterable[dict[str, Any] | list[dict[str, Any]]]) -> tuple[li
 def _failed(checks: Iterable[dict[str, Any]]) -> Iterator[Finding]:
     """Name a place like the other gates do: ``stack/resource``, or the folder of a Dockerfile."""
     for check in checks:
-        file, resource = Path(str(check["file_path"])), str(check["resource"])
+        file, resource = Path(str(check.get("file_abs_path") or check["file_path"])), str(check["resource"])
         if file.name == "Dockerfile":
             place = f"{file.parent.name}/Dockerfile"
         else:

@@ -23,6 +23,7 @@ SERVICE_LEVELS = (
     "kestrel-database-busy",
     "kestrel-database-full",
     "kestrel-drones-refused",
+    "kestrel-canary",
 )
 """An alarm stands for each; which bound it has is decided in the observe stack."""
 DETECTORS = {"S3_DATA_EVENTS", "RDS_LOGIN_EVENTS", "LAMBDA_NETWORK_LOGS", "RUNTIME_MONITORING"}

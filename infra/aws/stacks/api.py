@@ -17,6 +17,7 @@ from constructs import Construct
 from contracts.vocabulary import Role
 from infra.aws.ground import PlacedStack, log_group
 from infra.aws.place import Place
+from infra.aws.stacks import release
 from infra.aws.stacks.network import HTTPS
 from infra.aws.stacks.programs import API_PORT, CloudProgram, Floor, Shape
 
@@ -105,14 +106,14 @@ class ApiStack(PlacedStack):
 
     def _program(self) -> CloudProgram:
         place, security = self.place, self._floor.security
-        issuer = f"https://cognito-idp.{self.region}.amazonaws.com/{self.pool.user_pool_id}"
+        self.issuer = f"https://cognito-idp.{self.region}.amazonaws.com/{self.pool.user_pool_id}"
         program = CloudProgram(self, "api", self._floor, Shape(
             ("kestrel-cloud", "serve"), cpu=1024, memory_mib=2048, secrets=("command-signing-key", "session-key"),
             environment={
                 "CLOUD_HOST": "0.0.0.0",  # noqa: S104 - inside the task's own network interface
                 "CLOUD_PORT": str(API_PORT),
-                "CLOUD_ISSUER": issuer,
-                "CLOUD_JWKS_URL": f"{issuer}/.well-known/jwks.json",
+                "CLOUD_ISSUER": self.issuer,
+                "CLOUD_JWKS_URL": f"{self.issuer}/.well-known/jwks.json",
                 "CLOUD_AUDIENCE": self.client.user_pool_client_id,
                 "CLOUD_EVIDENCE_KMS_KEY_ID": security.evidence_key.key_arn,
                 "CLOUD_SAP_URL": place.sap_url,
@@ -146,21 +147,7 @@ class ApiStack(PlacedStack):
         door = ec2.SecurityGroup(
             self, "Door", vpc=network.vpc, description="Kestrel: API tasks", allow_all_outbound=False
         )
-        service = self.program.service(size.api_tasks, health_check_grace_period=cdk.Duration.seconds(60))
-        service.connections.add_security_group(door)
-        targets = balancing.ApplicationTargetGroup(
-            self,
-            "Targets",
-            vpc=network.vpc,
-            port=API_PORT,
-            protocol=balancing.ApplicationProtocol.HTTP,
-            target_type=balancing.TargetType.IP,
-            deregistration_delay=cdk.Duration.seconds(30),
-            health_check=balancing.HealthCheck(path="/healthz", healthy_http_codes="200"),
-        )
-        service.attach_to_application_target_group(targets)
         certificate = certificates.Certificate.from_certificate_arn(self, "Certificate", self.place.certificate)
-        self.targets = targets
         self.listener = self.balancer.add_listener(
             "Https",
             port=HTTPS,
@@ -168,8 +155,22 @@ class ApiStack(PlacedStack):
             certificates=[certificate],
             ssl_policy=balancing.SslPolicy.TLS13_RES,
             open=False,
-            default_target_groups=[targets],
+            default_action=balancing.ListenerAction.fixed_response(404),
         )
+        self.sides = release.sides(self, network.vpc, self.listener, API_PORT)
+        release.errors_alarm(self, self.balancer, self._floor.security.alarms)
+        service = self.program.service(
+            size.api_tasks,
+            health_check_grace_period=cdk.Duration.seconds(60),
+            deployment_strategy=ecs.DeploymentStrategy.BLUE_GREEN,
+            bake_time=release.BAKE,
+            deployment_alarms=ecs.DeploymentAlarmConfig(
+                alarm_names=[release.ALARM], behavior=ecs.AlarmBehavior.ROLLBACK_ON_ALARM
+            ),
+        )
+        service.connections.add_security_group(door)
+        service.node.add_dependency(self.node.find_child("ReleaseErrors"))
+        release.turn_over(self, service, self.sides, API_PORT)
         scaling = service.auto_scale_task_count(min_capacity=size.api_tasks, max_capacity=size.api_tasks_most)
         scaling.scale_on_cpu_utilization("Cpu", target_utilization_percent=60)
         return service

@@ -24,6 +24,7 @@ SECRETS = {
     "command-signing-key": "Ed25519 private key (PEM) that signs commands to drones",
     "session-key": "32 random bytes, base64, that sign browser sessions",
     "iot-platform": "JSON: certificate and key of kestrel-cloud on AWS IoT Core",
+    "canary": "API key of a viewer, with which the probe from outside comes in",
     "sap": "JSON: user and password of the technical user in SAP",
 }
 """Filled once by hand after the first deployment; programs read them at start."""

@@ -15,6 +15,7 @@ from contracts import resources
 from infra.aws.ground import PlacedStack
 from infra.aws.place import PROVISIONING_TEMPLATE, RULE_ERRORS_QUEUE, Place
 from infra.aws.stacks.api import ApiStack
+from infra.aws.stacks.canary import UNPROBED_QUEUE, Canary
 from infra.aws.stacks.ingest import IngestStack
 from infra.aws.stacks.programs import Floor
 from infra.aws.stacks.workflow import WorkflowStack
@@ -38,9 +39,9 @@ class Watch(NamedTuple):
     silence_is_bad: bool = False
 
 
-def watches(place: Place, *, balancer: str, targets: str, api: str) -> tuple[Watch, ...]:
+def watches(place: Place, *, balancer: str, api: str) -> tuple[Watch, ...]:
     """Return every alarm. The names are headings of the runbook."""
-    door = (("LoadBalancer", balancer), ("TargetGroup", targets))
+    door = (("LoadBalancer", balancer),)
     machine = (("StateMachineArn", place.machine(resources.CRITICAL_FINDING_MACHINE)),)
     database = (("DBInstanceIdentifier", "kestrel"),)
     fixed = (
@@ -48,8 +49,6 @@ def watches(place: Place, *, balancer: str, targets: str, api: str) -> tuple[Wat
               "TargetResponseTime", "p99", door, 1.0, periods=3),
         Watch("api-errors", "the API answers with errors of its own", "AWS/ApplicationELB",
               "HTTPCode_Target_5XX_Count", "Sum", door, 5),
-        Watch("api-down", "no healthy API task", "AWS/ApplicationELB", "HealthyHostCount", "Minimum", door, 1,
-              minutes=1, periods=2, below=True, silence_is_bad=True),
         Watch("gateway-errors", "the gateway cannot reach the API", "AWS/ApiGateway", "5xx", "Sum",
               (("ApiId", api),), 5),
         Watch("telemetry-waits", "stored segments wait for more than five minutes", "AWS/SQS",
@@ -68,16 +67,41 @@ def watches(place: Place, *, balancer: str, targets: str, api: str) -> tuple[Wat
               10 * 1024**3, below=True),
         Watch("drones-refused", "somebody may not connect, publish or subscribe", "AWS/IoT",
               "Connect.AuthError", "Sum", (("Protocol", "MQTT"),), 5),
+        Watch("canary", "the platform does not answer from outside as it should", "Kestrel", "canary-failures",
+              "Sum", (), 1, periods=3, silence_is_bad=True),
         Watch("provisioning-refused", "a drone was refused its certificate", "AWS/IoT",
               "ProvisionThing.ClientError", "Sum", (("TemplateName", PROVISIONING_TEMPLATE),), 1),
     )  # fmt: skip
     return (*fixed, *(_dead(name) for name in dead_letter_queues()))
 
 
+_DOWN = Watch("api-down", "no healthy API task", "AWS/ApplicationELB", "HealthyHostCount", "Minimum", (), 1,
+              minutes=1, periods=2, below=True, silence_is_bad=True)  # fmt: skip
+"""On both sides together: which one is live changes with each release."""
+
+
+def _healthy(api: ApiStack) -> cloudwatch.MathExpression:
+    balancer = api.balancer.load_balancer_full_name
+    both = {
+        name: cloudwatch.Metric(
+            namespace=_DOWN.namespace,
+            metric_name=_DOWN.metric,
+            statistic=_DOWN.statistic,
+            dimensions_map={"LoadBalancer": balancer, "TargetGroup": group.target_group_full_name},
+            period=cdk.Duration.minutes(_DOWN.minutes),
+        )
+        for name, group in (("blue", api.sides.blue), ("green", api.sides.green))
+    }
+    return cloudwatch.MathExpression(
+        expression="FILL(blue, 0) + FILL(green, 0)", label="healthy API tasks", using_metrics=both,
+        period=cdk.Duration.minutes(_DOWN.minutes),
+    )  # fmt: skip
+
+
 def dead_letter_queues() -> tuple[str, ...]:
     """Return every queue in which a message means that something failed for good."""
     own = [name + resources.DEAD_LETTER_SUFFIX for name in resources.QUEUES]
-    return (*own, RULE_ERRORS_QUEUE, "kestrel-security-events-dlq", "kestrel-publish-dlq")
+    return (*own, RULE_ERRORS_QUEUE, "kestrel-security-events-dlq", "kestrel-publish-dlq", UNPROBED_QUEUE)
 
 
 def _dead(queue: str) -> Watch:
@@ -97,16 +121,17 @@ class ObserveStack(PlacedStack):
         found = watches(
             place,
             balancer=api.balancer.load_balancer_full_name,
-            targets=api.targets.target_group_full_name,
             api=api.http.http_api_id,
         )
-        self._alarms = [self._alarm(watch) for watch in found]
+        self._alarms = [self._alarm(watch, _metric(watch)) for watch in found]
+        self._alarms.append(self._alarm(_DOWN, _healthy(api)))
         groups = {**ingest.groups, "api": api.program.group, "workflows": workflow.group}
         self._alarms += [self._errors(name, group) for name, group in groups.items()]
+        Canary(self, floor, api.issuer)
         self._dashboard(found)
         self._budget(floor)
 
-    def _alarm(self, watch: Watch) -> cloudwatch.Alarm:
+    def _alarm(self, watch: Watch, metric: cloudwatch.IMetric) -> cloudwatch.Alarm:
         operators = cloudwatch.ComparisonOperator
         silent = cloudwatch.TreatMissingData
         alarm = cloudwatch.Alarm(
@@ -114,7 +139,7 @@ class ObserveStack(PlacedStack):
             watch.name.title().replace("-", ""),
             alarm_name=f"kestrel-{watch.name}",
             alarm_description=f"{watch.says}. What to do: {RUNBOOK}#{_anchor(watch.name)}",
-            metric=_metric(watch),
+            metric=metric,
             threshold=watch.bound,
             evaluation_periods=watch.periods,
             comparison_operator=operators.LESS_THAN_THRESHOLD
@@ -138,7 +163,8 @@ class ObserveStack(PlacedStack):
             default_value=0,
         )
         says = f"the program {name} logs failures that it did not expect"
-        return self._alarm(Watch(f"failures-{name}", says, "Kestrel", metric, "Sum", (), 1))
+        watch = Watch(f"failures-{name}", says, "Kestrel", metric, "Sum", (), 1)
+        return self._alarm(watch, _metric(watch))
 
     def _dashboard(self, found: tuple[Watch, ...]) -> None:
         board = cloudwatch.Dashboard(self, "Dashboard", dashboard_name="kestrel")

@@ -16,6 +16,7 @@ from constructs import Construct
 from infra.aws.ground import PlacedStack, log_group, service_role, statements
 from infra.aws.place import Place
 from infra.aws.rights import programs
+from infra.aws.stacks import traces
 from infra.aws.stacks.data import DATABASE, DataStack
 from infra.aws.stacks.network import POSTGRES, NetworkStack
 from infra.aws.stacks.security import SecurityStack
@@ -162,6 +163,7 @@ class CloudProgram(Construct):
     def service(self, tasks: int, **more: object) -> ecs.FargateService:
         """Return the service; a new version that does not become healthy is rolled back by itself."""
         # By its id: what reaches a service later must not write rules into the network's stack.
+        traces.collect(self.task, self.container, "CLOUD_TRACES_URL", self.group)
         group = ec2.SecurityGroup.from_security_group_id(
             self, "Network", self._floor.network.services.security_group_id, mutable=False
         )

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
 import aws_cdk as cdk
 from aws_cdk import aws_cloudtrail as cloudtrail
 from aws_cdk import aws_config as config
@@ -39,6 +43,25 @@ CONFIG_RULES = (
     "CLOUD_TRAIL_LOG_FILE_VALIDATION_ENABLED",
     "CMK_BACKING_KEY_ROTATION_ENABLED",
 )
+
+
+DETECTOR_EVENTS: Mapping[str, dict[str, Any]] = MappingProxyType(
+    {
+        "GuardDutyFinding": {
+            "source": ["aws.guardduty"],
+            "detail-type": ["GuardDuty Finding"],
+            "detail": {"severity": [{"numeric": [">=", 4]}]},
+        },
+        "IotViolation": {
+            "source": ["aws.securityhub"],
+            "detail-type": ["Security Hub Findings - Imported"],
+            "detail": {
+                "findings": {"ProductName": ["IoT Device Defender - Audit", "IoT Device Defender - Detect"]},
+            },
+        },
+    }
+)
+"""Findings that people are told of (alarm topic), and that become security events of the platform (its own queue)."""
 
 
 class SecurityStack(PlacedStack):
@@ -127,7 +150,8 @@ class SecurityStack(PlacedStack):
         ]
         services = ["s3", "sqs", "sns", "dynamodb", "states", "kms", "logs", "bedrock", "secretsmanager", "ecr", "iot",
                     "xray", "firehose", "glue", "sagemaker", "ec2", "ecs", "ssmmessages", "lambda", "events", "config",
-                    "cloudwatch", "rds-db", "rds", "backup", "athena", "synthetics", "autoscaling"]  # fmt: skip
+                    "cloudwatch", "rds-db", "rds", "backup", "athena", "autoscaling",
+                    "elasticloadbalancing"]  # fmt: skip
         iam.ManagedPolicy(
             self,
             "Boundary",
@@ -175,15 +199,13 @@ class SecurityStack(PlacedStack):
         )
         securityhub.CfnHub(self, "SecurityHub", enable_default_standards=True)
         unheard = dead_letters(self, "Unheard", "kestrel-security-events-dlq", self.queues_key)
-        for name, source, kind, detail in (
-            ("GuardDutyFinding", "aws.guardduty", "GuardDuty Finding", {"severity": [{"numeric": [">=", 4]}]}),
-            ("IotViolation", "aws.securityhub", "Security Hub Findings - Imported",
-             {"findings": {"ProductName": ["IoT Device Defender"]}}),
-        ):  # fmt: skip
+        for name, pattern in DETECTOR_EVENTS.items():
             events.Rule(
                 self,
                 name,
-                event_pattern=events.EventPattern(source=[source], detail_type=[kind], detail=detail),
+                event_pattern=events.EventPattern(
+                    source=pattern["source"], detail_type=pattern["detail-type"], detail=pattern["detail"]
+                ),
                 targets=[targets.SnsTopic(self.alarms, dead_letter_queue=unheard)],
             )
 

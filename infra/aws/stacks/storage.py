@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import aws_cdk as cdk
 from aws_cdk import aws_ecr as ecr
+from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sns as sns
@@ -11,9 +12,16 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from contracts import resources
-from infra.aws.ground import PlacedStack, QueueWithDeadLetters, dead_letters, private_bucket, service_role
+from infra.aws.ground import (
+    PlacedStack,
+    QueueWithDeadLetters,
+    dead_letters,
+    let_events_send,
+    private_bucket,
+    service_role,
+)
 from infra.aws.place import RULE_ERRORS_QUEUE, Place
-from infra.aws.stacks.security import SecurityStack
+from infra.aws.stacks.security import DETECTOR_EVENTS, SecurityStack
 
 IMAGES = ("cloud", "vision", "trainer")
 """Repositories; the trainer is the vision image with torch. The drones' image is built for them elsewhere."""
@@ -39,6 +47,7 @@ class StorageStack(PlacedStack):
             lifecycle_rules=_media_life(),
         )  # fmt: skip
         self._announce(self.queues[resources.MEDIA_EVENTS_QUEUE].queue)
+        self._hear_detectors(self.queues[resources.SECURITY_FINDINGS_QUEUE])
         self._refuse_unencrypted(security)
         if place.size.replica:
             self._copy_to_second_region(security)
@@ -68,6 +77,17 @@ class StorageStack(PlacedStack):
             ]
         }
         bucket.node.add_dependency(queue.node.find_child("Policy"))
+
+    def _hear_detectors(self, found: QueueWithDeadLetters) -> None:
+        """Give the platform what AWS's detectors find, beside the people (security stack) who are told anyway."""
+        for name, pattern in DETECTOR_EVENTS.items():
+            target = {"id": "platform", "arn": found.queue.queue_arn, "deadLetterConfig": {"arn": found.dead.queue_arn}}
+            events.CfnRule(
+                self, name, name=f"kestrel-hear-{name.lower()}", event_pattern=pattern, targets=[target]
+            ).node.add_dependency(found)
+        rules = [self.place.arn("events", f"rule/kestrel-hear-{name.lower()}") for name in DETECTOR_EVENTS]
+        for queue in (found.queue, found.dead):
+            let_events_send(queue, rules)
 
     def _copy_to_second_region(self, security: SecurityStack) -> None:
         """Copy each object to the replica stack's bucket within fifteen minutes; deletions are not copied."""

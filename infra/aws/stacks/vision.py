@@ -13,6 +13,7 @@ from constructs import Construct
 from contracts.resources import VISION_JOBS_QUEUE
 from infra.aws.ground import PlacedStack, log_group, service_role
 from infra.aws.place import Place
+from infra.aws.stacks import traces
 from infra.aws.stacks.programs import USER, Floor, mount_scratch, task_role
 
 MACHINES = ("g6.xlarge", "g5.xlarge", "g6.2xlarge")
@@ -144,6 +145,7 @@ class VisionStack(PlacedStack):
             stop_timeout=cdk.Duration.seconds(110),
         )
         mount_scratch(task, container)
+        traces.collect(task, container, "VISION_TRACES_URL", self.group)
         return ecs.Ec2Service(
             self,
             "Service",

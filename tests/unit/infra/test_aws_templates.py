@@ -5,6 +5,7 @@ The full check of all sizes (cfn-lint and cdk-nag too) is ``make infra-check``.
 
 from __future__ import annotations
 
+import json
 import subprocess
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from workflows.definition import problems
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 CDK_PYTHON = REPOSITORY / ".venv-aws" / "bin" / "python"
+FUNCTIONS = REPOSITORY / "infra" / "aws" / "functions"
 
 
 @pytest.fixture(scope="module")
@@ -28,14 +30,19 @@ def place() -> Place:
 
 
 @pytest.fixture(scope="session")
-def templates(tmp_path_factory: pytest.TempPathFactory) -> Templates:
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if not CDK_PYTHON.exists():
         pytest.skip("the CDK is not installed: make setup-aws")
     folder = tmp_path_factory.mktemp("aws")
     command = [str(CDK_PYTHON), "-m", "infra.aws", "synth", "--out", str(folder)]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
-    return Templates.read(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def templates(built: Path) -> Templates:
+    return Templates.read(built)
 
 
 def test_there_is_a_stack_for_each_subject(templates: Templates) -> None:
@@ -73,6 +80,42 @@ def test_every_declared_resource_is_deployed_by_its_name(templates: Templates) -
     }
     wanted = {*resources.QUEUES, resources.ROUTES_TABLE, resources.ENGINEERS_TOPIC, *resources.STATE_MACHINES}
     assert wanted <= found
+
+
+def test_every_service_has_its_collector_of_traces_and_is_told_where_it_is(templates: Templates) -> None:
+    shapes = {one.where: one.properties["ContainerDefinitions"] for one in templates.all("AWS::ECS::TaskDefinition")}
+    for service in templates.all("AWS::ECS::Service"):
+        containers = shapes[templates.resolved(service.properties["TaskDefinition"], service.stack)]
+        said = {one["Name"]: one for one in containers}
+        assert not said["traces"]["Essential"], service.where
+        config = json.loads(next(v["Value"] for v in said["traces"]["Environment"]))
+        [told] = [v["Value"] for v in said["main"]["Environment"] if v["Name"].endswith("_TRACES_URL")]
+        assert told == f"http://{config['receivers']['otlp']['protocols']['http']['endpoint']}/v1/traces"
+
+
+def test_a_release_of_the_api_is_turned_back_by_its_alarm(templates: Templates) -> None:
+    service = templates.one("AWS::ECS::Service", ServiceName="kestrel-api")
+    assert service is not None
+    how = service.properties["DeploymentConfiguration"]
+    assert how["Strategy"] == "BLUE_GREEN"
+    assert how["Alarms"] == {"AlarmNames": ["kestrel-release-errors"], "Enable": True, "Rollback": True}
+    assert templates.one("AWS::CloudWatch::Alarm", AlarmName="kestrel-release-errors") is not None
+    [target] = service.properties["LoadBalancers"]
+    assert target["AdvancedConfiguration"]["ProductionListenerRule"]
+
+
+def test_findings_of_the_detectors_go_to_people_and_to_the_platform(templates: Templates) -> None:
+    heard = [one for one in templates.all("AWS::Events::Rule") if "securityhub" in json.dumps(one.properties)]
+    heard += [one for one in templates.all("AWS::Events::Rule") if "guardduty" in json.dumps(one.properties)]
+    assert sorted(one.stack for one in heard) == ["kestrel-security"] * 2 + ["kestrel-storage"] * 2
+
+
+def test_a_functions_bundle_is_written_beside_the_templates(built: Path) -> None:
+    for name in ("admission", "canary"):
+        code = FUNCTIONS / name / "index.py"
+        bundles = [file.parent for file in built.glob("asset.*/index.py") if file.read_text() == code.read_text()]
+        assert len(bundles) == 1
+        assert [file.name for file in bundles[0].iterdir()] == ["index.py"]
 
 
 @pytest.mark.parametrize("name", resources.STATE_MACHINES)
