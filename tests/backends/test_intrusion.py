@@ -274,7 +274,7 @@ class TestFindingsOfAws:
 
     @staticmethod
     def told(services: Services, check: str, thing: str) -> None:
-        found = {"Id": check, "GeneratorId": check, "Title": check}
+        found: dict[str, Any] = {"Id": check, "GeneratorId": check, "Title": check}
         found |= {"Resources": [{"Id": f"arn:aws:iot:eu-west-1:111111111111:thing/{thing}"}]}
         findings.on_finding(services, json.dumps({"source": "aws.securityhub", "detail": {"findings": [found]}}))
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import ast
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -51,7 +52,9 @@ def platform() -> Iterator[ThreadingHTTPServer]:
         server.shutdown()
 
 
-def told(server: ThreadingHTTPServer, key: str = KEY, **broken: tuple[int, bytes]) -> dict[str, Any]:
+def told(
+    server: ThreadingHTTPServer, broken: Mapping[str, tuple[int, bytes]] = MappingProxyType({}), key: str = KEY
+) -> dict[str, Any]:
     server.RequestHandlerClass.broken = {f"/{path}": answer for path, answer in broken.items()}  # type: ignore[attr-defined]
     url = f"http://127.0.0.1:{server.server_port}"
     lines: list[str] = []
@@ -84,13 +87,13 @@ def test_a_sound_platform_fails_no_step_and_is_a_metric_of_zero(platform: Thread
 def test_each_step_fails_by_its_name(
     platform: ThreadingHTTPServer, broken: dict[str, tuple[int, bytes]], failed: set[str]
 ) -> None:
-    said = told(platform, **broken)
+    said = told(platform, broken)
     assert set(said["failed"]) == failed
     assert said["canary-failures"] == len(failed)
 
 
 def test_a_withdrawn_key_is_a_failure(platform: ThreadingHTTPServer) -> None:
-    assert told(platform, "kst_old")["failed"] == {"known": "401 instead of 200"}
+    assert told(platform, key="kst_old")["failed"] == {"known": "401 instead of 200"}
 
 
 def test_a_platform_that_is_away_fails_every_step() -> None:

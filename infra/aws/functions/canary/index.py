@@ -31,7 +31,7 @@ def handler(_event: dict[str, Any], _context: object) -> dict[str, Any]:
 def probe(url: str, issuer: str, key: str, say: Say) -> dict[str, Any]:
     """Take every step, whatever became of the one before; tell the metrics."""
     began = time.monotonic()
-    steps = {
+    steps: dict[str, Callable[[], str]] = {
         "ready": lambda: _expect(200, f"{url}/readyz"),
         "page": lambda: _expect(200, f"{url}/login"),
         "issuer": lambda: _has_keys(f"{issuer}/.well-known/jwks.json"),
