@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cloud.history.pairs import Block, Known, Pairs, paired
+from cloud.history.pairs import Known, Pairs, paired
 from cloud.history.sightings import Sighting, Vector
 
 _STARTS = 8
@@ -28,7 +27,10 @@ FARTHEST = 9.2
 """Squared distance in sigmas of a link (chi-squared with two degrees, 1 %): a like defect half a metre further along is
 another one, however well its size fits."""
 _TOO_UNLIKELY = 1e-3
+_APART_M = 0.2
+"""Two starts that differ by less come to the same."""
 Chosen = NDArray[np.bool_]
+Indices = NDArray[np.intp]
 
 
 class Link(NamedTuple):
@@ -97,47 +99,71 @@ def match(known: Sequence[Known], sightings: Sequence[Sighting], prior: Shift) -
 
 def _hypotheses(pairs: Pairs, nothing: Shift) -> list[_Hypothesis]:
     """Return distinct settled hypotheses: from no shift at all, and from the likeliest single pairs."""
+    precision = np.asarray(np.linalg.inv(nothing.covariance), dtype=np.float64)
+    grown = _grow(pairs, _starts(pairs, nothing), nothing)
+    assigned = {_assigned(pairs, ratio).tobytes(): None for ratio in pairs.ratio(*grown)}
     found: dict[bytes, _Hypothesis] = {}
-    for start in (nothing, *_starts(pairs, nothing)):
-        settled = _settle(pairs, _grow(pairs, start, nothing), nothing)
+    for start in assigned:
+        settled = _settle(pairs, np.frombuffer(start, bool), nothing, precision)
         found.setdefault(settled.chosen.tobytes(), settled)
     return list(found.values())
 
 
-def _starts(pairs: Pairs, nothing: Shift) -> list[Shift]:
+def _starts(pairs: Pairs, nothing: Shift) -> Shift:
+    """Return the shifts to start from, stacked: none at all, and those that the likeliest single pairs tell."""
     ratio = pairs.ratio(*nothing)
-    starts: list[Shift] = []
-    for p in np.argsort(-ratio)[: 4 * _STARTS]:
-        if ratio[p] <= 0 or len(starts) >= _STARTS:
-            break
-        one = np.zeros(pairs.size, bool)
-        one[p] = True
-        start = _shift(pairs, one, nothing)
-        if all(np.linalg.norm(start.mean - s.mean) > 0.2 for s in starts):
-            starts.append(start)
-    return starts
+    likely = np.argsort(-ratio, kind="stable")[: 4 * _STARTS]
+    likely = likely[ratio[likely] > 0]
+    several = Shift(
+        np.repeat(nothing.mean[None], len(likely), axis=0), np.repeat(nothing.covariance[None], len(likely), axis=0)
+    )
+    told = _told(pairs, several, likely)
+    taken: list[int] = []
+    for n in range(len(likely)):
+        if len(taken) < _STARTS and all(np.linalg.norm(told.mean[n] - told.mean[m]) > _APART_M for m in taken):
+            taken.append(n)
+    return Shift(
+        np.concatenate([nothing.mean[None], told.mean[taken]]),
+        np.concatenate([nothing.covariance[None], told.covariance[taken]]),
+    )
 
 
-def _grow(pairs: Pairs, start: Shift, nothing: Shift) -> Shift:
-    """Return the shift after taking the surest pairs one by one: each makes the next one clearer."""
-    chosen = np.zeros(pairs.size, bool)
-    free = np.ones(pairs.size, bool)
-    shift = start
+def _told(pairs: Pairs, shift: Shift, right: NDArray[np.intp]) -> Shift:
+    """Return several shifts, each after one more pair is taken to be right (a Kalman update for each)."""
+    lever = pairs.lever[right]
+    reach = shift.covariance @ np.swapaxes(lever, 1, 2)
+    gain = np.swapaxes(np.linalg.solve(pairs.own[right] + lever @ reach, np.swapaxes(reach, 1, 2)), 1, 2)
+    off = pairs.residual[right] - np.einsum("hdk,hk->hd", lever, shift.mean)
+    return Shift(shift.mean + np.einsum("hkd,hd->hk", gain, off), shift.covariance - gain @ np.swapaxes(reach, 1, 2))
+
+
+def _grow(pairs: Pairs, starts: Shift, nothing: Shift) -> Shift:
+    """Return each shift after taking the surest pairs one by one: each makes the next one clearer."""
+    shift = starts
+    built = Shift(
+        np.repeat(nothing.mean[None], len(starts.mean), axis=0),
+        np.repeat(nothing.covariance[None], len(starts.mean), axis=0),
+    )
+    free = np.ones((len(starts.mean), pairs.size), bool)
+    growing = np.arange(len(starts.mean))
     for _ in range(_GREEDY_STEPS):
-        ratio = np.where(free, pairs.ratio(*shift), -math.inf)
-        p = int(np.argmax(ratio))
-        if ratio[p] <= 0:
+        ratio = np.where(free[growing], pairs.ratio(shift.mean[growing], shift.covariance[growing]), -math.inf)
+        surest = np.argmax(ratio, axis=1)
+        worth = ratio[np.arange(len(growing)), surest] > 0
+        growing, surest = growing[worth], surest[worth]
+        if not len(growing):
             break
-        chosen[p] = True
-        free &= (pairs.known != pairs.known[p]) & (pairs.new != pairs.new[p])
-        shift = _shift(pairs, chosen, nothing)
+        free[growing] &= (pairs.known != pairs.known[surest, None]) & (pairs.new != pairs.new[surest, None])
+        told = _told(pairs, Shift(built.mean[growing], built.covariance[growing]), surest)
+        for whole, part in zip((*built, *shift), (*told, *told), strict=True):
+            whole[growing] = part
     return shift
 
 
-def _settle(pairs: Pairs, shift: Shift, nothing: Shift) -> _Hypothesis:
-    chosen = _assigned(pairs, pairs.ratio(*shift))
+def _settle(pairs: Pairs, chosen: Chosen, nothing: Shift, precision: Vector) -> _Hypothesis:
+    shift = nothing
     for _ in range(_SETTLING_STEPS):
-        shift = _shift(pairs, chosen, nothing)
+        shift = _shift(pairs, chosen, precision)
         again = _assigned(pairs, pairs.ratio(*shift))
         if np.array_equal(again, chosen):
             break
@@ -145,22 +171,12 @@ def _settle(pairs: Pairs, shift: Shift, nothing: Shift) -> _Hypothesis:
     return _Hypothesis(chosen, shift, _score(pairs, chosen, shift, nothing))
 
 
-def _shift(pairs: Pairs, chosen: Chosen, nothing: Shift) -> Shift:
+def _shift(pairs: Pairs, chosen: Chosen, precision: Vector) -> Shift:
     """Return the Gaussian posterior of the shift, given that the chosen pairs are right."""
-    lever, weight = pairs.lever[chosen], pairs.own_inverse[chosen]
-    information = _precision(nothing) + np.einsum("pdk,pde,pel->kl", lever, weight, lever)
-    pull = np.einsum("pdk,pde,pe->k", lever, weight, pairs.residual[chosen])
-    covariance = np.linalg.inv(information)
-    return Shift(covariance @ pull, covariance)
-
-
-@lru_cache(maxsize=4)
-def _inverse(key: bytes, size: int) -> Vector:
-    return np.asarray(np.linalg.inv(np.frombuffer(key).reshape(size, size)), dtype=np.float64)
-
-
-def _precision(shift: Shift) -> Vector:
-    return _inverse(shift.covariance.tobytes(), len(shift.mean))
+    size = len(precision)
+    lever, weighted = pairs.lever[chosen].reshape(-1, size), pairs.weighted[chosen].reshape(-1, size)
+    covariance = np.asarray(np.linalg.inv(precision + lever.T @ weighted), dtype=np.float64)
+    return Shift(covariance @ (weighted.T @ pairs.residual[chosen].ravel()), covariance)
 
 
 def _score(pairs: Pairs, chosen: Chosen, shift: Shift, nothing: Shift) -> float:
@@ -172,23 +188,41 @@ def _score(pairs: Pairs, chosen: Chosen, shift: Shift, nothing: Shift) -> float:
 
 
 def _assigned(pairs: Pairs, ratio: Vector) -> Chosen:
-    """Return the pairs of the best joint assignment, surface by surface; a pair below zero is never worth it."""
+    """Return the pairs of the best joint assignment; a pair below zero is never worth it."""
+    alone, contested = _parts(pairs, ratio)
     chosen = np.zeros(pairs.size, bool)
-    for block in pairs.blocks:
-        chosen[block.pairs[_best_of(block, ratio[block.pairs])]] = True
+    chosen[alone] = True
+    for part in contested:
+        chosen[part[_best_of(pairs, part, ratio[part])]] = True
     return chosen
 
 
-def _best_of(block: Block, ratio: Vector) -> NDArray[np.intp]:
-    """Return which pairs of a surface its best assignment takes."""
-    if len(ratio) == 1:
-        return np.flatnonzero(ratio > 0)
-    from scipy.optimize import linear_sum_assignment  # noqa: PLC0415 - slow to load, and most programs never match
+def _parts(pairs: Pairs, ratio: Vector) -> tuple[Indices, list[Indices]]:
+    """Return the pairs worth making that nothing contests, and the rest in parts that have nothing in common."""
+    worth = np.flatnonzero(ratio > 0)
+    known, new = pairs.known[worth], pairs.new[worth]
+    rivals = (np.bincount(known)[known] > 1) | (np.bincount(new)[new] > 1) if len(worth) else worth > 0
+    alone, worth, known, new = worth[~rivals], worth[rivals], known[rivals], new[rivals]
+    if not len(worth):
+        return alone, []
+    from scipy.sparse import coo_array  # noqa: PLC0415 - slow to load, and most programs never match
+    from scipy.sparse.csgraph import connected_components  # noqa: PLC0415
 
-    table = np.zeros(block.shape)
-    table[block.row, block.column] = np.maximum(ratio, 0.0)
-    index = np.full(block.shape, -1, dtype=np.intp)
-    index[block.row, block.column] = np.arange(len(ratio))
+    nodes = int(known.max() + new.max()) + 2
+    graph = coo_array((np.ones(len(worth)), (known, known.max() + 1 + new)), shape=(nodes, nodes))
+    label = connected_components(graph, directed=False)[1][known]
+    order = np.argsort(label, kind="stable")
+    return alone, np.split(worth[order], np.flatnonzero(np.diff(label[order])) + 1)
+
+
+def _best_of(pairs: Pairs, part: Indices, ratio: Vector) -> Indices:
+    """Return which of a part's pairs its best assignment takes, as indices into ``part``."""
+    from scipy.optimize import linear_sum_assignment  # noqa: PLC0415
+
+    rows, row = np.unique(pairs.known[part], return_inverse=True)
+    columns, column = np.unique(pairs.new[part], return_inverse=True)
+    table, index = np.zeros((len(rows), len(columns))), np.full((len(rows), len(columns)), -1, dtype=np.intp)
+    table[row, column], index[row, column] = np.maximum(ratio, 0.0), np.arange(len(part))
     taken = index[linear_sum_assignment(table, maximize=True)]
     taken = taken[taken >= 0]
     return np.asarray(taken[ratio[taken] > 0], dtype=np.intp)
@@ -197,18 +231,11 @@ def _best_of(block: Block, ratio: Vector) -> NDArray[np.intp]:
 def _certainty(pairs: Pairs, hypothesis: _Hypothesis) -> Vector:
     """Return for each chosen pair how sure it is: against the best assignment without it (0 for the others)."""
     ratio = pairs.ratio(*hypothesis.shift)
-    sure = np.zeros(pairs.size)
-    for block in pairs.blocks:
-        own = ratio[block.pairs]
-        for n in np.flatnonzero(hypothesis.chosen[block.pairs]):
-            rivals = (own > 0) & ((block.row == block.row[n]) ^ (block.column == block.column[n]))
-            lost = _lost_without(block, own, int(n)) if rivals.any() else own[n]
-            sure[block.pairs[n]] = 1 / (1 + math.exp(-min(lost, 50.0)))
-    return sure
-
-
-def _lost_without(block: Block, ratio: Vector, n: int) -> float:
-    without = ratio.copy()
-    without[n] = -1.0
-    best, other = _best_of(block, ratio), _best_of(block, without)
-    return float(ratio[best].sum() - ratio[other].sum())
+    lost = ratio.copy()
+    for part in _parts(pairs, ratio)[1]:
+        own = ratio[part]
+        best = own[_best_of(pairs, part, own)].sum()
+        for n in np.flatnonzero(hypothesis.chosen[part]):
+            without = np.where(np.arange(len(part)) == n, -1.0, own)
+            lost[part[n]] = best - without[_best_of(pairs, part, without)].sum()
+    return np.where(hypothesis.chosen, 1 / (1 + np.exp(-np.clip(lost, -50.0, 50.0))), 0.0)

@@ -46,30 +46,25 @@ class Known(NamedTuple):
 
     def mean(self, shifts: int) -> tuple[Vector, Vector, Vector]:
         """Return the mean place (d), its own covariance (d, d) and how all shifts move it (d, ``shifts``)."""
-        precisions = [np.linalg.inv(s.own) for s in self.sightings]
-        own = np.linalg.inv(np.sum(precisions, axis=0))
-        lever = np.zeros((len(own), shifts))
-        place = np.zeros(len(own))
-        for sighting, precision, flight in zip(self.sightings, precisions, self.flights, strict=True):
-            place += own @ precision @ sighting.place
-            lever[:, 3 * flight : 3 * flight + 3] += own @ precision @ sighting.lever
-        return place, own, lever
+        place, own, lever = means([self], shifts)
+        return place[0], own[0], lever[0]
 
 
-class Block(NamedTuple):
-    """The pairs of one surface as a table of known defects by new findings."""
-
-    pairs: NDArray[np.intp]
-    row: NDArray[np.intp]
-    column: NDArray[np.intp]
-    shape: tuple[int, int]
-
-    @classmethod
-    def of(cls, pairs: NDArray[np.intp], known: NDArray[np.intp], new: NDArray[np.intp]) -> Block:
-        """Return the table of some pairs."""
-        rows, row = np.unique(known[pairs], return_inverse=True)
-        columns, column = np.unique(new[pairs], return_inverse=True)
-        return cls(pairs, row, column, (len(rows), len(columns)))
+def means(known: Sequence[Known], shifts: int) -> tuple[Vector, Vector, Vector]:
+    """Return every defect's mean place (n, d), its own covariance (n, d, d) and its lever (n, d, ``shifts``)."""
+    sightings = [s for defect in known for s in defect.sightings]
+    owner = np.repeat(np.arange(len(known)), [len(defect.sightings) for defect in known])
+    flight = np.array([f for defect in known for f in defect.flights])
+    precision = np.linalg.inv(np.array([s.own for s in sightings]))
+    whole = np.zeros((len(known), *precision.shape[1:]))
+    np.add.at(whole, owner, precision)
+    own = np.linalg.inv(whole)
+    weight = own[owner] @ precision
+    place = np.zeros((len(known), precision.shape[1]))
+    np.add.at(place, owner, np.einsum("sde,se->sd", weight, np.array([s.place for s in sightings])))
+    lever = np.zeros((len(known), shifts // 3, precision.shape[1], 3))
+    np.add.at(lever, (owner, flight), weight @ np.array([s.lever for s in sightings]))
+    return place, own, lever.swapaxes(1, 2).reshape(len(known), -1, shifts)
 
 
 @dataclass(frozen=True)
@@ -80,12 +75,11 @@ class Pairs:
     new: NDArray[np.intp]
     residual: Vector
     own: Vector
-    own_inverse: Vector
+    weighted: Vector
+    """The lever times the inverse of the own error: what a pair says of the shift (p, d, 3 per flight)."""
     lever: Vector
     says: Vector
     """What kind, size and the chances of missing and of new defects say: added to what the place says."""
-    blocks: list[Block]
-    """The pairs of each surface."""
 
     @property
     def size(self) -> int:
@@ -99,14 +93,23 @@ class Pairs:
 
     def distance(self, shift: Vector, covariance: Vector) -> Vector:
         """Return each pair's squared distance in sigmas under a Gaussian shift."""
-        spread = self.own + self.lever @ covariance @ np.swapaxes(self.lever, 1, 2)
-        return _spread(self.residual - self.lever @ shift, spread)[0]
+        return self._place(shift, covariance)[0]
 
     def ratio(self, shift: Vector, covariance: Vector) -> Vector:
-        """Return the log-likelihood ratio of each pair under a Gaussian shift of the flight; out of reach: -inf."""
-        spread = self.own + self.lever @ covariance @ np.swapaxes(self.lever, 1, 2)
-        distance, volume = _spread(self.residual - self.lever @ shift, spread)
+        """Return the log-likelihood ratio of each pair under a Gaussian shift of the flight; out of reach: -inf.
+
+        Several shifts (h, 3 per flight) with their covariances give (h, p).
+        """
+        distance, volume = self._place(shift, covariance)
         return np.where(distance < _FARTHEST, self.says - (distance + volume) / 2, -math.inf)
+
+    def _place(self, shift: Vector, covariance: Vector) -> tuple[Vector, Vector]:
+        pairs, dimensions, shifts = self.lever.shape
+        flat = self.lever.reshape(-1, shifts)
+        moved = (flat @ covariance).reshape(*covariance.shape[:-2], pairs, dimensions, shifts)
+        spread = self.own + moved @ np.swapaxes(self.lever, 1, 2)
+        off = self.residual - (shift @ flat.T).reshape(*shift.shape[:-1], pairs, dimensions)
+        return _spread(off, spread)
 
 
 def paired(known: Sequence[Known], sightings: Sequence[Sighting], mean: Vector, covariance: Vector) -> Pairs:
@@ -117,40 +120,78 @@ def paired(known: Sequence[Known], sightings: Sequence[Sighting], mean: Vector, 
     only where there is no surface.
     """
     flat = any(s.surface != OPEN for s in sightings)
-    by_surface: dict[str, list[int]] = {}
-    for index, defect in enumerate(known):
-        if (defect.latest.surface != OPEN) == flat:
-            by_surface.setdefault(defect.latest.surface, []).append(index)
-    candidates = [(i, j) for j, s in enumerate(sightings) for i in by_surface.get(s.surface, ())]
-    if not candidates:
+    known_at = np.array([n for n, k in enumerate(known) if (k.latest.surface != OPEN) == flat], dtype=np.intp)
+    if not len(known_at) or not sightings:
         return _none(2 if flat else 3, len(mean))
-    i, j = (np.array(column, dtype=np.intp) for column in zip(*candidates, strict=True))
-    means = [k.mean(len(mean)) for k in known]
-    now = [sightings[n] for n in j]
-    residual = np.array([s.place - means[n][0] for n, s in zip(i, now, strict=True)])
-    own = np.array([s.own + means[n][1] for n, s in zip(i, now, strict=True)])
-    lever = np.array([-means[n][2] for n in i])
-    lever[:, :, -3:] += np.array([s.lever for s in now])
-    residual = residual - lever @ mean
+    one = _side(*means([known[n] for n in known_at], len(mean)), mean, covariance)
+    levers = np.zeros((len(sightings), one.place.shape[1], len(mean)))
+    levers[:, :, -3:] = [s.lever for s in sightings]
+    places, owns = np.array([s.place for s in sightings]), np.array([s.own for s in sightings])
+    other = _side(places, owns, levers, mean, covariance)
+    i, j = _within_reach(one, other, [known[n].latest.surface for n in known_at], [s.surface for s in sightings])
+    residual, own, lever = other.place[j] - one.place[i], other.own[j] + one.own[i], other.lever[j] - one.lever[i]
     near = _spread(residual, own + lever @ covariance @ np.swapaxes(lever, 1, 2))[0] < _FARTHEST
-    i, j, residual, own, lever = i[near], j[near], residual[near], own[near], lever[near]
+    i, j, residual, own, lever = known_at[i[near]], j[near], residual[near], own[near], lever[near]
     says = np.array([_says(known[a], sightings[b]) for a, b in zip(i, j, strict=True)])
-    surfaces = np.array([sightings[n].surface for n in j])
-    blocks = [Block.of(np.flatnonzero(surfaces == name), i, j) for name in np.unique(surfaces)]
-    return Pairs(i, j, residual, own, np.linalg.inv(own) if len(own) else own, lever, says, blocks)
+    return Pairs(i, j, residual, own, np.linalg.inv(own) @ lever, lever, says)
+
+
+class _Side(NamedTuple):
+    """Defects or findings: place less the mean shift, own error, lever, and the whole sigma along the first axis."""
+
+    place: Vector
+    own: Vector
+    lever: Vector
+    sigma: Vector
+
+
+def _side(place: Vector, own: Vector, lever: Vector, mean: Vector, covariance: Vector) -> _Side:
+    along = lever[:, 0]
+    sigma = np.sqrt(own[:, 0, 0] + np.einsum("nk,kl,nl->n", along, covariance, along))
+    return _Side(place - lever @ mean, own, lever, sigma)
+
+
+def _within_reach(
+    one: _Side, other: _Side, one_surface: list[str], other_surface: list[str]
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the indices of all pairs on one surface that the first axis alone does not rule out.
+
+    A difference's sigma is at most the sum of both, and no distance in sigmas is less than that along one axis: what
+    is left out here is farther than ``_FARTHEST`` for certain.
+    """
+    from_one, from_other = [np.zeros(0, dtype=np.intp)], [np.zeros(0, dtype=np.intp)]
+    ones, others = np.array(one_surface), np.array(other_surface)
+    for surface in np.unique(others):
+        rows, columns = np.flatnonzero(ones == surface), np.flatnonzero(others == surface)
+        if not len(rows):
+            continue
+        rows = rows[np.argsort(one.place[rows, 0])]
+        reach = math.sqrt(_FARTHEST) * (one.sigma[rows].max() + other.sigma[columns])
+        first = np.searchsorted(one.place[rows, 0], other.place[columns, 0] - reach)
+        count = np.searchsorted(one.place[rows, 0], other.place[columns, 0] + reach, side="right") - first
+        steps = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
+        from_one.append(rows[np.repeat(first, count) + steps])
+        from_other.append(np.repeat(columns, count))
+    return np.concatenate(from_one), np.concatenate(from_other)
 
 
 def _spread(off: Vector, spread: Vector) -> tuple[Vector, Vector]:
     """Return squared distances in sigmas and the logarithms of the Gaussians' normalisers, one per pair."""
-    distance = np.einsum("pd,pd->p", off, np.linalg.solve(spread, off[..., None])[..., 0])
-    return distance, np.linalg.slogdet(spread)[1] + off.shape[1] * math.log(2 * math.pi)
+    normaliser = off.shape[-1] * math.log(2 * math.pi)
+    if off.shape[-1] == 2:  # on a surface: written out, it is several times as fast as the general solution
+        x, y = off[..., 0], off[..., 1]
+        a, b, c = spread[..., 0, 0], spread[..., 0, 1], spread[..., 1, 1]
+        volume = a * c - b * b
+        return (c * x * x - 2 * b * x * y + a * y * y) / volume, np.log(volume) + normaliser
+    distance = np.einsum("...d,...d->...", off, np.linalg.solve(spread, off[..., None])[..., 0])
+    return distance, np.linalg.slogdet(spread)[1] + normaliser
 
 
 def _none(dimensions: int, shifts: int) -> Pairs:
     empty = np.zeros(0, dtype=np.intp)
     square = np.zeros((0, dimensions, dimensions))
     lever = np.zeros((0, dimensions, shifts))
-    return Pairs(empty, empty, np.zeros((0, dimensions)), square, square, lever, np.zeros(0), [])
+    return Pairs(empty, empty, np.zeros((0, dimensions)), square, lever, lever, np.zeros(0))
 
 
 def _says(defect: Known, sighting: Sighting) -> float:
