@@ -20,12 +20,12 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
-from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from benchmarks._big_platform import LIVE, flying, grow
 from cloud import users
+from cloud.web import rendering
 from contracts.vocabulary import Role
 from tests import platform, rooms, stock
 from tests.platform import Server
@@ -65,6 +65,18 @@ _WATCH = """([selector, kind]) => {
     seen.observe(document.querySelector(selector), all);
   };
   window.answered = new Promise(until);
+}"""
+# Resolves with the milliseconds from the choice until the page was seen to work on it, and until its rows were drawn.
+_SWAPPED = """(kind) => {
+  window.swapped = new Promise((resolve) => {
+    let [began, said] = [0, 0];
+    const drawn = (act) => requestAnimationFrame(() => setTimeout(act));
+    document.addEventListener(kind, (event) => { began = event.timeStamp; }, { capture: true, once: true });
+    document.addEventListener("htmx:before:request", () => drawn(() => { said = performance.now() - began; }),
+      { once: true });
+    document.addEventListener("htmx:after:swap", () => drawn(() => resolve([said, performance.now() - began])),
+      { once: true });
+  });
 }"""
 _BIG_ROOMS = {"asset": "/assets/big-1", "review": "/review", "asset-deep": "/assets/big-2"}
 
@@ -144,20 +156,34 @@ def answers(browser: Browser, server: Server, repeats: int) -> dict[str, Any]:
 
 
 def filters(browser: Browser, server: Server, repeats: int) -> dict[str, Any]:
-    """Return the paint of pages that a filter opened: the address holds it, so the page is made anew."""
+    """Return the milliseconds from a choice until its rows are drawn, and until the page says that it works on it."""
     context = opened(browser, server)
     page = context.new_page()
-    found = {}
-    for name, path in (
-        ("review: severity tab", "/review?rank={}"),
-        ("assets: by site", "/assets?site=site-{}"),
-        ("insights: by site", "/insights?site=site-{}"),
-        ("tickets: by severity", "/tickets?rank={}"),
-    ):
-        paint(page, urlsplit(path).path, "h1, h2")
-        times = [paint(page, path.format(1 + n % 3), "h1, h2") for n in range(repeats)]
-        found[name] = {"median_ms": round(statistics.median(times)), "worst_ms": round(max(times))}
+    found: dict[str, Any] = {}
+
+    def measured(name: str, path: str, kind: str, act: Callable[[int], object]) -> None:
+        paint(page, path, "h1, h2")
+        page.wait_for_timeout(500)
+        times = []
+        for number in range(repeats):
+            page.evaluate(_SWAPPED, kind)
+            act(number)
+            times.append(cast("list[float]", page.evaluate("window.swapped")))
+        said, rows = zip(*times, strict=True)
+        found[name] = {"median_ms": round(statistics.median(rows)), "worst_ms": round(max(rows))}
+        found[name] |= {"said_ms": round(statistics.median(said))}
         sys.stderr.write(f"{name}: {found[name]}\n")
+
+    tabs = page.locator(".queue .tabs a")
+    measured("review: severity tab", "/review", "click", lambda n: tabs.nth(2 + n % 2).click())
+    for name, path, label, wanted in (
+        ("review: by kind", "/review", "Kind", ("crack", "corrosion", "")),
+        ("assets: by site", "/assets", "Site", ("site-1", "site-2", "site-3")),
+        ("insights: by site", "/insights", "Site", ("site-1", "site-2", "site-3")),
+        ("tickets: by severity", "/tickets", "Severity", ("5", "4", "3")),
+    ):
+        choose = page.get_by_label(label, exact=True)
+        measured(name, path, "change", lambda n, c=choose, w=wanted: c.select_option(w[n % 3]))  # type: ignore[misc]
     context.close()
     return found
 
@@ -167,7 +193,7 @@ def over(result: dict[str, Any]) -> list[str]:
     slow = [f"{n}: {p['cold_ms']} ms" for n, p in result["first_paint"].items() if p["cold_ms"] >= PAINT_MS]
     slow += [f"{n}: {p['bytes']} bytes" for n, p in result["first_paint"].items() if p["bytes"] > PAGE_BYTES]
     slow += [f"{n}: {p['median_ms']} ms" for n, p in result["interaction"].items() if p["median_ms"] >= ANSWER_MS]
-    return slow + [f"{n}: {p['median_ms']} ms" for n, p in result["filter"].items() if p["median_ms"] >= PAINT_MS]
+    return slow + [f"{n}: {p['median_ms']} ms" for n, p in result["filter"].items() if p["median_ms"] >= ANSWER_MS]
 
 
 def main() -> int:
@@ -194,7 +220,9 @@ def main() -> int:
             queues=cast("Any", stock.Outbox()),
             workflows=cast("Any", _Machines()),
         )
+        rendering.warm()  # as `kestrel-cloud serve` does, and the next line
         with Server(built) as server, sync_playwright() as playwright, flying(built.database):
+            server.web.openapi()
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
             result: dict[str, Any] = {"findings": asked.findings, "drones_in_the_air": LIVE}
             result["first_paint"] = paints(browser, server, asked.repeats)

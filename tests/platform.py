@@ -107,8 +107,8 @@ class Server(uvicorn.Server):
     """The API on a free loopback port, in a thread."""
 
     def __init__(self, services: Services) -> None:
-        web = create_app(services.settings, services)
-        super().__init__(uvicorn.Config(web, host="127.0.0.1", port=0, log_config=None, lifespan="off"))
+        self.web = create_app(services.settings, services)
+        super().__init__(uvicorn.Config(self.web, host="127.0.0.1", port=0, log_config=None, lifespan="off"))
         self.services = services
         self._thread = threading.Thread(target=self.run, daemon=True)
 

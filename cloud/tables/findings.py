@@ -65,8 +65,11 @@ class Finding(Base):
             "findings_to_judge", text("severity_rank DESC"), "asset_id", "blade", "distance_to_root_m",
             postgresql_where=text("reviewed_at IS NULL"),
         ),
+        Index("findings_left", "severity_rank", "status", postgresql_where=text("reviewed_at IS NULL")),
+        Index("findings_due", "due_at", postgresql_where=text("due_at IS NOT NULL")),
     )  # fmt: skip
-    """The latest finding of each defect; counts per asset; what waits for an analyst, in the order of the desk."""
+    """The latest finding of each defect; counts per asset; what waits for an analyst, in the order of the desk, and how
+    much of each severity; what is due."""
 
 
 class EvidenceRow(Base):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import typer
 import uvicorn
 
@@ -9,6 +11,7 @@ from cloud.app import create_app
 from cloud.logbook import log, start_logging
 from cloud.verbs import guard
 from cloud.watching import watched
+from cloud.web import rendering
 
 app = typer.Typer()
 
@@ -19,7 +22,8 @@ def serve() -> None:
     start_logging()
     settings = guard.guarded(guard.settings)
     web = guard.guarded(lambda: create_app(settings))
-    web.openapi()  # a second of work that would else fall on whoever asks first
+    web.openapi()  # as for the pages: a second of work that else falls on who asks first
+    threading.Thread(target=rendering.warm, name="warm", daemon=True).start()
     log("api_starts", host=settings.host, port=settings.port)
     with watched("kestrel-api", web.state.readiness, settings):
         uvicorn.run(

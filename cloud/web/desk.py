@@ -85,7 +85,8 @@ def build(session: Session, wanted: Wanted) -> Desk:
     worst_first = (Finding.severity_rank.desc(), Finding.asset_id, Finding.blade, Finding.distance_to_root_m)
     found = session.execute(wanted.of(rows).order_by(*worst_first, Finding.number).limit(MOST)).all()
     crops = finding_view.best_evidence(session, [finding.finding_id for finding, _ in found])
-    counted = wanted.of(rows, rank=False).with_only_columns(Finding.severity_rank, func.count())
+    every = wanted.of(select(Finding, Finding.kind), rank=False)
+    counted = every.with_only_columns(Finding.severity_rank, func.count())
     left = session.execute(counted.group_by(Finding.severity_rank)).all()
     return Desk(
         queue=tuple(Queued(finding, name, crops.get(finding.finding_id)) for finding, name in found),

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime, timedelta
 from typing import Literal, NamedTuple
 
 from pydantic import Field
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.dialects.postgresql import distinct_on
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from cloud.coverage import SEEN_SHARE
 from cloud.tables import Asset, AssetRisk, Coverage, DefectLink, Finding, Flight, Site
@@ -44,6 +44,11 @@ class Wanted(Address):
         """Return the terms that a query joined to assets is limited by."""
         terms = [Asset.site_id == self.site] if self.site else []
         return terms + ([Asset.kind == self.kind.value] if self.kind else [])
+
+    def among(self, asset_id: InstrumentedAttribute[str]) -> list[ColumnElement[bool]]:
+        """Return the terms that limit a query which is not joined to assets."""
+        terms = self.of_assets()
+        return [asset_id.in_(select(Asset.asset_id).where(*terms))] if terms else []
 
 
 class Segment(NamedTuple):
@@ -135,8 +140,8 @@ def build(session: Session, wanted: Wanted, now: datetime) -> Insights:
         rejected=sum(row.findings for row in rows) - sum(row.findings for row in kept),
         live=len(live),
         by_month=_stacked([(dated(m, "%b %y"), [r for r in kept if r.month == m]) for m in months]),
-        by_kind=_ranked((kind(defect.kind), defect.rank) for defect in live),
-        by_site=_ranked((defect.site, defect.rank) for defect in live),
+        by_kind=_ranked(((defect.kind, defect.rank) for defect in live), kind),
+        by_site=_ranked(((defect.site, defect.rank) for defect in live), str),
         by_age=_by_age(live, now),
         worst=_worst(session, live),
         risks=_risks(session, wanted),
@@ -189,13 +194,14 @@ def _live(session: Session, wanted: Wanted) -> list[_Live]:
     """Return every live defect as its latest finding says."""
     first = (
         select(Finding.link_group, func.min(Finding.detected_at).label("at"))
-        .where(Finding.status != FindingStatus.REJECTED.value)
+        .where(Finding.status != FindingStatus.REJECTED.value, *wanted.among(Finding.asset_id))
         .group_by(Finding.link_group)
         .subquery()
     )
+    said = (Finding.finding_id, Finding.link_group, Finding.asset_id, Finding.kind, Finding.severity_rank)
     latest = (
-        select(Finding)
-        .where(Finding.status != FindingStatus.REJECTED.value)
+        select(*said, Finding.length_mm, Finding.status)  # no more than the index findings_latest holds
+        .where(Finding.status != FindingStatus.REJECTED.value, *wanted.among(Finding.asset_id))
         .order_by(Finding.link_group, Finding.detected_at.desc(), Finding.finding_id)
         .ext(distinct_on(Finding.link_group))
         .subquery()
@@ -225,15 +231,16 @@ def _by_age(live: Iterable[_Live], now: datetime) -> Bars:
         days = (now - row.first_seen_at).total_seconds() / 86_400
         return next(label for most, label in _AGES if days < most)
 
-    found = [(age(row), row.rank) for row in live]
-    order = [label for _, label in _AGES]
-    return _across({_(label): Counter(rank for known, rank in found if known == label) for label in order})
+    found: dict[str, Counter[int]] = {label: Counter() for _, label in _AGES}
+    for row in live:
+        found[age(row)][row.rank] += 1
+    return _across({_(label): ranks for label, ranks in found.items()})
 
 
-def _ranked(pairs: Iterable[tuple[str, int]]) -> Bars:
+def _ranked(pairs: Iterable[tuple[str, int]], label: Callable[[str], str]) -> Bars:
     counts: defaultdict[str, Counter[int]] = defaultdict(Counter)
-    for label, rank in pairs:
-        counts[label][rank] += 1
+    for (name, rank), many in Counter(pairs).items():
+        counts[label(name)][rank] += many
     largest = sorted(counts.items(), key=lambda item: (-item[1].total(), item[0]))[:_SHOWN]
     return _across(dict(largest))
 
@@ -301,7 +308,7 @@ def _unseen(session: Session, wanted: Wanted) -> tuple[Unseen, ...]:
     looked = select(Coverage.flight_id).where(Coverage.flight_id == Flight.flight_id).exists()
     last = (
         select(Flight.asset_id, Flight.flight_id)
-        .where(looked)
+        .where(looked, *wanted.among(Flight.asset_id))
         .order_by(Flight.asset_id, Flight.created_at.desc())
         .ext(distinct_on(Flight.asset_id))
         .subquery()

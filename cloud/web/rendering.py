@@ -41,6 +41,16 @@ def _zipped(path: str) -> bytes:
     return gzip.compress((STATIC_DIR / path).read_bytes(), 9)
 
 
+def warm() -> None:
+    """Compile every template and compress every static file: a second of work that else falls on who asks first."""
+    version()
+    for name in environment().list_templates(extensions=["html"]):
+        environment().get_template(name)
+    for path in STATIC_DIR.rglob("*"):
+        if path.suffix in _ZIPPABLE:
+            _zipped(path.relative_to(STATIC_DIR).as_posix())
+
+
 async def static_response(request: Request, path: str) -> Response:
     """Return a static file; its address holds the version, so it may be kept for a year."""
     response = await _files.get_response(path, request.scope)

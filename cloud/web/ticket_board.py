@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Literal, NamedTuple
 
 from pydantic import Field
-from sqlalchemy import select
+from sqlalchemy import CompoundSelect, select, union_all
 from sqlalchemy.orm import Session, aliased
 
 from cloud import ticket_life
@@ -59,12 +59,14 @@ class Column(NamedTuple):
 
 def board(session: Session, wanted: Wanted, now: datetime) -> tuple[Column, ...]:
     """Return the columns; cards with the nearest due date first."""
+    under_way = select(WorkflowRun.finding_id).where(WorkflowRun.state.in_(("wanted", "running", "failed")))
+    on_the_board: CompoundSelect[str | None] = union_all(select(Ticket.finding_id), under_way)
     query = (
         select(Finding, Asset.name, Ticket, WorkflowRun)
         .join(Asset, Asset.asset_id == Finding.asset_id)
         .outerjoin(Ticket, Ticket.finding_id == Finding.finding_id)
         .outerjoin(WorkflowRun, WorkflowRun.finding_id == Finding.finding_id)
-        .where(Ticket.ticket_id.is_not(None) | WorkflowRun.state.in_(("wanted", "running", "failed")))
+        .where(Finding.finding_id.in_(on_the_board))
         .order_by(Finding.due_at.nulls_last(), Finding.severity_rank.desc(), Finding.number)
     )
     query = query.where(Finding.asset_id == wanted.asset) if wanted.asset else query

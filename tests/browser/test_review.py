@@ -166,6 +166,25 @@ def test_filters_stand_in_the_address(desk: Page) -> None:
     expect(desk.locator(".queue-list li")).to_have_count(1)
     desk.get_by_label("judged too").check()
     expect(desk).to_have_url(re.compile("all=true"))
+    expect(desk.locator("#desk-title")).to_have_text("F-2 Crack")
+    desk.evaluate("setTimeout(() => history.back())")
+    expect(desk).not_to_have_url(re.compile("all=true"))
+    expect(desk.get_by_label("judged too")).not_to_be_checked()
+    expect(desk.get_by_label("Kind")).to_have_value("crack")
+
+
+def test_a_filter_changes_the_queue_and_nothing_else(desk: Page) -> None:
+    desk.evaluate("window.stays = true")
+    kind = desk.get_by_label("Kind")
+    kind.focus()
+    kind.select_option("leading_edge_erosion")
+    expect(desk.locator(".queue-list li").first).to_contain_text(re.compile("erosion", re.IGNORECASE))
+    expect(desk.locator("#desk-title")).to_contain_text(re.compile("erosion", re.IGNORECASE))
+    expect(kind).to_be_focused()
+    assert desk.evaluate("window.stays")
+    desk.route("**/review?*", lambda route: route.fulfill(status=503, body="<h1>The database is away</h1>"))
+    kind.select_option("crack")
+    expect(desk.get_by_role("heading", name="The database is away")).to_be_visible()
 
 
 def test_who_may_not_judge_may_look(opened: Callable[..., Page], services: Services) -> None:

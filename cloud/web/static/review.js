@@ -34,6 +34,15 @@ class ReviewDesk extends HTMLElement {
     this.querySelector(".filters")?.addEventListener("change", (event) => /** @type {HTMLFormElement} */ (event.currentTarget).requestSubmit());
     this.querySelector("#news")?.addEventListener("click", () => location.reload());
     document.body.addEventListener("kestrel:finding", (event) => this.#hear(/** @type {CustomEvent} */ (event).detail.id));
+    // A filter changed the queue.
+    document.addEventListener("htmx:after:swap", (event) => {
+      if (/** @type {CustomEvent} */ (event).detail.ctx.target.id === "main") this.#begin();
+    });
+    this.#begin();
+  }
+
+  #begin() {
+    this.#current = "";
     const first = this.#items().find((item) => !item.classList.contains("judged")) ?? this.#items()[0];
     if (first) this.#show(first.dataset.id ?? "");
   }

@@ -50,3 +50,11 @@ document.addEventListener("htmx:before:response", (event) => {
     location.assign("/login");
   }
 });
+
+// A filter swaps what it is about into the page; what cannot be shown is opened as a page that says why.
+for (const name of ["htmx:response:error", "htmx:error"]) {
+  document.addEventListener(name, (event) => {
+    const ctx = /** @type {CustomEvent} */ (event).detail.ctx;
+    if (ctx?.sourceElement.closest("[data-filters]")) location.assign(ctx.request.action);
+  });
+}
