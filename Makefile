@@ -107,7 +107,8 @@ infra-check: setup-dev setup-aws ## every gate on the templates, and a rehearsal
 	@KESTREL_AWS_REHEARSAL=1 $(PYTEST) -q -s --tb=short tests/backends/test_aws_rehearsal.py
 	@.venv-aws/bin/python -m infra.aws check $(ARGS)
 
-.PHONY: bench bench-ingest bench-ticket bench-pages edge-size edge-faults drill train docs clean
+RETRAIN_EPOCHS ?= 24
+.PHONY: bench bench-ingest bench-ticket bench-pages edge-size edge-faults drill retrain-run train docs clean
 bench: setup-dev ## measure against the budgets of docs
 	@$(BIN)/python -m benchmarks $(ARGS)
 bench-ticket: setup-dev ## 50 critical crops at once to their SAP numbers, on the live stack
@@ -122,6 +123,8 @@ edge-faults: setup-dev ## the long run: 200 kills, 1000 damaged outboxes
 	@KESTREL_KILLS=200 KESTREL_FUZZ=1000 $(PYTEST) -q -s tests/journeys/test_edge_faults.py $(ARGS)
 drill: setup-dev ## back up a platform that is written to, kill it, wipe it, restore it, compare; prints RPO and RTO
 	@$(BIN)/python -m tests.drill $(ARGS)
+retrain-run: setup-dev setup-train ## one retraining on the emulator with the real trainer, as small as can be (RETRAIN_EPOCHS=24; two minutes)
+	@KESTREL_RETRAIN_EPOCHS=$(RETRAIN_EPOCHS) $(PYTEST) -q -s tests/backends/test_retrain_workflow.py -k really $(ARGS)
 train: setup-train ## train the detector anew (hours on a CPU)
 	@$(BIN)/kestrel-vision train $(ARGS)
 docs: setup ## write the generated pages of docs/
