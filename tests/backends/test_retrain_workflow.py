@@ -35,7 +35,7 @@ from vision.backends.jobs import SqsJobs
 from vision.backends.objects import S3Objects as Store
 from vision.backends.tokens import TaskTokens
 from vision.detector import SHIPPED, open_detector
-from vision.trainer import Trainer
+from vision.trainer import Lesson, Trainer
 from workflows.events import Handler
 from workflows.worker import HANDLERS, Worker
 
@@ -160,7 +160,10 @@ def test_a_version_is_really_trained_measured_approved_and_taken_up(services: Se
     small = {"tile_px": 64, "batch": 8, "bfloat16": False, "warmup_epochs": 0.2}
     store = Store(resources.BUCKET)
     place = School(store, tmp_path, read_spec().model_copy(update=small), SHIPPED, epochs=EPOCHS)
-    lessons = {"train": partial(train_version, place), "evaluate": partial(evaluate_version, place)}
+    lessons: dict[str, Lesson] = {
+        "train": partial(train_version, place),
+        "evaluate": partial(evaluate_version, place),
+    }
     trainer = Trainer(SqsJobs(wait_s=0, queue=resources.TRAINING_JOBS_QUEUE), TaskTokens(), lessons)
     begun = time.monotonic()
     over = {"waiting", "refused"}
