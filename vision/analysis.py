@@ -19,7 +19,7 @@ from contracts.vocabulary import DefectKind
 from vision.boxes import KINDS, Boxes, Image
 from vision.coverage import Coverage
 from vision.detector import BoxFinder
-from vision.frames import KeyFrame, KeyFrames, Timeline, choose, footprints, prefer_key_frames
+from vision.frames import KeyFrame, KeyFrames, Timeline, choose, footprints, of_file, prefer_key_frames
 from vision.georef import CE90_PER_SIGMA, Accuracy, Georeferencer
 from vision.motion import touches_border
 from vision.pictures import crop_jpeg, frame_jpeg
@@ -75,6 +75,7 @@ class SegmentAnalyser:
         """
         started = time.monotonic()
         video = Video(video_file)
+        recorded, manifest = len(manifest.frames), of_file(manifest, video)
         pass_ = _Pass(self._finder, manifest, Surface(geometry))
         prints = footprints(pass_.surface, manifest, min(len(video.index), len(manifest.frames)))
         chosen = prefer_key_frames(video, choose(prints), prints)
@@ -86,8 +87,8 @@ class SegmentAnalyser:
         if chosen and not pass_.key_frames and not frames.rejected:
             raise CorruptMedia(f"No frame of {video_file.name} can be decoded.", hint="; ".join(video.problems[:3]))
         detections, pictures = pass_.results()
-        missing = len(manifest.frames) - len(video.index)
-        lost = [f"{missing} of {len(manifest.frames)} frames are missing"] if missing > 0 else []
+        missing = recorded - len(video.index)
+        lost = [f"{missing} of {recorded} frames are missing"] if missing > 0 else []
         return Analysis(
             detections=detections,
             coverage=pass_.coverage.cells(),

@@ -92,6 +92,23 @@ def pose_at(samples: Sequence[PoseSample], times: Sequence[int], t_us: int) -> P
     )
 
 
+def of_file(manifest: SegmentManifest, video: Video) -> SegmentManifest:
+    """Return the manifest with the frames that the file holds, told by their time: one lost within shifts no other."""
+    if len(video.index) == len(manifest.frames):
+        return manifest
+    times = [frame.pts_ms for frame in manifest.frames]
+    half_step_ms = (times[-1] - times[0]) / max(1, len(times) - 1) / 2
+    held = []
+    for entry in video.index:
+        at_ms = entry.pts_ms + video.first_ms
+        right = bisect.bisect_left(times, at_ms)
+        near = min(range(max(0, right - 1), min(right + 1, len(times))), key=lambda i: abs(times[i] - at_ms))
+        if at_ms > times[-1] + half_step_ms:
+            break
+        held.append(manifest.frames[near])
+    return manifest.model_copy(update={"frames": tuple(held) or manifest.frames[:1]})
+
+
 def footprints(surface: Surface, manifest: SegmentManifest, count: int) -> list[Footprint]:
     """Return what each of ``count`` frames shows of the asset."""
     timeline = Timeline(manifest)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import bisect
+import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -37,7 +39,7 @@ class Decoded(NamedTuple):
 
 
 class Video:
-    """One video file, indexed at opening.
+    """One video file, indexed at opening; its frames come upright, as the file says they are to be shown.
 
     Raises:
         CorruptMedia: The file cannot be opened as video or holds no frame.
@@ -50,7 +52,7 @@ class Video:
         self._packets: list[tuple[int, bool]] = []
         with self._open() as container:
             stream = container.streams.video[0]
-            self.width_px, self.height_px = stream.codec_context.width, stream.codec_context.height
+            coded = (stream.codec_context.width, stream.codec_context.height)
             self.codec: str = stream.codec_context.name
             base = float(stream.time_base or 0) * 1000.0
             try:
@@ -61,6 +63,9 @@ class Video:
             raise CorruptMedia(f"{path.name} holds no video frame.", hint="Record or upload the segment again.")
         ordered = sorted(self._packets)
         self.index = [IndexEntry(pts, (pts - ordered[0][0]) * base, key) for pts, key in ordered]
+        self.first_ms = ordered[0][0] * base
+        self._quarter_turns = self._read_quarter_turns()
+        self.width_px, self.height_px = coded[::-1] if self._quarter_turns % 2 else coded
 
     @property
     def duration_s(self) -> float:
@@ -77,9 +82,10 @@ class Video:
     def decode(self, wanted: Sequence[int]) -> Iterator[Decoded]:
         """Yield the wanted frames in presentation order; groups of pictures without one are not decoded.
 
-        A damaged frame is left out and noted in ``problems``.
+        A frame that cannot be decoded is left out and noted in ``problems``.
         """
         positions = {self.index[i].pts: i for i in wanted}
+        lost = set(wanted)
         feed = self._packets_to_feed(wanted)
         with self._open() as container:
             stream = container.streams.video[0]
@@ -87,22 +93,47 @@ class Video:
             stream.thread_type = "SLICE"
             stream.codec_context.options = {"err_detect": "explode"}
             try:
-                for number, packet in enumerate(container.demux(stream)):
-                    if packet.pts is None or number in feed:
-                        yield from self._frames(packet, positions)
+                number = -1
+                for packet in container.demux(stream):
+                    number += packet.pts is not None
+                    if packet.size == 0 or (packet.pts is not None and number in feed):
+                        for decoded in self._frames(packet, positions):
+                            lost.discard(decoded.frame)
+                            yield decoded
             except av.error.FFmpegError as error:
                 self._note(f"reading stopped: {error}")
+        if lost:
+            self._note(f"{len(lost)} of {len(wanted)} frames looked for could not be decoded, the first is {min(lost)}")
 
     def _packets_to_feed(self, wanted: Sequence[int]) -> set[int]:
-        """Return which packets (by file order) lead up to the wanted frames: each from its key frame on."""
+        """Return which packets (by file order) lead up to the wanted frames: each from its key frame on.
+
+        In an open group some frames come after their key frame in the file, are shown before it, and refer to the
+        group before as well (HEVC's leading pictures): those need that group too, and are fed with it alone.
+        """
         order = {pts: number for number, (pts, _) in enumerate(self._packets)}
         keys = [number for number, (_, key) in enumerate(self._packets) if key]
         feed: set[int] = set()
         for i in wanted:
-            last = order[self.index[i].pts]
-            start = max((k for k in keys if k <= last), default=0)
-            feed.update(range(start, last + 1))
-        return feed
+            pts, last = self.index[i].pts, order[self.index[i].pts]
+            group = max(0, bisect.bisect_right(keys, last) - 1)
+            leads = pts < self._packets[keys[group]][0]
+            feed.update(range(keys[max(0, group - leads)], last + 1))
+        return feed - {n for key in keys if key - 1 not in feed for n in self._leading(key)}
+
+    def _leading(self, key: int) -> Iterator[int]:
+        """Yield the packets after a key frame that are shown before it."""
+        shown, after = self._packets[key][0], range(key + 1, len(self._packets))
+        return itertools.takewhile(lambda number: self._packets[number][0] < shown, after)
+
+    def _read_quarter_turns(self) -> int:
+        """Return how often the coded pictures are to be turned by 90 degrees, counter-clockwise."""
+        with self._open() as container:
+            try:
+                turned_deg = next((frame.rotation for frame in container.decode(video=0)), 0)
+            except av.error.FFmpegError:
+                return 0  # what cannot be decoded is said when it is looked at
+        return round(turned_deg / 90) % 4
 
     def _frames(self, packet: av.Packet[av.VideoStream], positions: dict[int, int]) -> Iterator[Decoded]:
         try:
@@ -117,7 +148,8 @@ class Video:
             if frame.is_corrupt:
                 self._note(f"frame {index} is damaged")
                 continue
-            image = np.asarray(frame.to_ndarray(format="bgr24"), np.uint8)
+            coded = np.asarray(frame.to_ndarray(format="bgr24"), np.uint8)
+            image = np.ascontiguousarray(np.rot90(coded, self._quarter_turns))
             yield Decoded(index, self.index[index].pts_ms, image)
 
     def _note(self, problem: str) -> None:

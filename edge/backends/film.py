@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -34,7 +35,10 @@ class Mp4Films:
             stream = opened.streams.video[0]
             seconds = float(opened.duration or 0) / 1e6
             created = _created(opened.metadata.get("creation_time"))
-            return Film(stream.width, stream.height, stream.codec_context.name, seconds, created)
+            width_px, height_px = stream.width, stream.height
+            if _is_on_its_side(opened):
+                width_px, height_px = height_px, width_px
+            return Film(width_px, height_px, stream.codec_context.name, seconds, created)
 
     def frames(self, path: Path) -> Iterator[Frame]:
         """Yield encoded frames in the file's order; ``t_us`` counts from the first shown frame.
@@ -60,6 +64,11 @@ class Mp4Films:
                 if packet.size > 2 and packet.pts is not None:
                     blocks.append(_block(len(blocks) + 1, packet))
         return "\n\n".join(blocks)
+
+
+def _is_on_its_side(opened: Any) -> bool:
+    """Say whether a file tells players to turn its pictures by a quarter; copies of its packets keep telling them."""
+    return any(round(frame.rotation / 90) % 2 for frame in itertools.islice(opened.decode(video=0), 1))
 
 
 @contextmanager

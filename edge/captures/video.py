@@ -31,7 +31,7 @@ _HOLE_US = 3_000_000
 
 
 class Film(NamedTuple):
-    """What a video file holds."""
+    """What a video file holds; its size is that of the upright picture."""
 
     width_px: int
     height_px: int
