@@ -107,6 +107,18 @@ infra-check: setup-dev setup-aws ## every gate on the templates, and a rehearsal
 	@KESTREL_AWS_REHEARSAL=1 $(PYTEST) -q -s --tb=short tests/backends/test_aws_rehearsal.py
 	@.venv-aws/bin/python -m infra.aws check $(ARGS)
 
+.PHONY: deploy diff drift restore-drill teardown
+deploy: setup setup-aws ## deploy an environment to AWS: ENV=NAME of infra/aws/environments (TAG=version)
+	@$(BIN)/python -m infra.aws.operations deploy --env "$(ENV)" $(if $(TAG),--tag $(TAG)) $(ARGS)
+diff: setup setup-aws ## what a deployment would change (ENV=NAME); exit 1 where anything
+	@$(BIN)/python -m infra.aws.operations diff --env "$(ENV)" $(if $(TAG),--tag $(TAG)) $(ARGS)
+drift: setup setup-aws ## what was changed by hand on AWS (ENV=NAME); exit 1 where anything
+	@$(BIN)/python -m infra.aws.operations drift --env "$(ENV)" $(ARGS)
+restore-drill: setup setup-aws ## restore the database on AWS beside itself, use it, delete it (ENV=NAME); prints RPO and RTO
+	@$(BIN)/python -m infra.aws.operations restore-drill --env "$(ENV)" $(ARGS)
+teardown: setup setup-aws ## delete the stacks on AWS, keep what was recorded (ENV=NAME ARGS="--confirm ACCOUNT")
+	@$(BIN)/python -m infra.aws.operations teardown --env "$(ENV)" $(ARGS)
+
 RETRAIN_EPOCHS ?= 24
 .PHONY: bench bench-ingest bench-ticket bench-pages edge-size edge-faults drill retrain-run train docs clean
 bench: setup-dev ## measure against the budgets of docs
