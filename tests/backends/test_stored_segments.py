@@ -42,7 +42,7 @@ class Bench:
         self, services: Services, queues: MemoryQueues, objects: MemoryObjects, flows: MemoryWorkflows
     ) -> None:
         self.services, self.queues, self.objects, self.flows = services, queues, objects, flows
-        self.media_events, self.detections = consumers(services)
+        self.media_events, self.detections, _findings = consumers(services)
         with services.database.session() as session:
             world = World(session, NOW)
             world.site()
