@@ -47,8 +47,8 @@ _BLADES = (
 _SURVEY = (
     Slider("gsd_mm_px", message("Ground resolution"), "mm/px", 0.5, 20, 0.5, 3),
     Slider("standoff_m", message("Standoff instead"), "m", 5, 150, 1, None),
-    Slider("front_overlap", message("Overlap ahead"), "", 0, 0.95, 0.05, 0.6),
-    Slider("side_overlap", message("Overlap beside"), "", 0, 0.95, 0.05, 0.3),
+    Slider("front_overlap", message("Overlap ahead, share of a frame"), "", 0, 0.95, 0.05, 0.6),
+    Slider("side_overlap", message("Overlap beside, share of a frame"), "", 0, 0.95, 0.05, 0.3),
     Slider("speed_mps", message("Speed while filming"), "m/s", 0.5, 12, 0.5, None),
     _CEILING,
     _WIND,

@@ -144,7 +144,7 @@ def test_cards_say_what_where_how_big_and_the_ticket(admin: httpx.Client) -> Non
         "Critical",
         "Crack",
         "Blade B · LE · 14.2 m from root",
-        "742 × 9 mm ± 4",
+        "742 × 9 mm ± 4 mm",
         "94 %",
         "SAP 000010000012",
         "8 s",
