@@ -80,7 +80,7 @@ def page(pages: Page) -> Iterator[Page]:
     home = urlsplit(pages.context.request.get("/login", max_redirects=0).url).netloc
     unwatch = watch(pages, f"http://{home}", wrong)
     pages.set_viewport_size({"width": 1440, "height": 900})
-    pages.emulate_media(color_scheme="light")
+    pages.emulate_media(color_scheme="light", media="screen")
     yield pages
     unwatch()
     assert wrong == []
@@ -129,13 +129,14 @@ def weight(page: Page) -> int:
 )
 def test_paper_holds_no_navigation_and_no_table_is_cut(page: Page, path: str) -> None:
     page.set_viewport_size({"width": 718, "height": 1047})
-    page.emulate_media(media="print")
+    page.emulate_media(media="print", color_scheme="dark")
     page.goto(path)
     page.locator("h1").first.wait_for()
-    for hidden in page.locator("nav, .top, form, button").all():
+    for hidden in page.locator("nav, .top, form, .skip, .zoom").all():
         expect(hidden).to_be_hidden()
     assert page.evaluate(CUT) == []
-    page.emulate_media(media="screen")
+    paper = page.locator(".card, body").first.evaluate("shown => getComputedStyle(shown).backgroundColor")
+    assert paper in {"rgb(255, 255, 255)", "rgba(0, 0, 0, 0)"}
 
 
 def test_no_page_is_blank_before_anything_is_registered(postgres_server: DatabaseServer) -> None:
@@ -167,7 +168,7 @@ def test_filters_stand_in_the_address(page: Page) -> None:
     page.goto("/assets")
     page.get_by_label("Kind").select_option("pipeline")
     expect(page.get_by_role("link", name="Pipe 2")).to_be_visible()
-    assert "kind=pipeline" in page.url
+    expect(page).to_have_url(re.compile("kind=pipeline"))
     expect(page.get_by_role("link", name="T-01", exact=True)).to_have_count(0)
     assert "site=" not in page.url
     page.goto("/assets?site=&kind=&q=")
@@ -368,7 +369,7 @@ def test_what_insights_show_can_be_taken_away(page: Page) -> None:
     page.goto("/insights")
     page.get_by_label("Kind of asset").select_option("pipeline")
     expect(page.locator(".figures dd").nth(3)).to_contain_text("1")
-    assert "kind=pipeline" in page.url
+    expect(page).to_have_url(re.compile("kind=pipeline"))
     with page.expect_download() as download:
         page.get_by_role("link", name="Defects, CSV").click()
     assert download.value.path().read_text().startswith("defect_id,")
