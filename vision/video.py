@@ -129,6 +129,7 @@ class Video:
     def _read_quarter_turns(self) -> int:
         """Return how often the coded pictures are to be turned by 90 degrees, counter-clockwise."""
         with self._open() as container:
+            container.streams.video[0].thread_type = "SLICE"  # frame threads would decode more than the first
             try:
                 turned_deg = next((frame.rotation for frame in container.decode(video=0)), 0)
             except av.error.FFmpegError:
