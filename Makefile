@@ -120,13 +120,15 @@ teardown: setup setup-aws ## delete the stacks on AWS, keep what was recorded (E
 	@$(BIN)/python -m infra.aws.operations teardown --env "$(ENV)" $(ARGS)
 
 RETRAIN_EPOCHS ?= 24
-.PHONY: bench bench-ingest bench-ticket bench-pages edge-size edge-faults drill retrain-run train docs clean
+.PHONY: bench bench-vision bench-ingest bench-ticket bench-pages edge-size edge-faults drill retrain-run train docs clean
 bench: setup-dev ## measure against the budgets of docs
 	@$(BIN)/python -m benchmarks $(ARGS)
 bench-ticket: setup-dev ## 50 critical crops at once to their SAP numbers, on the live stack
 	@$(BIN)/python -m benchmarks.ticket $(ARGS)
 bench-pages: setup-dev setup-browser ## the pages in Chromium with 100,000 findings and 20 drones in the air: paint, interactions, bytes
 	@$(BIN)/python -m benchmarks.pages $(ARGS)
+bench-vision: setup-dev setup-train ## one 4K clip with truth, the same weights: Kestrel, `yolo predict`, SAHI
+	@$(SETUP) baselines && $(BIN)/python -m benchmarks.vision $(ARGS)
 bench-ingest: setup-dev ## telemetry into Postgres beside raw COPY and common libraries; time until it can be read
 	@$(BIN)/python -m benchmarks.ingest $(ARGS)
 edge-size: ## what the agent weighs in a fresh environment, and how fast it starts
