@@ -29,7 +29,7 @@ from edge.check import private_key
 from edge.clock import WatchedClock, utc_now
 from edge.commands import CommandDesk
 from edge.diagnostics import LOGGER, Diagnostics
-from edge.fittings import autopilot_of, link_of, next_certificate, objects_of, rig_of, will_of
+from edge.fittings import autopilot_of, jobs_of, link_of, next_certificate, objects_of, rig_of, will_of
 from edge.flights import Flights
 from edge.frames import Rank
 from edge.journal import Journal
@@ -150,7 +150,9 @@ class Agent:
             announce=self.announce,
             stop=self.stop.set,
         )
-        self._proof = Proof(Slots(settings.slots_dir, state), signs) if settings.slots_dir else None
+        slots = Slots(settings.slots_dir, state) if settings.slots_dir else None
+        self._proof = Proof(slots, signs) if slots else None
+        self._job_post = jobs_of(settings, slots, signs, self._link) if slots else None
 
     def run(self) -> None:
         """Work until ``stop`` is set, then leave cleanly."""
@@ -208,6 +210,7 @@ class Agent:
             Loop("health", self._tell_health, 60.0),
             Loop("watchdog", self._watchdog.step, 5.0),
             *([Loop("proof", self._proof.step, 2.0)] if self._proof else []),
+            *([Loop("jobs", self._job_post.step, 2.0, max_backoff_s=300.0)] if self._job_post else []),
             *([Loop("shadow", self._shadow_post.ask, 2.0)] if self._shadow_post else []),
             Loop("rotation", self._rotate, 60.0, max_backoff_s=3600.0),
         ]
@@ -222,6 +225,8 @@ class Agent:
             self._desk.receive(message.payload, message.settle)
             return True
         if self._shadow_post and self._shadow_post.take(message.topic, message.payload):
+            return True
+        if self._job_post and self._job_post.take(message.topic, message.payload):
             return True
         try:
             _, content = decode(message.topic, message.payload)

@@ -15,12 +15,17 @@ from edge.backends.dialogue import rotated
 from edge.backends.link import Credentials, MqttLink, Post, Will
 from edge.backends.mavlink_signing import Seal
 from edge.backends.objects import S3Objects
+from edge.backends.release import fetch
 from edge.bandwidth import Pacer
 from edge.check import Probe, running_state, wait_for
 from edge.clock import utc_now
 from edge.exercise import Exercise, Row
 from edge.life.identity import Wallet
+from edge.life.jobs import JobPost, JobUpdate
+from edge.life.jobs import topics as job_topics
+from edge.life.proof import Signs
 from edge.life.shadow import topics as shadow_topics
+from edge.life.slots import Slots
 from edge.recorder import Rig
 from edge.refusals import AutopilotSilent
 from edge.settings import Settings
@@ -57,7 +62,9 @@ def link_of(settings: Settings, will: bytes) -> MqttLink:
         credentials = Credentials(settings.ca_file, settings.cert_file, settings.key_file)
     mine = settings.drone_id
     shadow = shadow_topics(mine)
-    asked = (shadow["got"], shadow["delta"]) if settings.aws_iot else ()
+    jobs = job_topics(mine)
+    asked: tuple[str, ...] = (shadow["got"], shadow["delta"]) if settings.aws_iot else ()
+    asked += (jobs["notify"], jobs["started"]) if settings.takes_jobs else ()
     return MqttLink(
         settings.mqtt_url,
         mine,
@@ -69,6 +76,13 @@ def link_of(settings: Settings, will: bytes) -> MqttLink:
         ),
         aws_iot=settings.aws_iot,
     )
+
+
+def jobs_of(settings: Settings, slots: Slots, signs: Signs, link: MqttLink) -> JobPost | None:
+    """Return what takes updates from AWS IoT Jobs; None where they come by hand."""
+    if not settings.takes_jobs or settings.release_keys_dir is None:
+        return None
+    return JobPost(JobUpdate(slots, settings.release_keys_dir, fetch, signs), link, settings.drone_id)
 
 
 def will_of(settings: Settings, status: bytes) -> Will:

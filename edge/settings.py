@@ -53,11 +53,19 @@ class Settings(BaseSettings):
     storage_budget_bytes: int = Field(default=64 * 1024**3, ge=1024**2, description="for unconfirmed video")
     provisioning_template: str = Field(default="", max_length=36, description="set: the certificate rotates by itself")
     slots_dir: Path | None = Field(default=None, description="where versions lie side by side; set: updates are tried")
+    release_keys_dir: Path | None = Field(
+        default=None, description="release keys, <key_id>.pem; with the slots on AWS IoT: updates come as jobs"
+    )
     notify_socket: str = Field(default="", validation_alias="NOTIFY_SOCKET", description="systemd's, for its watchdog")
     battery_reserve_percent: float = Field(default=20.0, ge=5, le=60, description="left on arrival at home")
     battery_min_v: float | None = Field(default=None, gt=0, description="return home below this voltage")
     link_loss_return_s: float = Field(default=300.0, ge=0, description="return home after this long offline; 0: never")
     max_first_leg_m: float = Field(default=3000.0, gt=0, description="home to the first waypoint")
+
+    @property
+    def takes_jobs(self) -> bool:
+        """Return whether updates come by AWS IoT Jobs."""
+        return self.aws_iot and self.slots_dir is not None and self.release_keys_dir is not None
 
     @model_validator(mode="after")
     def _tls(self) -> Settings:

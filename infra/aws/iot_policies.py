@@ -1,7 +1,7 @@
 """AWS IoT policies, written from the table of topics: what a drone, a new drone, and the platform may say and hear.
 
 AWS IoT takes at most 2,048 characters per policy (blanks not counted) and ten policies per certificate, so a drone's
-rights are two policies: its messages, and its own life (shadow, Defender's metrics, a new certificate).
+rights are three policies: its messages, its own life (shadow, Defender's metrics, a new certificate), and its updates.
 """
 
 from __future__ import annotations
@@ -61,6 +61,17 @@ def drone_life(place: Place) -> Document:
     )
 
 
+def drone_updates(place: Place) -> Document:
+    """Return what a drone needs to take releases as jobs and to tell how they ended."""
+    jobs = f"$aws/things/{THING}/jobs"
+    heard = [f"{jobs}/notify-next", f"{jobs}/start-next/*", f"{jobs}/*/update/*"]
+    return _document(
+        {"Action": "iot:Publish", "Resource": _topics(place, [f"{jobs}/start-next", f"{jobs}/*/update"])},
+        {"Action": "iot:Subscribe", "Resource": _topics(place, heard, "topicfilter")},
+        {"Action": "iot:Receive", "Resource": _topics(place, heard)},
+    )
+
+
 def claim(place: Place) -> Document:
     """Return what a claim certificate may do: ask for a certificate of its own, nothing else."""
     asked = ["$aws/certificates/create-from-csr/json",
@@ -93,6 +104,7 @@ def policies(place: Place) -> dict[str, Document]:
     return {
         "kestrel-drone-messages": drone_messages(place),
         "kestrel-drone-life": drone_life(place),
+        "kestrel-drone-updates": drone_updates(place),
         "kestrel-claim": claim(place),
         "kestrel-platform": platform(place),
     }

@@ -46,8 +46,7 @@ class AwsIot:
     def __enter__(self) -> Self:
         self.broker.start()
         identity = certificates.issue_drone(self.broker.keys, "registry")
-        topics = (CREATE_FROM_CSR, register_thing(TEMPLATE))
-        self._link = MqttLink(self.broker.url, "registry", Credentials(*identity), Post(None, topics, ""))
+        self._link = MqttLink(self.broker.url, "registry", Credentials(*identity), Post(None, self.subscriptions(), ""))
         self._link.start()
         assert self._link.wait_connected(10)
         self._thread = threading.Thread(target=self._serve, daemon=True)
@@ -59,6 +58,10 @@ class AwsIot:
         self._thread.join()
         self._link.stop()
         self.broker.stop()
+
+    def subscriptions(self) -> tuple[str, ...]:
+        """Return what the service listens to."""
+        return (CREATE_FROM_CSR, register_thing(TEMPLATE))
 
     @property
     def claim(self) -> Credentials:

@@ -196,7 +196,7 @@ def _camel(name: str) -> str:
 def _template_body() -> dict[str, object]:
     attached = {
         name.title().replace("-", ""): {"Type": "AWS::IoT::Policy", "Properties": {"PolicyName": name}}
-        for name in ("kestrel-drone-messages", "kestrel-drone-life")
+        for name in ("kestrel-drone-messages", "kestrel-drone-life", "kestrel-drone-updates")
     }
     return {
         "Parameters": {"SerialNumber": {"Type": "String"}, "AWS::IoT::Certificate::Id": {"Type": "String"}},
