@@ -10,23 +10,38 @@ import os
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import boto3
 import pytest
 from ministack.services.cloudformation.provisioners import _RESOURCE_HANDLERS as SUPPORTED
+from sqlalchemy import select
 
-from cloud.backends.notify import SnsTopic
+from cloud.backends.notify import SnsTopic, TopicChannel
 from cloud.backends.objects import S3Objects
 from cloud.backends.queues import SqsQueues
 from cloud.backends.workflows import StepFunctions
+from cloud.db import Database
+from cloud.tables import Ticket
 from contracts import resources
 from infra.aws.gates.rehearsal import Desk, Outcome, deploy
 from infra.aws.gates.templates import Templates
 from infra.aws.iot_policies import policies
 from infra.aws.place import Place, place_of
+from tests.backends.test_stored_segments import Bench
+from tests.backends.test_traces import Sap
+from tests.clean_database import empty
 from tests.services import MiniStack
+from tests.sightings import MODEL
+from tests.stand_ins import services_on
+from vision.backends.jobs import SqsJobs
+from vision.backends.objects import S3Objects as VisionObjects
+from vision.worker import Worker as VisionWorker
+from workflows.worker import Worker
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 CDK_PYTHON = REPOSITORY / ".venv-aws" / "bin" / "python"
@@ -77,6 +92,49 @@ def test_every_stack_is_created_and_what_the_emulator_lacks_is_listed(outcomes: 
         print(f"  {number:3} {kind}")  # noqa: T201
     assert {one.stack: (one.status, one.failures) for one in outcomes if one.status != "CREATE_COMPLETE"} == {}
     assert share >= LEAST_SHARE
+
+
+def test_the_walk_from_an_upload_to_a_ticket_in_sap(
+    outcomes: list[Outcome], place: Place, database_url: str, tmp_path: Path
+) -> None:
+    """The programs' own code on the deployed bucket, queues, topic and machine; the detector and SAP are stand-ins."""
+    assert outcomes
+    opened = Database(database_url)
+    empty(opened)
+    deployed = replace(
+        services_on(opened, database_url),
+        objects=S3Objects(place.bucket),
+        queues=SqsQueues(),
+        workflows=StepFunctions(),
+        channels={"topic": TopicChannel(SnsTopic())},
+        maintenance=Sap(tmp_path).client,
+    )
+    bench = Bench(deployed, cast("Any", deployed.queues), cast("Any", deployed.objects), cast("Any", None))
+    bench.upload()
+    finder = cast("Any", SimpleNamespace(card=MODEL))
+    bench.analysed()
+    vision = VisionWorker(SqsJobs(wait_s=1), VisionObjects(place.bucket), finder, tmp_path / "scratch")
+    # S3's test event, which the bucket sent when it was made, may come first.
+    assert _in_time(lambda: (bench.media_events.step(), vision.step())[1] is True), "S3 tells the queue of the upload"
+    assert _in_time(lambda: bench.detections.step() is True), "the findings are recorded, and the machine started"
+    worker = Worker(deployed, wait_s=1)
+    machine = place.machine(resources.CRITICAL_FINDING_MACHINE)
+
+    def run() -> dict[str, Any]:
+        [found] = boto3.client("stepfunctions").list_executions(stateMachineArn=machine)["executions"]
+        return cast("dict[str, Any]", found)
+
+    assert _in_time(lambda: worker.step() is None and run()["status"] != "RUNNING")
+    assert run()["status"] == "SUCCEEDED"
+    with opened.session() as session:
+        [number] = session.scalars(select(Ticket.number))
+    assert number
+    opened.close()
+
+
+def _in_time(done: Callable[[], bool], times: int = 60) -> bool:
+    """Try until it is done; each try waits for a queue by itself."""
+    return any(done() for _ in range(times))
 
 
 def test_a_stored_record_reaches_the_queue(outcomes: list[Outcome], place: Place) -> None:
