@@ -144,7 +144,7 @@ def photographed(services: Services, keys: list[str]) -> None:
 
 
 @pytest.mark.skipif(not EPOCHS, reason="a training of a minute: make retrain-run")
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 @pytest.mark.filterwarnings("ignore")  # torch and ultralytics warn about themselves
 def test_a_version_is_really_trained_measured_approved_and_taken_up(services: Services, tmp_path: Path) -> None:
     """Nothing stands in for anything but the photos; the network is as small as one can be."""
@@ -167,7 +167,7 @@ def test_a_version_is_really_trained_measured_approved_and_taken_up(services: Se
     trainer = Trainer(SqsJobs(wait_s=0, queue=resources.TRAINING_JOBS_QUEUE), TaskTokens(), lessons)
     begun = time.monotonic()
     over = {"waiting", "refused"}
-    run_until(services, trainer, lambda: state(services, version)[1] in over, HANDLERS, within_s=500)
+    run_until(services, trainer, lambda: state(services, version)[1] in over, HANDLERS, within_s=1500)
     with services.database.session() as session:
         row = session.get_one(DetectorVersion, version)
         seconds = round(time.monotonic() - begun)
