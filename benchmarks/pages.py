@@ -176,13 +176,13 @@ def filters(browser: Browser, server: Server, repeats: int) -> dict[str, Any]:
 
     tabs = page.locator(".queue .tabs a")
     measured("review: severity tab", "/review", "click", lambda n: tabs.nth(2 + n % 2).click())
-    for name, path, label, wanted in (
-        ("review: by kind", "/review", "Kind", ("crack", "corrosion", "")),
-        ("assets: by site", "/assets", "Site", ("site-1", "site-2", "site-3")),
-        ("insights: by site", "/insights", "Site", ("site-1", "site-2", "site-3")),
-        ("tickets: by severity", "/tickets", "Severity", ("5", "4", "3")),
+    for name, path, field, wanted in (
+        ("review: by kind", "/review", "kind", ("crack", "corrosion", "")),
+        ("assets: by site", "/assets", "site", ("site-1", "site-2", "site-3")),
+        ("insights: by site", "/insights", "site", ("site-1", "site-2", "site-3")),
+        ("tickets: by severity", "/tickets", "rank", ("5", "4", "3")),
     ):
-        choose = page.get_by_label(label, exact=True)
+        choose = page.locator(f"form[data-filters] [name={field}]")
         measured(name, path, "change", lambda n, c=choose, w=wanted: c.select_option(w[n % 3]))  # type: ignore[misc]
     context.close()
     return found

@@ -58,6 +58,7 @@ from cloud.services import Services
 from cloud.settings import Settings
 from cloud.web import (
     assets_room,
+    assistant_room,
     crew_page,
     desk,
     detectors_room,
@@ -125,6 +126,7 @@ ROUTERS = (
     plan_room.router,
     flight_room.router,
     insights_room.router,
+    assistant_room.router,
     tickets_room.router,
     repairs_room.router,
     fleet_room.router,

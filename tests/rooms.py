@@ -43,6 +43,7 @@ ROOMS = (
     Room("tickets", "/tickets", pictured=True),
     Room("calendar", "/tickets?view=calendar", pictured=True),
     Room("repairs", "/tickets/repairs", pictured=True),
+    Room("assistant", "/assistant", pictured=True),
     Room("fleet", "/fleet", pictured=True),
     Room("settings", "/settings"),
     Room("settings-people", "/settings/people"),

@@ -36,6 +36,7 @@ from cloud.tables import (
     RepairSlot,
     Schedule,
     TicketDecision,
+    Transcript,
     Webhook,
 )
 from cloud.training import gate
@@ -386,6 +387,15 @@ def _fleet(session: Session, now: datetime) -> None:
 
 def _settings(session: Session, now: datetime) -> None:
     keys.create(session, name="Weather service", scopes=["flights:read"], expires_at=now + timedelta(days=90), by="ana")
+    crack = session.scalars(select(Finding).where(Finding.number == 2)).one()
+    said = {"text": "F-2 is a crack of 742 mm on T-02, blade B.", "citations": [crack.finding_id, "t-02"]}
+    session.add(
+        Transcript(
+            transcript_id="asn-1", asked_by="ana", asked_at=now - timedelta(hours=3), channel="page",
+            question="Which defect of T-02 is the worst?", answered=True, source="planner", sentences=[said],
+            removed=[], steps=[], elapsed_ms=21.0,
+        )
+    )  # fmt: skip
     row, _ = keys.create(session, name="Old dashboard", scopes=["findings:read"], expires_at=None, by="ana")
     keys.revoke(session, row.key_id, "ana")
     session.add(

@@ -36,6 +36,7 @@ ROOMS = (
     Room("plan", "/plan", message("Plan")),
     Room("tickets", "/tickets", message("Tickets")),
     Room("insights", "/insights", message("Insights")),
+    Room("assistant", "/assistant", message("Assistant")),
     Room("fleet", "/fleet", message("Fleet")),
     Room("settings", "/settings", message("Settings")),
 )

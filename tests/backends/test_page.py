@@ -17,6 +17,7 @@ from sqlalchemy import select, text
 from cloud import users
 from cloud.services import Services
 from cloud.tables import CommandRow, EvidenceRow, Finding
+from cloud.web import assistant_room
 from contracts.vocabulary import Role
 from tests import platform
 from tests.platform import Server
@@ -338,6 +339,26 @@ def test_an_empty_platform_says_how_to_start(postgres_server: DatabaseServer) ->
 
 
 QUESTION = {"question": "What were the most critical defects detected last week?", "time_zone": "Europe/Berlin"}
+
+
+def test_a_person_reads_again_what_they_asked_and_nobody_else_does(server: Server) -> None:
+    with server.client(Role.VIEWER) as http:
+        http.post("/v1/assistant/ask", json=QUESTION)
+        answer = BeautifulSoup(http.get("/assistant").text, "html.parser").select_one(".answered")
+        assert answer is not None
+        assert answer.h3 is not None
+        assert answer.h3.text == QUESTION["question"]
+        assert [chip.text for chip in answer.select("li:nth-of-type(2) .chip")] == ["F-2"]
+        assert "No question matches" in http.get("/assistant?q=pipeline").text
+    with server.client(Role.ANALYST) as http:
+        assert "You have asked nothing yet" in http.get("/assistant").text
+
+
+def test_what_the_assistant_s_page_begins_with_is_answered(server: Server) -> None:
+    with server.client(Role.VIEWER) as http:
+        for start in assistant_room.STARTS:
+            answer = http.post("/v1/assistant/ask", json={"question": start}, headers={"Accept": "application/json"})
+            assert answer.json()["answered"], start
 
 
 def test_the_assistant_streams_lines_or_events_or_one_document(server: Server) -> None:

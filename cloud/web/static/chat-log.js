@@ -21,6 +21,10 @@ class ChatLog extends HTMLElement {
       const input = /** @type {HTMLInputElement} */ (document.getElementById("ask"));
       if (input.value.trim()) this.ask(input.value.trim());
     });
+    document.addEventListener("click", (event) => {
+      const start = /** @type {Element} */ (event.target).closest("[data-ask]")?.getAttribute("data-ask");
+      if (start) this.ask(start);
+    });
     document.addEventListener("keydown", (event) => {
       const sheet = /** @type {HTMLDialogElement | null} */ (document.getElementById("sheet-dialog"));
       if (event.key === "Escape" && !this.hidden && !sheet?.open) this.#close();
@@ -49,6 +53,7 @@ class ChatLog extends HTMLElement {
       if (response.status === 401) return location.assign("/login");
       if (!response.ok || !response.body) throw new Error((await response.json()).detail);
       if (await this.#read(response.body)) this.#previous = question;
+      document.body.dispatchEvent(new CustomEvent("kestrel:answered"));
     } catch (error) {
       if (!running.signal.aborted) this.#refuse({ reason: t("The question could not be answered: {0}", /** @type {Error} */ (error).message), questions: [] });
     }
