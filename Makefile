@@ -119,7 +119,7 @@ restore-drill: setup setup-aws ## restore the database on AWS beside itself, use
 teardown: setup setup-aws ## delete the stacks on AWS, keep what was recorded (ENV=NAME ARGS="--confirm ACCOUNT")
 	@$(BIN)/python -m infra.aws.operations teardown --env "$(ENV)" $(ARGS)
 
-RETRAIN_EPOCHS ?= 24
+RETRAIN_EPOCHS ?= 60
 .PHONY: bench bench-vision bench-ingest bench-ticket bench-pages edge-size edge-faults drill retrain-run train docs clean
 bench: setup-dev ## measure against the budgets of docs
 	@$(BIN)/python -m benchmarks $(ARGS)
@@ -137,7 +137,7 @@ edge-faults: setup-dev ## the long run: 200 kills, 1000 damaged outboxes
 	@KESTREL_KILLS=200 KESTREL_FUZZ=1000 $(PYTEST) -q -s tests/journeys/test_edge_faults.py $(ARGS)
 drill: setup-dev ## back up a platform that is written to, kill it, wipe it, restore it, compare; prints RPO and RTO
 	@$(BIN)/python -m tests.drill $(ARGS)
-retrain-run: setup-dev setup-train ## one retraining on the emulator with the real trainer, as small as can be (RETRAIN_EPOCHS=24; two minutes)
+retrain-run: setup-dev setup-train ## one retraining on the emulator with the real trainer, as small as can be (RETRAIN_EPOCHS=60; four minutes and more)
 	@KESTREL_RETRAIN_EPOCHS=$(RETRAIN_EPOCHS) $(PYTEST) -q -s tests/backends/test_retrain_workflow.py -k really $(ARGS)
 train: setup-train ## train the detector anew (hours on a CPU)
 	@$(BIN)/kestrel-vision train $(ARGS)
