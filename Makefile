@@ -120,7 +120,7 @@ teardown: setup setup-aws ## delete the stacks on AWS, keep what was recorded (E
 	@$(BIN)/python -m infra.aws.operations teardown --env "$(ENV)" $(ARGS)
 
 RETRAIN_EPOCHS ?= 60
-.PHONY: bench bench-vision bench-ingest bench-ticket bench-pages edge-size edge-faults drill retrain-run train docs clean
+.PHONY: bench bench-vision bench-ingest bench-ticket bench-pages edge-size edge-faults drill retrain-run defect-life train docs clean
 bench: setup-dev ## measure against the budgets of docs
 	@$(BIN)/python -m benchmarks $(ARGS)
 bench-ticket: setup-dev ## 50 critical crops at once to their SAP numbers, on the live stack
@@ -139,6 +139,8 @@ drill: setup-dev ## back up a platform that is written to, kill it, wipe it, res
 	@$(BIN)/python -m tests.drill $(ARGS)
 retrain-run: setup-dev setup-train ## one retraining on the emulator with the real trainer, as small as can be (RETRAIN_EPOCHS=60; four minutes and more)
 	@KESTREL_RETRAIN_EPOCHS=$(RETRAIN_EPOCHS) $(PYTEST) -q -s tests/backends/test_retrain_workflow.py -k really $(ARGS)
+defect-life: setup-dev ## the whole farm of 20 turbines and 5 inspections through the database: who is who, what grew
+	@KESTREL_HISTORY_TURBINES=20 $(PYTEST) -q --timeout=0 tests/backends/test_defect_life.py $(ARGS)
 train: setup-train ## train the detector anew (hours on a CPU)
 	@$(BIN)/kestrel-vision train $(ARGS)
 docs: setup ## write the generated pages of docs/

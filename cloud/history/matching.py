@@ -26,6 +26,13 @@ SURE_ENOUGH = 0.8
 FARTHEST = 9.2
 """Squared distance in sigmas of a link (chi-squared with two degrees, 1 %): a like defect half a metre further along is
 another one, however well its size fits."""
+VOUCHED_SIGMA_M = 0.4
+"""Along a blade: a place that is known no better, without the link's own say, cannot tell two defects a metre apart."""
+VOUCHED_BY_SIZE = 1.0
+"""What the sizes must say (a log-likelihood ratio, some 1.6 at most) where no place vouches for a link."""
+NEIGHBOUR_M = 0.6
+"""A like defect farther along than this, and than its own length, may be a neighbour."""
+_ON_SURFACE = 2
 _TOO_UNLIKELY = 1e-3
 _APART_M = 0.2
 """Two starts that differ by less come to the same."""
@@ -84,17 +91,41 @@ def match(known: Sequence[Known], sightings: Sequence[Sighting], prior: Shift) -
     probability = np.zeros(pairs.size)
     for hypothesis, weight in zip(hypotheses, weights, strict=True):
         if weight / whole > _TOO_UNLIKELY:
-            probability += weight / whole * _certainty(pairs, hypothesis)
-    far = pairs.distance(*best.shift)
-    off = pairs.residual - pairs.lever @ best.shift.mean
+            probability += weight / whole * _certainty(pairs, hypothesis, known)
+    fits = best.chosen & (pairs.distance(*best.shift) < FARTHEST) & _vouched(pairs, best, sightings)
+    made = fits & (probability >= SURE_ENOUGH)
+    # Only what is vouched for may say where the flight was: a wrong pair would make itself look right later.
+    shift = _shift(pairs, fits, np.asarray(np.linalg.inv(prior.covariance), dtype=np.float64))
+    off = pairs.residual - pairs.lever @ shift.mean
     links = {
         sightings[pairs.new[p]].sighting_id: Link(
             known[pairs.known[p]].link_group, float(probability[p]), float(np.linalg.norm(off[p]))
         )
-        for p in np.flatnonzero(best.chosen & (far < FARTHEST))
-        if probability[p] >= SURE_ENOUGH
+        for p in np.flatnonzero(made)
     }
-    return Matching(links, Shift(prior.mean + best.shift.mean, best.shift.covariance))
+    return Matching(links, Shift(prior.mean + shift.mean, shift.covariance))
+
+
+def _vouched(pairs: Pairs, best: _Hypothesis, sightings: Sequence[Sighting]) -> Chosen:
+    """Return which chosen pairs still fit, and are placed well enough, when they have no say in the shift themselves.
+
+    Where nothing else ties the flight to the earlier ones (neither a good position nor a second defect), a defect that
+    vanished and a like one that appeared a metre along look the same as one that stayed.
+    """
+    vouched = best.chosen.copy()
+    if pairs.residual.shape[1] != _ON_SURFACE:
+        return vouched
+    information = np.linalg.inv(best.shift.covariance)
+    pull = information @ best.shift.mean
+    for p in np.flatnonzero(best.chosen):
+        covariance = np.linalg.inv(information - pairs.lever[p].T @ pairs.weighted[p])
+        mean = covariance @ (pull - pairs.weighted[p].T @ pairs.residual[p])
+        shared = pairs.lever[p] @ covariance @ pairs.lever[p].T
+        off = pairs.residual[p] - pairs.lever[p] @ mean
+        reach_m = max(NEIGHBOUR_M, sightings[pairs.new[p]].length_mm / 1000)
+        placed = shared[0, 0] < VOUCHED_SIGMA_M**2 and abs(off[0]) < reach_m
+        vouched[p] = placed or (shared[0, 0] >= VOUCHED_SIGMA_M**2 and pairs.sizes[p] > VOUCHED_BY_SIZE)
+    return vouched
 
 
 def _hypotheses(pairs: Pairs, nothing: Shift) -> list[_Hypothesis]:
@@ -228,14 +259,20 @@ def _best_of(pairs: Pairs, part: Indices, ratio: Vector) -> Indices:
     return np.asarray(taken[ratio[taken] > 0], dtype=np.intp)
 
 
-def _certainty(pairs: Pairs, hypothesis: _Hypothesis) -> Vector:
-    """Return for each chosen pair how sure it is: against the best assignment without it (0 for the others)."""
+def _certainty(pairs: Pairs, hypothesis: _Hypothesis, known: Sequence[Known]) -> Vector:
+    """Return for each chosen pair how sure it is: against the best assignment without it (0 for the others).
+
+    A second record of the same defect is no rival: two that no flight saw together may be one that was not linked.
+    """
     ratio = pairs.ratio(*hypothesis.shift)
     lost = ratio.copy()
     for part in _parts(pairs, ratio)[1]:
         own = ratio[part]
         best = own[_best_of(pairs, part, own)].sum()
         for n in np.flatnonzero(hypothesis.chosen[part]):
-            without = np.where(np.arange(len(part)) == n, -1.0, own)
+            flights = known[pairs.known[part[n]]].flights
+            apart = np.array([set(flights).isdisjoint(known[k].flights) for k in pairs.known[part]])
+            apart[n] = True
+            without = np.where(apart & (pairs.new[part] == pairs.new[part[n]]), -1.0, own)
             lost[part[n]] = best - without[_best_of(pairs, part, without)].sum()
     return np.where(hypothesis.chosen, 1 / (1 + np.exp(-np.clip(lost, -50.0, 50.0))), 0.0)

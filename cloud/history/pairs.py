@@ -80,6 +80,8 @@ class Pairs:
     lever: Vector
     says: Vector
     """What kind, size and the chances of missing and of new defects say: added to what the place says."""
+    sizes: Vector
+    """What size alone says of it."""
 
     @property
     def size(self) -> int:
@@ -132,8 +134,9 @@ def paired(known: Sequence[Known], sightings: Sequence[Sighting], mean: Vector, 
     residual, own, lever = other.place[j] - one.place[i], other.own[j] + one.own[i], other.lever[j] - one.lever[i]
     near = _spread(residual, own + lever @ covariance @ np.swapaxes(lever, 1, 2))[0] < _FARTHEST
     i, j, residual, own, lever = known_at[i[near]], j[near], residual[near], own[near], lever[near]
-    says = np.array([_says(known[a], sightings[b]) for a, b in zip(i, j, strict=True)])
-    return Pairs(i, j, residual, own, np.linalg.inv(own) @ lever, lever, says)
+    sizes = np.array([_of_sizes(known[a].latest, sightings[b]) for a, b in zip(i, j, strict=True)])
+    says = sizes + np.array([_says(known[a], sightings[b]) for a, b in zip(i, j, strict=True)])
+    return Pairs(i, j, residual, own, np.linalg.inv(own) @ lever, lever, says, sizes)
 
 
 class _Side(NamedTuple):
@@ -191,13 +194,13 @@ def _none(dimensions: int, shifts: int) -> Pairs:
     empty = np.zeros(0, dtype=np.intp)
     square = np.zeros((0, dimensions, dimensions))
     lever = np.zeros((0, dimensions, shifts))
-    return Pairs(empty, empty, np.zeros((0, dimensions)), square, lever, lever, np.zeros(0))
+    return Pairs(empty, empty, np.zeros((0, dimensions)), square, lever, lever, np.zeros(0), np.zeros(0))
 
 
 def _says(defect: Known, sighting: Sighting) -> float:
     density = NEW_PER_M3 if sighting.surface == OPEN else NEW_PER_M2
     chance = math.log(DETECTED / (1 - DETECTED)) - math.log(density)
-    return chance + _of_kinds({s.kind for s in defect.sightings}, sighting.kind) + _of_sizes(defect.latest, sighting)
+    return chance + _of_kinds({s.kind for s in defect.sightings}, sighting.kind)
 
 
 def _of_kinds(kinds: set[DefectKind], kind: DefectKind) -> float:
