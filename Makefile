@@ -121,8 +121,8 @@ teardown: setup setup-aws ## delete the stacks on AWS, keep what was recorded (E
 
 RETRAIN_EPOCHS ?= 60
 .PHONY: bench bench-vision bench-ingest bench-ticket bench-pages edge-size edge-faults drill retrain-run defect-life train docs clean
-bench: setup-dev ## measure against the budgets of docs
-	@$(BIN)/python -m benchmarks $(ARGS)
+bench: setup-dev setup-train ## measure against the budgets of docs
+	@$(SETUP) baselines && $(BIN)/python -m benchmarks $(ARGS)
 bench-ticket: setup-dev ## 50 critical crops at once to their SAP numbers, on the live stack
 	@$(BIN)/python -m benchmarks.ticket $(ARGS)
 bench-pages: setup-dev setup-browser ## the pages in Chromium with 100,000 findings and 20 drones in the air: paint, interactions, bytes
