@@ -376,6 +376,16 @@ class CellOut(BaseModel):
     best_sharpness: Annotated[float, Field(title='Best Sharpness')]
 
 
+class Change(BaseModel):
+    """
+    A change and the interval that holds the true one 95 times in 100.
+    """
+
+    value: Annotated[float, Field(title='Value')]
+    low: Annotated[float, Field(title='Low')]
+    high: Annotated[float, Field(title='High')]
+
+
 class State(StrEnum):
     new = 'new'
     same = 'same'
@@ -1815,6 +1825,16 @@ class Landing(BaseModel):
 
     value: Annotated[list[dict[str, str]], Field(title='Value')]
     serverSettings: Annotated[dict[str, list[str]], Field(title='Serversettings')]
+
+
+class Layer(StrEnum):
+    """
+    What is shown of an earlier picture on the newest one's pixels.
+    """
+
+    crop = 'crop'
+    difference = 'difference'
+    overlay = 'overlay'
 
 
 class BatteryReservePercent(RootModel[float]):
@@ -3454,6 +3474,53 @@ class VerdictOutput(StrEnum):
     block = 'block'
 
 
+class ViewOut(BaseModel):
+    """
+    One sighting. Its pictures lie at ``{evidence_id}/crop.jpg``, ``difference.jpg`` and ``overlay.jpg``.
+    """
+
+    finding_id: Annotated[str, Field(title='Finding Id')]
+    flight_id: Annotated[str, Field(title='Flight Id')]
+    detected_at: Annotated[AwareDatetime, Field(title='Detected At')]
+    length_mm: Annotated[float, Field(title='Length Mm')]
+    width_mm: Annotated[float, Field(title='Width Mm')]
+    grown_mm: Annotated[
+        Change, Field(description='length, from this sighting to the newest')
+    ]
+    grown_mm2: Annotated[
+        Change,
+        Field(description='length times width, from this sighting to the newest'),
+    ]
+    evidence_id: Annotated[
+        str | None,
+        Field(
+            description='null where no picture is stored that can be read',
+            title='Evidence Id',
+        ),
+    ]
+    correlation: Annotated[
+        float | None,
+        Field(
+            description='of the edges of this picture and the newest, -1..1',
+            title='Correlation',
+        ),
+    ]
+    aligned: Annotated[
+        bool,
+        Field(
+            description='false: the pictures could not be brought onto each other, only to one scale',
+            title='Aligned',
+        ),
+    ]
+    changed_share: Annotated[
+        float | None,
+        Field(
+            description="of the aligned crop's pixels, those beyond the noise; 0..1",
+            title='Changed Share',
+        ),
+    ]
+
+
 class WaypointAction(StrEnum):
     """
     What happens on reaching a waypoint.
@@ -3923,6 +3990,15 @@ class CommandOut(BaseModel):
             title='Challenged',
         ),
     ]
+
+
+class ComparisonOut(BaseModel):
+    """
+    A defect's sightings, newest first; every picture lies on the pixels of the first.
+    """
+
+    link_group: Annotated[str, Field(title='Link Group')]
+    views: Annotated[list[ViewOut], Field(title='Views')]
 
 
 class DroneDetailOut(BaseModel):

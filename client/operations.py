@@ -400,6 +400,14 @@ class Operations(Transport):
         """Compute an asset's links anew, oldest flight first; what a person linked stays."""
         return models.RelinkOut.model_validate_json(self.request("POST", f"/v1/assets/{self.quoted(asset_id)}/relink"))
 
+    def get_comparison(self, link_group: str, *, limit: int | None = None) -> models.ComparisonOut:
+        """Compare a defect's newest sighting with those before it."""
+        return models.ComparisonOut.model_validate_json(self.request("GET", f"/v1/defects/{self.quoted(link_group)}/comparison", query={"limit": limit}))
+
+    def get_comparison_picture(self, link_group: str, evidence_id: str, layer: models.Layer | str) -> bytes:
+        """Return a sighting's picture on the newest one's pixels; ``X-Kestrel-Alignment`` says whether that worked."""
+        return self.request("GET", f"/v1/defects/{self.quoted(link_group)}/comparison/{self.quoted(evidence_id)}/{self.quoted(layer)}.jpg")
+
     def list_policies(self) -> models.PolicyList:
         """List the stored versions."""
         return models.PolicyList.model_validate_json(self.request("GET", "/v1/policies"))

@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import HTMLResponse, Response
 
+from cloud.history import comparison, pictures
 from cloud.requests import Svc, UnitOfWork
 from cloud.security import Reader, authenticate
 from cloud.web import asset_view, defect_view
@@ -38,7 +39,7 @@ def asset(
 @router.get("/pictures/{earlier_id}/onto/{later_id}.jpg")
 def compared(earlier_id: str, later_id: str, services: Svc, session: UnitOfWork) -> Response:
     """Return an earlier crop on a later one's pixels; ``X-Kestrel-Alignment`` says whether that worked."""
-    found = defect_view.compare(session, services.objects, earlier_id, later_id)
+    found = comparison.fit(session, services.objects, earlier_id, later_id)
     said = f"{'aligned' if found.trusted else 'as-is'} {found.correlation:.2f}"
     headers = {"Cache-Control": "private, max-age=86400, immutable", "X-Kestrel-Alignment": said}
-    return Response(found.picture, media_type="image/jpeg", headers=headers)
+    return Response(pictures.encode(found.image), media_type="image/jpeg", headers=headers)

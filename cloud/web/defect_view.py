@@ -1,4 +1,4 @@
-"""A defect through its years: its sightings, how it grew and will, and its pictures brought onto each other."""
+"""A defect through its years: its sightings, how it grew and will."""
 
 from __future__ import annotations
 
@@ -7,16 +7,14 @@ from typing import NamedTuple
 
 from sqlalchemy.orm import Session
 
-from cloud.history import biography, pictures
+from cloud.history import biography, comparison
 from cloud.history.biography import Chapter
 from cloud.history.growth import INTERVAL_SIGMAS
-from cloud.services import Objects
-from cloud.tables import Asset, EvidenceRow, Finding, Prediction
-from cloud.web import finding_view, plots
+from cloud.tables import Asset, Finding, Prediction
+from cloud.web import plots
 from cloud.web.labels import dated
 from cloud.web.language import _
 from cloud.web.plots import Measured, Plot
-from contracts.errors import NotFound
 
 _YEAR = timedelta(days=365)
 
@@ -48,7 +46,7 @@ def build(session: Session, link_group: str) -> DefectView:
     """Return a defect's years; NotFound when there is none."""
     chapters = biography.biography(session, link_group)
     found = [c.finding for c in chapters if c.finding]
-    crops = finding_view.best_evidence(session, [f.finding_id for f in found])
+    crops = comparison.best_evidence(session, [f.finding_id for f in found])
     prediction = session.get(Prediction, link_group)
     sights = tuple(Sight(c, crops.get(c.finding.finding_id) if c.finding else None) for c in chapters)
     return DefectView(
@@ -87,39 +85,3 @@ def _expected(prediction: Prediction | None) -> Measured | None:
         high,
     )
     return Measured(at, prediction.length_mm, low, high, title, "expected")
-
-
-class Compared(NamedTuple):
-    """The earlier picture on the later one's pixels (JPEG); where it could not be brought there, as it is."""
-
-    picture: bytes
-    correlation: float
-    trusted: bool
-
-
-def compare(session: Session, objects: Objects, earlier_id: str, later_id: str) -> Compared:
-    """Return an earlier crop at the scale and place of a later one of the same defect.
-
-    Raises:
-        NotFound: No such evidence, or its crop is not stored.
-        CorruptMedia: A crop cannot be decoded.
-
-    """
-    earlier, later = _evidence(session, earlier_id), _evidence(session, later_id)
-    if _group(session, earlier) != _group(session, later):
-        raise NotFound("The two pictures are not of one defect.", hint="Choose two sights of the same defect.")
-    old, new = (pictures.decode(objects.get(row.crop_key)) for row in (earlier, later))
-    fitted = pictures.scaled(old, earlier.gsd_mm_px, later.gsd_mm_px, (new.shape[0], new.shape[1]))
-    found = pictures.aligned(fitted, new)
-    return Compared(pictures.encode(found.image if found.trusted else fitted), found.correlation, found.trusted)
-
-
-def _evidence(session: Session, evidence_id: str) -> EvidenceRow:
-    row = session.get(EvidenceRow, evidence_id)
-    if row is None or not row.crop_key:
-        raise NotFound(f"There is no crop of evidence {evidence_id!r}.")
-    return row
-
-
-def _group(session: Session, row: EvidenceRow) -> str:
-    return session.get_one(Finding, row.finding_id).link_group

@@ -12,6 +12,7 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from cloud import consume, grading, reviews
+from cloud.history import comparison
 from cloud.requests import Svc, UnitOfWork
 from cloud.security import Principal, Reader, authenticate
 from cloud.tables import Asset, Finding
@@ -84,7 +85,7 @@ def build(session: Session, wanted: Wanted) -> Desk:
     rows = select(Finding, Asset.name).join(Asset, Asset.asset_id == Finding.asset_id)
     worst_first = (Finding.severity_rank.desc(), Finding.asset_id, Finding.blade, Finding.distance_to_root_m)
     found = session.execute(wanted.of(rows).order_by(*worst_first, Finding.number).limit(MOST)).all()
-    crops = finding_view.best_evidence(session, [finding.finding_id for finding, _ in found])
+    crops = comparison.best_evidence(session, [finding.finding_id for finding, _ in found])
     every = wanted.of(select(Finding, Finding.kind), rank=False)
     counted = every.with_only_columns(Finding.severity_rank, func.count())
     left = session.execute(counted.group_by(Finding.severity_rank)).all()
@@ -105,7 +106,7 @@ def card(session: Session, finding_id: str) -> Card:
 
     """
     sheet = finding_view.sheet(session, finding_id)
-    crops = finding_view.best_evidence(session, [f.finding_id for f in sheet.earlier])
+    crops = comparison.best_evidence(session, [f.finding_id for f in sheet.earlier])
     return Card(sheet, tuple((f, crops.get(f.finding_id)) for f in sheet.earlier))
 
 

@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import func, select
-from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
+from cloud.history.comparison import best_evidence
 from cloud.tables import Asset, EvidenceRow, Finding, Flight, Media, Notification, Summary, Ticket, WorkflowRun
 from contracts.errors import NotFound
 from contracts.vocabulary import FindingStatus
@@ -93,17 +93,6 @@ def _joined() -> Any:
         .outerjoin(Ticket, Ticket.finding_id == Finding.finding_id)
         .outerjoin(WorkflowRun, WorkflowRun.finding_id == Finding.finding_id)
     )
-
-
-def best_evidence(session: Session, finding_ids: list[str]) -> dict[str, str]:
-    """Return, per finding, the evidence with a crop that the detector is surest of."""
-    rows = session.execute(
-        select(EvidenceRow.finding_id, EvidenceRow.evidence_id)
-        .where(EvidenceRow.finding_id.in_(finding_ids), EvidenceRow.crop_key != "")
-        .order_by(EvidenceRow.finding_id, EvidenceRow.confidence.desc(), EvidenceRow.evidence_id)
-        .ext(distinct_on(EvidenceRow.finding_id))
-    )
-    return {finding_id: evidence_id for finding_id, evidence_id in rows}  # noqa: C416
 
 
 def sheet(session: Session, finding_id: str) -> Sheet:

@@ -13,10 +13,10 @@ from sqlalchemy.orm import Session
 
 from cloud import consume, decisions
 from cloud.alerts import book
+from cloud.history import comparison
 from cloud.requests import Svc, UnitOfWork
 from cloud.security import OnCall, Principal, Reader, Reviewer, authenticate
 from cloud.tables import Alert, Asset, Finding, TicketDecision
-from cloud.web import finding_view
 from cloud.web.language import _
 from cloud.web.shell import room
 from contracts.vocabulary import Role
@@ -66,7 +66,7 @@ def build(session: Session) -> Waiting:
 def _subjects(session: Session, ids: set[str]) -> dict[str, Subject]:
     query = select(Finding, Asset.name).join(Asset, Asset.asset_id == Finding.asset_id)
     rows = session.execute(query.where(Finding.finding_id.in_(ids))).all()
-    crops = finding_view.best_evidence(session, sorted(ids))
+    crops = comparison.best_evidence(session, sorted(ids))
     return {f.finding_id: Subject(f, name, crops.get(f.finding_id)) for f, name in rows}
 
 

@@ -124,7 +124,7 @@ def address(path: str, names: dict[str, str]) -> str:
     known = names | GIVEN | {
         "capture_id": names["flight_id"], "subject:path": names["asset_id"], "before": "a", "after": "b",
         "datastream_id": f"{names['drone_id']}.battery_percent", "path:path": "0/icon.svg", "key_id": "key-0",
-        "earlier_id": names["evidence_id"], "later_id": names["evidence_id"],
+        "earlier_id": names["evidence_id"], "later_id": names["evidence_id"], "layer": "crop",
     }  # fmt: skip
     return re.sub(r"\{([^}]+)\}", lambda match: known[match.group(1)], path + ASKED.get(path, ""))
 

@@ -261,3 +261,21 @@ def test_the_page_goes_on_to_the_next_flight(opened: Callable[..., Page], servic
         notify(session, "flight", following.flight_id)
     expect(page.locator("#flight h1")).to_have_text("T-01", timeout=10_000)
     expect(page.locator("#flight .pill")).to_have_text("Flying")
+
+
+def test_the_page_of_one_flight_stays_with_it_whatever_else_flies(
+    opened: Callable[..., Page], services: Services
+) -> None:
+    with services.database.session() as session:
+        mine = session.scalars(select(Flight.flight_id).where(Flight.asset_id == "t-01")).one()
+        other = session.scalars(select(Flight.flight_id).where(Flight.state == "flying")).one()
+    page = opened("/assets")
+    page.route("**/v1/media/*/video", lambda route: route.fulfill(status=200, body=b"", content_type="video/mp4"))
+    page.goto(f"/flights/{mine}")
+    expect(page.locator("#connection")).to_have_text("Live")
+    page.evaluate("window.untouched = true")
+    with services.database.session() as session:
+        notify(session, "flight", other)
+    with page.expect_response(f"**/flights/{mine}"), services.database.session() as session:
+        notify(session, "flight", mine)
+    assert page.evaluate("window.untouched"), "what was half filled in is still there"

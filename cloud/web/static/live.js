@@ -81,9 +81,9 @@ function receive(kind, data) {
   if (kind !== "drone") send(kind, data);
 }
 
-/** A page that shows "the current flight" goes on to the next one when that takes over. */
+/** The operations page shows "the current flight" and goes on to the next one; a flight's own page stays with its own. */
 async function followNewFlight() {
-  if (location.search || document.body.dataset.flight === undefined) return;
+  if (location.pathname !== "/" || location.search || document.body.dataset.flight === undefined) return;
   const sheet = /** @type {HTMLDialogElement | null} */ (document.getElementById("sheet-dialog"));
   const answer = await fetch("/map.json", { headers: { Accept: "application/json" } });
   const busy = sheet?.open || document.querySelector("chat-log:not([hidden])");
