@@ -69,8 +69,7 @@ def get_comparison_picture(
 ) -> Response:
     """Return a sighting's picture on the newest one's pixels; ``X-Kestrel-Alignment`` says whether that worked."""
     found = comparison.layer(session, services.objects, link_group, evidence_id, layer)
-    said = f"{'aligned' if found.trusted else 'as-is'} {found.correlation:.2f}"
-    headers = {"Cache-Control": "private, max-age=300", "X-Kestrel-Alignment": said}
+    headers = {"Cache-Control": "private, max-age=300", "X-Kestrel-Alignment": found.alignment}
     return Response(pictures.encode(found.image), media_type="image/jpeg", headers=headers)
 
 

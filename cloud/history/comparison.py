@@ -44,6 +44,11 @@ class Fitted(NamedTuple):
     """Of their edges, -1..1."""
     trusted: bool
 
+    @property
+    def alignment(self) -> str:
+        """Return it in words, for a header."""
+        return f"{'aligned' if self.trusted else 'as-is'} {self.correlation:.2f}"
+
 
 class View(NamedTuple):
     """One sighting beside the newest; ``fitted`` is None where its picture is not stored or cannot be read."""

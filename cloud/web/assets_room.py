@@ -40,6 +40,5 @@ def asset(
 def compared(earlier_id: str, later_id: str, services: Svc, session: UnitOfWork) -> Response:
     """Return an earlier crop on a later one's pixels; ``X-Kestrel-Alignment`` says whether that worked."""
     found = comparison.fit(session, services.objects, earlier_id, later_id)
-    said = f"{'aligned' if found.trusted else 'as-is'} {found.correlation:.2f}"
-    headers = {"Cache-Control": "private, max-age=86400, immutable", "X-Kestrel-Alignment": said}
+    headers = {"Cache-Control": "private, max-age=86400, immutable", "X-Kestrel-Alignment": found.alignment}
     return Response(pictures.encode(found.image), media_type="image/jpeg", headers=headers)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, BackgroundTasks, Depends, Form, Request
 from fastapi.responses import HTMLResponse
@@ -17,6 +17,7 @@ from cloud.requests import Svc, UnitOfWork
 from cloud.security import Reader, Reviewer, authenticate
 from cloud.tables import DetectorVersion, WorkflowRun
 from cloud.training import versions
+from cloud.web.answer import Answer
 from cloud.web.language import _
 from cloud.web.settings_room import MOST, shown
 from contracts.training import Evaluation
@@ -64,13 +65,6 @@ def train(
     after.add_task(consume.start_wanted, services)
     row = versions.want(session, me.username, datetime.now(UTC), given.reason)
     return detectors(request, me, session, _("{0} is trained.", row.version))
-
-
-class Answer(BaseModel):
-    """Whether a version comes into force, and why."""
-
-    answer: Literal["approve", "reject"]
-    reason: str = Field(min_length=1, max_length=400)
 
 
 @router.post("/{version}/answer")

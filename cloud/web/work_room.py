@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, NamedTuple
 
 from fastapi import APIRouter, BackgroundTasks, Depends, Form, Request
 from fastapi.responses import HTMLResponse
-from pydantic import BaseModel, Field
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -17,6 +16,7 @@ from cloud.history import comparison
 from cloud.requests import Svc, UnitOfWork
 from cloud.security import OnCall, Principal, Reader, Reviewer, authenticate
 from cloud.tables import Alert, Asset, Finding, TicketDecision
+from cloud.web.answer import Answer
 from cloud.web.language import _
 from cloud.web.shell import room
 from contracts.vocabulary import Role
@@ -91,13 +91,6 @@ def _shown(request: Request, session: Session, me: Principal, note: str | None =
         note=note,
         now=datetime.now(UTC),
     )
-
-
-class Answer(BaseModel):
-    """A person's answer, with its reason."""
-
-    answer: Literal["approve", "reject"]
-    reason: str = Field(min_length=1, max_length=400)
 
 
 @router.post("/decisions/{decision_id}")
