@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
+from pydantic import SecretStr
 from sqlalchemy import select
 
 from cloud import consume
+from cloud.backends.sap import SapOData
+from cloud.composition import build_services
 from cloud.services import Services
+from cloud.settings import Settings
 from cloud.tables import Finding, Notification, Summary, Ticket, TicketDecision, WorkflowRun
 from contracts.events import BatchReady
 from tests.factories import World
-from tests.sap_server import SapServer
+from tests.sap_server import PASSWORD, USER, SapServer
 from tests.sightings import batch, detection
 
 
@@ -23,6 +28,18 @@ def wait_for(holds: Callable[[], bool], within_s: float = 60.0) -> None:
     while not holds():
         assert time.monotonic() < end, "the condition never held"
         time.sleep(0.05)
+
+
+@contextmanager
+def on_sap(database_url: str, sap: SapServer) -> Iterator[Services]:
+    """Compose the services as a program does, over an SAP."""
+    services = build_services(
+        Settings(database_url=SecretStr(database_url), sap_url=sap.url, sap_user=USER, sap_password=SecretStr(PASSWORD))
+    )
+    yield services
+    services.database.close()
+    assert isinstance(services.maintenance, SapOData)
+    services.maintenance.close()
 
 
 def fly(services: Services, length_mm: float = 600.0, functional_location: str = "KES-T-01") -> BatchReady:

@@ -12,9 +12,11 @@ import pytest
 
 from cloud.services import Services
 from contracts.vocabulary import Role
+from infra.local.instance import free_port
 from tests import platform
 from tests.clean_database import empty
 from tests.platform import Server
+from tests.sap_server import SapServer
 
 
 @pytest.fixture(scope="module")
@@ -22,6 +24,12 @@ def built(database_url: str) -> Iterator[Services]:
     services = platform.build(database_url)
     yield services
     services.database.close()
+
+
+@pytest.fixture(scope="module")
+def sap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SapServer]:
+    with SapServer(tmp_path_factory.mktemp("sap"), free_port(set())) as server:
+        yield server
 
 
 @pytest.fixture(scope="module")

@@ -16,8 +16,6 @@ from cloud.history.pictures import Image
 from cloud.services import Services
 from cloud.tables import DefectLink, EvidenceRow, Finding
 from contracts.vocabulary import DefectKind, Role
-from tests import platform
-from tests.clean_database import empty
 from tests.factories import World
 from tests.platform import Server
 
@@ -32,13 +30,6 @@ def surface(crack_px: int, shift_px: int = 0, light: float = 1.0) -> Image:
     return np.asarray(np.clip(np.roll(image, shift_px, axis=1) * light, 0, 255), np.uint8)
 
 
-@pytest.fixture(scope="module")
-def services(database_url: str) -> Iterator[Services]:
-    built = platform.build(database_url)
-    yield built
-    built.database.close()
-
-
 @dataclasses.dataclass
 class Years:
     """Three sightings, oldest first; the middle one's picture is not a picture."""
@@ -50,7 +41,6 @@ class Years:
 
 @pytest.fixture
 def years(services: Services) -> Iterator[Years]:
-    empty(services.database)
     now = datetime.now(UTC)
     shown = [surface(60, shift_px=6, light=0.8), None, surface(140)]
     findings, evidence = list[Finding](), list[EvidenceRow]()

@@ -13,45 +13,29 @@ from typing import Any
 
 import boto3
 import pytest
-from pydantic import SecretStr
 from sqlalchemy import select
 
 from cloud import consume, decisions, executions
 from cloud.backends.sap import SapOData
-from cloud.composition import build_services
 from cloud.reconcile import Reconciler
 from cloud.services import Services
-from cloud.settings import Settings
 from cloud.tables import Asset, Finding, Flight, Notification, Summary, Ticket, WorkflowRun
 from contracts import resources
 from contracts.errors import SapUnavailable
 from contracts.events import WorkflowTask
 from infra.local import resources as local_resources
-from infra.local.instance import free_port
 from tests.clean_database import empty
-from tests.follow_ups import arrive, assert_all_once, ended, fly, runs, wait_for, waiting
+from tests.follow_ups import arrive, assert_all_once, ended, fly, on_sap, runs, wait_for, waiting
 from tests.policies import asking
-from tests.sap_server import PASSWORD, USER, SapServer
+from tests.sap_server import SapServer
 from tests.services import MiniStack
 from workflows.worker import HANDLERS, Worker
 
 
 @pytest.fixture(scope="module")
-def sap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SapServer]:
-    with SapServer(tmp_path_factory.mktemp("sap"), free_port(set())) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
 def built(database_url: str, aws_ministack: MiniStack, sap: SapServer) -> Iterator[Services]:
-    password = SecretStr(PASSWORD)
-    services = build_services(
-        Settings(database_url=SecretStr(database_url), sap_url=sap.url, sap_user=USER, sap_password=password)
-    )
-    yield services
-    services.database.close()
-    assert isinstance(services.maintenance, SapOData)
-    services.maintenance.close()
+    with on_sap(database_url, sap) as services:
+        yield services
 
 
 @pytest.fixture

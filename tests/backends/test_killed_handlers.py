@@ -14,14 +14,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from pydantic import SecretStr
 from sqlalchemy import select
 
 from cloud import consume, decisions, executions
-from cloud.backends.sap import SapOData
-from cloud.composition import build_services
 from cloud.services import Services
-from cloud.settings import Settings
 from cloud.tables import DetectorVersion, Finding, Flight
 from cloud.training import versions
 from contracts import resources, training
@@ -33,13 +29,12 @@ from contracts.resources import (
     STATE_MACHINES,
 )
 from contracts.training import Current
-from infra.local.instance import free_port
 from tests.clean_database import empty
-from tests.follow_ups import arrive, assert_all_once, ended, fly, runs, waiting
+from tests.follow_ups import arrive, assert_all_once, ended, fly, on_sap, runs, waiting
 from tests.machines import shipped, task_of
 from tests.mortal import MOMENTS, Killed, Mortal, MortalJobs
 from tests.policies import asking
-from tests.sap_server import PASSWORD, USER, SapServer
+from tests.sap_server import SapServer
 from tests.services import MiniStack
 from tests.stand_ins import MemoryChannel
 from tests.verdicts import ENOUGH, judged, measured
@@ -55,21 +50,9 @@ NO_ROWS = {("train", "uncommitted"), ("evaluate", "uncommitted")}
 
 
 @pytest.fixture(scope="module")
-def sap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SapServer]:
-    with SapServer(tmp_path_factory.mktemp("sap"), free_port(set())) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
 def built(database_url: str, aws_ministack: MiniStack, sap: SapServer) -> Iterator[Services]:
-    password = SecretStr(PASSWORD)
-    services = build_services(
-        Settings(database_url=SecretStr(database_url), sap_url=sap.url, sap_user=USER, sap_password=password)
-    )
-    yield services
-    services.database.close()
-    assert isinstance(services.maintenance, SapOData)
-    services.maintenance.close()
+    with on_sap(database_url, sap) as services:
+        yield services
 
 
 @pytest.fixture
