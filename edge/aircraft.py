@@ -19,6 +19,8 @@ _CONSTANT_POSITION = 128
 FENCE_CAPABILITY, RALLY_CAPABILITY = 1 << 14, 1 << 15
 """MAV_PROTOCOL_CAPABILITY_MISSION_FENCE and _MISSION_RALLY."""
 _CLIMBING_MPS = 0.3
+_GIMBAL_TURNS = 256 | 1024
+"""GIMBAL_MANAGER_CAP_FLAGS_HAS_YAW_AXIS and _HAS_YAW_LOCK."""
 
 
 class Landed(IntEnum):
@@ -103,6 +105,11 @@ class Aircraft(NamedTuple):
         if self.ekf_flags is None:
             return True
         return self.ekf_flags & _GOOD == _GOOD and not self.ekf_flags & _CONSTANT_POSITION
+
+    @property
+    def gimbal_turns(self) -> bool:
+        """Tell whether the gimbal has said that it turns sideways and can be held towards a point of the compass."""
+        return (self.gimbal_flags or 0) & _GIMBAL_TURNS == _GIMBAL_TURNS
 
     @property
     def climbing(self) -> bool:

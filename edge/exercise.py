@@ -242,6 +242,8 @@ class Exercise:
     def _wait(self, reached: Callable[[Aircraft], bool], timeout_s: float, what: str) -> None:
         deadline = time.monotonic() + timeout_s
         while not reached(aircraft := self._autopilot.look()):
+            if aircraft.heard and not aircraft.connected:
+                raise AutopilotSilent(f"The autopilot fell silent while waiting for {what}.", hint="Check its power.")
             if time.monotonic() > deadline:
                 if not aircraft.connected:
                     raise AutopilotSilent(f"No {what} within {timeout_s:.0f} s.", hint="Check address, link and power.")

@@ -37,7 +37,9 @@ def autopilot_of(settings: Settings, on_pose: Callable[[PoseSample], None]) -> M
     seal = None
     if settings.mavlink_key_file is not None:
         seal = Seal(settings.mavlink_key_file, settings.state_dir / "mavlink-stamp")
-    return MavlinkAutopilot(settings.autopilot_url, on_pose, settings.geoid_separation_m, seal)
+    return MavlinkAutopilot(
+        settings.autopilot_url, on_pose, settings.geoid_separation_m, seal, settings.autopilot_system
+    )
 
 
 def rig_of(settings: Settings) -> Rig:

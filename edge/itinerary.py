@@ -20,16 +20,20 @@ NAV_LOITER_TURNS = 18
 NAV_RETURN_TO_LAUNCH = 20
 DO_CHANGE_SPEED = 178
 DO_MOUNT_CONTROL = 205
+DO_GIMBAL_MANAGER_PITCHYAW = 1000
 VIDEO_START_CAPTURE = 2500
 VIDEO_STOP_CAPTURE = 2501
 _MOUNT_MODE_MAVLINK_TARGETING = 2
 _SPEED_TYPE_GROUND = 1
+_YAW_LOCK = 16
+"""GIMBAL_MANAGER_FLAGS_YAW_LOCK: yaw is counted from north, not from the nose."""
 KEPT_PARAMS: dict[int, tuple[int, ...]] = {
     NAV_WAYPOINT: (0,),
     NAV_LOITER_TURNS: (0, 2),
     NAV_RETURN_TO_LAUNCH: (),
     DO_CHANGE_SPEED: (0, 1, 2),
     DO_MOUNT_CONTROL: (0, 1, 2),
+    DO_GIMBAL_MANAGER_PITCHYAW: (0, 1, 2, 3),
     VIDEO_START_CAPTURE: (0,),
     VIDEO_STOP_CAPTURE: (0,),
 }
@@ -59,6 +63,8 @@ class Item(NamedTuple):
         return self.command == other.command and same_numbers and self._same_place(other)
 
     def _same_place(self, other: Item) -> bool:
+        if self.command == DO_GIMBAL_MANAGER_PITCHYAW:
+            return self.x == other.x
         if self.command not in _PLACES:
             return True
         if abs(self.x - other.x) > 1 or abs(self.y - other.y) > 1:
@@ -86,12 +92,13 @@ class Itinerary(NamedTuple):
         return len(self.items) - 1
 
 
-def itinerary_of(route: Route, home: GeoPoint, first: int = 0) -> Itinerary:
+def itinerary_of(route: Route, home: GeoPoint, first: int = 0, *, gimbal_turns: bool = False) -> Itinerary:
     """Return the mission that flies a route from its waypoint ``first`` on.
 
     Speed and camera direction stand before the waypoint they lead to, so that they change on the leg towards it;
     video starts and stops after the waypoint. A mission that joins a route where it was filming starts filming on
-    its first waypoint, so that the leg behind it is filmed whole. Altitudes become metres above ``home``.
+    its first waypoint, so that the leg behind it is filmed whole. Altitudes become metres above ``home``. A gimbal that
+    turns sideways is told where to look from north; one that does not has the aircraft turned.
 
     Raises:
         UnsafeRoute: More items than the autopilot stores.
@@ -107,7 +114,7 @@ def itinerary_of(route: Route, home: GeoPoint, first: int = 0) -> Itinerary:
             items.append(Item(DO_CHANGE_SPEED, params=(_SPEED_TYPE_GROUND, speed_mps, -1.0, 0.0)))
         if (waypoint.camera_yaw_deg, waypoint.camera_pitch_deg) != direction:
             direction = (waypoint.camera_yaw_deg, waypoint.camera_pitch_deg)
-            items.append(_look(waypoint))
+            items.append(_turn(waypoint) if gimbal_turns else _look(waypoint))
         reached_by.append(len(items))
         items.append(_orbit(waypoint, home) if waypoint.orbit else _place(waypoint.point, home))
         items += _action(_action_on_joining(route, first) if len(reached_by) == 1 else waypoint.action)
@@ -153,7 +160,19 @@ def orbit_radius_m(radius_m: float) -> float:
     return float(round(radius_m))
 
 
+def _turn(waypoint: Waypoint) -> Item:
+    """Return DO_GIMBAL_MANAGER_PITCHYAW, in the whole degrees that ArduPilot keeps.
+
+    DO_MOUNT_CONTROL would not do: its yaw is the nose's for a gimbal that pans (ArduCopter mode_auto.cpp,
+    ``do_mount_control``: ``set_angle_target(..., yaw_is_earth_frame=false)``).
+    """
+    yaw_deg = (round(waypoint.camera_yaw_deg) + 180) % 360 - 180
+    params = (float(round(waypoint.camera_pitch_deg)), float(yaw_deg), 0.0, 0.0)
+    return Item(DO_GIMBAL_MANAGER_PITCHYAW, params=params, x=_YAW_LOCK)
+
+
 def _look(waypoint: Waypoint) -> Item:
+    """Return DO_MOUNT_CONTROL: ArduCopter turns its nose to the yaw where the gimbal does not pan."""
     pitch_deg, yaw_deg = waypoint.camera_pitch_deg, waypoint.camera_yaw_deg
     return Item(DO_MOUNT_CONTROL, params=(pitch_deg, 0.0, yaw_deg, 0.0), z=_MOUNT_MODE_MAVLINK_TARGETING)
 

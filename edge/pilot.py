@@ -26,6 +26,8 @@ from edge.rules import Action
 from edge.safety import Limits, Start, check_energy, check_route, lowered_margins, require_position
 
 _CLIMB_TO_M = 10.0
+_HOME_MOVED_M = 0.3
+"""More between storing a mission and the take-off stores it again: its heights are above home."""
 
 
 class Outcome(StrEnum):
@@ -173,12 +175,20 @@ class Pilot:
             self._procedures.store_route(route, home, flight.joined_at, stop)
             if self._autopilot.look().on_ground:
                 self._procedures.take_off(_CLIMB_TO_M, stop)
+                self._follow_home(route, home, flight.joined_at, stop)
             self._procedures.start_mission(stop)
         except PlatformError:
             self._flights.change(flight.flight_id, phase=Phase.ABANDONED, ended_us=now_us())
             self._hold_after_failure(stop)
             raise
         return Outcome.FLYING
+
+    def _follow_home(self, route: Route, stored_for: GeoPoint, first: int, stop: threading.Event) -> None:
+        """Store the mission again where arming has set home anew: on the ground a barometer drifts by metres."""
+        home = require_position(self._autopilot.look())
+        if abs(home.alt_m - stored_for.alt_m) > _HOME_MOVED_M:
+            logbook.note("home_moved", by_m=round(home.alt_m - stored_for.alt_m, 2))
+            self._procedures.store_route(route, home, first, stop)
 
     def _adjust(self, command: Command, stop: threading.Event) -> None:
         """Leave the mission, store the changed one, go on. Until it is stored whole, `resume` stores it again."""
@@ -192,12 +202,20 @@ class Pilot:
         self._store_and_go(flight, home, stop)
 
     def _resume(self, stop: threading.Event) -> None:
-        flight = self._flights.active()
-        if flight is not None and not flight.stored:
-            self._procedures.store_fence(flight.route)
-            self._store_and_go(flight, require_position(self._autopilot.look()), stop)
-        else:
+        """Go on. What left its mission gets the rest of it anew, with the speed and the camera of the leg.
+
+        ArduCopter forgets both when it leaves AUTO (mode_auto.cpp: ``exit`` sets the mount to its default, ``init`` the
+        speed to WPNAV_SPEED), and would fly on at the speed of a transit, looking ahead.
+        """
+        flight, aircraft = self._flights.active(), self._autopilot.look()
+        if flight is None or (flight.stored and (aircraft.mode == "AUTO" or not _legs_left(flight))):
             self._procedures.go_on(stop)
+            return
+        if not flight.stored:
+            self._procedures.store_fence(flight.route)
+        else:
+            flight = self._flights.change(flight.flight_id, stored=False, joined_at=flight.reached + 1)
+        self._store_and_go(flight, require_position(aircraft), stop)
 
     def _store_and_go(self, flight: Flight, home: GeoPoint, stop: threading.Event) -> None:
         self._procedures.store_route(flight.route, home, flight.joined_at, stop)
@@ -218,6 +236,10 @@ class Pilot:
             self._procedures.hold(stop)
         except PlatformError as error:
             logbook.warn("hold_failed", error=error.message)
+
+
+def _legs_left(flight: Flight) -> bool:
+    return flight.reached + 1 < len(flight.route.waypoints)
 
 
 def _place_after_take_off(aircraft: Aircraft, home: GeoPoint) -> Enu:

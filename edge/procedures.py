@@ -71,9 +71,10 @@ class Procedures:
             PlatformError: Refused, or it reads back differently: the stored mission is then a mix, fly none of it.
 
         """
-        if self._autopilot.look().mode == "AUTO" and not self._autopilot.look().on_ground:
+        aircraft = self._autopilot.look()
+        if aircraft.mode == "AUTO" and not aircraft.on_ground:
             self.hold(stop)
-        self._autopilot.upload(itinerary_of(route, home, first).items)
+        self._autopilot.upload(itinerary_of(route, home, first, gimbal_turns=aircraft.gimbal_turns).items)
 
     def take_off(self, altitude_m: float, stop: threading.Event, arm_patience_s: float = ARM_PATIENCE_S) -> None:
         """Arm and climb; done when it is up and climbs no more, so that the next command finds it holding.

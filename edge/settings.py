@@ -27,6 +27,12 @@ class Settings(BaseSettings):
     cert_file: Path | None = None
     key_file: Path | None = None
     autopilot_url: str = Field(pattern=r"^((udp|udpin|udpout|tcp):[^:]+:\d{1,5}|serial:/[^:]+:\d{3,7})$")
+    autopilot_system: int | None = Field(
+        default=None,
+        ge=1,
+        le=255,
+        description="the aircraft's MAVLink system, where others share its link; unset: lowest",
+    )
     autopilot_link_loss: Literal["return", "leave"] = Field(
         default="return", description="set the autopilot's own action on a lost ground station, or leave it as it is"
     )

@@ -119,6 +119,7 @@ def autopilot(
     geoid_m: Annotated[float, typer.Option(help="Height of mean sea level above the ellipsoid here.")] = 41.0,
     battery_wh: Annotated[float, typer.Option(min=1)] = 550.0,
     stack: Annotated[str, typer.Option(help="ardupilot (as observed) or px4 (as documented).")] = "ardupilot",
+    bare: Annotated[bool, typer.Option("--bare", help="Only heartbeats until asked; others on the link.")] = False,
     json: Json = False,
 ) -> None:
     """Fly the simulated drone: an autopilot on MAVLink 2 with ArduCopter's or PX4's manners."""
@@ -138,6 +139,7 @@ def autopilot(
             geoid_m=geoid_m,
             battery_wh=battery_wh,
             stack=flown.stack_named(stack),
+            bare=bare,
         )
         flown.autopilot_verb(world, connect, as_json=json)
 

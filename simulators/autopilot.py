@@ -19,6 +19,7 @@ from simulators.autopilot_commands import DENIED, Commands, item_of
 from simulators.autopilot_link import Link, Wire, open_link
 from simulators.autopilot_log import PoseLog
 from simulators.autopilot_modes import Commander
+from simulators.autopilot_neighbours import Neighbours
 from simulators.autopilot_parameters import Parameters
 from simulators.autopilot_reports import Reports
 from simulators.autopilot_stack import ARDUPILOT, STACKS, Stack
@@ -61,6 +62,8 @@ class World:
     geoid_m: float = 41.0
     battery_wh: float = 550.0
     stack: Stack = ARDUPILOT
+    bare: bool = False
+    """As software-in-the-loop starts: nothing but heartbeats until asked, and others on the link."""
 
 
 class Autopilot:
@@ -75,10 +78,13 @@ class Autopilot:
         self.state = saved if saved is not None else self._cold()
         self._wire = Wire(link, int(self.state.params["SYSID_THISMAV"]))
         self._outgoing: list[Any] = []
+        self._late: list[Any] = []
+        """Texts wait for the next turn, behind the answer (GCS.cpp: ``send_textv`` queues, ``update_send`` sends)."""
         air = Air(self.state.seed, world.wind_mps, world.wind_from_deg)
         self.commander = Commander(self.state, air, self._outgoing.append, world.geoid_m)
         reports = Reports(self.commander, Sensors(self.state.seed), world.geoid_m, world.stack)
-        self._streams = Streams(self.state, reports, self._outgoing.append)
+        self._streams = Streams(self.state, reports, self._outgoing.append, asked_only=world.bare)
+        self._neighbours = Neighbours(link, int(self.state.params["SYSID_THISMAV"])) if world.bare else None
         self._commands = Commands(self.commander, self._streams, world.geoid_m, world.stack)
         self._transfer = Transfer(self.commander, self._outgoing.append, world.geoid_m, atomic=world.stack.px4)
         self._parameters = Parameters(self.state, world.stack, self._outgoing.append)
@@ -147,7 +153,11 @@ class Autopilot:
         self._transfer.tick()
         self._log.append(self.commander.pilot)
         self._streams.tick()
+        self._outgoing += self._late
+        self._late.clear()
         self._flush()
+        if self._neighbours:
+            self._neighbours.tick(self.state.t_ms)
 
     def _save(self) -> None:
         self._file.save(self.state)
@@ -194,6 +204,8 @@ class Autopilot:
 
     def _acknowledge(self, command: int, result: int, message: Any) -> None:
         peer = message.get_srcSystem(), message.get_srcComponent()
+        self._late += [said for said in self._outgoing if said.get_type() == "STATUSTEXT"]
+        self._outgoing[:] = [said for said in self._outgoing if said.get_type() != "STATUSTEXT"]
         self._outgoing.append(mav.MAVLink_command_ack_message(command, result, 0, 0, *peer))
 
 

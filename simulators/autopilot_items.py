@@ -89,6 +89,8 @@ def normalised(item: Item) -> Item:
     # Heights are stored in whole centimetres, an orbit's radius in whole metres.
     z = 0.0 if item.command in _KEPT_WITHOUT_HEIGHT else round(item.z, 2)
     p3 = float(round(p3)) if item.command == mav.MAV_CMD_NAV_LOITER_TURNS else p3
+    if item.command == mav.MAV_CMD_DO_GIMBAL_MANAGER_PITCHYAW:  # int8_t and int16_t of whole degrees (AP_Mission.h)
+        p1, p2 = float(int(p1)), float(int(p2))
     return item._replace(frame=frame, p1=p1, p2=p2, p3=p3, p4=p4, z=z)
 
 

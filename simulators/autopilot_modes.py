@@ -23,6 +23,7 @@ MODES: Final = {STABILIZE: "STABILIZE", AUTO: "AUTO", GUIDED: "GUIDED", LOITER: 
 _NOT_ARMABLE: Final = frozenset({AUTO, RTL, LAND, BRAKE})
 _LOW, _CRITICAL = 1, 2
 _BLIND_MS: Final = 8000
+_TEXT_PIECE: Final = 50
 
 
 class Commander:
@@ -36,10 +37,18 @@ class Commander:
         self._send = send
         self._watch = state.supervisor
         self._link_seen_ms: int | None = None
+        self._texts = 0
 
     def say(self, text: str, severity: int = mav.MAV_SEVERITY_INFO) -> None:
-        """Send a STATUSTEXT."""
-        self._send(mav.MAVLink_statustext_message(severity, text.encode("ascii")[:50]))
+        """Send a STATUSTEXT; a long one goes in pieces of one id (GCS.cpp, ``GCS::send_textv``)."""
+        letters = text.encode("ascii")
+        if len(letters) <= _TEXT_PIECE:
+            self._send(mav.MAVLink_statustext_message(severity, letters))
+            return
+        self._texts += 1
+        for at in range(0, len(letters) + 1, _TEXT_PIECE):
+            piece = letters[at : at + _TEXT_PIECE]
+            self._send(mav.MAVLink_statustext_message(severity, piece, self._texts, at // _TEXT_PIECE))
 
     def not_ready(self) -> list[str]:
         """Return the reasons that forbid arming, most important first."""
@@ -92,6 +101,8 @@ class Commander:
             return True
         if mode == AUTO:
             return self._enter_auto()
+        if self._watch.mode == AUTO:  # mode_auto.cpp, ``ModeAuto::exit``: camera_mount.set_mode_to_default()
+            self.pilot.look(0.0, self.state.craft.body.yaw_deg)
         self._watch.mode = mode
         self.mission.stop()
         if self.pilot.on_ground or self.pilot.phase is Phase.FALL:
@@ -164,9 +175,11 @@ class Commander:
         return True
 
     def _enter_auto(self) -> bool:
+        """mode_auto.cpp, ``ModeAuto::init``: what DO_CHANGE_SPEED said before is forgotten."""
         if not self._may_leave_ground():
             return False
         self._watch.mode = AUTO
+        self.pilot.set_speed(self.state.params["WPNAV_SPEED"] / 100)
         if not self.pilot.on_ground and not self.mission.running:
             self.mission.start()
         return True

@@ -35,11 +35,12 @@ _DEFAULT_MS: Final = {
 class Streams:
     """Sends each message when it is due. Rates are forgotten when the autopilot restarts."""
 
-    def __init__(self, state: State, reports: Reports, send: Send) -> None:
+    def __init__(self, state: State, reports: Reports, send: Send, *, asked_only: bool = False) -> None:
         self._state = state
         self._send = send
         self._builders = reports.builders()
-        self._every_ms = dict(_DEFAULT_MS)
+        beat = mav.MAVLINK_MSG_ID_HEARTBEAT
+        self._every_ms = {beat: _DEFAULT_MS[beat]} if asked_only else dict(_DEFAULT_MS)
         self._due_ms: dict[int, int] = dict.fromkeys(_DEFAULT_MS, 0)
 
     def set_interval(self, message_id: int, interval_us: float) -> bool:

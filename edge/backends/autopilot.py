@@ -30,6 +30,10 @@ _TRIES = 8
 _UPLOADS = 3
 """How often a list that reads back differently (a lost packet at its end) is sent."""
 _LISTEN_TO_REASONS_S = 0.7
+_NEXT_REASON_S = 0.15
+_CHOOSE_S = 2.0
+_FROM_ANYBODY = frozenset({"CAMERA_INFORMATION", "GIMBAL_MANAGER_INFORMATION", "GIMBAL_DEVICE_ATTITUDE_STATUS"})
+"""What a camera or gimbal of its own component says; everything else counts from the autopilot only."""
 _PROMPT = "PreArm: "
 
 
@@ -37,12 +41,23 @@ class MavlinkAutopilot:
     """The aircraft. Methods block; call them from one executor thread."""
 
     def __init__(
-        self, url: str, on_pose: Callable[[PoseSample], None], geoid_m: float | None, seal: Seal | None = None
+        self,
+        url: str,
+        on_pose: Callable[[PoseSample], None],
+        geoid_m: float | None,
+        seal: Seal | None = None,
+        system: int | None = None,
     ) -> None:
+        """``system`` is the aircraft's own; without it the lowest that is heard in the first two seconds is taken.
+
+        Whose aircraft it is never changes afterwards: when ours falls silent, another on the link is not commanded.
+        """
         self._maker = PictureMaker(on_pose, geoid_m)
         self._connection = Connection(url, self._take, self._idle, seal)
         self._streams = Streams(self._connection)
         self._target: tuple[int, int] | None = None
+        self._system = system
+        self._chosen_at = 0.0
         self._stack = STACKS[ARDUPILOT]
         self._lock = threading.RLock()
         self._parameters = Parameters(self._connection, self._goal, lambda: self._stack.bytewise_params)
@@ -91,7 +106,8 @@ class MavlinkAutopilot:
                 if result == mav.MAV_RESULT_TEMPORARILY_REJECTED and confirmation < _TRIES - 1:
                     self._connection.rest(0.3)
                     continue
-                raise AutopilotRefused(f"Command {number}: {_result_name(result)}. {self._reasons(asked_at)}".strip())
+                why = self._reasons(asked_at)
+                raise AutopilotRefused(f"Command {number}: {_result_name(result)}. {why}".strip())
         raise AutopilotSilent(f"Command {number} was not acknowledged in {_TRIES} tries.", hint="Check the wire.")
 
     def set_mode(self, mode: str) -> None:
@@ -252,7 +268,8 @@ class MavlinkAutopilot:
     def _ack_of(self, number: int, system: int, answers: queue.Queue[Message]) -> int | None:
         deadline = time.monotonic() + _ACK_TIMEOUT_S
         while (answer := next_of(answers, deadline - time.monotonic())) is not None:
-            if answer.command != number or answer.get_srcSystem() != system:
+            for_us = getattr(answer, "target_system", 0) in (0, SYSTEM)
+            if answer.command != number or answer.get_srcSystem() != system or not for_us:
                 continue
             if answer.result == mav.MAV_RESULT_IN_PROGRESS:
                 deadline = time.monotonic() + 10.0
@@ -267,19 +284,47 @@ class MavlinkAutopilot:
         return self._target
 
     def _reasons(self, since: float) -> str:
-        return " ".join(self.said(since))
+        """Return what it said since, with the texts that follow a refusal: ArduPilot answers first, then explains."""
+        until, said = time.monotonic() + _LISTEN_TO_REASONS_S, self.said(since)
+        while time.monotonic() < until:
+            self._connection.rest(_NEXT_REASON_S)
+            before, said = said, self.said(since)
+            if said and said == before:
+                break
+        return " ".join(said)
 
     def _take(self, message: Any) -> None:
+        sender = (message.get_srcSystem(), message.get_srcComponent())
         stack = _stack_of(message)
-        if stack is not None:
-            if self._target is None or not self._maker.picture.connected:
-                self._streams.ask_again()
-            self._target = (message.get_srcSystem(), message.get_srcComponent())
+        if stack is not None and self._is_ours(sender):
             self._stack = stack
-        if self._target is not None and message.get_srcSystem() != self._target[0]:
+            if not self._maker.picture.connected:
+                self._streams.ask_again()
+        if not self._concerns_us(sender, message.get_type()):
             return
         self._streams.take(message)
         self._maker.take(message)
+
+    def _is_ours(self, sender: tuple[int, int]) -> bool:
+        """Tell whether an autopilot is our aircraft's; settle on one at first."""
+        known, now = self._target, time.monotonic()
+        if sender == known:
+            return True
+        if self._system not in (None, sender[0]):
+            return False
+        if known is not None and (now > self._chosen_at + _CHOOSE_S or sender >= known):
+            return False
+        logbook.note("autopilot_found", system=sender[0], component=sender[1])
+        self._chosen_at = now if known is None else self._chosen_at
+        self._target = sender
+        self._maker.forget()
+        return True
+
+    def _concerns_us(self, sender: tuple[int, int], kind: str) -> bool:
+        """Tell whether a message is of our aircraft: other vehicles and their autopilots share a link."""
+        if self._target is None:
+            return False
+        return sender == self._target or (sender[0] == self._target[0] and kind in _FROM_ANYBODY)
 
     def _idle(self) -> None:
         if self._target is not None:

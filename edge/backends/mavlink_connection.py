@@ -21,6 +21,7 @@ SYSTEM, COMPONENT = 245, 191
 """Ours. Never a ground station's (255): its heartbeats would hide that the real one is lost."""
 _READ_TIMEOUT_S = 0.1
 _HEARTBEAT_S = 1.0
+_TEXT_PIECE = 50
 Message = Any
 """A pymavlink message: the library has no types."""
 
@@ -41,6 +42,7 @@ class Connection:
         self._on_message, self._on_idle = on_message, on_idle
         self._listeners: list[tuple[frozenset[str], queue.Queue[Message]]] = []
         self._texts: deque[tuple[float, int, str]] = deque(maxlen=40)
+        self._pieces: tuple[tuple[int, int, int], list[str]] = (0, 0, 0), []
         self._sending = threading.Lock()
         self._stop = threading.Event()
         self._beat_at = 0.0
@@ -111,12 +113,25 @@ class Connection:
         if kind == "BAD_DATA" or message.get_srcSystem() == SYSTEM:
             return
         if kind == "STATUSTEXT":
-            self._texts.append((time.monotonic(), int(message.severity), str(message.text)))
-            logbook.note("autopilot_says", text=str(message.text), severity=message.severity)
+            self._hear_text(message)
         self._on_message(message)
         for kinds, box in self._listeners:
             if kind in kinds:
                 box.put(message)
+
+    def _hear_text(self, message: Message) -> None:
+        """Keep what was said; what is longer than 50 letters comes in pieces of one id, the last one shorter."""
+        piece = str(message.text)
+        number = getattr(message, "id", 0)
+        if number:
+            sender = message.get_srcSystem(), message.get_srcComponent(), number
+            known = self._pieces[1] if self._pieces[0] == sender and message.chunk_seq else []
+            self._pieces = sender, [*known, piece]
+            if len(piece) >= _TEXT_PIECE:
+                return
+            piece = "".join(self._pieces[1])
+        self._texts.append((time.monotonic(), int(message.severity), piece))
+        logbook.note("autopilot_says", text=piece, severity=message.severity)
 
 
 def next_of(answers: queue.Queue[Message], timeout_s: float) -> Message | None:

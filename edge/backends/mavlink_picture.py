@@ -14,7 +14,7 @@ from edge.aircraft import Aircraft, Attitude, Fix, Landed, MissionState
 from edge.backends.mavlink_modes import ARDUPILOT, STACKS, Stack
 
 _ARMED = 128
-_YAW_IN_VEHICLE_FRAME = 32
+_YAW_LOCK, _YAW_IN_VEHICLE_FRAME, _YAW_IN_EARTH_FRAME = 16, 32, 64
 _UNKNOWN_U16 = 65_535
 _REBOOT_MS = 5_000
 SILENT_S = 2.5
@@ -73,6 +73,12 @@ class PictureMaker:
         if (handler := self._take.get(message.get_type())) is not None:
             handler(message)
 
+    def forget(self) -> None:
+        """Forget all: it was another aircraft's."""
+        self._picture, self._heard_at, self._boot_ms, self._offset_us = Aircraft(), -math.inf, 0, None
+        self._positions.clear()
+        self._camera = None
+
     def forget_progress(self) -> None:
         """A new mission is stored: what was reached belongs to the old one."""
         self._picture = self._picture._replace(reached_seq=-1)
@@ -129,7 +135,7 @@ class PictureMaker:
     def _gimbal(self, m: Any) -> None:
         t_us = self._utc_us(m.time_boot_ms)
         axis = _euler(m.q)
-        if m.flags & _YAW_IN_VEHICLE_FRAME:
+        if not _yaw_from_north(m.flags):
             axis = axis._replace(yaw_deg=(axis.yaw_deg + self._picture.attitude.yaw_deg) % 360)
         self._picture = self._picture._replace(camera=axis)
         if t_us is not None:
@@ -191,6 +197,13 @@ class PictureMaker:
 
     def _wind(self, m: Any) -> None:
         self._picture = self._picture._replace(wind_mps=max(0.0, min(100.0, m.speed)), wind_from_deg=m.direction % 360)
+
+
+def _yaw_from_north(flags: int) -> bool:
+    """Tell what a gimbal's yaw is counted from; without either flag (ArduPilot before 4.6) the lock decides."""
+    if flags & (_YAW_IN_VEHICLE_FRAME | _YAW_IN_EARTH_FRAME):
+        return bool(flags & _YAW_IN_EARTH_FRAME)
+    return bool(flags & _YAW_LOCK)
 
 
 def _between(start: tuple[int, Attitude], end: tuple[int, Attitude], t_us: int) -> Attitude:

@@ -16,6 +16,8 @@ URL = r"^((udp|udpin|udpout|tcp):[^:]+:\d{1,5}|serial:/[^:]+:\d{3,7})$"
 """``udpin:HOST:PORT`` (or ``udp:``) listens, ``udpout:`` and ``tcp:`` call, ``serial:/dev/ttyAMA0:57600`` is a wire."""
 _BUFFER_BYTES = 65_535
 _RECONNECT_S = 1.0
+_DIAL_S = 3.0
+"""A mobile network takes its time; the reader has nothing else to do meanwhile."""
 
 
 class Line(Protocol):
@@ -132,8 +134,8 @@ class TcpLine:
         return data
 
     def send(self, data: bytes) -> None:
-        """Send when connected."""
-        connection = self._connected()
+        """Send when connected; only the reader dials."""
+        connection = self._socket
         if connection is None:
             return
         try:
@@ -146,18 +148,20 @@ class TcpLine:
         self._drop()
 
     def _drop(self) -> None:
-        if self._socket is not None:
-            self._socket.close()
-            self._socket = None
+        connection, self._socket = self._socket, None
+        if connection is not None:
+            connection.close()
 
     def _connected(self) -> socket.socket | None:
         if self._socket is None and time.monotonic() >= self._retry_at:
             self._retry_at = time.monotonic() + _RECONNECT_S
             try:
-                self._socket = socket.create_connection(self._address, timeout=self._timeout_s)
+                dialled = socket.create_connection(self._address, timeout=_DIAL_S)
             except OSError:
                 return None
-            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            dialled.settimeout(self._timeout_s)
+            dialled.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._socket = dialled
         return self._socket
 
 

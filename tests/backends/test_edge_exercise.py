@@ -45,7 +45,7 @@ def address(tmp_path: Path, stack: str) -> Iterator[str]:
             *(sys.executable, "-m", "simulators", "autopilot", "--home", f"{HOME.lat_deg},{HOME.lon_deg},45.0"),
             *("--pose-log", str(tmp_path / "pose.jsonl"), "--state-file", str(tmp_path / "state.json")),
             *("--connect", f"tcpin:127.0.0.1:{port}", "--ready-s", "1", "--speedup", "6", "--wind-mps", "3"),
-            *("--stack", stack),
+            *("--stack", stack, "--bare"),
         ],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

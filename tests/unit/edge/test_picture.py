@@ -118,11 +118,16 @@ def test_messages_of_one_instant_pair_in_either_order() -> None:
     assert [round(p.pose.yaw_deg, 3) for p in bench.poses] == [20.0, 30.0]
 
 
-def test_yaw_in_the_vehicles_frame_is_turned_to_north() -> None:
+@pytest.mark.parametrize(
+    ("flags", "yaw_deg"),
+    [(32, 110.0), (64, 20.0), (4 | 8, 110.0), (4 | 8 | 16, 20.0), (4 | 8 | 16 | 32, 110.0)],
+    ids=["vehicle", "earth", "ArduPilot 4.5", "old and locked", "ArduPilot 4.6, locked"],
+)
+def test_a_gimbals_yaw_is_counted_from_north_whatever_its_frame(flags: int, yaw_deg: float) -> None:
     bench = Bench(GEOID_M)
     turned = mav.MAVLink_attitude_message(0, 0.0, 0.0, math.radians(90), 0, 0, 0)
-    bench.hear(system_time(0), turned, position(50), gimbal(50, 20.0, flags=32))
-    assert bench.poses[0].pose.yaw_deg == pytest.approx(110.0, abs=1e-3)
+    bench.hear(system_time(0), turned, position(50), gimbal(50, 20.0, flags=flags))
+    assert bench.poses[0].pose.yaw_deg == pytest.approx(yaw_deg, abs=1e-3)
 
 
 def test_after_a_reboot_no_time_is_trusted_until_it_is_told_again() -> None:

@@ -36,6 +36,7 @@ class Craft:
     def __init__(self, start: Aircraft) -> None:
         self.picture = start
         self.did: list[str] = []
+        self.items: tuple[Item, ...] = ()
         self.refuse: dict[str, int] = {}
         self.on: Callable[[str], None] = lambda _what: None
 
@@ -64,6 +65,7 @@ class Craft:
         self._do(f"fence {len(items)} below {ceiling_m:.0f} m")
 
     def upload(self, items: tuple[Item, ...]) -> None:
+        self.items = items
         self._do(f"upload {len(items)}")
 
     def now(self, **changes: Any) -> None:
@@ -173,6 +175,37 @@ def test_pause_falls_back_on_holding_and_resume_on_the_mission(tmp_path: Path) -
     bench.craft.now(mission_state=MissionState.ACTIVE)
     bench.fly(K.RESUME)
     assert bench.craft.did == ["pause(0,)", "HOLD", "AUTO"]
+
+
+def test_what_left_its_mission_gets_the_rest_of_it_with_speed_and_camera(tmp_path: Path) -> None:
+    bench = Flying(tmp_path)
+    bench.flights.change("flt-1", reached=1)
+    bench.fly(K.HOLD)
+    bench.fly(K.RESUME)
+    assert bench.craft.did == ["HOLD", "upload 6", "AUTO", "start"]
+    assert [item.command for item in bench.craft.items[1:4]] == [178, 205, 16], "speed, camera, waypoint"
+    kept = bench.flights.known("flt-1")
+    assert (kept.joined_at, kept.reached, kept.stored) == (2, 1, True)
+
+
+def test_heights_follow_a_home_that_arming_has_moved(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, aircraft())
+    higher = HOME.model_copy(update={"alt_m": HOME.alt_m + 1.5})
+    bench.craft.on = lambda what: bench.craft.now(home=higher) if what == "arm" else None
+    bench.fly(K.BEGIN_FLIGHT)
+    assert bench.craft.did == [FENCED, "upload 12", "GUIDED", "arm", "take off", "upload 12", "AUTO", "start"]
+    assert bench.craft.items[3].z == pytest.approx(28.5, abs=1e-3)
+
+
+@pytest.mark.parametrize(("flags", "command"), [(None, 205), (256, 205), (256 | 1024, 1000)])
+def test_a_gimbal_that_pans_is_pointed_from_north_and_another_by_the_nose(
+    tmp_path: Path, flags: int | None, command: int
+) -> None:
+    bench = Bench(tmp_path, aircraft(gimbal_flags=flags))
+    bench.fly(K.BEGIN_FLIGHT)
+    looks = [item for item in bench.craft.items if item.command in (205, 1000)]
+    assert {item.command for item in looks} == {command}
+    assert (looks[0].params[0], looks[0].params[1 if command == 1000 else 2]) == (-5.0, 90.0)
 
 
 @pytest.mark.parametrize(("kind", "mode"), [(K.RETURN_HOME, "RTL"), (K.LAND, "LAND")])
