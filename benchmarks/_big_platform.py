@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from sqlalchemy import text
 
 from cloud.db import LIVE_CHANNEL, Database
+from cloud.history import standing
 
 ASSETS, VISITS, LIVE = 200, 10, 20
 _COPY = """
@@ -107,6 +108,10 @@ def grow(database: Database, findings: int) -> None:
     with database.session() as session:
         for table, which, times, changes in _GROWN:
             session.execute(text(_COPY.format(table=table, which=which, times=times, changes=changes)), numbers)
+    folded = True
+    while folded:  # as `kestrel-cloud` does every minute
+        with database.session() as session:
+            folded = bool(standing.fold(session))
     with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("VACUUM ANALYZE"))  # as autovacuum does within minutes of such an import
 

@@ -31,6 +31,7 @@ from cloud import (
     ticket_life,
 )
 from cloud.assistant import transcripts
+from cloud.history import standing
 from cloud.logbook import log, log_failure
 from cloud.repairs import book, calendar, crew
 from cloud.repairs.methods import load
@@ -103,6 +104,7 @@ class Reconciler:
             self._maintenance,
             self._repairs,
             self._revocations,
+            self._defects,
             self._housekeeping,
             self._queues,
         ):
@@ -366,6 +368,16 @@ class Reconciler:
         """Revoke the certificates that drones have replaced."""
         services = self._services
         return Counter(certificates_revoked=drone_life.revoke(services.database, services.certificates))
+
+    def _defects(self) -> Counter[str]:
+        """Bring the row of every defect whose findings changed up to date."""
+        done: Counter[str] = Counter()
+        while True:
+            with self._services.database.session() as session:
+                folded = standing.fold(session)
+            done["defects_folded"] += folded
+            if not folded:
+                return done
 
     def _housekeeping(self) -> Counter[str]:
         """Expire commands, complete flights, forget old questions, say when messages for drones are not sent."""

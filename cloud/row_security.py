@@ -49,8 +49,8 @@ RULES: Final[dict[str, str]] = {
     **dict.fromkeys(("sites", "assets", "drones", "site_zones", "wind_forecasts"), _OF_SITE),
     **dict.fromkeys(
         (
-            "asset_events", "asset_risks", "captures", "components", "findings", "first_looks", "flights",
-            "link_edits", "media", "plans", "predictions", "schedules",
+            "asset_events", "asset_risks", "captures", "components", "defect_changes", "defects", "findings",
+            "first_looks", "flights", "link_edits", "media", "plans", "predictions", "schedules",
         ),
         _OF_ASSET,
     ),

@@ -14,7 +14,7 @@ from cloud.tables.columns import Base
 from cloud.tables.decisions import TicketDecision
 from cloud.tables.findings import Coverage, DetectionRow, EvidenceRow, Finding
 from cloud.tables.flights import CommandRow, Flight, Outgoing, Plan
-from cloud.tables.history import DefectAbsence, DefectLink, FlightRegistration, LinkEdit
+from cloud.tables.history import DefectAbsence, DefectChange, DefectLink, DefectRow, FlightRegistration, LinkEdit
 from cloud.tables.keys import ApiKey
 from cloud.tables.outlook import AssetRisk, HealthRow, Prediction
 from cloud.tables.people import Audit, User
@@ -50,7 +50,9 @@ __all__ = [
     "CrewRow",
     "DeadLetter",
     "DefectAbsence",
+    "DefectChange",
     "DefectLink",
+    "DefectRow",
     "Delivery",
     "DetectionRow",
     "DetectorVersion",

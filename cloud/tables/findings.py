@@ -48,7 +48,7 @@ class Finding(Base):
     action: Mapped[str] = mapped_column(default="")
     due_at: Mapped[datetime | None]
     status: Mapped[str] = mapped_column(default="open", index=True)
-    detected_at: Mapped[datetime] = mapped_column(index=True)
+    detected_at: Mapped[datetime]
     """When the best frame was taken."""
     first_recorded_at: Mapped[datetime] = mapped_column(server_default=func.now())
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now(), onupdate=func.now())
@@ -66,10 +66,14 @@ class Finding(Base):
             postgresql_where=text("reviewed_at IS NULL"),
         ),
         Index("findings_left", "severity_rank", "status", postgresql_where=text("reviewed_at IS NULL")),
+        Index(
+            "findings_counted", "detected_at",
+            postgresql_include=["asset_id", "severity_rank", "status", "reviewed_at"],
+        ),
         Index("findings_due", "due_at", postgresql_where=text("due_at IS NOT NULL")),
     )  # fmt: skip
     """The latest finding of each defect; counts per asset; what waits for an analyst, in the order of the desk, and how
-    much of each severity; what is due."""
+    much of each severity; counts per month; what is due."""
 
 
 class EvidenceRow(Base):
@@ -124,3 +128,5 @@ class Coverage(Base):
     best_gsd_mm_px: Mapped[float]
     best_incidence_deg: Mapped[float]
     best_sharpness: Mapped[float]
+    __table_args__ = (Index("coverage_seen", "flight_id", postgresql_where=text("seen_share >= 0.8")),)
+    """How many cells a flight saw; the share is `cloud.coverage.SEEN_SHARE`."""

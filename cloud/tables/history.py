@@ -76,3 +76,27 @@ class LinkEdit(Base):
     after: Mapped[dict[str, Any]]
     undoes: Mapped[int | None]
     """The edit this one takes back."""
+
+
+class DefectRow(Base):
+    """A defect as its latest finding that nobody rejected says: folded from findings (`cloud.history.standing`)."""
+
+    __tablename__ = "defects"
+    link_group: Mapped[str] = mapped_column(primary_key=True)
+    finding_id: Mapped[str]
+    asset_id: Mapped[str]
+    kind: Mapped[str]
+    severity_rank: Mapped[int]
+    status: Mapped[str]
+    length_mm: Mapped[float]
+    last_seen_at: Mapped[datetime]
+    first_seen_at: Mapped[datetime]
+
+
+class DefectChange(Base):
+    """A defect whose findings changed since its row was folded; a trigger on findings adds these."""
+
+    __tablename__ = "defect_changes"
+    change_id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    link_group: Mapped[str] = mapped_column(index=True)
+    asset_id: Mapped[str]

@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
 from cloud import health_index
-from cloud.history import biography
+from cloud.history import biography, standing
 from cloud.history.biography import Defect
 from cloud.planning import assets
 from cloud.reporting import blades
@@ -29,7 +29,6 @@ from contracts.errors import NotFound
 from contracts.vocabulary import AssetKind, FindingStatus, FlightState
 
 MOST = 200
-_LIVE = (FindingStatus.OPEN.value, FindingStatus.CONFIRMED.value)
 _FLOWN = (FlightState.LANDED.value, FlightState.COMPLETE.value)
 _MONTH = timedelta(days=30)
 
@@ -107,16 +106,10 @@ def _indexes(session: Session, day: date) -> dict[str, float]:
 
 def _ranks(session: Session) -> dict[str, dict[int, int]]:
     """Return how many live defects of each severity rank an asset has, each as its latest finding grades it."""
-    latest = (
-        select(Finding.asset_id, Finding.severity_rank, Finding.status)
-        .where(Finding.status != FindingStatus.REJECTED.value)
-        .order_by(Finding.link_group, Finding.detected_at.desc())
-        .ext(distinct_on(Finding.link_group))
-        .subquery()
-    )
-    query = select(latest.c.asset_id, latest.c.severity_rank, func.count()).where(latest.c.status.in_(_LIVE))
+    known = standing.latest()
+    query = select(known.c.asset_id, known.c.severity_rank, func.count()).where(known.c.status.in_(standing.LIVE))
     ranks: dict[str, dict[int, int]] = {}
-    for asset_id, rank, count in session.execute(query.group_by(latest.c.asset_id, latest.c.severity_rank)):
+    for asset_id, rank, count in session.execute(query.group_by(known.c.asset_id, known.c.severity_rank)):
         ranks.setdefault(asset_id, {})[rank] = count
     return ranks
 
@@ -179,7 +172,7 @@ def build(session: Session, asset_id: str, shown: Shown) -> AssetView:
     flight = _chosen(inspections, shown.flight)
     defects = biography.defects(session, asset_id=asset_id, state=None, after=None, limit=MOST)
     expected = {p.link_group: p for p in session.scalars(select(Prediction).where(Prediction.asset_id == asset_id))}
-    live = [d.latest for d in defects if d.latest.status in _LIVE]
+    live = [d.latest for d in defects if d.latest.status in standing.LIVE]
     days = health_index.history(session, "asset", asset_id)
     turbine = asset.turbine
     return AssetView(
@@ -222,12 +215,12 @@ def _chosen(inspections: Sequence[Inspection], wanted: str | None) -> Flight | N
 
 
 def _gravest(row: Grown) -> tuple[bool, int, float]:
-    return row.defect.latest.status not in _LIVE, -row.defect.latest.severity_rank, -row.defect.latest.length_mm
+    return row.defect.latest.status not in standing.LIVE, -row.defect.latest.severity_rank, -row.defect.latest.length_mm
 
 
 def _first(defect: Defect) -> tuple[bool, int, int]:
     """Order by what a person wants to see first: alive, grave, often seen."""
-    return defect.latest.status not in _LIVE, -defect.sightings, -defect.latest.severity_rank
+    return defect.latest.status not in standing.LIVE, -defect.sightings, -defect.latest.severity_rank
 
 
 def _health(row: HealthRow) -> Measured:

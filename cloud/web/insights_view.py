@@ -9,11 +9,12 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Literal, NamedTuple
 
 from pydantic import Field
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, case, func, literal_column, select
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from cloud.coverage import SEEN_SHARE
+from cloud.history import standing
 from cloud.tables import Asset, AssetRisk, Coverage, DefectLink, Finding, Flight, Site
 from cloud.web import plots
 from cloud.web.labels import dated, inline, kind, severity
@@ -22,7 +23,6 @@ from cloud.web.plots import Tick
 from cloud.web.shell import Address
 from contracts.vocabulary import AssetKind, Blade, BladeSide, FindingStatus, FlightState
 
-_LIVE = (FindingStatus.OPEN.value, FindingStatus.CONFIRMED.value)
 _FLOWN = (FlightState.LANDED.value, FlightState.COMPLETE.value)
 _SHOWN = 10
 _AGES = (
@@ -45,7 +45,7 @@ class Wanted(Address):
         terms = [Asset.site_id == self.site] if self.site else []
         return terms + ([Asset.kind == self.kind.value] if self.kind else [])
 
-    def among(self, asset_id: InstrumentedAttribute[str]) -> list[ColumnElement[bool]]:
+    def among(self, asset_id: ColumnElement[str] | InstrumentedAttribute[str]) -> list[ColumnElement[bool]]:
         """Return the terms that limit a query which is not joined to assets."""
         terms = self.of_assets()
         return [asset_id.in_(select(Asset.asset_id).where(*terms))] if terms else []
@@ -120,7 +120,7 @@ class Insights(NamedTuple):
 def build(session: Session, wanted: Wanted, now: datetime) -> Insights:
     """Return what the inspections of a period say, of the sites and assets asked for."""
     since = now - timedelta(days=int(wanted.days))
-    live = _live(session, wanted)
+    live = _live(session, wanted, now)
     rows = _counted(session, wanted, since)
     kept = [row for row in rows if row.status != FindingStatus.REJECTED.value]
     flown = session.execute(
@@ -138,12 +138,12 @@ def build(session: Session, wanted: Wanted, now: datetime) -> Insights:
         findings=sum(row.findings for row in kept),
         unreviewed=sum(row.findings for row in kept if not row.reviewed),
         rejected=sum(row.findings for row in rows) - sum(row.findings for row in kept),
-        live=len(live),
+        live=sum(row.defects for row in live),
         by_month=_stacked([(dated(m, "%b %y"), [r for r in kept if r.month == m]) for m in months]),
-        by_kind=_ranked(((defect.kind, defect.rank) for defect in live), kind),
-        by_site=_ranked(((defect.site, defect.rank) for defect in live), str),
-        by_age=_by_age(live, now),
-        worst=_worst(session, live),
+        by_kind=_ranked(((row.kind, row) for row in live), kind),
+        by_site=_ranked(((row.site, row) for row in live), str),
+        by_age=_by_age(live),
+        worst=_worst(session, wanted),
         risks=_risks(session, wanted),
         unseen=_unseen(session, wanted),
     )
@@ -162,8 +162,7 @@ def _counted(session: Session, wanted: Wanted, since: datetime) -> list[_Count]:
     reviewed = Finding.reviewed_at.is_not(None)
     query = (
         select(month, Finding.severity_rank, Finding.status, reviewed, func.count())
-        .join(Asset, Asset.asset_id == Finding.asset_id)
-        .where(Finding.detected_at >= since, *wanted.of_assets())
+        .where(Finding.detected_at >= since, *wanted.among(Finding.asset_id))
         .group_by(month, Finding.severity_rank, Finding.status, reviewed)
     )
     return [_Count(at.date(), rank, status, seen, n) for at, rank, status, seen, n in session.execute(query)]
@@ -178,69 +177,69 @@ def _months(since: datetime, now: datetime) -> list[date]:
 
 
 class _Live(NamedTuple):
-    """A live defect, no more of it than is counted: there are many."""
+    """How many live defects there are of a kind, a severity, a site and an age (a place in _AGES)."""
 
-    finding_id: str
     kind: str
     rank: int
-    length_mm: float
     site: str
-    grown_mm: float | None
-    sigma_mm: float | None
-    first_seen_at: datetime
+    age: int
+    defects: int
 
 
-def _live(session: Session, wanted: Wanted) -> list[_Live]:
-    """Return every live defect as its latest finding says."""
-    first = (
-        select(Finding.link_group, func.min(Finding.detected_at).label("at"))
-        .where(Finding.status != FindingStatus.REJECTED.value, *wanted.among(Finding.asset_id))
-        .group_by(Finding.link_group)
-        .subquery()
-    )
-    said = (Finding.finding_id, Finding.link_group, Finding.asset_id, Finding.kind, Finding.severity_rank)
-    latest = (
-        select(*said, Finding.length_mm, Finding.status)  # no more than the index findings_latest holds
-        .where(Finding.status != FindingStatus.REJECTED.value, *wanted.among(Finding.asset_id))
-        .order_by(Finding.link_group, Finding.detected_at.desc(), Finding.finding_id)
-        .ext(distinct_on(Finding.link_group))
-        .subquery()
-    )
-    shown = (latest.c.finding_id, latest.c.kind, latest.c.severity_rank, latest.c.length_mm, Site.name)
+def _live(session: Session, wanted: Wanted, now: datetime) -> list[_Live]:
+    """Count the live defects, each as its latest finding says."""
+    known = standing.latest()
+    young = [(known.c.first_seen_at > now - timedelta(days=most), n) for n, (most, _) in enumerate(_AGES[:-1])]
+    age = case(*young, else_=len(_AGES) - 1)
+    by = (known.c.kind, known.c.severity_rank, Site.name, age)
     query = (
-        select(*shown, DefectLink.grown_since_first_mm, DefectLink.since_first_sigma_mm, first.c.at)
-        .join(first, first.c.link_group == latest.c.link_group)
-        .join(Asset, Asset.asset_id == latest.c.asset_id)
+        select(*by, func.count())
+        .select_from(known)
+        .join(Asset, Asset.asset_id == known.c.asset_id)
         .join(Site, Site.site_id == Asset.site_id)
-        .outerjoin(DefectLink, DefectLink.finding_id == latest.c.finding_id)
-        .where(latest.c.status.in_(_LIVE), *wanted.of_assets())
+        .where(known.c.status.in_(standing.LIVE), *wanted.of_assets())
+        .group_by(known.c.kind, known.c.severity_rank, Site.name, literal_column("4"))
     )
     return [_Live(*row) for row in session.execute(query)]
 
 
-def _worst(session: Session, live: Iterable[_Live]) -> tuple[Worst, ...]:
-    gravest = sorted(live, key=lambda row: (-row.rank, -(row.grown_mm or 0.0), -row.length_mm))[:_SHOWN]
-    query = select(Finding, Asset).join(Asset, Asset.asset_id == Finding.asset_id)
-    rows = session.execute(query.where(Finding.finding_id.in_([row.finding_id for row in gravest])))
-    known = {finding.finding_id: (finding, asset) for finding, asset in rows}
-    return tuple(Worst(*known[row.finding_id], row.grown_mm, row.sigma_mm, row.first_seen_at) for row in gravest)
+def _worst(session: Session, wanted: Wanted) -> tuple[Worst, ...]:
+    """Return the gravest live defects, the fastest growing first among equals."""
+    known = standing.latest()
+    terms = (known.c.status.in_(standing.LIVE), *wanted.among(known.c.asset_id))
+    ranks = select(known.c.severity_rank).where(*terms).order_by(known.c.severity_rank.desc())
+    least = ranks.offset(_SHOWN - 1).limit(1).scalar_subquery()  # growth is asked of those that can be shown only
+    growth = (DefectLink.grown_since_first_mm, DefectLink.since_first_sigma_mm)
+    order = (func.coalesce(growth[0], 0.0).label("grown"), known.c.severity_rank, known.c.length_mm)
+    shown = (
+        select(known.c.finding_id, *growth, known.c.first_seen_at, *order)
+        .outerjoin(DefectLink, DefectLink.finding_id == known.c.finding_id)
+        .where(*terms, known.c.severity_rank >= func.coalesce(least, 0))
+        .order_by(known.c.severity_rank.desc(), order[0].desc(), known.c.length_mm.desc())
+        .limit(_SHOWN)
+        .subquery()
+    )
+    query = (
+        select(Finding, Asset, shown.c.grown_since_first_mm, shown.c.since_first_sigma_mm, shown.c.first_seen_at)
+        .join(shown, shown.c.finding_id == Finding.finding_id)
+        .join(Asset, Asset.asset_id == Finding.asset_id)
+        .order_by(shown.c.severity_rank.desc(), shown.c.grown.desc(), shown.c.length_mm.desc())
+    )
+    return tuple(Worst(*row) for row in session.execute(query))
 
 
-def _by_age(live: Iterable[_Live], now: datetime) -> Bars:
-    def age(row: _Live) -> str:
-        days = (now - row.first_seen_at).total_seconds() / 86_400
-        return next(label for most, label in _AGES if days < most)
-
-    found: dict[str, Counter[int]] = {label: Counter() for _, label in _AGES}
+def _by_age(live: Iterable[_Live]) -> Bars:
+    found: dict[str, Counter[int]] = {_(label): Counter() for _most, label in _AGES}
+    labels = list(found)
     for row in live:
-        found[age(row)][row.rank] += 1
-    return _across({_(label): ranks for label, ranks in found.items()})
+        found[labels[row.age]][row.rank] += row.defects
+    return _across(found)
 
 
-def _ranked(pairs: Iterable[tuple[str, int]], label: Callable[[str], str]) -> Bars:
+def _ranked(counted: Iterable[tuple[str, _Live]], label: Callable[[str], str]) -> Bars:
     counts: defaultdict[str, Counter[int]] = defaultdict(Counter)
-    for (name, rank), many in Counter(pairs).items():
-        counts[label(name)][rank] += many
+    for name, row in counted:
+        counts[label(name)][row.rank] += row.defects
     largest = sorted(counts.items(), key=lambda item: (-item[1].total(), item[0]))[:_SHOWN]
     return _across(dict(largest))
 
@@ -311,15 +310,10 @@ def _unseen(session: Session, wanted: Wanted) -> tuple[Unseen, ...]:
         .where(looked, *wanted.among(Flight.asset_id))
         .order_by(Flight.asset_id, Flight.created_at.desc())
         .ext(distinct_on(Flight.asset_id))
-        .subquery()
+        .cte("last_looked")
     )
-    seen = (
-        select(last.c.asset_id, func.count().label("metres"))
-        .join(Coverage, Coverage.flight_id == last.c.flight_id)
-        .where(Coverage.seen_share >= SEEN_SHARE)
-        .group_by(last.c.asset_id)
-        .subquery()
-    )
+    cells = select(func.count()).where(Coverage.flight_id == last.c.flight_id, Coverage.seen_share >= SEEN_SHARE)
+    seen = select(last.c.asset_id, cells.scalar_subquery().label("metres")).cte("last_seen")
     query = (
         select(Asset, flown.c.at, last.c.flight_id, seen.c.metres)
         .outerjoin(flown, flown.c.asset_id == Asset.asset_id)
