@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Literal, NamedTuple
+from urllib.parse import urlencode
 
 from pydantic import Field
 from sqlalchemy import func, select
@@ -29,6 +30,8 @@ from contracts.errors import NotFound
 from contracts.vocabulary import AssetKind, FindingStatus, FlightState
 
 MOST = 200
+AT_ONCE = 40
+"""Rows of the list that are drawn at once."""
 _FLOWN = (FlightState.LANDED.value, FlightState.COMPLETE.value)
 _MONTH = timedelta(days=30)
 
@@ -40,6 +43,14 @@ class Wanted(Address):
     kind: AssetKind | None = None
     q: str | None = Field(default=None, max_length=80)
     sort: Literal["health", "risk", "name"] = "health"
+    start: int = Field(default=0, ge=0, le=1_000_000)
+    """How many are left out before the first: the rest of a long list comes as it is scrolled to."""
+
+    @property
+    def rest(self) -> str:
+        """Return the address of what follows the rows shown."""
+        kept = self.model_dump(mode="json", exclude_none=True) | {"start": self.start + AT_ONCE}
+        return f"/assets?{urlencode(kept)}"
 
 
 class Listed(NamedTuple):
@@ -90,7 +101,7 @@ def listed(session: Session, wanted: Wanted, now: datetime) -> AssetList:
     elif wanted.sort == "risk":
         rows.sort(key=lambda row: -row.risk.chance_365_days if row.risk else 1.0)
     sites = tuple(session.scalars(select(Site).order_by(Site.name)))
-    return AssetList(tuple(rows[:MOST]), len(rows), sites, wanted)
+    return AssetList(tuple(rows[wanted.start : wanted.start + AT_ONCE]), len(rows), sites, wanted)
 
 
 def _indexes(session: Session, day: date) -> dict[str, float]:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple, cast
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, BackgroundTasks, Depends, Form, Query, Request
 from fastapi.responses import HTMLResponse, Response
 from pydantic import BaseModel, Field
-from sqlalchemy import Select, func, select
+from sqlalchemy import ColumnElement, Select, and_, false, func, or_, select
 from sqlalchemy.orm import Session
 
-from cloud import consume, grading, reviews
+from cloud import consume, grading, paging, reviews
 from cloud.history import comparison
 from cloud.requests import Svc, UnitOfWork
 from cloud.security import Principal, Reader, authenticate
@@ -20,12 +20,12 @@ from cloud.web import finding_view
 from cloud.web.finding_view import Sheet
 from cloud.web.rendering import page, problem
 from cloud.web.shell import Address, room
-from contracts.errors import Forbidden, PlatformError
+from contracts.errors import Forbidden, InvalidInput, PlatformError
 from contracts.vocabulary import DefectKind, FindingStatus, Role, Verdict
 
 router = APIRouter(include_in_schema=False, dependencies=[Depends(authenticate)])
-MOST = 250
-"""Findings in one queue; what is left comes when it is loaded again."""
+AT_ONCE = 40
+"""Findings in one part of the queue; the next part comes before its end is reached."""
 
 
 class Wanted(Address):
@@ -49,10 +49,17 @@ class Wanted(Address):
         return query.where(*terms)
 
     def address(self, **changes: object) -> str:
-        """Return the address of the desk with some filters changed."""
+        """Return the address of the desk with some filters changed; with ``after``, of the next part of its queue."""
         kept = {name: value for name, value in (self.model_dump(mode="json") | changes).items() if value}
         query = urlencode({name: "true" if value is True else value for name, value in kept.items()})
-        return f"/review?{query}" if query else "/review"
+        page = "/fragments/queue" if "after" in kept else "/review"
+        return f"{page}?{query}" if query else page
+
+
+class Part(Wanted):
+    """A part of the queue: behind a cursor, else the first."""
+
+    after: str | None = Field(default=None, max_length=400)
 
 
 class Queued(NamedTuple):
@@ -63,10 +70,19 @@ class Queued(NamedTuple):
     evidence_id: str | None
 
 
-class Desk(NamedTuple):
-    """The queue, worst first, with how many are left of each severity."""
+class Queue(NamedTuple):
+    """A part of the queue, worst first; ``after`` is the cursor of the next one, None on the last."""
 
-    queue: tuple[Queued, ...]
+    rows: tuple[Queued, ...]
+    after: str | None
+    wanted: Wanted
+
+
+class Desk(NamedTuple):
+    """The first part of the queue, how long it is in all, and how many are left of each severity."""
+
+    queue: Queue
+    total: int
     left: dict[int, int]
     assets: tuple[Asset, ...]
     kinds: tuple[DefectKind, ...]
@@ -82,20 +98,65 @@ class Card(NamedTuple):
 
 def build(session: Session, wanted: Wanted) -> Desk:
     """Return the desk for some filters."""
-    rows = select(Finding, Asset.name).join(Asset, Asset.asset_id == Finding.asset_id)
-    worst_first = (Finding.severity_rank.desc(), Finding.asset_id, Finding.blade, Finding.distance_to_root_m)
-    found = session.execute(wanted.of(rows).order_by(*worst_first, Finding.number).limit(MOST)).all()
-    crops = comparison.best_evidence(session, [finding.finding_id for finding, _ in found])
     every = wanted.of(select(Finding, Finding.kind), rank=False)
     counted = every.with_only_columns(Finding.severity_rank, func.count())
-    left = session.execute(counted.group_by(Finding.severity_rank)).all()
+    rows = session.execute(counted.group_by(Finding.severity_rank)).all()
+    left = {rank: count for rank, count in rows}  # noqa: C416 - rows are not tuples to mypy
     return Desk(
-        queue=tuple(Queued(finding, name, crops.get(finding.finding_id)) for finding, name in found),
-        left={rank: count for rank, count in left},  # noqa: C416 - rows are not tuples to mypy
+        queue=queue(session, wanted, None),
+        total=left.get(wanted.rank, 0) if wanted.rank else sum(left.values()),
+        left=left,
         assets=tuple(session.scalars(select(Asset).order_by(Asset.name).limit(200))),
         kinds=tuple(DefectKind),
         wanted=wanted,
     )
+
+
+def queue(session: Session, wanted: Wanted, after: str | None) -> Queue:
+    """Return the part of the queue behind a cursor.
+
+    Raises:
+        InvalidInput: Not a cursor of this queue.
+
+    """
+    rows = select(Finding, Asset.name).join(Asset, Asset.asset_id == Finding.asset_id)
+    worst_first = (Finding.severity_rank.desc(), Finding.asset_id, Finding.blade, Finding.distance_to_root_m)
+    query = wanted.of(rows).where(*_behind(after)).order_by(*worst_first, Finding.number).limit(AT_ONCE + 1)
+    found = session.execute(query).all()
+    shown = found[:AT_ONCE]
+    crops = comparison.best_evidence(session, [finding.finding_id for finding, _ in shown])
+    return Queue(
+        rows=tuple(Queued(finding, name, crops.get(finding.finding_id)) for finding, name in shown),
+        after=_cursor(shown[-1][0]) if len(found) > AT_ONCE else None,
+        wanted=wanted,
+    )
+
+
+def _cursor(f: Finding) -> str:
+    """Return where a finding stands: a verdict may move it meanwhile, so its id alone does not say."""
+    distance = "" if f.distance_to_root_m is None else repr(f.distance_to_root_m)
+    return paging.encode_cursor(f.severity_rank, f.asset_id, f.blade or "", distance, f.number)
+
+
+def _behind(cursor: str | None) -> list[ColumnElement[bool]]:
+    """Return the terms for what stands behind a cursor in the order of the queue, places not known last."""
+    position = paging.decode_cursor(cursor, 5)
+    if position is None:
+        return []
+    rank, last = paging.number(position[0]), paging.number(position[4])
+    try:
+        distance = float(position[3]) if position[3] else None
+    except ValueError as error:
+        raise InvalidInput(
+            "The cursor is not one of this queue.", hint="Load the desk again.", field="after"
+        ) from error
+    behind: ColumnElement[bool] = Finding.number > last
+    places = ((Finding.distance_to_root_m, distance), (Finding.blade, position[2] or None))
+    for column, value in cast("tuple[tuple[ColumnElement[Any], Any], ...]", places):
+        later = false() if value is None else or_(column > value, column.is_(None))
+        behind = or_(later, and_(column.is_not_distinct_from(value), behind))
+    behind = or_(Finding.asset_id > position[1], and_(Finding.asset_id == position[1], behind))
+    return [Finding.severity_rank <= rank, or_(Finding.severity_rank < rank, behind)]
 
 
 def card(session: Session, finding_id: str) -> Card:
@@ -116,6 +177,15 @@ def desk(request: Request, principal: Reader, session: UnitOfWork, wanted: Annot
     may_review = principal.may(Role.ANALYST, Role.REVIEWER)
     desk_ = build(session, wanted)
     return room(request, session, principal, "review.html", here="review", desk=desk_, may_review=may_review)
+
+
+@router.get("/fragments/queue")
+def more(session: UnitOfWork, part: Annotated[Part, Query()]) -> HTMLResponse:
+    """Return the next part of the queue."""
+    try:
+        return page("_queue.html", {"queue": queue(session, part, part.after)})
+    except PlatformError as error:
+        return problem(error)
 
 
 @router.get("/fragments/review/{finding_id}")

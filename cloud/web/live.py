@@ -7,7 +7,7 @@ import json
 import select
 import threading
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg2
 from fastapi import APIRouter, Request
@@ -20,7 +20,7 @@ from cloud.db import LIVE_CHANNEL, Database, LiveKind
 from cloud.logbook import log
 from cloud.security import Principal, Reader
 from cloud.services import of as services
-from cloud.web.mapping import last_sample
+from cloud.web.mapping import last_samples
 from contracts.errors import PlatformError
 
 router = APIRouter(include_in_schema=False)
@@ -41,20 +41,28 @@ class Change(BaseModel):
     id: str
 
 
+class Page(NamedTuple):
+    """Who listens, in which loop, and whether they draw drones."""
+
+    loop: asyncio.AbstractEventLoop
+    asker: Principal
+    telemetry: bool
+
+
 class Hub:
     """Listens once per process while any page is open and hands events to each page's queue."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._lock = threading.Lock()
-        self._pages: dict[asyncio.Queue[Event], tuple[asyncio.AbstractEventLoop, Principal]] = {}
+        self._pages: dict[asyncio.Queue[Event], Page] = {}
         self._thread: threading.Thread | None = None
 
-    def join(self, asker: Principal) -> asyncio.Queue[Event]:
+    def join(self, asker: Principal, *, telemetry: bool) -> asyncio.Queue[Event]:
         """Return the queue of a new page of ``asker``; the first page starts the listener."""
         queue: asyncio.Queue[Event] = asyncio.Queue(_QUEUE)
         with self._lock:
-            self._pages[queue] = asyncio.get_running_loop(), asker
+            self._pages[queue] = Page(asyncio.get_running_loop(), asker, telemetry)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._listen, name="live", daemon=True)
                 self._thread.start()
@@ -99,37 +107,42 @@ class Hub:
             connection.close()
 
     def _forward(self, payloads: list[str]) -> None:
-        """Send each change once; telemetry carries the drone's newest sample."""
-        for payload in dict.fromkeys(payloads):
-            try:
-                change = Change.model_validate_json(payload)
-            except ValidationError:
-                log("live_notice_not_understood", payload=payload[:200])
-                continue
-            with self._lock:
-                askers = {asker.sites: asker for _, asker in self._pages.values()}
-            for asker in askers.values():
-                data = self.shown(asker, change)
-                if data:
-                    self._tell(change.kind, data, asker)
+        """Send each change once; telemetry carries the newest samples, those of all drones read together."""
+        changes = [change for payload in dict.fromkeys(payloads) if (change := _understood(payload))]
+        with self._lock:
+            pages = list(self._pages.values())
+        askers = {page.asker.sites: page.asker for page in pages}
+        drawing = {page.asker.sites for page in pages if page.telemetry}
+        for sites, asker in askers.items():
+            for kind, data in self.shown(asker, changes, telemetry=sites in drawing):
+                self._tell(kind, data, asker)
 
-    def shown(self, asker: Principal, change: Change) -> dict[str, Any] | None:
-        """Return what an asker is told of a change; None when it is none of theirs."""
-        told = change.model_dump()
-        if change.kind != "telemetry" and asker.sites is None:
-            return told
+    def shown(self, asker: Principal, changes: list[Change], *, telemetry: bool = True) -> list[Event]:
+        """Return what an asker is told of changes: nothing of those that are none of theirs."""
+        heard = [change.id for change in changes if change.kind == "telemetry"] if telemetry else []
+        others = [change for change in changes if change.kind != "telemetry"]
+        if not heard and asker.sites is None:
+            return [(change.kind, change.model_dump()) for change in others]
         with self._database.session_of(asker) as session:
-            if change.kind == "telemetry":
-                return last_sample(session, change.id)
-            return told if concerns(session, change.kind, change.id) else None
+            samples: list[Event] = [("telemetry", sample) for sample in last_samples(session, heard).values()]
+            theirs = [c for c in others if asker.sites is None or concerns(session, c.kind, c.id)]
+        return samples + [(change.kind, change.model_dump()) for change in theirs]
 
     def _tell(self, kind: str, data: dict[str, Any], only: Principal | None = None) -> None:
-        """Tell every page, or those of askers with the sites of ``only``."""
+        """Tell every page, or those of askers with the sites of ``only``; of telemetry those that draw it."""
         with self._lock:
             pages = list(self._pages.items())
-        for queue, (loop, asker) in pages:
-            if only is None or asker.sites == only.sites:
-                loop.call_soon_threadsafe(_put, queue, (kind, data))
+        for queue, page in pages:
+            if (only is None or page.asker.sites == only.sites) and (page.telemetry or kind != "telemetry"):
+                page.loop.call_soon_threadsafe(_put, queue, (kind, data))
+
+
+def _understood(payload: str) -> Change | None:
+    try:
+        return Change.model_validate_json(payload)
+    except ValidationError:
+        log("live_notice_not_understood", payload=payload[:200])
+        return None
 
 
 def _put(queue: asyncio.Queue[Event], event: Event) -> None:
@@ -150,10 +163,10 @@ def _hub(request: Request) -> Hub:
 
 
 @router.get("/live")
-async def live(request: Request, principal: Reader) -> StreamingResponse:
-    """Stream changes: ``telemetry`` with a sample, other kinds with an id, ``resync`` after a gap."""
+async def live(request: Request, principal: Reader, telemetry: bool = True) -> StreamingResponse:
+    """Stream changes: ``telemetry`` with a sample where it is wanted, others with an id, ``resync`` after a gap."""
     hub = _hub(request)
-    queue = hub.join(principal)
+    queue = hub.join(principal, telemetry=telemetry)
 
     async def frames() -> AsyncIterator[str]:
         try:

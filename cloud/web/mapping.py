@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import and_, func, or_, select, true
 from sqlalchemy.dialects.postgresql import distinct_on
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from cloud.logbook import log
 from cloud.planning import plans
@@ -102,23 +103,33 @@ def _drones(session: Session, site: Site | None) -> list[dict[str, Any]]:
     statement = select(Drone).order_by(Drone.name)
     if site is not None:
         statement = statement.where(Drone.site_id == site.site_id)
+    drones = session.scalars(statement.limit(MAX_ASSETS)).all()
+    newest = last_samples(session, [d.drone_id for d in drones])
     return [
-        {"drone_id": d.drone_id, "name": d.name, "online": d.online, "last": last_sample(session, d.drone_id)}
-        for d in session.scalars(statement.limit(MAX_ASSETS))
+        {"drone_id": d.drone_id, "name": d.name, "online": d.online, "last": newest.get(d.drone_id)} for d in drones
     ]
 
 
-def last_sample(session: Session, drone_id: str) -> dict[str, Any] | None:
-    """Return a drone's newest telemetry as the page uses it."""
-    newest = select(Telemetry).where(Telemetry.drone_id == drone_id).order_by(Telemetry.captured_at.desc()).limit(1)
-    row = session.scalars(newest).first()
-    return sample(row) if row else None
+def last_samples(session: Session, drone_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Return the newest telemetry of each drone as the page uses it, by drone; none of those never heard."""
+    newest = (
+        select(Telemetry)
+        .where(Telemetry.drone_id == Drone.drone_id)
+        .order_by(Telemetry.captured_at.desc())
+        .limit(1)
+        .lateral()
+    )
+    row = aliased(Telemetry, newest)
+    query = select(row).select_from(Drone).join(newest, true()).where(Drone.drone_id.in_(drone_ids))
+    return {found.drone_id: sample(found) for found in session.scalars(query)}
 
 
 def sample(row: Telemetry) -> dict[str, Any]:
     """Return a telemetry row as the page uses it."""
     speed = math.hypot(row.vel_east_mps, row.vel_north_mps, row.vel_up_mps)
-    return {name: getattr(row, name) for name in _FIELDS} | {"speed_mps": speed, "at": _iso(row.captured_at)}
+    told = {name: getattr(row, name) for name in _FIELDS} | {"speed_mps": speed}
+    fine = {name: round(value, 7) if isinstance(value, float) else value for name, value in told.items()}
+    return fine | {"at": _iso(row.captured_at)}
 
 
 def _iso(at: datetime) -> str:
@@ -133,7 +144,11 @@ def trail(session: Session, flight: Flight) -> list[list[float]]:
     columns = (Telemetry.lon_deg, Telemetry.lat_deg, Telemetry.alt_m, Telemetry.captured_at)
     rows = select(*columns, number).where(Telemetry.flight_id == flight.flight_id).subquery()
     kept = select(rows).where(rows.c.number % every == 0).order_by(rows.c.captured_at)
-    return [[lon, lat, alt, at.timestamp()] for lon, lat, alt, at, _ in session.execute(kept)]
+    # A centimetre is enough to draw, and a third of the bytes.
+    return [
+        [round(lon, 7), round(lat, 7), round(alt, 2), round(at.timestamp(), 2)]
+        for lon, lat, alt, at, _ in session.execute(kept)
+    ]
 
 
 def recent(session: Session, flight: Flight) -> list[dict[str, Any]]:

@@ -256,9 +256,9 @@ def test_a_page_is_told_of_its_own_site_only(matrix: Matrix) -> None:
     assert set(names) == set(changes.SUBJECTS) - {"ticket"}
     for kind, name in names.items():
         own, other = (Change.model_validate({"kind": kind, "id": n[name]}) for n in (matrix.seen, matrix.hidden))
-        assert hub.shown(asker, own)
-        assert hub.shown(asker, other) is None
-        assert hub.shown(dataclasses.replace(asker, sites=None), other)
+        assert hub.shown(asker, [own])
+        assert hub.shown(asker, [other]) == []
+        assert hub.shown(dataclasses.replace(asker, sites=None), [other])
 
 
 def test_a_webhook_hears_of_the_sites_of_whoever_added_it(matrix: Matrix) -> None:

@@ -49,7 +49,7 @@ def walked(session: Session) -> dict[str, tuple[object, ...]]:
     """Return the same from all findings, in the plainest way."""
     session.flush()
     rows = session.scalars(select(Finding).where(Finding.status != "rejected").order_by(Finding.link_group)).all()
-    found = {}
+    found: dict[str, tuple[object, ...]] = {}
     for group, members in groupby(rows, key=lambda f: f.link_group):
         seen = list(members)
         f = min(seen, key=lambda f: (-f.detected_at.timestamp(), f.finding_id))

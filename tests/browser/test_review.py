@@ -15,6 +15,7 @@ from cloud import users
 from cloud.db import notify
 from cloud.services import Services
 from cloud.tables import Asset, EvidenceRow, Finding, Flight, Media
+from cloud.web import desk as desks
 from contracts.turbine import TurbineGeometry
 from contracts.vocabulary import DefectKind, Role
 from tests.factories import MemoryObjects, World
@@ -79,6 +80,34 @@ def test_a_queue_is_judged_by_keyboard_without_waiting_for_the_server(desk: Page
         assert finding.reviewed_by == "ana"
         assert status is None or finding.status == status
         assert rank is None or (finding.severity_rank, finding.severity_source) == (rank, "manual")
+
+
+def test_the_queue_goes_on_behind_its_first_part(
+    opened: Callable[..., Page], services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(desks, "AT_ONCE", 3)
+    with services.database.session() as session:
+        blades = session.scalars(select(Finding).where(Finding.reviewed_at.is_(None)).order_by(Finding.number)).all()
+        blades[2].blade = blades[4].distance_to_root_m = None  # places not known come last of their severity
+        worst_first = desks.queue(session, desks.Wanted(), None)
+        parts, after = [worst_first], worst_first.after
+        blades[0].severity_rank = 1  # a verdict moves what was shown already
+        session.flush()
+        while after:
+            parts.append(desks.queue(session, desks.Wanted(), after))
+            after = parts[-1].after
+        met = [row.finding.number for part in parts for row in part.rows]
+        assert set(met) == {f.number for f in blades}
+        session.rollback()
+    page = opened("/review")
+    expect(page.locator("#left")).to_have_text("7")
+    for left in range(6, -1, -1):
+        expect(page.locator("#desk-title")).to_be_visible()
+        page.keyboard.press("a")
+        expect(page.locator("#left")).to_have_text(str(left))
+    expect(page.locator("#desk")).to_have_text("All of these are judged.")
+    until(services, 7, page)
+    expect(page.locator(".queue-list li")).to_have_count(7)
 
 
 def test_a_note_goes_with_the_next_verdict_only(desk: Page, services: Services) -> None:

@@ -49,7 +49,9 @@ export function take(sample) {
 }
 
 export function openStream() {
-  const stream = new EventSource("/live");
+  // Twenty drones send some forty samples a second: only a page that draws them asks for them.
+  const draws = document.body.dataset.flight !== undefined || document.querySelector("drone-map");
+  const stream = new EventSource(draws ? "/live" : "/live?telemetry=false");
   stream.onopen = () => {
     connection("open", t("Live"));
     // What changed between rendering and now, or while the stream was down, is fetched once.

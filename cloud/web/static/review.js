@@ -7,6 +7,8 @@ import { isTyping } from "./shell.js";
 import { t } from "./words.js";
 
 const AHEAD = 3;
+/** The next part of the queue is fetched when so few are left of this one. */
+const LOW = 12;
 const SAID = /** @type {Record<string, string>} */ ({ confirm: t("{0} confirmed"), reject: t("{0} rejected"), regrade: t("{0} graded {1}") });
 
 /** @typedef {{ ids: string[], verdict: string, rank?: string, saved: Promise<boolean> }} Verdict */
@@ -16,6 +18,8 @@ class ReviewDesk extends HTMLElement {
   /** What can be taken back, oldest first. @type {Verdict[]} */ #done = [];
   /** @type {Set<string>} */ #marked = new Set();
   #current = "";
+  /** The next part of the queue, on its way. @type {Promise<boolean> | null} */ #coming = null;
+  #seen = new IntersectionObserver((entries) => entries.some((entry) => entry.isIntersecting) && this.#more());
   /** Verdicts are sent one after the other. @type {Promise<unknown>} */ #sending = Promise.resolve();
 
   connectedCallback() {
@@ -28,7 +32,8 @@ class ReviewDesk extends HTMLElement {
       const target = /** @type {Element} */ (event.target);
       const key = target.closest("[data-key]")?.getAttribute("data-key");
       if (key) this.#press(key);
-      const item = target.closest(".queue-list li");
+      if (target.closest(".more")) this.#more();
+      const item = target.closest("li[data-id]");
       if (item) this.#show(item.getAttribute("data-id") ?? "");
     });
     this.querySelector(".filters")?.addEventListener("change", (event) => /** @type {HTMLFormElement} */ (event.currentTarget).requestSubmit());
@@ -43,12 +48,13 @@ class ReviewDesk extends HTMLElement {
 
   #begin() {
     this.#current = "";
+    this.#watch();
     const first = this.#items().find((item) => !item.classList.contains("judged")) ?? this.#items()[0];
     if (first) this.#show(first.dataset.id ?? "");
   }
 
   #items() {
-    return /** @type {HTMLElement[]} */ ([...this.querySelectorAll(".queue-list li")]);
+    return /** @type {HTMLElement[]} */ ([...this.querySelectorAll(".queue-list li[data-id]")]);
   }
 
   /** @param {string} id */
@@ -78,19 +84,60 @@ class ReviewDesk extends HTMLElement {
     return true;
   }
 
-  /** @param {number} by */
-  #step(by) {
-    const items = this.#items();
-    const next = items[items.findIndex((item) => item.dataset.id === this.#current) + by];
-    if (next) this.#show(next.dataset.id ?? "");
+  /** Fetch the next part of the queue when its end is scrolled to. */
+  #watch() {
+    this.#seen.disconnect();
+    const end = this.querySelector(".queue-list .more");
+    if (end) this.#seen.observe(end);
   }
 
-  /** Go to the next one that is not judged, after this one or else from the start. */
-  #advance() {
-    const items = this.#items();
-    const here = items.findIndex((item) => item.dataset.id === this.#current);
-    const open = [...items.slice(here + 1), ...items.slice(0, here + 1)].find((item) => !item.classList.contains("judged"));
-    if (open) return this.#show(open.dataset.id ?? "");
+  /** Put the next part of the queue behind this one, once; whether anything came. @returns {Promise<boolean>} */
+  #more() {
+    const end = /** @type {HTMLElement | null} */ (this.querySelector(".queue-list .more"));
+    if (!end) return Promise.resolve(false);
+    this.#coming ??= this.#fetchMore(end).finally(() => (this.#coming = null));
+    return this.#coming;
+  }
+
+  /** @param {HTMLElement} end */
+  async #fetchMore(end) {
+    const answer = await fetch(end.dataset.more ?? "", { headers: { Accept: "text/html" } }).catch(() => null);
+    if (answer?.status === 401 || answer?.redirected) location.assign("/login?next=/review");
+    if (!answer?.ok) {
+      /** @type {HTMLElement} */ (end.firstElementChild).textContent = t("The rest could not be loaded: try again");
+      return false;
+    }
+    const part = document.createElement("template");
+    part.innerHTML = await answer.text();
+    for (const item of part.content.querySelectorAll("li[data-id]")) if (this.#item(item.getAttribute("data-id") ?? "")) item.remove();
+    const came = part.content.querySelector("li[data-id]") !== null;
+    end.replaceWith(part.content);
+    this.#watch();
+    return came;
+  }
+
+  /** @param {number} by */
+  async #step(by) {
+    const from = this.#current;
+    const to = () => this.#items()[this.#items().findIndex((item) => item.dataset.id === from) + by];
+    if (!to() && by > 0) await this.#more();
+    const next = to();
+    if (next && this.#current === from) this.#show(next.dataset.id ?? "");
+  }
+
+  /** Go to the next one that is not judged, after this one, in the next part, or else from the start. */
+  async #advance() {
+    const from = this.#current;
+    const open = (/** @type {HTMLElement[]} */ items) => items.find((item) => !item.classList.contains("judged"));
+    const behind = () => open(this.#items().slice(this.#items().findIndex((item) => item.dataset.id === from) + 1));
+    if (!behind() && this.querySelector(".queue-list .more")) {
+      this.#current = ""; // a key that comes before the next finding does must not judge this one again
+      this.#desk().innerHTML = `<p class="empty" role="status">${t("Loading …")}</p>`;
+      await this.#more();
+      if (this.#current) return;
+    }
+    const next = behind() ?? open(this.#items());
+    if (next) return this.#show(next.dataset.id ?? "");
     this.#current = "";
     this.#desk().innerHTML = `<p class="empty">${t("All of these are judged.")}</p>`;
   }
@@ -109,6 +156,7 @@ class ReviewDesk extends HTMLElement {
     this.#desk().innerHTML = html;
     const items = this.#items();
     const here = items.findIndex((item) => item.dataset.id === id);
+    if (items.length - here < LOW) this.#more();
     for (const item of items.slice(here + 1).filter((i) => !i.classList.contains("judged")).slice(0, AHEAD)) this.#fetch(item.dataset.id ?? "");
   }
 
@@ -189,13 +237,14 @@ class ReviewDesk extends HTMLElement {
   #stamp(id, verdict) {
     const item = this.#item(id);
     if (!item) return;
+    const was = item.classList.contains("judged");
     item.classList.remove("marked", "judged", "confirmed", "rejected");
     if (verdict) item.classList.add("judged", verdict === "reject" ? "rejected" : "confirmed");
     const shown = /** @type {HTMLElement} */ (item.querySelector(".verdict"));
     shown.textContent = verdict === "confirm" ? "✓" : verdict === "reject" ? "✕" : verdict;
     this.#fetched.delete(id);
     const left = this.querySelector("#left");
-    if (left) left.textContent = String(this.#items().filter((i) => !i.classList.contains("judged")).length);
+    if (left && !("all" in this.dataset)) left.textContent = String(Number(left.textContent) + Number(was) - Number(Boolean(verdict)));
   }
 
   /** @param {string[]} ids */
