@@ -15,6 +15,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from cloud.tables import CommandRow, DroneEventRow, Telemetry
+from cloud.telemetry_store import past
+from cloud.telemetry_store.past import Shelf
 
 LogFormat = Literal["jsonl", "csv"]
 MEDIA_TYPES: dict[LogFormat, str] = {"jsonl": "application/x-ndjson", "csv": "text/csv"}
@@ -32,14 +34,17 @@ class Entry(NamedTuple):
     body: dict[str, Any]
 
 
-def lines(opening: AbstractContextManager[Session], flight_id: str, form: LogFormat) -> Iterator[str]:
-    """Yield the log's lines, oldest first; holds a thousand samples in memory at most."""
+def lines(opening: AbstractContextManager[Session], shelf: Shelf, flight_id: str, form: LogFormat) -> Iterator[str]:
+    """Yield the log's lines, oldest first; holds a thousand samples in memory, of an archived flight its own."""
     write = _csv_writer() if form == "csv" else _json_line
     if form == "csv":
         yield ",".join(COLUMNS) + "\r\n"
     with opening as session:
         for entry in heapq.merge(
-            _telemetry(session, flight_id), _events(session, flight_id), _commands(session, flight_id), key=_when
+            _telemetry(session, shelf, flight_id),
+            _events(session, flight_id),
+            _commands(session, flight_id),
+            key=_when,
         ):
             yield write(entry)
 
@@ -48,13 +53,15 @@ def _when(entry: Entry) -> datetime:
     return entry.at
 
 
-def _telemetry(session: Session, flight_id: str) -> Iterator[Entry]:
+def _telemetry(session: Session, shelf: Shelf, flight_id: str) -> Iterator[Entry]:
     names = (*_MEASURED, "seq", "boot_id", "waypoint")
     columns = [getattr(Telemetry, name) for name in names]
     query = select(Telemetry.captured_at, *columns).where(Telemetry.flight_id == flight_id)
     rows = session.execute(query.order_by(Telemetry.captured_at).execution_options(yield_per=_AT_ONCE))
-    for at, *values in rows:
-        yield Entry(at, "telemetry", "sample", dict(zip(names, values, strict=True)))
+    present = (Entry(at, "telemetry", "sample", dict(zip(names, values, strict=True))) for at, *values in rows)
+    old = past.of_flight(session, shelf, flight_id)
+    archived = (Entry(row.captured_at, "telemetry", "sample", {n: getattr(row, n) for n in names}) for row in old)
+    yield from heapq.merge(archived, present, key=_when)
 
 
 def _events(session: Session, flight_id: str) -> Iterator[Entry]:

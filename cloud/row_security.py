@@ -55,7 +55,8 @@ RULES: Final[dict[str, str]] = {
         _OF_ASSET,
     ),
     **dict.fromkeys(
-        ("certificate_revocations", "commands", "drone_events", "lost_records", "outgoing", "telemetry", "watermarks"),
+        ("certificate_revocations", "commands", "drone_events", "lost_records", "outgoing", "telemetry",
+         "telemetry_archives", "telemetry_minutes", "watermarks"),
         _OF_DRONE,
     ),
     **{table: _of_flight(table) for table in ("coverage", "defect_absences", "flight_registrations", "inventories")},
@@ -82,7 +83,8 @@ RULES: Final[dict[str, str]] = {
 }  # fmt: skip
 """Table -> which of its rows an asker sees, changes and may write. A table without a rule shows no row."""
 
-OPEN: Final = frozenset({"api_keys", "crews", "detector_versions", "due_rules", "policies", "repair_parts", "users"})
+OPEN: Final = frozenset({"api_keys", "crews", "detector_versions", "due_rules", "policies", "repair_parts",
+                         "telemetry_rolled", "users"})  # fmt: skip
 """Tables of no site, which the roles of the API guard: the same for everyone."""
 COPIED: Final = frozenset({"telemetry"})
 """Tables that their owner, the ingest, fills by COPY, which Postgres refuses where the policies hold for the owner."""

@@ -23,7 +23,18 @@ COPY = f"COPY telemetry ({_COLUMNS}) FROM STDIN WITH (NULL 'None')"
 _COPY_STAGING = f"COPY staging ({_COLUMNS}) FROM STDIN WITH (NULL 'None')"
 """A field without a value is Python's None; no word of the contract reads like it, nor holds a tab or a backslash."""
 _STAGING = "CREATE TEMP TABLE IF NOT EXISTS staging (LIKE telemetry INCLUDING DEFAULTS) ON COMMIT DELETE ROWS"
-_INSERT = f"INSERT INTO telemetry ({_COLUMNS}) SELECT {_COLUMNS} FROM staging ON CONFLICT DO NOTHING"  # noqa: S608
+_INSERT = f"""
+INSERT INTO telemetry ({_COLUMNS}) SELECT DISTINCT ON (drone_id, boot_id, seq) {_COLUMNS} FROM staging s
+WHERE NOT EXISTS (
+  SELECT FROM telemetry t WHERE (t.drone_id, t.boot_id, t.seq) = (s.drone_id, s.boot_id, s.seq))
+AND (s.captured_at > (SELECT coalesce(max(last_at), '-infinity') FROM telemetry_archives) OR NOT EXISTS (
+  SELECT FROM telemetry_archives a JOIN watermarks w USING (drone_id)
+  WHERE a.drone_id = s.drone_id AND s.captured_at BETWEEN a.first_at AND a.last_at
+    AND (w.boot_id, w.stream) = (s.boot_id, 'telemetry') AND w.seq >= s.seq))
+ON CONFLICT DO NOTHING
+"""  # noqa: S608
+"""A sample is there already when its key is, or when it lies in the time of an archived object and its stream's
+watermark covers it: only what a watermark covers is archived."""
 
 Highest = Mapping[tuple[str, str], int]
 """(drone, boot) -> the highest sequence that has been stored."""

@@ -88,6 +88,9 @@ class Settings(BaseSettings):
     ticket_read_every_s: float = Field(
         default=300.0, gt=0, description="how often an open notification's state is read back"
     )
+    telemetry_kept_days: int = Field(
+        default=90, ge=1, le=3650, description="age at which samples leave Postgres for Parquet in the bucket, by month"
+    )
     terrain_dir: Path | None = Field(default=None, description="folder of elevation files (GeoTIFF, HGT)")
     terrain_datum: Literal["", "egm96", "ellipsoid"] = Field(
         default="", description="what heights are measured from, for files that do not say it"

@@ -1,17 +1,29 @@
-"""Telemetry as people and pages read it: thinned to what was asked for, oldest first."""
+"""Telemetry as people and pages read it: thinned to what was asked for, oldest first, however old it is.
+
+What is no longer in Postgres is read from the objects that hold it (``cloud.telemetry_store``), in the same shape.
+"""
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from itertools import groupby
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, func, select
+from sqlalchemy import ColumnElement, func, select
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
 from cloud.tables import Telemetry
+from cloud.telemetry_store import past
+from cloud.telemetry_store.past import Shelf
 
-SampleRow = Row[*tuple[Any, ...]]
+SampleRow = Any
+"""A sample with the columns below as attributes."""
 _COLUMNS = (
+    Telemetry.drone_id,
+    Telemetry.boot_id,
+    Telemetry.seq,
     Telemetry.captured_at,
     Telemetry.flight_id,
     Telemetry.state,
@@ -38,19 +50,47 @@ _COLUMNS = (
 )
 
 
-def of_drone(session: Session, drone_id: str, since: datetime, until: datetime, max_points: int) -> list[SampleRow]:
+def of_drone(
+    session: Session, shelf: Shelf, drone_id: str, since: datetime, until: datetime, max_points: int
+) -> list[SampleRow]:
     """Return at most ``max_points`` samples taken in [since, until), evenly thinned."""
     where = (Telemetry.drone_id == drone_id, Telemetry.captured_at >= since, Telemetry.captured_at < until)
-    return _thinned(session, where, max_points)
+    present = _thinned(session, where, max_points)
+    old = past.of_drone(session, shelf, drone_id, since, until)
+    return _with_past(session, where, old, max_points) if old else present
 
 
-def of_flight(session: Session, flight_id: str, max_points: int) -> list[SampleRow]:
+def of_flight(session: Session, shelf: Shelf, flight_id: str, max_points: int) -> list[SampleRow]:
     """Return at most ``max_points`` samples of a flight, evenly thinned."""
-    return _thinned(session, (Telemetry.flight_id == flight_id,), max_points)
+    where = (Telemetry.flight_id == flight_id,)
+    present = _thinned(session, where, max_points)
+    old = past.of_flight(session, shelf, flight_id)
+    return _with_past(session, where, old, max_points) if old else present
+
+
+def by_second(session: Session, shelf: Shelf, flight_id: str, most: int) -> list[SampleRow]:
+    """Return the first sample of each second of a flight, the first ``most`` of them."""
+    second = func.date_trunc("second", Telemetry.captured_at)
+    where = Telemetry.flight_id == flight_id
+    query = select(*_COLUMNS).where(where).order_by(second, Telemetry.captured_at)
+    query = query.ext(distinct_on(second)).limit(most)
+    present = list(session.execute(query).all())
+    every = past.merged(present, past.of_flight(session, shelf, flight_id))
+    return _one_a_second(every)[:most]
+
+
+def last_seconds(session: Session, shelf: Shelf, flight_id: str, seconds: float) -> list[SampleRow]:
+    """Return a sample of each of the last ``seconds`` of a flight that is in the archive; else nothing."""
+    old = past.of_flight(session, shelf, flight_id)
+    return _one_a_second([row for row in old if row.captured_at > old[-1].captured_at - timedelta(seconds=seconds)])
+
+
+def _one_a_second(rows: Sequence[SampleRow]) -> list[SampleRow]:
+    return [next(some) for _, some in groupby(rows, key=lambda row: row.captured_at.replace(microsecond=0))]
 
 
 def latest(session: Session, drone_id: str) -> SampleRow | None:
-    """Return the newest sample of a drone, None before its first."""
+    """Return the newest sample of a drone, None before its first; the archive leaves it where it is."""
     query = select(*_COLUMNS).where(Telemetry.drone_id == drone_id).order_by(Telemetry.captured_at.desc()).limit(1)
     return session.execute(query).first()
 
@@ -58,7 +98,15 @@ def latest(session: Session, drone_id: str) -> SampleRow | None:
 def count_of_flight(session: Session, flight_id: str) -> int:
     """Return how many samples of a flight are stored."""
     query = select(func.count()).select_from(Telemetry).where(Telemetry.flight_id == flight_id)
-    return session.scalar(query) or 0
+    return (session.scalar(query) or 0) + past.count_of_flight(session, flight_id)
+
+
+def _with_past(
+    session: Session, where: tuple[ColumnElement[bool], ...], old: list[Any], max_points: int
+) -> list[SampleRow]:
+    present = session.execute(select(*_COLUMNS).where(*where)).all()
+    every = past.merged(present, old)
+    return every[:: max(1, -(-len(every) // max_points))]
 
 
 def _thinned(session: Session, where: tuple[ColumnElement[bool], ...], max_points: int) -> list[SampleRow]:

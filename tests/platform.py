@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -206,8 +206,12 @@ def sample(seq: int, **changes: Any) -> TelemetrySample:
 
 def telemetry(first: int, last: int, *, drone_id: str = "kite-01", boot_id: str = "boot-1") -> bytes:
     """Return a telemetry message with samples ``first``..``last``."""
-    samples = tuple(sample(seq) for seq in range(first, last + 1))
-    return TelemetryBatch(drone_id=drone_id, boot_id=boot_id, samples=samples).model_dump_json().encode()
+    return message([sample(seq) for seq in range(first, last + 1)], drone_id=drone_id, boot_id=boot_id)
+
+
+def message(samples: Sequence[TelemetrySample], *, drone_id: str = "kite-01", boot_id: str = "boot-1") -> bytes:
+    """Return a telemetry message with these samples."""
+    return TelemetryBatch(drone_id=drone_id, boot_id=boot_id, samples=tuple(samples)).model_dump_json().encode()
 
 
 def drain(step: Callable[[], bool | None]) -> None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, DateTime, Double, Integer
+import polars as pl
+from sqlalchemy import BigInteger, Boolean, DateTime, Double, Integer, select
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session
 
 from cloud.row_security import OPEN
 from cloud.schedules.rules import DueRule
-from cloud.tables import Base, DueRuleRow
+from cloud.tables import Base, DueRuleRow, Telemetry, TelemetryArchive
+from cloud.telemetry_store import parquet
 from contracts import media as keys
 from contracts.captures import photo_key
 from contracts.vocabulary import AssetKind, DefectKind
@@ -21,7 +23,7 @@ MARK = "Ravenscar"
 """In every text of the site that must not be seen."""
 _BUILT = {
     "sites", "assets", "drones", "plans", "flights", "findings", "media", "evidence", "tickets", "telemetry",
-    "workflow_runs", "summaries", "coverage", "commands", "drone_events",
+    "workflow_runs", "summaries", "coverage", "commands", "drone_events", "telemetry_archives",
 }  # fmt: skip
 """Tables that the tests' own world fills, with rows as they come."""
 _OBJECTS = {"body", "record", "model", "derivation", "place", "parameters", "facts"}
@@ -87,6 +89,7 @@ class Site(World):
             if table.name not in OPEN and table.name not in _BUILT:
                 self._row(table)
         self._objects()
+        self._archive(flight.flight_id, drone.drone_id)
         return self.names
 
     def _row(self, table: Any) -> None:
@@ -120,6 +123,18 @@ class Site(World):
             return {} if column.name in _OBJECTS else []
         plain = {DateTime: self.now, Boolean: False, BigInteger: 1, Integer: 1, Double: 1.0}
         return plain.get(type(column.type), f"{self.mark}-{table}-{column.name}")
+
+    def _archive(self, flight_id: str, drone_id: str) -> None:
+        """Put a sample of last year into the object store, as the retention does."""
+        row = self.session.scalars(select(Telemetry).where(Telemetry.flight_id == flight_id)).first()
+        assert row is not None
+        at = self.now - timedelta(days=400)
+        values = {name: getattr(row, name) for name in parquet.SCHEMA} | {"boot_id": self.mark, "captured_at": at}
+        body = parquet.packed(pl.DataFrame([values], schema=parquet.SCHEMA))
+        key = f"telemetry/drone={drone_id}/{self.mark}.parquet"
+        self.objects.put(key, body, parquet.CONTENT_TYPE)
+        self.add(TelemetryArchive(key=key, drone_id=drone_id, first_at=at, last_at=at, rows=1, sha256=self.mark,
+                                  size_bytes=len(body), flights={flight_id: 1}, archived_at=self.now))  # fmt: skip
 
     def _objects(self) -> None:
         photo = photo_key(self.names["drone_id"], self.names["flight_id"], 0)

@@ -276,7 +276,7 @@ def get_log(
     """Stream the flight's log: samples, events and commands in one order of time, as JSON lines or CSV."""
     flights.flight(session, flight_id)
     name = f'attachment; filename="{flight_id}.{form}"'
-    lines = flight_log.lines(services.database.session_of(principal), flight_id, form)
+    lines = flight_log.lines(services.database.session_of(principal), services.objects, flight_id, form)
     return StreamingResponse(lines, media_type=flight_log.MEDIA_TYPES[form], headers={"Content-Disposition": name})
 
 

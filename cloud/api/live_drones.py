@@ -18,9 +18,10 @@ from sqlalchemy.orm import Session
 
 from cloud import flights, telemetry
 from cloud.problems import RESPONSES
-from cloud.requests import UnitOfWork
+from cloud.requests import Svc, UnitOfWork
 from cloud.security import Reader
 from cloud.tables import Drone, Flight
+from cloud.telemetry_store.past import Shelf
 from contracts import asyncapi
 from contracts.errors import InvalidInput
 from contracts.vocabulary import AircraftState, FlightState
@@ -128,6 +129,7 @@ class RIDFlightDetails(BaseModel):
 @router.get("/remote-id/flights")
 def list_remote_id(
     session: UnitOfWork,
+    services: Svc,
     _: Reader,
     view: Annotated[str, Query(pattern=_VIEW, max_length=80, description="lat,lng,lat,lng: two corners")],
     recent_positions_duration: Annotated[float, Query(ge=0, le=60, description="seconds")] = 0,
@@ -143,7 +145,7 @@ def list_remote_id(
         if sample is None or now - sample.captured_at > _LIVE:
             continue
         if south <= sample.lat_deg <= north and west <= sample.lon_deg <= east:
-            past = _recent(session, drone.drone_id, now, recent_positions_duration)
+            past = _recent(session, services.objects, drone.drone_id, now, recent_positions_duration)
             shown.append(_shown(flight, drone, sample, past))
     return RIDFlights(timestamp=Time(value=now), flights=shown, no_isas_present=not shown)
 
@@ -179,10 +181,10 @@ def _corners(view: str) -> tuple[float, float, float, float]:
     return min(lat1, lat2), min(lng1, lng2), max(lat1, lat2), max(lng1, lng2)
 
 
-def _recent(session: Session, drone_id: str, now: datetime, seconds: float) -> list[RecentPosition]:
+def _recent(session: Session, shelf: Shelf, drone_id: str, now: datetime, seconds: float) -> list[RecentPosition]:
     if seconds <= 0:
         return []
-    rows = telemetry.of_drone(session, drone_id, now - timedelta(seconds=seconds), now, 60)
+    rows = telemetry.of_drone(session, shelf, drone_id, now - timedelta(seconds=seconds), now, 60)
     return [RecentPosition(time=Time(value=row.captured_at), position=_position(row)) for row in rows]
 
 

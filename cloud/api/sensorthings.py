@@ -16,15 +16,22 @@ from sqlalchemy import select
 
 from cloud import fleet
 from cloud.problems import RESPONSES
-from cloud.requests import UnitOfWork
+from cloud.requests import Svc, UnitOfWork
 from cloud.security import Reader
 from cloud.tables import Drone, Telemetry
+from cloud.telemetry_store import past
 from contracts.errors import InvalidInput, NotFound
 
 ROOT = "/v1/sensorthings/v1.1"
 router = APIRouter(prefix=ROOT, tags=["sensorthings"], responses=RESPONSES)
 _OM = "http://www.opengis.net/def/observationType/OGC-OM/2.0/OM_Measurement"
 _CLASSES = "http://www.opengis.net/spec/iot_sensing/1.1/req/"
+
+
+class _Observed(NamedTuple):
+    captured_at: datetime
+    received_at: datetime
+    result: Any
 
 
 class Quantity(NamedTuple):
@@ -133,6 +140,7 @@ def list_observations(
     datastream_id: Annotated[str, Path(max_length=120)],
     request: Request,
     session: UnitOfWork,
+    services: Svc,
     _: Reader,
     top: Top = 100,
     before: Annotated[str | None, Query(alias="$skiptoken", max_length=40, description="of `@iot.nextLink`")] = None,
@@ -143,9 +151,15 @@ def list_observations(
     column = getattr(Telemetry, quantity.column)
     query = select(Telemetry.captured_at, Telemetry.received_at, column.label("result"))
     query = query.where(Telemetry.drone_id == drone_id, column.is_not(None)).order_by(Telemetry.captured_at.desc())
-    if before is not None:
-        query = query.where(Telemetry.captured_at < _moment(before))
-    rows = session.execute(query.limit(top + 1)).all()
+    before_at = _moment(before) if before is not None else None
+    if before_at is not None:
+        query = query.where(Telemetry.captured_at < before_at)
+    rows: list[Any] = list(session.execute(query.limit(top + 1)).all())
+    if len(rows) <= top:
+        reached = rows[-1].captured_at if rows else before_at
+        missing = top + 1 - len(rows)
+        old = past.newest_before(session, services.objects, drone_id, quantity.column, reached, missing)
+        rows += [_Observed(row.captured_at, row.received_at, getattr(row, quantity.column)) for row in old]
     base = f"{_base(request)}/Datastreams('{datastream_id}')"
     link = None
     if len(rows) > top:

@@ -121,7 +121,7 @@ class _Samples:
         until = datetime.now(UTC) + timedelta(minutes=1)
         begin = self._since + timedelta(microseconds=1)
         with self._services.database.session_of(self._principal) as session:
-            rows = telemetry.of_drone(session, self._drone_id, begin, until, _SAMPLES)
+            rows = telemetry.of_drone(session, self._services.objects, self._drone_id, begin, until, _SAMPLES)
         shown = [SampleOut.model_validate(row) for row in rows]
         if shown:
             self._since = shown[-1].captured_at

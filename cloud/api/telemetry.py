@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from cloud import fleet, flights, telemetry
 from cloud.moments import Moment
 from cloud.problems import RESPONSES
-from cloud.requests import UnitOfWork
+from cloud.requests import Svc, UnitOfWork
 from cloud.security import Reader
 from contracts.errors import InvalidInput, NotFound
 
@@ -60,6 +60,7 @@ class Samples(BaseModel):
 def of_drone(
     drone_id: str,
     session: UnitOfWork,
+    services: Svc,
     _: Reader,
     since: Annotated[Moment | None, Query(alias="from", description="default: 10 minutes before `to`")] = None,
     until: Annotated[Moment | None, Query(alias="to", description="default: now")] = None,
@@ -71,7 +72,7 @@ def of_drone(
     start = since or end - timedelta(minutes=10)
     if start >= end:
         raise InvalidInput("`from` must lie before `to`.", field="from")
-    rows = telemetry.of_drone(session, drone_id, start, end, max_points)
+    rows = telemetry.of_drone(session, services.objects, drone_id, start, end, max_points)
     return Samples(data=[SampleOut.model_validate(row) for row in rows])
 
 
@@ -86,8 +87,8 @@ def latest(drone_id: str, session: UnitOfWork, _: Reader) -> SampleOut:
 
 
 @router.get("/flights/{flight_id}/track")
-def track(flight_id: str, session: UnitOfWork, _: Reader, max_points: MaxPoints = 1000) -> Samples:
+def track(flight_id: str, session: UnitOfWork, services: Svc, _: Reader, max_points: MaxPoints = 1000) -> Samples:
     """Return the samples of a flight."""
     flights.flight(session, flight_id)
-    rows = telemetry.of_flight(session, flight_id, max_points)
+    rows = telemetry.of_flight(session, services.objects, flight_id, max_points)
     return Samples(data=[SampleOut.model_validate(row) for row in rows])

@@ -25,6 +25,7 @@ from cloud.tables.repairs import CrewReport, CrewRow, RepairPart, RepairSlot, Wi
 from cloud.tables.requests import IdempotencyKey
 from cloud.tables.schedules import AssetEvent, DueRuleRow, Schedule
 from cloud.tables.security import ApiActivity, SecurityEvent
+from cloud.tables.telemetry_past import TelemetryArchive, TelemetryMinute, TelemetryRolled
 from cloud.tables.training import DetectorVersion
 from cloud.tables.uploads import InventoryRow
 from cloud.tables.webhooks import Change, Delivery, Webhook
@@ -84,6 +85,9 @@ __all__ = [
     "SiteZoneRow",
     "Summary",
     "Telemetry",
+    "TelemetryArchive",
+    "TelemetryMinute",
+    "TelemetryRolled",
     "Ticket",
     "TicketDecision",
     "Transcript",

@@ -12,13 +12,14 @@ from cloud.tables.columns import Base
 
 
 class Telemetry(Base):
-    """10 Hz samples as the drone sent them."""
+    """10 Hz samples as the drone sent them; a partition for each month (``cloud.telemetry_store.months``)."""
 
     __tablename__ = "telemetry"
     drone_id: Mapped[str] = mapped_column(primary_key=True)
     boot_id: Mapped[str] = mapped_column(primary_key=True)
     seq: Mapped[int] = mapped_column(BigInteger, primary_key=True)
-    captured_at: Mapped[datetime]
+    captured_at: Mapped[datetime] = mapped_column(primary_key=True)
+    """In the key because the months are told by it; a record has one time for all its life."""
     flight_id: Mapped[str | None]
     state: Mapped[str]
     lat_deg: Mapped[float]
@@ -48,6 +49,8 @@ class Telemetry(Base):
         Index("telemetry_captured_brin", "captured_at", postgresql_using="brin"),
         Index("telemetry_drone_captured", "drone_id", "captured_at"),
         Index("telemetry_flight_captured", "flight_id", "captured_at"),
+        Index("telemetry_received_brin", "received_at", postgresql_using="brin"),
+        {"postgresql_partition_by": "RANGE (captured_at)"},
     )
 
 

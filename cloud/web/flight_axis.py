@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from cloud import telemetry
 from cloud.services import Routes
 from cloud.tables import EvidenceRow, Finding, Flight, Media
+from cloud.telemetry_store.past import Shelf
 from cloud.web import mapping, timeline
 from cloud.web.labels import inline, kind
 from contracts.geo import GeoPoint, LocalFrame
@@ -20,17 +21,17 @@ from contracts.vocabulary import FindingStatus
 MOST_SAMPLES = 1200
 
 
-def build(session: Session, routes: Routes, flight: Flight) -> dict[str, Any]:
+def build(session: Session, routes: Routes, shelf: Shelf, flight: Flight) -> dict[str, Any]:
     """Return the axis, samples, segments, findings and route of a flight as plain JSON; metres about the route's home.
 
     ``samples`` are [t, east, north, up above home, speed m/s, battery %, link % or null, heading deg].
     """
     route = mapping.route_of(session, routes, flight)
-    axis = timeline.build(session, flight, route)
+    axis = timeline.build(session, shelf, flight, route)
     if axis is None:
         return {"start": None, "length_s": 0, "samples": [], "segments": [], "findings": [], "route": [], "home": None}
     start = axis.start.timestamp()
-    rows = telemetry.of_flight(session, flight.flight_id, MOST_SAMPLES)
+    rows = telemetry.of_flight(session, shelf, flight.flight_id, MOST_SAMPLES)
     frame = _frame(route, rows)
     segments = session.scalars(select(Media).where(Media.flight_id == flight.flight_id).order_by(Media.index))
     return {

@@ -40,7 +40,7 @@ def _shown(
     reached = row.resume_at if row.waypoint is None else row.waypoint
     more = {
         "view": flight_view.build(session, row, route),
-        "timeline": timeline.build(session, row, route),
+        "timeline": timeline.build(session, services.objects, row, route),
         "schematic": blades.build(session, row),
         "cards": finding_view.cards(session, row.flight_id),
         "checks": conditions.of_flight(session, row.flight_id),
@@ -55,7 +55,8 @@ def _shown(
 @router.get("/{flight_id}/axis.json")
 def axis(request: Request, flight_id: str, session: UnitOfWork, services: Svc) -> Response:
     """Return the flight as numbers on one time axis."""
-    return data(request, flight_axis.build(session, services.routes, flights.flight(session, flight_id)))
+    row = flights.flight(session, flight_id)
+    return data(request, flight_axis.build(session, services.routes, services.objects, row))
 
 
 class Approval(BaseModel):

@@ -34,7 +34,8 @@ def time_axis(flight_id: str, services: Svc, session: UnitOfWork) -> HTMLRespons
     """Return the time axis of a flight."""
     flight = flights.flight(session, flight_id)
     route = mapping.route_of(session, services.routes, flight)
-    return page("_timeline.html", {"timeline": timeline.build(session, flight, route), "flight_id": flight_id})
+    axis = timeline.build(session, services.objects, flight, route)
+    return page("_timeline.html", {"timeline": axis, "flight_id": flight_id})
 
 
 @router.get("/flights/{flight_id}/blades")

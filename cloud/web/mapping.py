@@ -11,10 +11,12 @@ from sqlalchemy import and_, func, or_, select, true
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session, aliased
 
+from cloud import telemetry
 from cloud.logbook import log
 from cloud.planning import plans
 from cloud.services import Routes
 from cloud.tables import Asset, Drone, Finding, Flight, Site, Telemetry
+from cloud.telemetry_store.past import Shelf
 from cloud.web import flight_view
 from contracts.errors import PlatformError
 from contracts.geo import Enu, GeoPoint, LocalFrame
@@ -43,7 +45,7 @@ def route_of(session: Session, routes: Routes, flight: Flight | None) -> Route |
         return None
 
 
-def build(session: Session, routes: Routes, flight_id: str | None) -> dict[str, Any]:
+def build(session: Session, routes: Routes, shelf: Shelf, flight_id: str | None) -> dict[str, Any]:
     """Return everything on the map for a flight, or for the one the page would show."""
     flight = flight_view.current(session, flight_id, None)
     route = route_of(session, routes, flight)
@@ -57,8 +59,8 @@ def build(session: Session, routes: Routes, flight_id: str | None) -> dict[str, 
         "drone": flight.drone_id if flight else None,
         "asset": asset.asset_id if asset else None,
         "route": _route(route) if route else None,
-        "trail": trail(session, flight) if flight else [],
-        "strip": recent(session, flight) if flight else [],
+        "trail": trail(session, shelf, flight) if flight else [],
+        "strip": recent(session, shelf, flight) if flight else [],
         "rotor": rotor(session, asset, flight, route) if asset and flight else None,
     }
 
@@ -124,7 +126,7 @@ def last_samples(session: Session, drone_ids: Sequence[str]) -> dict[str, dict[s
     return {found.drone_id: sample(found) for found in session.scalars(query)}
 
 
-def sample(row: Telemetry) -> dict[str, Any]:
+def sample(row: telemetry.SampleRow) -> dict[str, Any]:
     """Return a telemetry row as the page uses it."""
     speed = math.hypot(row.vel_east_mps, row.vel_north_mps, row.vel_up_mps)
     told = {name: getattr(row, name) for name in _FIELDS} | {"speed_mps": speed}
@@ -136,22 +138,17 @@ def _iso(at: datetime) -> str:
     return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def trail(session: Session, flight: Flight) -> list[list[float]]:
+def trail(session: Session, shelf: Shelf, flight: Flight) -> list[list[float]]:
     """Return where the aircraft was, oldest first, as [lon, lat, alt, seconds since 1970]: at most MAX_TRAIL points."""
-    count = session.scalar(select(func.count()).where(Telemetry.flight_id == flight.flight_id)) or 0
-    every = max(1, math.ceil(count / MAX_TRAIL))
-    number = func.row_number().over(order_by=Telemetry.captured_at).label("number")
-    columns = (Telemetry.lon_deg, Telemetry.lat_deg, Telemetry.alt_m, Telemetry.captured_at)
-    rows = select(*columns, number).where(Telemetry.flight_id == flight.flight_id).subquery()
-    kept = select(rows).where(rows.c.number % every == 0).order_by(rows.c.captured_at)
+    rows = telemetry.of_flight(session, shelf, flight.flight_id, MAX_TRAIL)
     # A centimetre is enough to draw, and a third of the bytes.
     return [
-        [round(lon, 7), round(lat, 7), round(alt, 2), round(at.timestamp(), 2)]
-        for lon, lat, alt, at, _ in session.execute(kept)
+        [round(row.lon_deg, 7), round(row.lat_deg, 7), round(row.alt_m, 2), round(row.captured_at.timestamp(), 2)]
+        for row in rows
     ]
 
 
-def recent(session: Session, flight: Flight) -> list[dict[str, Any]]:
+def recent(session: Session, shelf: Shelf, flight: Flight) -> list[dict[str, Any]]:
     """Return one sample per second of the drone's last two minutes, or of the flight's when it has flown another."""
     latest = select(Telemetry.flight_id).where(Telemetry.drone_id == flight.drone_id)
     last_flight = session.scalar(latest.order_by(Telemetry.captured_at.desc()).limit(1))
@@ -160,7 +157,7 @@ def recent(session: Session, flight: Flight) -> list[dict[str, Any]]:
         own = and_(Telemetry.drone_id == flight.drone_id, or_(own, Telemetry.flight_id.is_(None)))
     newest = session.scalar(select(func.max(Telemetry.captured_at)).where(own))
     if newest is None:
-        return []
+        return [sample(row) for row in telemetry.last_seconds(session, shelf, flight.flight_id, STRIP_S)]
     second = func.date_trunc("second", Telemetry.captured_at)
     terms = (own, Telemetry.captured_at > newest - timedelta(seconds=STRIP_S))
     rows = select(Telemetry).where(*terms).order_by(second, Telemetry.captured_at.desc()).ext(distinct_on(second))

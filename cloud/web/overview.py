@@ -11,6 +11,7 @@ from cloud.reporting import blades
 from cloud.reporting.blades import Schematic
 from cloud.services import Routes
 from cloud.tables import Asset, Drone, Finding, Flight, Site
+from cloud.telemetry_store.past import Shelf
 from cloud.web import finding_view, flight_view, mapping, timeline
 from cloud.web.finding_view import Card, Cards
 from cloud.web.flight_view import FlightView
@@ -37,7 +38,13 @@ class Overview(NamedTuple):
 
 
 def build(
-    session: Session, routes: Routes, *, flight_id: str | None, asset_id: str | None, finding_id: str | None
+    session: Session,
+    routes: Routes,
+    shelf: Shelf,
+    *,
+    flight_id: str | None,
+    asset_id: str | None,
+    finding_id: str | None,
 ) -> Overview:
     """Return the page's content; a finding in the address brings its own flight.
 
@@ -64,7 +71,7 @@ def build(
         drones=tuple(session.scalars(select(Drone).order_by(Drone.name).limit(mapping.MAX_ASSETS))),
         cards=finding_view.cards(session, shown),
         tickets=finding_view.tickets(session, shown),
-        timeline=timeline.build(session, flight, route) if flight else None,
+        timeline=timeline.build(session, shelf, flight, route) if flight else None,
         schematic=blades.build(session, flight) if flight else None,
         open_finding=finding_id,
     )

@@ -33,7 +33,12 @@ def operations(
 ) -> HTMLResponse:
     """Return the operations page of the flight asked for, else of the one in the air, else of the last."""
     view = overview.build(
-        session, services.routes, flight_id=shown.flight, asset_id=shown.asset, finding_id=shown.finding
+        session,
+        services.routes,
+        services.objects,
+        flight_id=shown.flight,
+        asset_id=shown.asset,
+        finding_id=shown.finding,
     )
     may_command = principal.may(Role.OPERATOR)
     return room(request, session, principal, "operations.html", here="operations", view=view, may_command=may_command)
@@ -47,7 +52,7 @@ def map_data(
     flight: Annotated[str | None, Query(max_length=80)] = None,
 ) -> Response:
     """Return what the map draws: site, assets, drones, the flight's route and trail."""
-    return data(request, mapping.build(session, services.routes, flight))
+    return data(request, mapping.build(session, services.routes, services.objects, flight))
 
 
 @router.get("/login")

@@ -6,11 +6,12 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import NamedTuple
 
-from sqlalchemy import func, select
-from sqlalchemy.dialects.postgresql import distinct_on
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from cloud.tables import CommandRow, Finding, Flight, Media, Telemetry
+from cloud import telemetry
+from cloud.tables import CommandRow, Finding, Flight, Media
+from cloud.telemetry_store.past import Shelf
 from cloud.web import labels
 from cloud.web.labels import inline, words
 from cloud.web.language import _
@@ -91,10 +92,12 @@ class _Sample(NamedTuple):
     waypoint: int | None
 
 
-def build(session: Session, flight: Flight, route: Route | None, now: datetime | None = None) -> Timeline | None:
+def build(
+    session: Session, shelf: Shelf, flight: Flight, route: Route | None, now: datetime | None = None
+) -> Timeline | None:
     """Return a flight's lanes; None before anything has happened."""
     now = now or datetime.now(UTC)
-    samples = _samples(session, flight)
+    samples = _samples(session, shelf, flight)
     commands = list(session.scalars(select(CommandRow).where(CommandRow.flight_id == flight.flight_id)))
     segments = list(session.scalars(select(Media).where(Media.flight_id == flight.flight_id).order_by(Media.index)))
     live = flight.state in IN_THE_AIR
@@ -115,17 +118,10 @@ def build(session: Session, flight: Flight, route: Route | None, now: datetime |
     )
 
 
-def _samples(session: Session, flight: Flight) -> list[_Sample]:
+def _samples(session: Session, shelf: Shelf, flight: Flight) -> list[_Sample]:
     """Return one sample per second at most: enough for bars, few enough for a long flight."""
-    second = func.date_trunc("second", Telemetry.captured_at)
-    rows = session.execute(
-        select(Telemetry.captured_at, Telemetry.state, Telemetry.waypoint)
-        .where(Telemetry.flight_id == flight.flight_id)
-        .order_by(second, Telemetry.captured_at)
-        .ext(distinct_on(second))
-        .limit(_MAX_SAMPLES)
-    )
-    return [_Sample(*row) for row in rows]
+    rows = telemetry.by_second(session, shelf, flight.flight_id, _MAX_SAMPLES)
+    return [_Sample(row.captured_at, row.state, row.waypoint) for row in rows]
 
 
 def _axis(

@@ -177,7 +177,7 @@ def programs(place: Place) -> Mapping[str, Program]:
     api = Program(
         "api",
         (
-            *_reads(place, "flights/", "crops/", "frames/"),
+            *_reads(place, "flights/", "crops/", "frames/", "telemetry/"),
             Right(("dynamodb:GetItem", "dynamodb:PutItem"), (place.table,)),
             _queues(place, SEND, *resources.QUEUES),
             *_machines(place),
@@ -207,7 +207,8 @@ def programs(place: Place) -> Mapping[str, Program]:
     reconcile = Program(
         "reconcile",
         (
-            *_reads(place, "flights/", "detections/", "crops/"),
+            *_reads(place, "flights/", "detections/", "crops/", "telemetry/"),
+            Right(("s3:PutObject",), (place.objects("telemetry/"),)),
             *_people(place),
             Right(ANSWER, ("*",)),
             _queues(place, COUNT, *resources.QUEUES),

@@ -185,7 +185,7 @@ def test_no_table_shows_or_takes_a_row_of_another_site(matrix: Matrix, table: st
 
 
 def test_every_table_is_under_a_policy_that_holds_for_its_owner_too(matrix: Matrix) -> None:
-    query = "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace AND {}"
+    query = "SELECT relname FROM pg_class WHERE relkind IN ('r', 'p') AND relnamespace = 'public'::regnamespace AND {}"
     with matrix.services.database.session() as session:
         forced = set(session.scalars(text(query.format("relrowsecurity AND relforcerowsecurity"))))
         free = set(session.scalars(text(query.format("NOT (relrowsecurity AND relforcerowsecurity)"))))
