@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import signal
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from pydantic import ValidationError
@@ -20,11 +21,12 @@ from edge.backends.container import Mp4File
 from edge.backends.dialogue import provisioned
 from edge.backends.film import Mp4Films, transport_stream
 from edge.backends.link import Credentials
+from edge.bench import WORDS as BENCH_WORDS
 from edge.captures.command import CardImport, Stated, as_json, summary
 from edge.captures.shelf import CaptureShelf
 from edge.check import require_landed, run_checks, running_state
 from edge.exercise import Row
-from edge.fittings import acceptance_flight, probes
+from edge.fittings import acceptance_flight, bench_session, probes
 from edge.life.jobs import JobFolder
 from edge.life.slots import Slots
 from edge.life.updates import checks, install, verified, wheels_into
@@ -94,6 +96,31 @@ def exercise(
     if json_:
         typer.echo(json.dumps({"passed": passed, "steps": [row._asdict() for row in rows]}))
     raise typer.Exit(0 if passed else _FAILED)
+
+
+@app.command()
+def bench(
+    autopilot: Annotated[str, typer.Option(help="tcp:HOST:PORT, udpin:…, udpout:… or serial:/dev/DEVICE:BAUD.")],
+    altitude_m: Annotated[float, typer.Option(min=5, max=100, help="Above home; keep 100 m around it free.")] = 15.0,
+    do: Annotated[str, typer.Option(help="Words between semicolons; without it they are read from the keyboard.")] = "",
+    json_: Json = False,
+) -> None:
+    """Command an autopilot by words, with nothing but its address; THE AIRCRAFT TAKES OFF when told. Ends at home."""
+    lines = iter(do.split(";")) if do else sys.stdin
+    if not json_ and not do:
+        typer.echo(f"Words: {', '.join(BENCH_WORDS)}, wait STATE, wait waypoint N, look, quit.")
+    say = (lambda row: typer.echo(json.dumps(row))) if json_ else _print_said
+    try:
+        good = bench_session(autopilot, altitude_m, lines, say)
+    except PlatformError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(_RETRYABLE if error.retryable else _USAGE) from error
+    raise typer.Exit(0 if good else _FAILED)
+
+
+def _print_said(row: dict[str, Any]) -> None:
+    said = "  ".join(f"{name} {value}" for name, value in row.items() if name != "s" and value != "")
+    typer.echo(f"{row['s']:7.1f} s  {said}")
 
 
 def _print_row(row: Row) -> None:

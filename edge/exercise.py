@@ -29,8 +29,8 @@ _DOWN_S = 240.0
 _FENCE_RADIUS_M = 120.0
 _ROOM_ABOVE_M = 30.0
 _LIMITS = Limits(20.0, None, 0.0, 200.0)
-_SQUARE = ((20.0, 0.0), (20.0, 20.0), (0.0, 20.0))
-_DETOUR = (28.0, 10.0)
+_CORNERS = ((1.0, 0.0), (1.0, 1.0), (0.0, 1.0))
+DETOUR = (28.0, 10.0)
 """East and north of home, metres."""
 
 
@@ -198,7 +198,7 @@ class Exercise:
     def _adjust(self) -> str:
         """A detour behind the first waypoint, stored in flight and flown to its end."""
         route, home = self._route()
-        looks = _waypoint(home, 0, _DETOUR, self._altitude_m)
+        looks = waypoint_at(home, 0, DETOUR, self._altitude_m)
         changed = route.with_detour(0, (looks,))
         place = self._autopilot.look()
         here = Enu(0.0, 0.0, self._altitude_m) if place.fix is None else LocalFrame(home).to_enu(place.fix.point)
@@ -251,12 +251,12 @@ class Exercise:
             self._stop.wait(0.05)
 
 
-def square_at(home: GeoPoint, altitude_m: float) -> Route:
+def square_at(home: GeoPoint, altitude_m: float, side_m: float = 20.0, speed_mps: float = 4.0) -> Route:
     """Return three sides of a square beside home, filmed on its middle side."""
     actions = (WaypointAction.START_VIDEO, WaypointAction.STOP_VIDEO, WaypointAction.NONE)
     waypoints = tuple(
-        _waypoint(home, seq, place, altitude_m, action)
-        for seq, (place, action) in enumerate(zip(_SQUARE, actions, strict=True))
+        waypoint_at(home, seq, (east * side_m, north * side_m), altitude_m, action, speed_mps)
+        for seq, ((east, north), action) in enumerate(zip(_CORNERS, actions, strict=True))
     )
     return Route(
         plan_id="exercise",
@@ -270,15 +270,19 @@ def square_at(home: GeoPoint, altitude_m: float) -> Route:
     )
 
 
-def _waypoint(
+def waypoint_at(
     home: GeoPoint,
     seq: int,
     place: tuple[float, float],
     altitude_m: float,
     action: WaypointAction = WaypointAction.NONE,
+    speed_mps: float = 4.0,
 ) -> Waypoint:
+    """Return a waypoint metres east and north of home that looks north."""
     point = LocalFrame(home).to_geo(Enu(*place, altitude_m))
-    return Waypoint(seq=seq, point=point, speed_mps=4.0, camera_yaw_deg=0.0, camera_pitch_deg=-20.0, action=action)
+    return Waypoint(
+        seq=seq, point=point, speed_mps=speed_mps, camera_yaw_deg=0.0, camera_pitch_deg=-20.0, action=action
+    )
 
 
 def _stands_still(aircraft: Aircraft) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterable
+from pathlib import Path
 
 from contracts.media import PoseSample
 from contracts.topics import COMMANDS, STATUS, UPLOAD_ORDERS, VERIFIED, WATERMARKS
@@ -17,6 +19,7 @@ from edge.backends.mavlink_signing import Seal
 from edge.backends.objects import S3Objects
 from edge.backends.release import fetch
 from edge.bandwidth import Pacer
+from edge.bench import Bench, Tell
 from edge.check import Probe, running_state, wait_for
 from edge.clock import utc_now
 from edge.exercise import Exercise, Row
@@ -131,6 +134,29 @@ def acceptance_flight(url: str, altitude_m: float, tell: Callable[[Row], None]) 
         raise
     finally:
         autopilot.stop()
+
+
+def bench_session(url: str, altitude_m: float, lines: Iterable[str], tell: Tell) -> bool:
+    """Obey words on an autopilot that nothing is known of; return whether all went well and it stands again.
+
+    Raises:
+        PlatformError: The address is none, or the autopilot is not ready.
+
+    """
+    autopilot = MavlinkAutopilot(url, lambda _pose: None, geoid_m=0.0)
+    with tempfile.TemporaryDirectory(prefix="kestrel-bench-") as folder:
+        bench = Bench(autopilot, Path(folder), altitude_m, tell)
+        autopilot.start()
+        try:
+            with bench.running():
+                bench.get_ready()
+                try:
+                    good = bench.obey(lines)
+                except KeyboardInterrupt:
+                    good = False
+                return bench.come_home() and good
+        finally:
+            autopilot.stop()
 
 
 def _probe_autopilot(settings: Settings) -> str:
