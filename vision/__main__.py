@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -133,7 +133,7 @@ def detect_verb(
     engine: Engine = "auto",
     as_json: Json = False,
 ) -> None:
-    """Find defects in one video; with a manifest and a geometry, place them on the asset.
+    """Find defects in one video; with a manifest each gets a point, with a geometry too a place on the asset.
 
     Writes findings.json, annotated frames, and for video without poses outline.svg, which holds no pixel of it.
     """
@@ -142,18 +142,22 @@ def detect_verb(
     from vision.outline import outline_svg
 
     with _spoken(as_json=as_json):
-        if (manifest is None) != (geometry is None):
-            raise InvalidInput("A manifest and a geometry place findings together.", hint="Give both or neither.")
+        if geometry and not manifest:
+            raise InvalidInput(
+                "A geometry places nothing without poses.", hint="Give --manifest too.", field="manifest"
+            )
         finder = open_detector(model or SHIPPED, threads=threads, engine=engine)
         if manifest and geometry:
             known = detect.read_manifest(manifest), detect.read_geometry(geometry)
             found = detect.detect_placed(finder, video, *known, _meter)
+        elif manifest:
+            found = detect.detect_located(finder, video, detect.read_manifest(manifest), _meter)
         else:
             found = detect.detect_plain(finder, video, _meter)
         pictures = detect.draw(video, found.marks, out)
     report = found.report | {"engine": finder.engine, "pictures": [str(p) for p in pictures]}
     out.mkdir(parents=True, exist_ok=True)
-    if not manifest:
+    if not geometry:
         report |= {"outline": str(out / "outline.svg")}
         (out / "outline.svg").write_text(outline_svg(report))
     (out / "findings.json").write_text(json.dumps(report, indent=2))
@@ -165,12 +169,20 @@ def _told(report: dict[str, object]) -> str:
     lines = [f"{report['video']}: {report['key_frames']} of {report['frames_total']} frames looked at"]
     for item in findings if isinstance(findings, list) else []:
         place = item.get("place") or {}
-        where = f" at {place['blade']} {place['side']} {place['distance_to_root_m']:.2f} m" if place else ""
+        where = f" at {place['blade']} {place['side']} {place['distance_to_root_m']:.2f} m" if place else _at(item)
         when = f" {item['first_s']}-{item['last_s']} s" if "first_s" in item else ""
         when += "" if item.get("sure", True) else " (unsure: to be reviewed)"
         lines.append(f"  {item['kind']} {item['confidence']:.2f}{where}{when}")
     lines.append(f"pictures: {', '.join(map(str, report['pictures'])) or 'none'}")  # type: ignore[call-overload]
     return "\n".join(lines)
+
+
+def _at(item: dict[str, Any]) -> str:
+    """Return the point of a finding that no asset places, with its error; empty where there is none."""
+    point = None if item.get("place") else item.get("point")
+    if not point:
+        return ""
+    return f" at {point['lat_deg']:.7f} {point['lon_deg']:.7f} {point['alt_m']:.1f} m (CE90 {item['ce90_m']:.1f} m)"
 
 
 @app.command("export")

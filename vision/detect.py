@@ -1,8 +1,9 @@
-"""Findings in any one video file: with poses placed on the asset, without them followed through the picture."""
+"""Findings in any one video file: placed on a known asset, at a point by poses alone, or only in the picture."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,8 +16,9 @@ from contracts.findings import Detection
 from contracts.media import SegmentManifest
 from contracts.turbine import TurbineGeometry
 from vision.analysis import Progress, SegmentAnalyser, norm_box
+from vision.bearings import Bearings
 from vision.detector import BoxFinder
-from vision.frames import KeyFrames, choose_by_time
+from vision.frames import KeyFrames, choose_by_time, of_file
 from vision.motion import MotionTracker
 from vision.pictures import FRAME_WIDTH_PX, Box, annotated
 from vision.tiling import find_in_frame
@@ -44,6 +46,13 @@ def detect_plain(finder: BoxFinder, path: Path, progress: Progress | None = None
         CorruptMedia: Nothing of it can be decoded.
 
     """
+    return _followed(finder, path, progress, lambda track: is_sure(track, finder.card.accepts(track.kind)))[0]
+
+
+def _followed(
+    finder: BoxFinder, path: Path, progress: Progress | None, kept: Callable[[Track], bool]
+) -> tuple[Found, list[Track]]:
+    """Return what a video shows, followed through the picture, and the tracks that are kept, the surest first."""
     started = time.monotonic()
     video, tracker = Video(path), MotionTracker()
     chosen = choose_by_time(video)
@@ -56,14 +65,18 @@ def detect_plain(finder: BoxFinder, path: Path, progress: Progress | None = None
             progress(looked, len(chosen))
     if not looked and not frames.rejected:
         raise CorruptMedia(f"No frame of {path.name} can be decoded.", hint="; ".join(video.problems[:3]))
-    sure = (t for t in tracker.tracks() if is_sure(t, finder.card.accepts(t.kind)))
-    tracks = sorted(sure, key=lambda t: -t.confidence)
+    tracks = sorted(filter(kept, tracker.tracks()), key=lambda t: -t.confidence)
     report = _about(finder, video, looked, started) | {"findings": [_plain(track, video) for track in tracks]}
+    return Found(report, _marks(tracks)), tracks
+
+
+def _marks(tracks: Sequence[Track]) -> dict[int, list[tuple[Box, str]]]:
+    """Return the boxes to draw on each frame."""
     marks: dict[int, list[tuple[Box, str]]] = {}
     for track in tracks:
         for look in track.looks:
             marks.setdefault(look.frame, []).append((look.xyxy, f"{track.kind} {look.confidence:.2f}"))
-    return Found(report, marks)
+    return marks
 
 
 def is_sure(track: Track, accept: float) -> bool:
@@ -84,6 +97,21 @@ def detect_placed(
         "coverage": [c.model_dump(mode="json") for c in result.coverage],
     }
     return Found(report, _marks_of(result.detections, manifest))
+
+
+def detect_located(finder: BoxFinder, path: Path, manifest: SegmentManifest, progress: Progress | None) -> Found:
+    """Look through a segment whose poses are known and whose asset is not: findings get a point where looks cross.
+
+    Tracks are followed through the picture and joined where their looks cross in one point: the picture's motion is
+    lost on a plain surface, the poses' is not. A ``point`` is WGS 84 with CE90 and LE90, null (with the reason) where
+    looks run side by side or do not agree: one look gives a direction, never a place.
+    """
+    found, tracks = _followed(finder, path, progress, lambda _track: True)
+    video = Video(path)
+    places = Bearings(of_file(manifest, video))
+    sure = [t for t in places.joined(tracks) if is_sure(t, finder.card.accepts(t.kind))]
+    findings = [_plain(t, video) | places.told(t) for t in sure]
+    return Found(found.report | {"findings": findings}, _marks(sure))
 
 
 def _marks_of(detections: tuple[Detection, ...], manifest: SegmentManifest) -> dict[int, list[tuple[Box, str]]]:

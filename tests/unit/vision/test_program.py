@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from contracts.geo import GeoPoint
 from contracts.vocabulary import BladeSide
 from tests.vision_views import SMALL, TURBINE, RedFinder, corners_of, encode, manifest_of, painted, pass_along, place_at
 from vision import detector
@@ -60,10 +61,22 @@ def test_with_poses_findings_have_places(flight: Path) -> None:
     assert "crack 0.90 at A PS" in told.stdout
 
 
+def test_with_poses_and_no_asset_findings_have_points(flight: Path) -> None:
+    known = ["detect", str(flight / "flight.mp4"), "--out", str(flight / "out")]
+    known += ["--manifest", str(flight / "manifest.json")]
+    report = json.loads(RUNNER.invoke(app, [*known, "--json"]).stdout)
+    (finding,) = report["findings"]
+    truth = TURBINE.surface_point(place_at(BladeSide.PS, 8.0))
+    off = TURBINE.frame().to_enu(GeoPoint(**finding["point"])).minus(truth)
+    assert np.hypot(off.east, off.north) < min(finding["ce90_m"], 0.5)
+    assert abs(off.up) < min(finding["le90_m"], 0.5)
+    assert "(CE90 " in RUNNER.invoke(app, known).stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--manifest", "manifest.json"], "Give both or neither"),
+        (["--geometry", "geometry.json"], "Give --manifest too"),
         (["--manifest", "none.json", "--geometry", "geometry.json"], "There is no file"),
         (["--manifest", "geometry.json", "--geometry", "geometry.json"], "is no segment manifest"),
         (["--manifest", "manifest.json", "--geometry", "manifest.json"], "is no turbine geometry"),
