@@ -38,12 +38,12 @@ def _spoken(*, as_json: bool) -> Iterator[None]:
         raise typer.Exit(75 if error.retryable else 1) from error
 
 
-def _meter(done: int, total: int) -> None:
+def _meter(done: int, total: int, what: str = "key frames") -> None:
     """Draw progress on a terminal's stderr."""
     if sys.stderr.isatty():
         filled = round(24 * done / max(total, 1))
         end = "\n" if done >= total else ""
-        sys.stderr.write(f"\rkey frames [{'#' * filled}{'.' * (24 - filled)}] {done}/{total}{end}")
+        sys.stderr.write(f"\r{what} [{'#' * filled}{'.' * (24 - filled)}] {done}/{total}{end}")
         sys.stderr.flush()
 
 
@@ -201,26 +201,53 @@ def export_verb(
 
 @app.command("evaluate")
 def evaluate_verb(
-    data: Annotated[list[Path], typer.Option(help="Folders of labelled images in YOLO layout.")],
+    data: Annotated[list[Path], typer.Option(help="Sets in YOLO layout, or folders of such sets.")],
     split: Annotated[str, typer.Option(help="Which split.")] = "test",
+    report: Annotated[Path | None, typer.Option(help="Folder for index.html, PNG curves and quality.json.")] = None,
     model: Model = None,
     threads: Threads = 2,
     engine: Engine = "auto",
     as_json: Json = False,
 ) -> None:
-    """Measure a detector on labelled images: AP at IoU 0.5, precision and recall per kind."""
-    from vision.detector import SHIPPED, open_detector
-    from vision.evaluate import evaluate
+    """Measure a detector on labelled images: mAP per kind and size, recall at a budget of false boxes, calibration.
 
-    with _spoken(as_json=as_json):
+    Needs the extra ``train`` (make setup-train): COCO's figures are computed by pycocotools.
+    """
+    from vision.detector import SHIPPED, open_detector
+    from vision.evaluate import judge, sets_in
+    from vision.quality_report import measured, told, write_report
+
+    with _spoken(as_json=as_json), needing_train():
+        roots = [root for folder in data for root in sets_in(folder, split)]
         finder = open_detector(model or SHIPPED, threads=threads, engine=engine)
-        results = [evaluate(finder, root, split, finder.card.accept) for root in data]
+        sets = []
+        for root in roots:
+            judged = judge(finder, root, split, partial(_meter, what=root.name))
+            sets.append(measured(root, split, judged, finder.card.accept))
+        page = write_report(finder.card.name, sets, report) if report else None
     if as_json:
-        typer.echo(json.dumps({"model": finder.card.name, "engine": finder.engine, "results": results}))
+        about = {"model": finder.card.name, "engine": finder.engine, "report": page and str(page)}
+        typer.echo(json.dumps(about | {"results": [s.figures for s in sets]}))
         return
-    for result in results:
-        typer.echo(f"{result['data']}/{result['split']}: {result['images']} images, mAP50 {result['map50']}")
-        typer.echo(f"  any kind: {result['any_kind']}, false boxes per image: {result['false_boxes_per_image']}")
+    typer.echo("\n".join(told(s) for s in sets))
+    if page:
+        typer.echo(f"report: {page}")
+
+
+@contextmanager
+def needing_train() -> Iterator[None]:
+    """Say what to install where a package of the extra ``train`` is missing.
+
+    Raises:
+        Unavailable: It is.
+
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name not in {"pycocotools", "matplotlib", "torch", "ultralytics"}:
+            raise
+        raise InvalidInput(f"This needs {error.name}.", hint="Install the extra train: make setup-train.") from error
 
 
 @app.command("card")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,6 +20,8 @@ from vision.merge import iou
 from vision.tiling import find_in_frame
 
 MATCH_IOU = 0.5
+Progress = Callable[[int, int], None]
+"""Called after each image with (done, all)."""
 
 
 class Judged(NamedTuple):
@@ -55,25 +57,52 @@ def evaluate(finder: BoxFinder, root: Path, split: str, at: float) -> dict[str, 
     return measure(judge(finder, root, split), root.name, split, at)
 
 
-def judge(finder: BoxFinder, root: Path, split: str) -> list[Judged]:
+def sets_in(folder: Path, split: str) -> list[Path]:
+    """Return the data sets in a folder that hold a split: itself, or those directly below it.
+
+    Raises:
+        InvalidInput: There is none.
+
+    """
+    found = [root for root in (folder, *sorted(p for p in folder.glob("*") if p.is_dir())) if _holds(root, split)]
+    if not found:
+        raise InvalidInput(f"{folder} holds no data.yaml with images/{split}.", field="data")
+    return found
+
+
+def _holds(root: Path, split: str) -> bool:
+    return (root / "data.yaml").is_file() and (root / "images" / split).is_dir()
+
+
+def judge(finder: BoxFinder, root: Path, split: str, progress: Progress | None = None) -> list[Judged]:
     """Return what a detector finds in every image of a split, beside what is there.
 
     Raises:
         InvalidInput: The folder holds no such split.
 
     """
-    names = _names(root)
+    names = _names(root)[0]
     samples = read_yolo(root, split)
     if not samples:
         raise InvalidInput(f"{root} holds no images/{split}.", field="data")
-    return [_judge(finder, sample, names) for sample in samples]
+    judged = []
+    for sample in samples:
+        judged.append(_judge(finder, sample, names))
+        if progress:
+            progress(len(judged), len(samples))
+    return judged
+
+
+def strangers(root: Path) -> tuple[str, ...]:
+    """Return the set's classes that are no defect of ours: their boxes are left out."""
+    return _names(root)[1]
 
 
 def measure(judged: Sequence[Judged], data: str, split: str, at: float) -> dict[str, object]:
     """Return the scores over judged images; precision and recall count boxes of confidence >= ``at``."""
     present = sorted({int(k) for j in judged for k in j.truth.kind})
-    scores = {KINDS[k].value: score([_of_kind(j, k) for j in judged], at) for k in present}
-    together = score([_any_kind(j) for j in judged], at)
+    scores = {KINDS[k].value: score([of_kind(j, k) for j in judged], at) for k in present}
+    together = score([any_kind(j) for j in judged], at)
     background = [j for j in judged if not len(j.truth)]
     return {
         "data": data,
@@ -86,7 +115,7 @@ def measure(judged: Sequence[Judged], data: str, split: str, at: float) -> dict[
         "any_kind": together.as_dict(),
         "background_images": len(background),
         "false_boxes_per_background_image": _mean([int((j.found.confidence >= at).sum()) for j in background]),
-        "false_boxes_per_image": _mean([_false_boxes(_any_kind(j), at) for j in judged]),
+        "false_boxes_per_image": _mean([_false_boxes(any_kind(j), at) for j in judged]),
     }
 
 
@@ -94,15 +123,17 @@ def _mean(values: Sequence[int]) -> float | None:
     return round(float(np.mean(values)), 4) if values else None
 
 
-def _names(root: Path) -> dict[int, DefectKind]:
-    """Return our kind of each of the set's classes; classes that are no defect of ours are left out."""
+def _names(root: Path) -> tuple[dict[int, DefectKind], tuple[str, ...]]:
+    """Return our kind of each of the set's classes, and the names of those that are no defect of ours."""
     path = root / "data.yaml"
     if not path.exists():
         raise InvalidInput(f"{root} holds no data.yaml.", field="data")
     names = yaml.safe_load(path.read_text())["names"]
     pairs = names.items() if isinstance(names, dict) else enumerate(names)
     known = {kind.value: kind for kind in DefectKind}
-    return {int(i): known[name] for i, name in pairs if name in known}
+    named = {int(i): str(name) for i, name in pairs}
+    ours = {i: known[name] for i, name in named.items() if name in known}
+    return ours, tuple(name for i, name in named.items() if i not in ours and name != "none")
 
 
 def _judge(finder: BoxFinder, sample: Sample, names: dict[int, DefectKind]) -> Judged:
@@ -117,11 +148,13 @@ def _judge(finder: BoxFinder, sample: Sample, names: dict[int, DefectKind]) -> J
     return Judged(find_in_frame(finder, np.asarray(image, np.uint8)), truth)
 
 
-def _of_kind(judged: Judged, kind: int) -> Judged:
+def of_kind(judged: Judged, kind: int) -> Judged:
+    """Return what is of one kind."""
     return Judged(*(boxes.take(boxes.kind == kind) for boxes in judged))
 
 
-def _any_kind(judged: Judged) -> Judged:
+def any_kind(judged: Judged) -> Judged:
+    """Return it with kinds left aside."""
     return Judged(*(Boxes(b.xyxy, b.confidence, np.zeros_like(b.kind), b.cut) for b in judged))
 
 
