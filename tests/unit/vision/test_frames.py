@@ -102,8 +102,8 @@ def test_only_what_is_wanted_is_decoded(flight: Path, wanted: list[int]) -> None
 def test_blurred_frames_give_way_to_a_sharp_neighbour(flight: Path) -> None:
     frames = KeyFrames(Video(flight), [2, 5, 8, 12, 16], lambda _: None)
     used = [f.frame for f in frames]
-    assert 12 not in used
-    assert any(i in used for i in (13, 14, 10))
+    assert not {11, 12} & set(used)
+    assert any(8 < i < 16 for i in used)
     assert 12 in frames.rejected
 
 
@@ -114,7 +114,7 @@ def test_burnt_out_frames_are_not_used(flight: Path) -> None:
 
 def test_sharpness_is_of_the_region_only() -> None:
     image = np.full((200, 200, 3), 128, np.uint8)
-    image[:, ::2][:, :50] = 255
+    image[:, ::4][:, :25] = image[:, 1::4][:, :25] = 255
     left, right = np.zeros((50, 50), np.bool_), np.zeros((50, 50), np.bool_)
     left[:, :20], right[:, 30:] = True, True
     assert sharpness(image, left) > 1000
