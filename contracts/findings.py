@@ -18,7 +18,7 @@ class Frame(Frozen):
     pts_ms: float = Field(ge=0)
     captured_at: AwareDatetime
     pose: Pose
-    sharpness: float = Field(ge=0, description="variance of the Laplacian over the asset region, 8-bit grey at half size")
+    sharpness: float = Field(ge=0, description="variance of the Laplacian over the asset region, half size, 8-bit grey")
 
 
 class Evidence(Frozen):
