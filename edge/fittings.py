@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import tempfile
+import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
 from contracts.media import PoseSample
 from contracts.topics import COMMANDS, STATUS, UPLOAD_ORDERS, VERIFIED, WATERMARKS
@@ -12,11 +14,9 @@ from contracts.vocabulary import AircraftState
 from edge.backends.autopilot import MavlinkAutopilot
 from edge.backends.camera import camera_at
 from edge.backends.container import Mp4File, whole_frames
-from edge.backends.credentials import Files, RoleAlias
 from edge.backends.dialogue import rotated
 from edge.backends.link import Credentials, MqttLink, Post, Will
 from edge.backends.mavlink_signing import Seal
-from edge.backends.objects import S3Objects
 from edge.backends.release import fetch
 from edge.bandwidth import Pacer
 from edge.bench import Bench, Tell
@@ -34,6 +34,9 @@ from edge.refusals import AutopilotSilent
 from edge.settings import Settings
 from edge.status import status_file
 
+if TYPE_CHECKING:
+    from edge.backends.objects import S3Objects
+
 
 def autopilot_of(settings: Settings, on_pose: Callable[[PoseSample], None]) -> MavlinkAutopilot:
     """Return the autopilot of the settings, with signed messages where there is a key."""
@@ -50,8 +53,30 @@ def rig_of(settings: Settings) -> Rig:
     return Rig(settings.drone_id, settings.camera, camera_at(settings.camera_url), Mp4File, whole_frames)
 
 
+class _WhenAsked:
+    """Makes the object store when it is first asked for something: the SDK takes longer to load than all the rest."""
+
+    def __init__(self, make: Callable[[], S3Objects]) -> None:
+        self._make = make
+        self._made: S3Objects | None = None
+        self._lock = threading.Lock()
+
+    def __getattr__(self, name: str) -> Any:
+        with self._lock:
+            self._made = self._made or self._make()
+        return getattr(self._made, name)
+
+
 def objects_of(settings: Settings, pacer: Pacer | None = None) -> S3Objects:
-    """Return the object store of the settings, with the rights of the drone's role where there is one."""
+    """Return the object store of the settings, made when it is first asked for something."""
+    return cast("S3Objects", _WhenAsked(lambda: _store(settings, pacer)))
+
+
+def _store(settings: Settings, pacer: Pacer | None) -> S3Objects:
+    """Return the object store, with the rights of the drone's role where there is one."""
+    from edge.backends.credentials import Files, RoleAlias  # noqa: PLC0415 - see _WhenAsked
+    from edge.backends.objects import S3Objects  # noqa: PLC0415 - the same
+
     rights = None
     if settings.credentials_url and settings.cert_file and settings.key_file:
         files = Files(settings.ca_file, settings.cert_file, settings.key_file)

@@ -1,7 +1,7 @@
 """Who else speaks on an aircraft's link: a gimbal, a transponder, and another vehicle whose packets are routed here.
 
-ArduPilot forwards what other systems send (MAVLink_routing.cpp), and its own heartbeats say MAV_AUTOPILOT_ARDUPILOTMEGA
-for every vehicle: who takes the last heartbeat for its own aircraft's changes aircraft once a second.
+ArduPilot forwards what other systems send, and every ArduPilot's heartbeat says MAV_AUTOPILOT_ARDUPILOTMEGA: who takes
+the last heartbeat for its own aircraft's changes aircraft once a second.
 """
 
 from __future__ import annotations

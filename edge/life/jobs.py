@@ -9,13 +9,11 @@ to go on after any end, as AWS gives a job in progress again to whoever asks
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, NamedTuple, Protocol
 
@@ -27,6 +25,7 @@ from contracts.updates import SignedUpdate
 from edge import logbook
 from edge.files import sha256_of, write_durably
 from edge.life.proof import Signs
+from edge.life.rights import rights_of
 from edge.life.slots import Slots, runs_from
 from edge.life.updates import require_newer, verified
 
@@ -86,25 +85,9 @@ class JobFolder:
 
     def answer(self, error: str) -> None:
         """Say, as the installer, how it went; the hand-over is done with."""
-        with _rights_of(self._state_dir):
+        with rights_of(self._state_dir):
             write_durably(self.result, json.dumps({"error": error}).encode())
             self.ready.unlink(missing_ok=True)
-
-
-@contextmanager
-def _rights_of(folder: Path) -> Iterator[None]:
-    """Act as a folder's owner: what root writes where others may put links must be no more than they may write."""
-    if os.geteuid() != 0:
-        yield
-        return
-    owner = folder.stat()
-    os.setegid(owner.st_gid)
-    os.seteuid(owner.st_uid)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
-        os.setegid(0)
 
 
 class JobUpdate:

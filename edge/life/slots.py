@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from contracts.errors import Conflict
 from edge.files import rename_durably, sync, write_durably
+from edge.life.rights import rights_of
 
 _WHOLE = "kestrel-slot.json"
 
@@ -67,21 +68,17 @@ class Slots:
         """
         if not self.whole(version):
             raise Conflict(f"Version {version} is not whole.", hint="Install it again.")
-        self._own()
         before = self.current()
         if before == version:
             return
-        if before is not None:
-            trial = {"version": version, "back_to": str(self.place(before)), "starts": 0}
-            write_durably(self._trial, json.dumps(trial).encode())
-        self._point(self.place(version))
-
-    def _own(self) -> None:
-        """Make the folder of the link; made by root it is given to the agent's user, who ends trials in it."""
-        self.update_dir.mkdir(parents=True, exist_ok=True)
-        if os.geteuid() == 0:
-            owner = self.update_dir.parent.stat()
-            os.chown(self.update_dir, owner.st_uid, owner.st_gid)
+        state_dir = self.update_dir.parent
+        state_dir.mkdir(parents=True, exist_ok=True)
+        with rights_of(state_dir):  # the agent's own user ends the trial here
+            self.update_dir.mkdir(exist_ok=True)
+            if before is not None:
+                trial = {"version": version, "back_to": str(self.place(before)), "starts": 0}
+                write_durably(self._trial, json.dumps(trial).encode())
+            self._point(self.place(version))
 
     def _point(self, place: Path) -> None:
         beside = self.update_dir / "current.new"
