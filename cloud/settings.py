@@ -96,6 +96,9 @@ class Settings(BaseSettings):
         default="", description="what heights are measured from, for files that do not say it"
     )
     policy_file: Path | None = Field(default=None, description="severity policy; default is the shipped one")
+    crew_hour_cost: float | None = Field(default=None, ge=0, description="an hour of a repair crew; none: hours only")
+    flight_hour_cost: float | None = Field(default=None, ge=0, description="an hour of flying; none: hours only")
+    currency: str = Field(default="EUR", pattern=r"^[A-Z]{3}$", description="of the two costs, ISO 4217")
     repair_methods_file: Path | None = Field(
         default=None, description="how kinds of defects are repaired; default ships"
     )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import Annotated, Literal
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import HTMLResponse, Response
@@ -11,9 +11,9 @@ from fastapi.responses import HTMLResponse, Response
 from cloud import miss_rate
 from cloud.datasets import exports
 from cloud.datasets.views import VIEWS
-from cloud.requests import UnitOfWork
+from cloud.requests import Svc, UnitOfWork
 from cloud.security import Reader, authenticate
-from cloud.web import insights_view
+from cloud.web import cost_view, insights_view, zone
 from cloud.web.insights_view import Wanted
 from cloud.web.shell import room
 from contracts.vocabulary import AssetKind
@@ -28,10 +28,16 @@ _MEDIA = {
 
 
 @router.get("")
-def insights(request: Request, me: Reader, session: UnitOfWork, wanted: Annotated[Wanted, Query()]) -> HTMLResponse:
+def insights(
+    request: Request, me: Reader, services: Svc, session: UnitOfWork, wanted: Annotated[Wanted, Query()]
+) -> HTMLResponse:
     """Return what many inspections say together."""
-    view = insights_view.build(session, wanted, datetime.now(UTC))
-    more = {"view": view, "kinds": tuple(AssetKind), "views": tuple(VIEWS), "qualities": miss_rate.of_classes(session)}
+    now = datetime.now(UTC)
+    view = insights_view.build(session, wanted, now, zone.of_reader(request))
+    since = now - timedelta(days=int(wanted.days))
+    cost = cost_view.build(session, wanted, view.defects, since, services.settings)
+    more: dict[str, Any] = {"view": view, "cost": cost, "qualities": miss_rate.of_classes(session)}
+    more |= {"kinds": tuple(AssetKind), "views": tuple(VIEWS)}
     return room(request, session, me, "insights.html", here="insights", **more)
 
 

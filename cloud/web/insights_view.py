@@ -7,9 +7,10 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime, timedelta
 from typing import Literal, NamedTuple
+from zoneinfo import ZoneInfo
 
 from pydantic import Field
-from sqlalchemy import ColumnElement, case, func, literal_column, select
+from sqlalchemy import ColumnElement, Text, case, cast, func, literal_column, select
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
@@ -25,6 +26,8 @@ from contracts.vocabulary import AssetKind, Blade, BladeSide, FindingStatus, Fli
 
 _FLOWN = (FlightState.LANDED.value, FlightState.COMPLETE.value)
 _SHOWN = 10
+_SERIES = 6
+"""Kinds or sites with a colour of their own in a bar."""
 _AGES = (
     (30, message("under 30 days")),
     (90, message("30 to 90 days")),
@@ -39,6 +42,8 @@ class Wanted(Address):
     days: Literal["30", "90", "365", "1095"] = "365"
     site: str | None = Field(default=None, max_length=80)
     kind: AssetKind | None = None
+    by: Literal["severity", "kind", "site"] = "severity"
+    """What the bars of the months are made of."""
 
     def of_assets(self) -> list[ColumnElement[bool]]:
         """Return the terms that a query joined to assets is limited by."""
@@ -71,10 +76,11 @@ class Bar(NamedTuple):
 
 
 class Bars(NamedTuple):
-    """Stacked bars and the axis they stand on."""
+    """Stacked bars and the axis they stand on; ``legend`` is (style, label) of what they are made of."""
 
     bars: tuple[Bar, ...]
     ticks: tuple[Tick, ...]
+    legend: tuple[tuple[str, str], ...] = ()
 
 
 class Worst(NamedTuple):
@@ -96,6 +102,16 @@ class Unseen(NamedTuple):
     whole_m: int
 
 
+class Live(NamedTuple):
+    """How many live defects there are of a kind, a severity, a site and an age (a place in _AGES)."""
+
+    kind: str
+    rank: int
+    site: str
+    age: int
+    defects: int
+
+
 class Insights(NamedTuple):
     """The whole page."""
 
@@ -108,6 +124,7 @@ class Insights(NamedTuple):
     unreviewed: int
     rejected: int
     live: int
+    defects: tuple[Live, ...]
     by_month: Bars
     by_kind: Bars
     by_site: Bars
@@ -117,18 +134,18 @@ class Insights(NamedTuple):
     unseen: tuple[Unseen, ...]
 
 
-def build(session: Session, wanted: Wanted, now: datetime) -> Insights:
+def build(session: Session, wanted: Wanted, now: datetime, zone: ZoneInfo) -> Insights:
     """Return what the inspections of a period say, of the sites and assets asked for."""
     since = now - timedelta(days=int(wanted.days))
     live = _live(session, wanted, now)
-    rows = _counted(session, wanted, since)
+    rows = _counted(session, wanted, since, zone)
     kept = [row for row in rows if row.status != FindingStatus.REJECTED.value]
     flown = session.execute(
         select(func.count(), func.count(Flight.asset_id.distinct()))
         .join(Asset, Asset.asset_id == Flight.asset_id)
         .where(Flight.state.in_(_FLOWN), Flight.started_at >= since, *wanted.of_assets())
     ).one()
-    months = _months(since, now)
+    months = _months(since.astimezone(zone).date(), now.astimezone(zone).date())
     return Insights(
         wanted=wanted,
         sites=tuple(session.scalars(select(Site).order_by(Site.name))),
@@ -139,7 +156,8 @@ def build(session: Session, wanted: Wanted, now: datetime) -> Insights:
         unreviewed=sum(row.findings for row in kept if not row.reviewed),
         rejected=sum(row.findings for row in rows) - sum(row.findings for row in kept),
         live=sum(row.defects for row in live),
-        by_month=_stacked([(dated(m, "%b %y"), [r for r in kept if r.month == m]) for m in months]),
+        defects=tuple(live),
+        by_month=_stacked([(dated(m, "%b %y"), [r for r in kept if r.month == m]) for m in months], wanted.by),
         by_kind=_ranked(((row.kind, row) for row in live), kind),
         by_site=_ranked(((row.site, row) for row in live), str),
         by_age=_by_age(live),
@@ -151,42 +169,38 @@ def build(session: Session, wanted: Wanted, now: datetime) -> Insights:
 
 class _Count(NamedTuple):
     month: date
-    rank: int
+    part: str
     status: str
     reviewed: bool
     findings: int
 
 
-def _counted(session: Session, wanted: Wanted, since: datetime) -> list[_Count]:
-    month = func.date_trunc("month", Finding.detected_at, "UTC")
+def _counted(session: Session, wanted: Wanted, since: datetime, zone: ZoneInfo) -> list[_Count]:
+    month = func.date_trunc("month", Finding.detected_at, zone.key)
     reviewed = Finding.reviewed_at.is_not(None)
-    query = (
-        select(month, Finding.severity_rank, Finding.status, reviewed, func.count())
-        .where(Finding.detected_at >= since, *wanted.among(Finding.asset_id))
-        .group_by(month, Finding.severity_rank, Finding.status, reviewed)
-    )
-    return [_Count(at.date(), rank, status, seen, n) for at, rank, status, seen, n in session.execute(query)]
+    parts: dict[str, ColumnElement[str]] = {
+        "severity": cast(Finding.severity_rank, Text),
+        "kind": func.coalesce(Finding.kind),
+        "site": func.coalesce(Site.name),
+    }
+    part = parts[wanted.by]
+    query = select(month, part, Finding.status, reviewed, func.count()).select_from(Finding)
+    if wanted.by == "site":
+        query = query.join(Asset, Asset.asset_id == Finding.asset_id).join(Site, Site.site_id == Asset.site_id)
+    query = query.where(Finding.detected_at >= since, *wanted.among(Finding.asset_id))
+    rows = session.execute(query.group_by(month, part, Finding.status, reviewed))
+    return [_Count(at.astimezone(zone).date(), name, status, seen, n) for at, name, status, seen, n in rows]
 
 
-def _months(since: datetime, now: datetime) -> list[date]:
-    months, at = [], since.date().replace(day=1)
-    while at <= now.date():
+def _months(since: date, today: date) -> list[date]:
+    months, at = [], since.replace(day=1)
+    while at <= today:
         months.append(at)
         at = (at + timedelta(days=32)).replace(day=1)
     return months
 
 
-class _Live(NamedTuple):
-    """How many live defects there are of a kind, a severity, a site and an age (a place in _AGES)."""
-
-    kind: str
-    rank: int
-    site: str
-    age: int
-    defects: int
-
-
-def _live(session: Session, wanted: Wanted, now: datetime) -> list[_Live]:
+def _live(session: Session, wanted: Wanted, now: datetime) -> list[Live]:
     """Count the live defects, each as its latest finding says."""
     known = standing.latest()
     young = [(known.c.first_seen_at > now - timedelta(days=most), n) for n, (most, _) in enumerate(_AGES[:-1])]
@@ -200,7 +214,7 @@ def _live(session: Session, wanted: Wanted, now: datetime) -> list[_Live]:
         .where(known.c.status.in_(standing.LIVE), *wanted.of_assets())
         .group_by(known.c.kind, known.c.severity_rank, Site.name, literal_column("4"))
     )
-    return [_Live(*row) for row in session.execute(query)]
+    return [Live(*row) for row in session.execute(query)]
 
 
 def _worst(session: Session, wanted: Wanted) -> tuple[Worst, ...]:
@@ -228,7 +242,7 @@ def _worst(session: Session, wanted: Wanted) -> tuple[Worst, ...]:
     return tuple(Worst(*row) for row in session.execute(query))
 
 
-def _by_age(live: Iterable[_Live]) -> Bars:
+def _by_age(live: Iterable[Live]) -> Bars:
     found: dict[str, Counter[int]] = {_(label): Counter() for _most, label in _AGES}
     labels = list(found)
     for row in live:
@@ -236,7 +250,7 @@ def _by_age(live: Iterable[_Live]) -> Bars:
     return _across(found)
 
 
-def _ranked(counted: Iterable[tuple[str, _Live]], label: Callable[[str], str]) -> Bars:
+def _ranked(counted: Iterable[tuple[str, Live]], label: Callable[[str], str]) -> Bars:
     counts: defaultdict[str, Counter[int]] = defaultdict(Counter)
     for name, row in counted:
         counts[label(name)][row.rank] += row.defects
@@ -261,34 +275,50 @@ def _across(counts: dict[str, Counter[int]]) -> Bars:
     return Bars(tuple(bars), ())
 
 
-def _stacked(columns: list[tuple[str, list[_Count]]]) -> Bars:
-    """Return standing bars, the gravest part at the foot."""
-    ranks = [
-        Counter({rank: sum(r.findings for r in rows if r.rank == rank) for rank in range(1, 6)}) for _, rows in columns
-    ]
-    most = max((r.total() for r in ranks), default=0)
+def _stacked(columns: list[tuple[str, list[_Count]]], by: str) -> Bars:
+    """Return standing bars, the gravest or most frequent part at the foot."""
+    counted = [_by_part(rows) for _label, rows in columns]
+    totals: Counter[str] = sum(counted, Counter())
+    series = _series(totals, by)
+    most = max((c.total() for c in counted), default=0)
     marks = [t for t in plots.ticks(0.0, float(max(most, 1))) if t == int(t)]
     top = max(most, marks[-1] if marks else 1.0, 1.0)
     step = 100 / max(len(columns), 1)
     bars = []
-    for number, ((label, _rows), counted) in enumerate(zip(columns, ranks, strict=True)):
+    for number, ((label, _rows), counts) in enumerate(zip(columns, counted, strict=True)):
         parts, foot = [], 100.0
-        for rank in (5, 4, 3, 2, 1):
-            if counted[rank]:
-                size = 100 * counted[rank] / top
+        for style, said, names in series:
+            if many := sum(counts[name] for name in names):
+                size = 100 * many / top
                 foot -= size
-                title = f"{label}: {counted[rank]} {inline(severity(rank))}"
-                parts.append(Segment(round(foot, 2), round(size, 2), f"s{rank}", title))
-        bars.append(
-            Bar(label, round(step * number + step * 0.12, 2), round(step * 0.76, 2), counted.total(), tuple(parts))
-        )
-    return Bars(tuple(bars), tuple(Tick(round(100 - 100 * t / top, 2), f"{t:g}") for t in marks))
+                parts.append(
+                    Segment(
+                        round(foot, 2),
+                        round(size, 2),
+                        style,
+                        f"{label}: {many} {said if by == 'site' else inline(said)}",
+                    )
+                )
+        at, width = round(step * number + step * 0.12, 2), round(step * 0.76, 2)
+        bars.append(Bar(label, at, width, counts.total(), tuple(parts)))
+    legend = tuple((style, said) for style, said, _names in series)
+    return Bars(tuple(bars), tuple(Tick(round(100 - 100 * t / top, 2), f"{t:g}") for t in marks), legend)
 
 
-def _by_rank(rows: Iterable[_Count]) -> Counter[int]:
-    counts: Counter[int] = Counter()
+def _series(totals: Counter[str], by: str) -> list[tuple[str, str, list[str]]]:
+    """Return (style, label, parts) of what the bars are made of; the rare ones share the last style."""
+    if by == "severity":
+        return [(f"s{rank}", severity(rank), [str(rank)]) for rank in (5, 4, 3, 2, 1)]
+    label = kind if by == "kind" else str
+    often = sorted(totals, key=lambda name: (-totals[name], name))
+    series = [(f"c{n}", label(name), [name]) for n, name in enumerate(often[:_SERIES])]
+    return [*series, (f"c{_SERIES}", _("Others"), often[_SERIES:])] if often[_SERIES:] else series
+
+
+def _by_part(rows: Iterable[_Count]) -> Counter[str]:
+    counts: Counter[str] = Counter()
     for row in rows:
-        counts[row.rank] += row.findings
+        counts[row.part] += row.findings
     return counts
 
 

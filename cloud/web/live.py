@@ -14,6 +14,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
 from psycopg2.extensions import ISOLATION_LEVEL_AUTOCOMMIT
 from pydantic import BaseModel, ValidationError
+from sqlalchemy.orm import Session
 
 from cloud.changes import concerns
 from cloud.db import LIVE_CHANNEL, Database, LiveKind
@@ -119,14 +120,14 @@ class Hub:
 
     def shown(self, asker: Principal, changes: list[Change], *, telemetry: bool = True) -> list[Event]:
         """Return what an asker is told of changes: nothing of those that are none of theirs."""
-        heard = [change.id for change in changes if change.kind == "telemetry"] if telemetry else []
-        others = [change for change in changes if change.kind != "telemetry"]
+        wanted = [change for change in changes if telemetry or change.kind != "telemetry"]
+        heard = [change.id for change in wanted if change.kind == "telemetry"]
         if not heard and asker.sites is None:
-            return [(change.kind, change.model_dump()) for change in others]
+            return [(change.kind, change.model_dump()) for change in wanted]
         with self._database.session_of(asker) as session:
-            samples: list[Event] = [("telemetry", sample) for sample in last_samples(session, heard).values()]
-            theirs = [c for c in others if asker.sites is None or concerns(session, c.kind, c.id)]
-        return samples + [(change.kind, change.model_dump()) for change in theirs]
+            samples = last_samples(session, heard)
+            told = [(c.kind, samples.get(c.id) if c.kind == "telemetry" else _own(session, asker, c)) for c in wanted]
+        return [(kind, data) for kind, data in told if data]
 
     def _tell(self, kind: str, data: dict[str, Any], only: Principal | None = None) -> None:
         """Tell every page, or those of askers with the sites of ``only``; of telemetry those that draw it."""
@@ -135,6 +136,11 @@ class Hub:
         for queue, page in pages:
             if (only is None or page.asker.sites == only.sites) and (page.telemetry or kind != "telemetry"):
                 page.loop.call_soon_threadsafe(_put, queue, (kind, data))
+
+
+def _own(session: Session, asker: Principal, change: Change) -> dict[str, Any] | None:
+    """Return a change as it is told, None when it is none of the asker's sites."""
+    return change.model_dump() if asker.sites is None or concerns(session, change.kind, change.id) else None
 
 
 def _understood(payload: str) -> Change | None:

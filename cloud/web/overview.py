@@ -45,6 +45,7 @@ def build(
     flight_id: str | None,
     asset_id: str | None,
     finding_id: str | None,
+    rank: int | None,
 ) -> Overview:
     """Return the page's content; a finding in the address brings its own flight.
 
@@ -69,7 +70,7 @@ def build(
         flights=_flights(session),
         assets=tuple(session.scalars(select(Asset).order_by(Asset.name).limit(mapping.MAX_ASSETS))),
         drones=tuple(session.scalars(select(Drone).order_by(Drone.name).limit(mapping.MAX_ASSETS))),
-        cards=finding_view.cards(session, shown),
+        cards=finding_view.cards(session, shown, rank),
         tickets=finding_view.tickets(session, shown),
         timeline=timeline.build(session, shelf, flight, route) if flight else None,
         schematic=blades.build(session, flight) if flight else None,

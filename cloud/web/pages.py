@@ -25,6 +25,7 @@ class Shown(BaseModel):
     flight: str | None = Field(default=None, max_length=80)
     finding: str | None = Field(default=None, max_length=80)
     asset: str | None = Field(default=None, max_length=80)
+    rank: int | None = Field(default=None, ge=1, le=5)
 
 
 @router.get("/")
@@ -32,14 +33,8 @@ def operations(
     request: Request, principal: Reader, services: Svc, session: UnitOfWork, shown: Annotated[Shown, Query()]
 ) -> HTMLResponse:
     """Return the operations page of the flight asked for, else of the one in the air, else of the last."""
-    view = overview.build(
-        session,
-        services.routes,
-        services.objects,
-        flight_id=shown.flight,
-        asset_id=shown.asset,
-        finding_id=shown.finding,
-    )
+    asked = {"flight_id": shown.flight, "asset_id": shown.asset, "finding_id": shown.finding}
+    view = overview.build(session, services.routes, services.objects, rank=shown.rank, **asked)
     may_command = principal.may(Role.OPERATOR)
     return room(request, session, principal, "operations.html", here="operations", view=view, may_command=may_command)
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import calendar
 from collections import defaultdict
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Literal, NamedTuple
+from zoneinfo import ZoneInfo
 
 from pydantic import Field
 from sqlalchemy import CompoundSelect, select, union_all
@@ -99,8 +100,9 @@ def _column(card: Card, now: datetime) -> str:
 
 
 class Entry(NamedTuple):
-    """Something on a day. ``finding_id`` opens its sheet."""
+    """Something on a day, at a moment. ``finding_id`` opens its sheet."""
 
+    at: datetime
     kind: str
     text: str
     href: str
@@ -109,7 +111,7 @@ class Entry(NamedTuple):
 
 
 class Day(NamedTuple):
-    """A day of the month's weeks (UTC)."""
+    """A day of the month's weeks, in the reader's time zone."""
 
     day: date
     inside: bool
@@ -125,30 +127,29 @@ class Month(NamedTuple):
     after: str
     days: tuple[Day, ...]
     entries: int
+    zone: str
 
 
-def month(session: Session, wanted: Wanted, now: datetime) -> Month:
-    """Return a month: defects to be repaired by, inspections due, flights on schedule."""
-    first = date.fromisoformat(f"{wanted.month}-01") if wanted.month else now.date().replace(day=1)
+def month(session: Session, wanted: Wanted, now: datetime, zone: ZoneInfo) -> Month:
+    """Return a month of a zone's days: defects to be repaired by, inspections due, flights on schedule."""
+    today = now.astimezone(zone).date()
+    first = date.fromisoformat(f"{wanted.month}-01") if wanted.month else today.replace(day=1)
     weeks = calendar.Calendar().monthdatescalendar(first.year, first.month)
-    start, end = (datetime.combine(d, time.min, UTC) for d in (weeks[0][0], weeks[-1][-1] + timedelta(days=1)))
+    start, end = (datetime.combine(d, time.min, zone) for d in (weeks[0][0], weeks[-1][-1] + timedelta(days=1)))
     found: defaultdict[date, list[Entry]] = defaultdict(list)
     repairs = _repairs(session, wanted, now, start, end)
-    for at, entry in [*_crews(session, wanted), *repairs, *_inspections(session, wanted, now),
-                      *_flights(session, wanted, start, end)]:  # fmt: skip
-        if start <= at < end:
-            found[at.astimezone(UTC).date()].append(entry)
-    days = tuple(
-        Day(day, day.month == first.month, day == now.date(), tuple(found[day])) for week in weeks for day in week
-    )
+    for entry in [*_crews(session, wanted), *repairs, *_inspections(session, wanted, now),
+                  *_flights(session, wanted, start, end)]:  # fmt: skip
+        if start <= entry.at < end:
+            found[entry.at.astimezone(zone).date()].append(entry)
+    days = tuple(Day(day, day.month == first.month, day == today, tuple(found[day])) for week in weeks for day in week)
     before, after = first - timedelta(days=1), first + timedelta(days=31)
-    return Month(dated(first, "%B %Y"), f"{before:%Y-%m}", f"{after:%Y-%m}", days, sum(len(d.entries) for d in days))
+    return Month(
+        dated(first, "%B %Y"), f"{before:%Y-%m}", f"{after:%Y-%m}", days, sum(len(d.entries) for d in days), zone.key
+    )
 
 
-Dated = tuple[datetime, Entry]
-
-
-def _repairs(session: Session, wanted: Wanted, now: datetime, start: datetime, end: datetime) -> list[Dated]:
+def _repairs(session: Session, wanted: Wanted, now: datetime, start: datetime, end: datetime) -> list[Entry]:
     """Return the defects to be repaired within a span of days, each as its latest finding says."""
     newer = aliased(Finding)
     asked_again = select(newer.finding_id).where(
@@ -161,16 +162,16 @@ def _repairs(session: Session, wanted: Wanted, now: datetime, start: datetime, e
     query = query.where(Finding.due_at >= start, Finding.due_at < end, Finding.status.in_(_LIVE), ~asked_again.exists())
     query = query.where(Finding.asset_id == wanted.asset) if wanted.asset else query
     query = query.where(Finding.severity_rank == wanted.rank) if wanted.rank else query
-    dated: list[Dated] = []
+    entries: list[Entry] = []
     for f, name in session.execute(query.order_by(Finding.due_at, Finding.number)):
         if f.due_at is not None:
             text = f"F-{f.number} {inline(kind(f.kind))}, {name}"
             href = f"/?finding={f.finding_id}"
-            dated.append((f.due_at, Entry(f"s{f.severity_rank}", text, href, f.finding_id, f.due_at < now)))
-    return dated
+            entries.append(Entry(f.due_at, f"s{f.severity_rank}", text, href, f.finding_id, f.due_at < now))
+    return entries
 
 
-def _crews(session: Session, wanted: Wanted) -> list[Dated]:
+def _crews(session: Session, wanted: Wanted) -> list[Entry]:
     """Return when crews come."""
     query = (
         select(RepairSlot, Finding, CrewRow.name)
@@ -180,30 +181,30 @@ def _crews(session: Session, wanted: Wanted) -> list[Dated]:
     )
     query = query.where(Finding.asset_id == wanted.asset) if wanted.asset else query
     query = query.where(Finding.severity_rank == wanted.rank) if wanted.rank else query
-    dated: list[Dated] = []
+    entries: list[Entry] = []
     for slot, finding, crew in session.execute(query):
         said = _("{0} repairs F-{1} {2}") if slot.state == "accepted" else _("{0} repairs F-{1} {2}, proposed")
         text = said.format(crew, finding.number, inline(kind(finding.kind)))
         if slot.starts_at is not None:
-            dated.append((slot.starts_at, Entry("repair", text, "/tickets/repairs", "", slot.late)))
-    return dated
+            entries.append(Entry(slot.starts_at, "repair", text, "/tickets/repairs", "", slot.late))
+    return entries
 
 
-def _inspections(session: Session, wanted: Wanted, now: datetime) -> list[Dated]:
-    dated: list[Dated] = []
+def _inspections(session: Session, wanted: Wanted, now: datetime) -> list[Entry]:
+    entries: list[Entry] = []
     for item in due.due_list(session):
         if wanted.asset in {None, item.asset.asset_id}:
             text = _("Inspect {0}: {1}", item.asset.name, item.rule.title)
-            entry = Entry("inspect", text, f"/assets/{item.asset.asset_id}", "", item.due_at < now)
-            dated.append((item.due_at, entry))
-    return dated
+            href = f"/assets/{item.asset.asset_id}"
+            entries.append(Entry(item.due_at, "inspect", text, href, "", item.due_at < now))
+    return entries
 
 
-def _flights(session: Session, wanted: Wanted, start: datetime, end: datetime) -> list[Dated]:
+def _flights(session: Session, wanted: Wanted, start: datetime, end: datetime) -> list[Entry]:
     query = select(Schedule).where(Schedule.enabled)
     query = query.where(Schedule.asset_id == wanted.asset) if wanted.asset else query
     return [
-        (at, Entry("scheduled", _("Fly {0}", row.name), f"/assets/{row.asset_id}", "", late=False))
+        Entry(at, "scheduled", _("Fly {0}", row.name), f"/assets/{row.asset_id}", "", late=False)
         for row in session.scalars(query)
         for at in timetable.upcoming(row, start, end)
     ]

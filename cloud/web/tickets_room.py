@@ -12,7 +12,7 @@ from sqlalchemy import select
 from cloud.requests import UnitOfWork
 from cloud.security import Reader, authenticate
 from cloud.tables import Asset
-from cloud.web import ticket_board
+from cloud.web import ticket_board, zone
 from cloud.web.shell import room
 from cloud.web.ticket_board import Wanted
 
@@ -25,7 +25,7 @@ def tickets(request: Request, me: Reader, session: UnitOfWork, wanted: Annotated
     now = datetime.now(UTC)
     assets = tuple(session.scalars(select(Asset).order_by(Asset.name).limit(500)))
     columns = ticket_board.board(session, wanted, now) if wanted.view == "board" else ()
-    month = ticket_board.month(session, wanted, now) if wanted.view == "calendar" else None
+    month = ticket_board.month(session, wanted, now, zone.of_reader(request)) if wanted.view == "calendar" else None
     return room(
         request,
         session,

@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 
 import httpx
 import pytest
@@ -396,3 +397,37 @@ def test_a_bad_question_is_a_problem_that_names_the_field(server: Server, body: 
 def test_the_assistant_needs_someone_who_asks(server: Server) -> None:
     with server.client() as http:
         assert http.post("/v1/assistant/ask", json=QUESTION).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("zone", "day"), [("Europe%2FBerlin", "11"), ("", "10"), ("Mars%2FOlympus", "10"), ("..%2F..%2Fetc%2Fpasswd", "10")]
+)
+def test_the_calendar_has_the_readers_days(admin: httpx.Client, services: Services, zone: str, day: str) -> None:
+    with services.database.session() as session:
+        finding = session.scalars(select(Finding).where(Finding.status == "open").order_by(Finding.number)).first()
+        assert finding is not None
+        finding.due_at = datetime(2031, 1, 10, 23, 30, tzinfo=UTC)
+    admin.cookies.set("kestrel_zone", zone)
+    calendar = soup(admin.get("/tickets", params={"view": "calendar", "month": "2031-01"}))
+    entry = calendar.select_one(".month .entry")
+    assert entry is not None
+    assert entry.find_parent("li").find("time").text.split()[0] == day  # type: ignore[union-attr]
+    assert str(entry["title"]).endswith("2031-01-10 23:30 UTC")
+
+
+@pytest.mark.parametrize(("by", "said"), [("severity", "critical"), ("kind", "crack"), ("site", "Nordmarsch")])
+def test_months_are_made_of_severities_kinds_or_sites(admin: httpx.Client, by: str, said: str) -> None:
+    bars = soup(admin.get("/insights", params={"by": by})).select(".bars .plot-area rect title")
+    assert any(said in bar.text for bar in bars)
+
+
+def test_what_it_takes_is_in_money_once_the_rates_are_known(services: Services) -> None:
+    rates = services.settings.model_copy(update={"crew_hour_cost": 100.0, "currency": "DKK"})
+    for settings, wanted in ((services.settings, "EUR"), (rates, "DKK")):
+        with Server(dataclasses.replace(services, settings=settings)) as server, signed_in(server, Role.ADMIN) as http:
+            table = soup(http.get("/insights")).select_one("[aria-labelledby=cost-h] table")
+        assert table is not None
+        _work, hours, money = (cell.text for cell in table.select("tbody tr:first-child td"))
+        assert wanted in table.text
+        expected = "–" if settings is not rates else f"{float(hours.removesuffix(' h')) * 100:,.0f}"
+        assert money == expected

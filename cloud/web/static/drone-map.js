@@ -10,6 +10,13 @@ const dark = matchMedia("(prefers-color-scheme: dark)");
 const LOW_BATTERY = 30;
 const RING = 2 * Math.PI * 19;
 
+/** What an asset's worst live finding looks like, as everywhere (_symbols.html); a ring with a tick where there is none. */
+const SHAPES = [
+  "M5 0A5 5 0 1 1-5 0 5 5 0 1 1 5 0zM-2.4.2-.6 2 2.6-1.8", "M5 0A5 5 0 1 1-5 0 5 5 0 1 1 5 0z", "M-4.8-4.8h9.6v9.6h-9.6z",
+  "M0-6.6 6.6 0 0 6.6-6.6 0z", "M0-6.6 6.8 5.6H-6.8z", "M-2.9-7H2.9L7-2.9V2.9L2.9 7H-2.9L-7 2.9V-2.9z",
+];
+const SHAPE_PX = 40;
+
 /** @param {string} name */
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
@@ -128,8 +135,31 @@ class DroneMap extends HTMLElement {
     this.querySelector("[data-follow]")?.setAttribute("aria-pressed", String(this.#follow));
   }
 
+  /** Draw the shapes in the theme's colours: on the map health is told by shape first. */
+  #shapes() {
+    SHAPES.forEach((shape, rank) => {
+      const canvas = Object.assign(document.createElement("canvas"), { width: SHAPE_PX, height: SHAPE_PX });
+      const pen = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+      pen.setTransform(2, 0, 0, 2, SHAPE_PX / 2, SHAPE_PX / 2);
+      pen.lineJoin = "round";
+      const drawn = new Path2D(shape);
+      pen.strokeStyle = colour("--card");
+      pen.lineWidth = 4;
+      pen.stroke(drawn);
+      pen.fillStyle = rank ? colour(`--s${rank}`) : colour("--card");
+      pen.fill(drawn);
+      pen.strokeStyle = rank ? pen.fillStyle : colour("--good");
+      pen.lineWidth = rank ? 0.5 : 1.7;
+      pen.stroke(drawn);
+      const image = pen.getImageData(0, 0, SHAPE_PX, SHAPE_PX);
+      if (this.#map.hasImage(`worst-${rank}`)) this.#map.updateImage(`worst-${rank}`, image);
+      else this.#map.addImage(`worst-${rank}`, image, { pixelRatio: 2 });
+    });
+  }
+
   #layers() {
     const map = this.#map;
+    this.#shapes();
     for (const id of ["grid", "rings", "fence", "route", "waypoints", "trail", "rotors", "assets", "home", "cursor"]) {
       map.addSource(id, { type: "geojson", data: collection([]) });
     }
@@ -143,7 +173,7 @@ class DroneMap extends HTMLElement {
     map.addLayer({ id: "waypoints", type: "circle", source: "waypoints", minzoom: 16, paint: { "circle-radius": 2.4, "circle-color": colour("--card"), "circle-stroke-color": ink, "circle-stroke-width": 1.2 } });
     map.addLayer({ id: "rotors", type: "line", source: "rotors", layout: { "line-cap": "round" }, paint: { "line-color": colour("--ink"), "line-width": ["interpolate", ["linear"], ["zoom"], 13, 1.5, 18, 5], "line-opacity": 0.82 } });
     map.addLayer({ id: "trail", type: "line", source: "trail", layout: { "line-join": "round", "line-cap": "round" }, paint: { "line-color": accent, "line-width": 2.6, "line-opacity": 0.85 } });
-    map.addLayer({ id: "assets", type: "circle", source: "assets", paint: { "circle-radius": ["interpolate", ["linear"], ["zoom"], 12, 4, 18, 9], "circle-color": ["get", "colour"], "circle-stroke-color": colour("--card"), "circle-stroke-width": 1.8 } });
+    map.addLayer({ id: "assets", type: "symbol", source: "assets", layout: { "icon-image": ["get", "shape"], "icon-size": ["interpolate", ["linear"], ["zoom"], 12, 0.8, 18, 1.5], "icon-allow-overlap": true, "icon-ignore-placement": true, "symbol-sort-key": ["get", "worst"] } });
     map.addLayer({ id: "asset-names", type: "symbol", source: "assets", layout: { "text-field": ["get", "label"], "text-size": 12, "text-font": ["Inter"], "text-radial-offset": 1.1, "text-variable-anchor": ["left", "top", "right"], "text-justify": "auto", "text-allow-overlap": true }, paint: { "text-color": colour("--ink"), "text-halo-color": colour("--map"), "text-halo-width": 1.8 } });
     map.addLayer({ id: "home", type: "symbol", source: "home", layout: { "text-field": "H", "text-size": 11, "text-font": ["Inter"], "text-allow-overlap": true }, paint: { "text-color": ink, "text-halo-color": colour("--card"), "text-halo-width": 7 } });
     map.addLayer({ id: "cursor", type: "circle", source: "cursor", paint: { "circle-radius": 5, "circle-color": colour("--card"), "circle-stroke-color": accent, "circle-stroke-width": 2 } });
@@ -167,7 +197,7 @@ class DroneMap extends HTMLElement {
     set("waypoints", route ? route.waypoints.map((/** @type {number[]} */ w) => feature({ type: "Point", coordinates: [w[0], w[1]] })) : []);
     this.#drawTrail();
     const drawn = assets.filter((/** @type {any} */ a) => a.lat_deg !== undefined);
-    set("assets", drawn.map((/** @type {any} */ a) => feature({ type: "Point", coordinates: [a.lon_deg, a.lat_deg] }, { label: a.name, colour: a.worst_rank ? colour(`--s${a.worst_rank}`) : colour("--good") })));
+    set("assets", drawn.map((/** @type {any} */ a) => feature({ type: "Point", coordinates: [a.lon_deg, a.lat_deg] }, { label: a.name, shape: `worst-${a.worst_rank}`, worst: a.worst_rank })));
     set("rotors", drawn.flatMap((/** @type {any} */ a) => this.#rotor(a)));
   }
 
@@ -247,7 +277,8 @@ class DroneMap extends HTMLElement {
   #label(box, sample) {
     const stale = isStale(sample);
     box.classList.toggle("stale", stale);
-    const text = stale ? `${box.dataset.name} · ${ago(ageSeconds(sample))}` : `${box.dataset.name} · ${Math.round(sample.alt_rel_m)} m`;
+    const battery = `${Math.round(sample.battery_percent)} %`;
+    const text = [box.dataset.name, stale ? ago(ageSeconds(sample)) : `${Math.round(sample.alt_rel_m)} m`, battery].join(" · ");
     const label = box.querySelector(".drone-label");
     if (label && label.textContent !== text) label.textContent = text;
     box.setAttribute("aria-label", t("{0}, battery {1} %", box.dataset.name, Math.round(sample.battery_percent)) + (stale ? t(", position is old") : ""));

@@ -85,7 +85,7 @@ function receive(kind, data) {
 
 /** The operations page shows "the current flight" and goes on to the next one; a flight's own page stays with its own. */
 async function followNewFlight() {
-  if (location.pathname !== "/" || location.search || document.body.dataset.flight === undefined) return;
+  if (location.pathname !== "/" || /[?&](flight|finding|asset)=/.test(location.search) || document.body.dataset.flight === undefined) return;
   const sheet = /** @type {HTMLDialogElement | null} */ (document.getElementById("sheet-dialog"));
   const answer = await fetch("/map.json", { headers: { Accept: "application/json" } });
   const busy = sheet?.open || document.querySelector("chat-log:not([hidden])");

@@ -6,6 +6,8 @@ import { t } from "./words.js";
 const form = /** @type {HTMLFormElement} */ (document.getElementById("sign-in"));
 const refusal = /** @type {HTMLElement} */ (document.getElementById("refusal"));
 
+document.cookie = `kestrel_zone=${encodeURIComponent(Intl.DateTimeFormat().resolvedOptions().timeZone)}; path=/; max-age=31536000; samesite=lax`;
+
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
   refusal.hidden = true;

@@ -13,6 +13,13 @@ document.getElementById("sign-out")?.addEventListener("click", async () => {
   location.assign("/login");
 });
 
+// The server lays calendars out by the reader's days.
+const zone = `kestrel_zone=${encodeURIComponent(Intl.DateTimeFormat().resolvedOptions().timeZone)}`;
+if (!document.cookie.split("; ").includes(zone)) {
+  document.cookie = `${zone}; path=/; max-age=31536000; samesite=lax`;
+  if (document.querySelector("[data-days]")) location.reload();
+}
+
 document.getElementById("language")?.addEventListener("change", (event) => {
   const choice = /** @type {HTMLSelectElement} */ (event.target);
   document.cookie = `${choice.dataset.cookie}=${choice.value}; path=/; max-age=31536000; samesite=lax`;

@@ -60,7 +60,7 @@ class TelemetryStrip extends HTMLElement {
     if (!newest) return;
     this.classList.toggle("stale", isStale(newest));
     const label = this.querySelector('[data-id="state"] .label');
-    if (label) label.textContent = isStale(newest) ? `${t("Aircraft")}, ${ago(ageSeconds(newest))}` : t("Aircraft");
+    if (label) label.textContent = `${t("Aircraft")}, ${ago(ageSeconds(newest))}`;
   };
 
   #onMove = (/** @type {PointerEvent} */ event) => {
