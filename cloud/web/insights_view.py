@@ -288,17 +288,12 @@ def _stacked(columns: list[tuple[str, list[_Count]]], by: str) -> Bars:
     for number, ((label, _rows), counts) in enumerate(zip(columns, counted, strict=True)):
         parts, foot = [], 100.0
         for style, said, names in series:
+            within = said if by == "site" else inline(said)
             if many := sum(counts[name] for name in names):
                 size = 100 * many / top
                 foot -= size
-                parts.append(
-                    Segment(
-                        round(foot, 2),
-                        round(size, 2),
-                        style,
-                        f"{label}: {many} {said if by == 'site' else inline(said)}",
-                    )
-                )
+                title = f"{label}: {many} {within}"
+                parts.append(Segment(round(foot, 2), round(size, 2), style, title))
         at, width = round(step * number + step * 0.12, 2), round(step * 0.76, 2)
         bars.append(Bar(label, at, width, counts.total(), tuple(parts)))
     legend = tuple((style, said) for style, said, _names in series)
