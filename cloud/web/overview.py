@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from pydantic import BaseModel, Field
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
@@ -37,27 +38,28 @@ class Overview(NamedTuple):
     open_finding: str | None
 
 
-def build(
-    session: Session,
-    routes: Routes,
-    shelf: Shelf,
-    *,
-    flight_id: str | None,
-    asset_id: str | None,
-    finding_id: str | None,
-    rank: int | None,
-) -> Overview:
+class Shown(BaseModel):
+    """What the address asks for."""
+
+    flight: str | None = Field(default=None, max_length=80)
+    finding: str | None = Field(default=None, max_length=80)
+    asset: str | None = Field(default=None, max_length=80)
+    rank: int | None = Field(default=None, ge=1, le=5)
+
+
+def build(session: Session, routes: Routes, shelf: Shelf, asked: Shown) -> Overview:
     """Return the page's content; a finding in the address brings its own flight.
 
     Raises:
         NotFound: The flight or finding in the address does not exist.
 
     """
-    if finding_id is not None:
-        flight_id = session.scalar(select(Finding.flight_id).where(Finding.finding_id == finding_id))
+    flight_id = asked.flight
+    if asked.finding is not None:
+        flight_id = session.scalar(select(Finding.flight_id).where(Finding.finding_id == asked.finding))
         if flight_id is None:
-            raise NotFound(f"There is no finding {finding_id!r}.")
-    flight = flight_view.current(session, flight_id, asset_id)
+            raise NotFound(f"There is no finding {asked.finding!r}.")
+    flight = flight_view.current(session, flight_id, asked.asset)
     if flight_id is not None and flight is None:
         raise NotFound(f"There is no flight {flight_id!r}.")
     route = mapping.route_of(session, routes, flight)
@@ -70,11 +72,11 @@ def build(
         flights=_flights(session),
         assets=tuple(session.scalars(select(Asset).order_by(Asset.name).limit(mapping.MAX_ASSETS))),
         drones=tuple(session.scalars(select(Drone).order_by(Drone.name).limit(mapping.MAX_ASSETS))),
-        cards=finding_view.cards(session, shown, rank),
+        cards=finding_view.cards(session, shown, asked.rank),
         tickets=finding_view.tickets(session, shown),
         timeline=timeline.build(session, shelf, flight, route) if flight else None,
         schematic=blades.build(session, flight) if flight else None,
-        open_finding=finding_id,
+        open_finding=asked.finding,
     )
 
 

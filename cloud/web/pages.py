@@ -6,11 +6,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
-from pydantic import BaseModel, Field
 
 from cloud.requests import Svc, UnitOfWork
 from cloud.security import Reader, authenticate
 from cloud.web import mapping, overview, pictures
+from cloud.web.overview import Shown
 from cloud.web.rendering import data, page, static_response
 from cloud.web.shell import room
 from contracts.errors import NotAuthenticated
@@ -19,22 +19,12 @@ from contracts.vocabulary import Role
 router = APIRouter(include_in_schema=False)
 
 
-class Shown(BaseModel):
-    """What the address asks for."""
-
-    flight: str | None = Field(default=None, max_length=80)
-    finding: str | None = Field(default=None, max_length=80)
-    asset: str | None = Field(default=None, max_length=80)
-    rank: int | None = Field(default=None, ge=1, le=5)
-
-
 @router.get("/")
 def operations(
     request: Request, principal: Reader, services: Svc, session: UnitOfWork, shown: Annotated[Shown, Query()]
 ) -> HTMLResponse:
     """Return the operations page of the flight asked for, else of the one in the air, else of the last."""
-    asked = {"flight_id": shown.flight, "asset_id": shown.asset, "finding_id": shown.finding}
-    view = overview.build(session, services.routes, services.objects, rank=shown.rank, **asked)
+    view = overview.build(session, services.routes, services.objects, shown)
     may_command = principal.may(Role.OPERATOR)
     return room(request, session, principal, "operations.html", here="operations", view=view, may_command=may_command)
 
