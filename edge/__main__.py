@@ -24,9 +24,9 @@ from edge.backends.link import Credentials
 from edge.bench import WORDS as BENCH_WORDS
 from edge.captures.command import CardImport, Stated, as_json, summary
 from edge.captures.shelf import CaptureShelf
-from edge.check import require_landed, run_checks, running_state
+from edge.check import Check, require_landed, run_checks, run_probes, running_state
 from edge.exercise import Row
-from edge.fittings import acceptance_flight, bench_session, probes
+from edge.fittings import acceptance_flight, bench_session, probe_of, probes
 from edge.life.jobs import JobFolder
 from edge.life.slots import Slots
 from edge.life.updates import checks, install, verified, wheels_into
@@ -62,11 +62,14 @@ def run(autopilot: AutopilotUrl = None) -> None:
 
 
 @app.command()
-def check(json_: Json = False) -> None:
-    """Say whether this drone is fit to fly, and what to mend."""
+def check(autopilot: AutopilotUrl = None, json_: Json = False) -> None:
+    """Say whether this drone is fit to fly, and what to mend. With --autopilot and no settings: that one alone."""
     logbook.configure()
-    settings = _settings()
-    results = run_checks(settings, probes(settings))
+    if autopilot is not None and not _is_set_up(autopilot):
+        results = _autopilot_alone(autopilot)
+    else:
+        settings = _settings(**({} if autopilot is None else {"autopilot_url": autopilot}))
+        results = run_checks(settings, probes(settings))
     passed = all(result.passed for result in results)
     if json_:
         typer.echo(json.dumps({"passed": passed, "checks": [result._asdict() for result in results]}))
@@ -116,6 +119,24 @@ def bench(
         typer.echo(str(error), err=True)
         raise typer.Exit(_RETRYABLE if error.retryable else _USAGE) from error
     raise typer.Exit(0 if good else _FAILED)
+
+
+def _is_set_up(autopilot: str) -> bool:
+    """Tell whether the settings of a whole agent are there."""
+    try:
+        Settings(autopilot_url=autopilot)
+    except ValidationError:
+        return False
+    return True
+
+
+def _autopilot_alone(url: str) -> list[Check]:
+    missing = Check("settings", True, "Not those of an agent (EDGE_*): only the autopilot is asked.")
+    try:
+        return [missing, *run_probes(probe_of(url))]
+    except PlatformError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(_USAGE) from error
 
 
 def _print_said(row: dict[str, Any]) -> None:
@@ -268,6 +289,7 @@ def _settings(**given: object) -> Settings:
         for problem in error.errors(include_url=False, include_input=False):
             name = "_".join(str(part) for part in problem["loc"]).upper()
             typer.echo(f"EDGE_{name}: {problem['msg']}" if name else problem["msg"], err=True)
+        typer.echo("With an autopilot's address alone: kestrel-edge bench --autopilot …, or exercise.", err=True)
         raise typer.Exit(_USAGE) from error
 
 

@@ -190,11 +190,20 @@ def _probe_autopilot(settings: Settings) -> str:
             silent = "has heard no autopilot yet" if state == AircraftState.NOT_HEARD else "hears its autopilot no more"
             raise AutopilotSilent(f"The running agent {silent}.", hint="Check its link and power.")
         return f"The running agent sees it {state}."
-    autopilot = autopilot_of(settings, lambda _pose: None)
+    return _heard(autopilot_of(settings, lambda _pose: None), settings.autopilot_url)
+
+
+def probe_of(url: str) -> dict[str, Probe]:
+    """Return what can be asked of an autopilot of which only the address is known."""
+    return {"autopilot": lambda: _heard(MavlinkAutopilot(url, lambda _pose: None, geoid_m=0.0), url)}
+
+
+def _heard(autopilot: MavlinkAutopilot, url: str) -> str:
     autopilot.start()
     try:
         if not wait_for(lambda: autopilot.look().connected, 5.0):
-            raise AutopilotSilent(f"{settings.autopilot_url}: no heartbeat for 5 s.", hint="Check its link and power.")
+            raise AutopilotSilent(f"{url}: no heartbeat for 5 s.", hint="Check its link and power.")
+        wait_for(lambda: autopilot.look().version != "", 1.5)
         reasons = " ".join(autopilot.readiness())
         aircraft = autopilot.look()
         seen = f"{aircraft.autopilot} {aircraft.version}".strip()

@@ -35,7 +35,6 @@ class Patience(NamedTuple):
     refused_s: float = _REFUSED_PAUSE_S
 
 
-
 class Credentials(NamedTuple):
     """The drone's certificate, its key, and the authority that signed the broker."""
 

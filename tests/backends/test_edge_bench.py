@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -50,6 +51,16 @@ def said(bench: subprocess.Popen[str], name: str, value: str) -> list[dict[str, 
         if rows[-1].get(name) == value:
             return rows
     raise AssertionError(f"never: {name} {value}; {rows[-6:]}")
+
+
+def test_an_autopilot_is_checked_by_its_address_alone(craft: tuple[subprocess.Popen[bytes], str]) -> None:
+    env = {name: value for name, value in os.environ.items() if not name.startswith("EDGE_")}
+    program = [sys.executable, "-m", "edge", "check", "--json", "--autopilot", craft[1]]
+    checked = subprocess.run(program, capture_output=True, text=True, check=False, env=env)
+    rows = {row["name"]: row for row in json.loads(checked.stdout)["checks"]}
+    assert checked.returncode == 0
+    assert rows["autopilot"]["detail"].startswith("ArduPilot 4.5.5, mode ")
+    assert set(rows) == {"settings", "autopilot"}
 
 
 def test_a_flight_by_words_is_acknowledged_at_every_step_and_a_killed_autopilot_is_told(

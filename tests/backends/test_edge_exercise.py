@@ -97,3 +97,4 @@ def test_run_takes_the_address_on_its_command_line() -> None:
     assert told.returncode == 2
     assert "EDGE_DRONE_ID" in told.stderr
     assert "EDGE_AUTOPILOT_URL" not in told.stderr
+    assert "kestrel-edge bench --autopilot" in told.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -25,6 +26,7 @@ class Craft:
         self.breaks = breaks
         self.did: list[str] = []
         self._tick = 0
+        self.on_start: Callable[[], None] = lambda: None
 
     def look(self) -> Aircraft:
         """Every look, the mission is one item further, and it moves and stands by turns."""
@@ -51,6 +53,8 @@ class Craft:
         changes: dict[int, dict[str, Any]] = {400: {"armed": True}, 300: {"mission_state": MissionState.ACTIVE}}
         paused = MissionState.PAUSED if params and not params[0] else MissionState.ACTIVE
         self.now(**changes.get(number, {"mission_state": paused}))
+        if number == 300:
+            self.on_start()
 
     def set_mode(self, mode: str) -> None:
         self._do(mode)
@@ -133,3 +137,15 @@ def test_its_path_keeps_its_own_fence(altitude_m: float) -> None:
     check_route(planned, HOME, Start(Enu(0, 0, altitude_m)), LIMITS)
     away = [max(map(abs, FRAME.to_enu(w.point)[:2])) for w in planned.waypoints]
     assert max(away) < 30
+
+
+def test_an_autopilot_that_falls_silent_is_told_at_once_and_not_when_the_leg_should_have_ended(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("edge.procedures._REACH_S", 0.0)
+    craft = Craft()
+    craft.on_start = lambda: craft.now(connected=False)
+    rows, _ = fly(craft)
+    failed = next(row for row in rows if not row.passed)
+    assert failed.step == "start"
+    assert "fell silent" in failed.detail
