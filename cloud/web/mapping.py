@@ -13,20 +13,24 @@ from sqlalchemy.orm import Session, aliased
 
 from cloud import telemetry
 from cloud.logbook import log
-from cloud.planning import plans
+from cloud.planning import assets, plans
 from cloud.services import Routes
 from cloud.tables import Asset, Drone, Finding, Flight, Site, Telemetry
 from cloud.telemetry_store.past import Shelf
 from cloud.web import flight_view
 from contracts.errors import PlatformError
 from contracts.geo import Enu, GeoPoint, LocalFrame
+from contracts.pipeline import Pipeline
+from contracts.powerline import PowerLine
 from contracts.routes import Route
+from contracts.tower import TelecomTower
 from contracts.turbine import TurbineGeometry
 from contracts.vocabulary import AssetKind, Blade, FindingStatus
 
 MAX_TRAIL = 900
 STRIP_S = 120
 MAX_ASSETS = 500
+MAX_BENDS = 200
 _FIELDS = (
     "lat_deg", "lon_deg", "alt_m", "alt_rel_m", "yaw_deg", "gimbal_yaw_deg", "gimbal_pitch_deg", "battery_percent",
     "battery_v", "gps_fix", "satellites", "link_percent", "wind_mps", "wind_from_deg", "state", "waypoint",
@@ -97,8 +101,26 @@ def _asset(asset: Asset, rank: int | None, count: int | None) -> dict[str, Any]:
             "rotor_radius_m": turbine.root_radius_m + turbine.blade_length_m,
             "nacelle_length_m": turbine.nacelle_length_m,
         }
+    elif ground := _ground(asset):
+        middle = ground[len(ground) // 2]
+        drawn = {"lat_deg": middle.lat_deg, "lon_deg": middle.lon_deg}
+        coarse = ground[:: math.ceil(len(ground) / MAX_BENDS)]
+        drawn |= {"line": [[round(p.lon_deg, 7), round(p.lat_deg, 7)] for p in (*coarse, ground[-1])]}
     return {"asset_id": asset.asset_id, "name": asset.name, "kind": asset.kind, "worst_rank": rank or 0,
             "findings": count or 0, **drawn}  # fmt: skip
+
+
+def _ground(asset: Asset) -> tuple[GeoPoint, ...]:
+    """Return where an asset that is no turbine stands or runs; none without a geometry."""
+    match assets.geometry_of(asset):
+        case TelecomTower(foot=foot):
+            return (foot,)
+        case PowerLine(towers=towers):
+            return tuple(tower.foot for tower in towers)
+        case Pipeline(centre_line=centre_line):
+            return tuple(centre_line)
+        case _:
+            return ()
 
 
 def _drones(session: Session, site: Site | None) -> list[dict[str, Any]]:

@@ -9,15 +9,16 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from typing import Any
 
 import httpx
 import pytest
 from bs4 import BeautifulSoup
-from sqlalchemy import select, text
+from sqlalchemy import delete, select, text
 
 from cloud import users
 from cloud.services import Services
-from cloud.tables import CommandRow, EvidenceRow, Finding
+from cloud.tables import Asset, CommandRow, EvidenceRow, Finding
 from cloud.web import assistant_room
 from contracts.vocabulary import Role
 from tests import platform
@@ -297,6 +298,29 @@ def test_static_files_are_kept_for_good_and_do_not_leave_their_folder(admin: htt
     assert sent.text == admin.get(path[0], headers={"Accept-Encoding": "identity"}).text
     assert admin.get("/static/x/../../rendering.py").status_code == 404
     assert admin.get("/static/x/..%2f..%2frendering.py").status_code == 404
+
+
+def test_the_map_has_every_kind_of_asset(admin: httpx.Client, services: Services) -> None:
+    places = [{"lat_deg": 54.9, "lon_deg": 8.3 + n / 1000, "alt_m": 0.0} for n in range(3)]
+    geometries: dict[str, dict[str, Any]] = {
+        "telecom_tower": {"foot": places[0], "height_m": 40.0},
+        "power_line": {"towers": [{"name": f"M{n}", "foot": place} for n, place in enumerate(places)]},
+        "pipeline": {"centre_line": places},
+    }
+    with services.database.session() as session:
+        site_id = session.scalars(select(Asset.site_id)).first()
+        for kind, geometry in geometries.items():
+            shape = {"kind": kind, **geometry}
+            session.add(
+                Asset(asset_id=kind, site_id=site_id, kind=kind, name=kind, functional_location="", geometry=shape)
+            )
+    drawn = {asset["kind"]: asset for asset in admin.get("/map.json").json()["assets"]}
+    for kind in geometries:
+        assert drawn[kind]["lat_deg"] == 54.9
+        assert [8.3, 54.9] in drawn[kind]["line"]
+    assert drawn["pipeline"]["line"][-1] == [8.302, 54.9]
+    with services.database.session() as session:
+        session.execute(delete(Asset).where(Asset.asset_id.in_(geometries)))
 
 
 def test_the_live_stream_sends_what_was_committed(admin: httpx.Client, services: Services) -> None:

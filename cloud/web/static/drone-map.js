@@ -198,11 +198,12 @@ class DroneMap extends HTMLElement {
     this.#drawTrail();
     const drawn = assets.filter((/** @type {any} */ a) => a.lat_deg !== undefined);
     set("assets", drawn.map((/** @type {any} */ a) => feature({ type: "Point", coordinates: [a.lon_deg, a.lat_deg] }, { label: a.name, shape: `worst-${a.worst_rank}`, worst: a.worst_rank })));
-    set("rotors", drawn.flatMap((/** @type {any} */ a) => this.#rotor(a)));
+    set("rotors", drawn.flatMap((/** @type {any} */ a) => this.#outline(a)));
   }
 
-  /** The rotor from above: a line across the wind, and the nacelle along it. @param {any} asset */
-  #rotor(asset) {
+  /** What an asset is from above: the rotor, a line across the wind with the nacelle along it; a line or pipe as it runs. @param {any} asset */
+  #outline(asset) {
+    if (asset.line) return asset.line.length > 2 ? [feature(line(asset.line))] : [];
     const yaw = (asset.yaw_deg * Math.PI) / 180;
     const [e, n, r] = [Math.sin(yaw), Math.cos(yaw), asset.rotor_radius_m];
     const hub = [4 * e, 4 * n];
@@ -221,7 +222,7 @@ class DroneMap extends HTMLElement {
     const points = this.#data.route ? this.#data.route.waypoints : this.#data.assets.filter((/** @type {any} */ a) => a.lon_deg !== undefined).map((/** @type {any} */ a) => [a.lon_deg, a.lat_deg]);
     const home = this.#data.site.home;
     const subject = this.#data.assets.filter((/** @type {any} */ a) => a.lat_deg !== undefined && (!this.#data.asset || a.asset_id === this.#data.asset));
-    const tips = subject.flatMap((/** @type {any} */ a) => [-1, 1].flatMap((k) => [moved(a, k * a.rotor_radius_m, 0), moved(a, 0, k * a.rotor_radius_m)]));
+    const tips = subject.flatMap((/** @type {any} */ a) => a.line ?? [-1, 1].flatMap((k) => [moved(a, k * a.rotor_radius_m, 0), moved(a, 0, k * a.rotor_radius_m)]));
     const all = [...points, ...tips, [home.lon_deg, home.lat_deg]];
     const lons = all.map((p) => p[0]);
     const lats = all.map((p) => p[1]);
