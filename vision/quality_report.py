@@ -35,6 +35,7 @@ class Measured(NamedTuple):
     """One set, judged."""
 
     name: str
+    """Set and the folder it lies in: sets of one name may be measured together."""
     split: str
     judged: Sequence[Judged]
     figures: Report
@@ -43,7 +44,7 @@ class Measured(NamedTuple):
 def measured(root: Path, split: str, judged: Sequence[Judged], at: float) -> Measured:
     """Return a judged set with its figures and what was published beside it."""
     about = {"data": root.name, "split": split, "classes_left_out": strangers(root), "anchor": ANCHORS.get(root.name)}
-    return Measured(root.name, split, judged, about | quality(judged, at))
+    return Measured(f"{root.parent.name}/{root.name}", split, judged, about | quality(judged, at))
 
 
 def told(one: Measured) -> str:
@@ -75,7 +76,7 @@ def write_report(model: str, sets: Sequence[Measured], folder: Path) -> Path:
 
 
 def _picture(one: Measured) -> str:
-    return f"{one.name}-{one.split}.png"
+    return f"{one.name.replace('/', '-')}-{one.split}.png"
 
 
 def _draw(one: Measured, path: Path) -> None:

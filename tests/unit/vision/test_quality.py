@@ -95,7 +95,7 @@ def test_sets_are_measured_and_reported(tmp_path: Path, monkeypatch: pytest.Monk
     assert lines["classes_left_out"] == ["insulator"]
     page = (tmp_path / "out/index.html").read_text()
     assert "at most 1 false box in 20 images" in page
-    assert (tmp_path / "out/pld_lines-test.png").read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / "out/sets-pld_lines-test.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_what_is_left_out_is_told(tmp_path: Path) -> None:
