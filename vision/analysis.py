@@ -19,7 +19,7 @@ from contracts.vocabulary import DefectKind
 from vision.boxes import KINDS, Boxes, Image
 from vision.coverage import Coverage
 from vision.detector import BoxFinder
-from vision.frames import KeyFrame, KeyFrames, Timeline, choose, footprints, of_file, prefer_key_frames
+from vision.frames import KeyFrame, KeyFrames, Timeline, choose, fill, footprints, of_file, prefer_key_frames
 from vision.georef import CE90_PER_SIGMA, Accuracy, Georeferencer
 from vision.motion import touches_border
 from vision.pictures import crop_jpeg, frame_jpeg
@@ -78,7 +78,7 @@ class SegmentAnalyser:
         recorded, manifest = len(manifest.frames), of_file(manifest, video)
         pass_ = _Pass(self._finder, manifest, Surface(geometry))
         prints = footprints(pass_.surface, manifest, min(len(video.index), len(manifest.frames)))
-        chosen = prefer_key_frames(video, choose(prints), prints)
+        chosen = fill(prefer_key_frames(video, choose(prints.shown), prints.shown), prints.well)
         frames = KeyFrames(video, chosen, pass_.mask)
         for frame in frames:
             pass_.look(frame)

@@ -14,6 +14,12 @@ MAX_INCIDENCE_DEG = 60.0
 MAX_GSD_MM_PX = 4.0
 
 
+def well_seen(sight: Sight, camera: CameraIntrinsics) -> NDArray[np.bool_]:
+    """Tell which grid points a frame shows finely and squarely enough to be judged."""
+    gsd = 1000.0 * sight.distance_m / camera.focal_px
+    return np.asarray(sight.in_frame & (sight.incidence_deg < MAX_INCIDENCE_DEG) & (gsd <= MAX_GSD_MM_PX), np.bool_)
+
+
 class Coverage:
     """Gathers the sights of key frames that passed the sharpness check."""
 
@@ -28,8 +34,7 @@ class Coverage:
 
     def add(self, sight: Sight, sharpness: float) -> None:
         """Count one key frame."""
-        gsd = 1000.0 * sight.distance_m / self._camera.focal_px
-        good = sight.in_frame & (sight.incidence_deg < MAX_INCIDENCE_DEG) & (gsd <= MAX_GSD_MM_PX)
+        gsd, good = 1000.0 * sight.distance_m / self._camera.focal_px, well_seen(sight, self._camera)
         self._seen.append(good)
         self._gsd[good] = np.minimum(self._gsd, gsd)[good]
         self._incidence[good] = np.minimum(self._incidence, sight.incidence_deg)[good]

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from contracts.errors import InvalidInput
 from contracts.geo import GeoPoint, Pose, interpolate_yaw_deg
 from contracts.media import PoseSample, SegmentManifest
+from vision.coverage import well_seen
 from vision.surface import Surface
 from vision.video import Decoded, Image, Video
 
@@ -27,6 +28,8 @@ _BURNT_OUT = 0.5
 """More than this share of fully white pixels in the asset region: over-exposed."""
 _LOOK_AHEAD = 4
 _PLAIN_STEP_S = 0.5
+_LEAST_NEW = 3
+"""Grid points that are worth a key frame of their own; a metre of a side has twenty."""
 
 Footprint = NDArray[np.int64]
 """Sorted numbers of the surface grid points a frame shows."""
@@ -110,10 +113,21 @@ def of_file(manifest: SegmentManifest, video: Video) -> SegmentManifest:
     return manifest.model_copy(update={"frames": tuple(held) or manifest.frames[:1]})
 
 
-def footprints(surface: Surface, manifest: SegmentManifest, count: int) -> list[Footprint]:
+class Footprints(NamedTuple):
+    """What frames show of the asset, one entry per frame."""
+
+    shown: list[Footprint]
+    well: list[Footprint]
+    """The part shown finely and squarely enough to be judged."""
+
+
+def footprints(surface: Surface, manifest: SegmentManifest, count: int) -> Footprints:
     """Return what each of ``count`` frames shows of the asset."""
     timeline = Timeline(manifest)
-    return [np.nonzero(surface.sight(timeline.pose(i), manifest.camera).in_frame)[0] for i in range(count)]
+    sights = [surface.sight(timeline.pose(i), manifest.camera) for i in range(count)]
+    return Footprints(
+        [np.nonzero(s.in_frame)[0] for s in sights], [np.nonzero(well_seen(s, manifest.camera))[0] for s in sights]
+    )
 
 
 def choose(prints: Sequence[Footprint], moved_share: float = MOVED_SHARE) -> list[int]:
@@ -147,6 +161,21 @@ def _close_view(chosen: list[int], previous: int | None) -> None:
 def _moved(last: Footprint, shown: Footprint) -> float:
     shared = len(np.intersect1d(last, shown, assume_unique=True))
     return 1.0 - shared / max(len(last), len(shown), 1)
+
+
+def fill(chosen: Sequence[int], well: Sequence[Footprint]) -> list[int]:
+    """Return the chosen frames and those that show well what none of them does, the ones with most of it first.
+
+    What lies at the rim of a pass or behind a tower for most of it would otherwise be recorded and never looked at.
+    """
+    filled = set(chosen)
+    seen = np.unique(np.concatenate([np.zeros(0, np.int64), *(well[i] for i in filled)]))
+    new = {i: np.setdiff1d(points, seen, assume_unique=True) for i, points in enumerate(well)}
+    while new and len(new[best := max(new, key=lambda i: len(new[i]))]) >= _LEAST_NEW:
+        filled.add(best)
+        added = new[best]
+        new = {i: np.setdiff1d(left, added, assume_unique=True) for i, left in new.items() if len(left) >= _LEAST_NEW}
+    return sorted(filled)
 
 
 def choose_by_time(video: Video, step_s: float = _PLAIN_STEP_S) -> list[int]:

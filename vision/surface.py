@@ -18,6 +18,8 @@ _STEP_M = 0.25
 _ACROSS = 5
 _TOUCH_M = 0.02
 _NEAR_M = 0.1
+_NACELLE_GAP = 0.8
+"""The nacelle begins this share of the root radius behind the hub's centre."""
 
 
 class Sight(NamedTuple):
@@ -74,7 +76,8 @@ class Surface:
         seen = inside & (depth > _NEAR_M) & (facing > 1e-6)
         index = np.nonzero(seen)[0]
         if len(index):
-            seen[index] = ~(self._behind_blade(eye, index) | self._behind_tower(eye, index))
+            hidden = self._behind_blade(eye, index) | self._behind_tower(eye, index) | self._behind_nacelle(eye, index)
+            seen[index] = ~hidden
         incidence = np.degrees(np.arccos(np.clip(facing, -1.0, 1.0)))
         return Sight(pixel, distance, incidence, seen)
 
@@ -116,6 +119,20 @@ class Surface:
         radius = geometry.tower_base_radius_m + (geometry.tower_top_radius_m - geometry.tower_base_radius_m) * height
         close = np.hypot(near[:, 0], near[:, 1]) < radius
         return np.asarray(close & (height >= 0) & (height <= 1), np.bool_)
+
+    def _behind_nacelle(self, eye: Reals, index: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Tell which points have the nacelle (a box along the rotor axis, behind the hub) before them."""
+        geometry, axis = self.geometry, self.geometry.axis()
+        half_m, radius_m = geometry.nacelle_length_m / 2, geometry.nacelle_radius_m
+        centre = geometry.hub().plus(axis, -half_m - _NACELLE_GAP * geometry.root_radius_m)
+        arms = np.array([axis, (-axis.north, axis.east, 0.0), (0.0, 0.0, 1.0)])
+        reach = np.array([half_m, radius_m, radius_m])
+        start, step = arms @ (eye - np.array(centre)), (self.points[index] - eye) @ arms.T
+        with np.errstate(divide="ignore", invalid="ignore"):
+            met = np.stack([(-reach - start) / step, (reach - start) / step])
+        near, far = np.fmin(*met).max(axis=1), np.fmax(*met).min(axis=1)
+        beside = ((step == 0) & (np.abs(start) > reach)).any(axis=1)
+        return np.asarray((np.maximum(near, 0.0) < np.minimum(far, 1.0)) & ~beside, np.bool_)
 
 
 def project_points(pose: Pose, camera: CameraIntrinsics, offsets: Reals) -> tuple[Reals, Reals]:

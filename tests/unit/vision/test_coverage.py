@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from benchmarks.coverage import BAR, compared
 from contracts.geo import Enu
 from contracts.optics import CameraIntrinsics, project
 from contracts.vocabulary import Blade, BladeSide
@@ -80,3 +81,22 @@ def test_the_grid_projects_like_the_contract() -> None:
         assert (expected is None) == (ahead <= 1e-6)
         if expected is not None:
             np.testing.assert_allclose(pixel, expected, atol=1e-6)
+
+
+def test_what_is_declared_seen_was_seen_by_the_simulators_own_lines_of_sight() -> None:
+    told = compared(range(3, 4), sides=1)
+    assert told["cells_seen"] > 15
+    assert told["precision"] >= BAR
+    assert told["recall"] >= BAR
+
+
+def test_the_nacelle_hides_roots_from_behind() -> None:
+    """From behind the rotor the nacelle stands before the root of a blade that points up."""
+    place = place_at(BladeSide.SS, 1.5, blade=Blade.A)
+    target = TURBINE.surface_point(place)
+    behind = target.plus(TURBINE.axis(), -20.0)
+    low = behind.plus(Enu(0.0, 0.0, 1.0), -6.0)
+    shown = [SURFACE.sight(looking(TURBINE, eye, target), CAMERA).in_frame for eye in (behind, low)]
+    root = (SURFACE.side == SURFACE.sides.index((Blade.A, BladeSide.SS))) & (SURFACE.cell == 1)
+    assert shown[0][root].mean() > 0.9
+    assert shown[1][root].mean() < 0.1

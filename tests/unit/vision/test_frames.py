@@ -12,7 +12,17 @@ from contracts.geo import GeoPoint, Pose
 from contracts.media import PoseSample
 from contracts.vocabulary import BladeSide
 from tests.vision_views import SMALL, TURBINE, encode, manifest_of, painted, pass_along
-from vision.frames import KeyFrames, Timeline, choose, choose_by_time, footprints, pose_at, prefer_key_frames, sharpness
+from vision.frames import (
+    KeyFrames,
+    Timeline,
+    choose,
+    choose_by_time,
+    fill,
+    footprints,
+    pose_at,
+    prefer_key_frames,
+    sharpness,
+)
 from vision.surface import Surface
 from vision.video import Video
 
@@ -60,7 +70,7 @@ def test_choice_by_what_is_new(prints: list[np.ndarray], chosen: list[int]) -> N
 def test_neighbouring_key_frames_share_footprint_and_nothing_is_missed() -> None:
     poses = pass_along(BladeSide.PS, 3.0, 22.0, 72)
     surface = Surface(TURBINE)
-    prints = footprints(surface, manifest_of(b"v", poses), len(poses))
+    prints = footprints(surface, manifest_of(b"v", poses), len(poses)).shown
     chosen = choose(prints)
     assert len(chosen) < len(poses) / 3
     for before, after in itertools.pairwise(chosen):
@@ -69,6 +79,19 @@ def test_neighbouring_key_frames_share_footprint_and_nothing_is_missed() -> None
     everything = np.unique(np.concatenate(prints))
     looked = np.unique(np.concatenate([prints[i] for i in chosen]))
     assert len(looked) >= 0.98 * len(everything)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "well", "filled"),
+    [
+        pytest.param([0], shows(range(10), range(5, 12), range(20, 30)), [0, 2], id="what no chosen frame shows"),
+        pytest.param([0], shows(range(10), range(8, 12), range(8, 13)), [0, 2], id="the frame with most of it"),
+        pytest.param([0], shows(range(10), range(8, 12)), [0], id="two points are not worth a frame"),
+        pytest.param([], shows(range(0), range(0)), [], id="nothing is shown well"),
+    ],
+)
+def test_gaps_between_key_frames_are_filled(chosen: list[int], well: list[np.ndarray], filled: list[int]) -> None:
+    assert fill(chosen, well) == filled
 
 
 @pytest.fixture(scope="module")
