@@ -23,7 +23,7 @@ from edge.mission import aircraft_state
 from edge.procedures import Autopilot, Procedures
 from edge.refusals import NotReady
 from edge.rules import Action
-from edge.safety import Limits, Start, check_energy, check_route, lowered_margins, require_position
+from edge.safety import Limits, Start, check_energy, check_route, lowered_margins, require_charge, require_position
 
 _CLIMB_TO_M = 10.0
 _HOME_MOVED_M = 0.3
@@ -132,8 +132,8 @@ class Pilot:
 
     def _check_take_off(self, aircraft: Aircraft) -> None:
         require_position(aircraft)
-        if (aircraft.battery_percent or 0.0) < self.limits.battery_reserve_percent + 5:
-            raise NotReady(f"The battery holds {aircraft.battery_percent} %.", hint="Charge it.")
+        if (held := require_charge(aircraft)) < self.limits.battery_reserve_percent + 5:
+            raise NotReady(f"The battery holds {held:.0f} %.", hint="Charge it.")
 
     def _check_flight(self, command: Command, aircraft: Aircraft) -> None:
         if (known := self._flights.get(command.flight_id or "")) is not None and known.phase is Phase.ENDED:

@@ -251,7 +251,7 @@ def check_energy(route: Route, home: GeoPoint, start: Start, aircraft: Aircraft,
         if waypoint.orbit is not None:
             metres += 2.0 * math.pi * waypoint.orbit.radius_m * waypoint.orbit.turns
         seconds, here = seconds + metres / min(waypoint.speed_mps, 15.0), there
-    held = aircraft.battery_percent or 0.0
+    held = require_charge(aircraft)
     needed = DRAIN_PERCENT_PER_S * seconds + percent_home(here, wind_of(aircraft)) + limits.battery_reserve_percent
     if held < needed:
         raise NotReady(
@@ -270,6 +270,21 @@ def lowered_margins(flown: Route, wanted: Route) -> list[str]:
     if flown.solids and wanted.solids != flown.solids:
         ways.append("another shape of the asset")
     return ways
+
+
+def require_charge(aircraft: Aircraft) -> float:
+    """Return the battery's charge in percent.
+
+    Raises:
+        NotReady: The autopilot does not say.
+
+    """
+    if aircraft.battery_percent is None:
+        raise NotReady(
+            "The autopilot does not say how much charge the battery holds.",
+            hint="Set it up: on ArduPilot BATT_MONITOR and BATT_CAPACITY.",
+        )
+    return aircraft.battery_percent
 
 
 def require_position(aircraft: Aircraft) -> GeoPoint:

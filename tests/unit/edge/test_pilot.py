@@ -223,6 +223,8 @@ REFUSED = [
     (K.BEGIN_FLIGHT, aircraft(home=None), "home"),
     (K.BEGIN_FLIGHT, aircraft(battery_percent=21.0), "battery"),
     (K.RESUME, in_flight(), "No flight is paused"),
+    (K.TAKE_OFF, aircraft(battery_percent=None), "does not say how much charge"),
+    (K.BEGIN_FLIGHT, aircraft(battery_percent=None), "does not say how much charge"),
 ]
 
 
