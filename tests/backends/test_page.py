@@ -329,15 +329,15 @@ def test_the_live_stream_sends_what_was_committed(admin: httpx.Client, services:
         assert answer.headers["content-type"].startswith("text/event-stream")
         _until(lines, "event: resync")
         with services.database.session() as session:
-            session.execute(text("SELECT pg_notify('kestrel_live', :p)"), {"p": '{"kind": "finding", "id": "fnd-1"}'})
             session.execute(
                 text("SELECT pg_notify('kestrel_live', :p)"), {"p": '{"kind": "telemetry", "id": "merlin-1"}'}
             )
+            session.execute(text("SELECT pg_notify('kestrel_live', :p)"), {"p": '{"kind": "finding", "id": "fnd-1"}'})
             session.execute(text("SELECT pg_notify('kestrel_live', 'not json')"))
             session.execute(text("SELECT pg_notify('kestrel_live', :p)"), {"p": '{"kind": "ticket", "id": "tkt-1"}'})
-        assert json.loads(_until(lines, "event: finding")) == {"kind": "finding", "id": "fnd-1"}
-        sample = json.loads(_until(lines, "event: telemetry"))
+        sample = json.loads(_until(lines, "event: telemetry"))  # the samples of a commit come first
         assert sample["drone_id"] == "merlin-1"
+        assert json.loads(_until(lines, "event: finding")) == {"kind": "finding", "id": "fnd-1"}
         assert json.loads(_until(lines, "event: ticket"))["id"] == "tkt-1"
 
 
