@@ -121,6 +121,8 @@ teardown: setup setup-aws ## delete the stacks on AWS, keep what was recorded (E
 	@$(BIN)/python -m infra.aws.operations teardown --env "$(ENV)" $(ARGS)
 
 RETRAIN_EPOCHS ?= 60
+KILLS ?= 500
+.PHONY: chaos
 .PHONY: bench bench-vision bench-ingest bench-ticket bench-pages edge-size edge-faults drill retrain-run defect-life train docs clean
 bench: setup-dev setup-train ## measure against the budgets of docs
 	@$(SETUP) baselines && $(BIN)/python -m benchmarks $(ARGS)
@@ -136,6 +138,8 @@ edge-size: ## what the agent weighs in a fresh environment, and how fast it star
 	@PYTHON=$(BIN)/python scripts/edge-size
 edge-faults: setup-dev ## the long run: 200 kills, 1000 damaged outboxes
 	@KESTREL_KILLS=200 KESTREL_FUZZ=1000 $(PYTEST) -q -s tests/journeys/test_edge_faults.py $(ARGS)
+chaos: setup-dev ## KILLS=500 random SIGKILLs over every process of a running platform and the tests of each fault; build/chaos.json
+	@$(BIN)/python -m tests.chaos --kills $(KILLS) --rows $(ARGS)
 drill: setup-dev ## back up a platform that is written to, kill it, wipe it, restore it, compare; prints RPO and RTO
 	@$(BIN)/python -m tests.drill $(ARGS)
 retrain-run: setup-dev setup-train ## one retraining on the emulator with the real trainer, as small as can be (RETRAIN_EPOCHS=60; four minutes and more)

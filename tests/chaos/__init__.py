@@ -1,0 +1,1 @@
+"""Faults over a whole running platform, at random, with an oracle for each invariant."""
