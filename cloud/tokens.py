@@ -110,7 +110,7 @@ class Verifier:
         if self._keys is None:
             raise NotAuthenticated("No issuer is configured.", hint="Set CLOUD_ISSUER_KEY_FILE or CLOUD_JWKS_URL.")
         try:
-            key = self._keys.get_signing_key_from_jwt(token)
+            key = _key_of(self._keys, token)
             claims = jwt.decode(
                 token,
                 key.key,
@@ -132,6 +132,16 @@ class Verifier:
         return Claims(str(claims["sub"]), roles, sites, None if scope is None else frozenset(str(scope).split()))
 
 
+def _key_of(keys: Keys, token: str) -> Any:
+    """Return the key that a token names; Unavailable where the issuer answers with something that is no JSON."""
+    try:
+        return keys.get_signing_key_from_jwt(token)
+    except ValueError as error:
+        raise Unavailable(
+            "The token issuer's answer is no key set.", hint="Check CLOUD_JWKS_URL; try again."
+        ) from error
+
+
 def _known_roles(values: object) -> frozenset[Role]:
     known = {role.value for role in Role}
     return frozenset(Role(v) for v in values if v in known) if isinstance(values, list) else frozenset()
@@ -145,6 +155,12 @@ def _sites(value: object) -> frozenset[str] | None:
     return frozenset(str(part) for part in parts) if isinstance(parts, list) else frozenset()
 
 
-def external_keys(jwks_url: str) -> jwt.PyJWKClient:
-    """Return the key set of an external issuer, cached for five minutes."""
-    return jwt.PyJWKClient(jwks_url, cache_jwk_set=True, lifespan=300, timeout=5)
+def external_keys(jwks_url: str, *, unknown_keys_every_s: float = 30.0) -> jwt.PyJWKClient:
+    """Return the key set of an external issuer, cached for five minutes.
+
+    A token of a key that is not in it has it fetched anew, but not more often than every ``unknown_keys_every_s``:
+    strangers' tokens must not make us ask the issuer each time.
+    """
+    return jwt.PyJWKClient(
+        jwks_url, cache_jwk_set=True, lifespan=300, timeout=5, cooldown_duration=unknown_keys_every_s
+    )
