@@ -349,8 +349,9 @@ def _unseen(session: Session, wanted: Wanted) -> tuple[Unseen, ...]:
     )
     found = []
     for asset, at, looked_by, metres in session.execute(query):
-        whole_m = math.ceil(asset.turbine.blade_length_m) * len(Blade) * len(BladeSide) if asset.turbine else 0
-        unseen_m = whole_m - (metres or 0) if asset.turbine and looked_by else None
+        turbine = asset.turbine
+        whole_m = math.ceil(turbine.blade_length_m) * len(Blade) * len(BladeSide) if turbine else 0
+        unseen_m = whole_m - (metres or 0) if turbine and looked_by else None
         if at is None or unseen_m:
             found.append(Unseen(asset, at.astimezone(UTC) if at else None, unseen_m, whole_m))
     return tuple(sorted(found, key=lambda u: (u.flown_at is not None, -(u.unseen_m or 0)))[:20])
