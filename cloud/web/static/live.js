@@ -89,7 +89,7 @@ async function followNewFlight() {
   const sheet = /** @type {HTMLDialogElement | null} */ (document.getElementById("sheet-dialog"));
   const answer = await fetch("/map.json", { headers: { Accept: "application/json" } });
   const busy = sheet?.open || document.querySelector("chat-log:not([hidden])");
-  if (answer.ok && (await answer.json()).flight !== document.body.dataset.flight && !busy) location.reload();
+  if (answer.ok && ((await answer.json()).flight ?? "") !== document.body.dataset.flight && !busy) location.reload(); // none is "" here
 }
 
 /** Fetch what the map draws and hand it to whoever draws. */
