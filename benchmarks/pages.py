@@ -80,11 +80,7 @@ _SWAPPED = """(kind) => {
       { once: true });
   });
 }"""
-_SERVED = (
-    ("sign-in", "/login"),
-    ("review: by kind", "/review?kind=crack"),
-    ("insights: by site", "/insights?site=site-1"),
-)
+_SERVED = {"sign-in": "/login", "review: by kind": "/review?kind=crack", "insights: by site": "/insights?site=site-1"}
 _BIG_ROOMS = {"asset": "/assets/big-1", "review": "/review", "asset-deep": "/assets/big-2"}
 
 
@@ -122,10 +118,8 @@ def served(server: Server, repeats: int) -> dict[str, Any]:
     found = {}
     with server.client(Role.ADMIN) as http:
         http.headers["Accept-Encoding"] = "identity"
-        for name, path in (
-            *_SERVED.items(),
-            *((room.name, _BIG_ROOMS.get(room.name, room.path)) for room in rooms.ROOMS),
-        ):
+        every = {room.name: _BIG_ROOMS.get(room.name, room.path) for room in rooms.ROOMS}
+        for name, path in (_SERVED | every).items():
             size, times = len(http.get(path).content), []
             for _ in range(repeats):
                 began = time.process_time()
