@@ -32,6 +32,7 @@ _UPLOADS = 3
 _LISTEN_TO_REASONS_S = 0.7
 _NEXT_REASON_S = 0.15
 _CHOOSE_S = 2.0
+_LOWEST = 1
 _FROM_ANYBODY = frozenset({"CAMERA_INFORMATION", "GIMBAL_MANAGER_INFORMATION", "GIMBAL_DEVICE_ATTITUDE_STATUS"})
 """What a camera or gimbal of its own component says; everything else counts from the autopilot only."""
 _PROMPT = "PreArm: "
@@ -322,12 +323,16 @@ class MavlinkAutopilot:
 
     def _concerns_us(self, sender: tuple[int, int], kind: str) -> bool:
         """Tell whether a message is of our aircraft: other vehicles and their autopilots share a link."""
-        if self._target is None:
+        if self._target is None or not self._is_settled(self._target[0]):
             return False
         return sender == self._target or (sender[0] == self._target[0] and kind in _FROM_ANYBODY)
 
+    def _is_settled(self, system: int) -> bool:
+        """Tell whether no lower aircraft can still come; until then ours counts as silent, so nothing is sent to it."""
+        return system in (self._system, _LOWEST) or time.monotonic() > self._chosen_at + _CHOOSE_S
+
     def _idle(self) -> None:
-        if self._target is not None:
+        if self._target is not None and self._is_settled(self._target[0]):
             self._streams.keep_coming(self._target)
 
 

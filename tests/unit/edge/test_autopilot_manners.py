@@ -94,7 +94,6 @@ def test_of_several_the_lowest_is_ours_and_stays_ours_when_it_is_silent(
     autopilot: MavlinkAutopilot, wire: Wire, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wire.say(ANOTHER, heartbeat(RTL), landed(2))
-    until(lambda: autopilot.look().mode == "RTL")
     wire.say(OURS, heartbeat(GUIDED), landed())
     until(lambda: autopilot.look().mode == "GUIDED" and autopilot.look().connected)
     monkeypatch.setattr(backend, "_CHOOSE_S", -1.0)
@@ -106,6 +105,20 @@ def test_of_several_the_lowest_is_ours_and_stays_ours_when_it_is_silent(
     assert not autopilot.look().connected
     with pytest.raises(AutopilotSilent):
         autopilot.command(400, 1)
+
+
+def test_while_a_lower_one_may_still_come_nobody_is_commanded(
+    autopilot: MavlinkAutopilot, wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backend, "_CHOOSE_S", 60.0)
+    wire.say(ANOTHER, heartbeat(RTL), landed(2))
+    until(lambda: autopilot._target == ANOTHER)
+    assert not autopilot.look().connected
+    with pytest.raises(AutopilotSilent):
+        autopilot.command(400, 1)
+    monkeypatch.setattr(backend, "_CHOOSE_S", -1.0)
+    wire.say(ANOTHER, heartbeat(RTL), landed(2))
+    until(lambda: autopilot.look().connected)
 
 
 @pytest.mark.parametrize("autopilot", [2], indirect=True)
