@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 from pydantic import ValidationError
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from cloud import audit, executions
@@ -28,6 +28,8 @@ WANTED, WAITING, APPROVED, REJECTED, EXPIRED, REFUSED, PROMOTED = (
 )  # fmt: skip
 DECIDE_WITHIN = timedelta(days=7)
 _JSON = "application/json"
+_ONE_AT_A_TIME = text("SELECT pg_advisory_xact_lock(hashtext('kestrel.detector_versions'))")
+"""Two people who ask at once: the second sees that the first one's is under way."""
 
 
 class Shelf(Protocol):
@@ -47,6 +49,7 @@ def want(session: Session, by: str, now: datetime, reason: str) -> DetectorVersi
         Conflict: One is being made.
 
     """
+    session.execute(_ONE_AT_A_TIME)
     busy = session.scalars(
         select(WorkflowRun.subject)
         .where(
@@ -57,7 +60,7 @@ def want(session: Session, by: str, now: datetime, reason: str) -> DetectorVersi
     ).first()
     if busy is not None:
         raise Conflict(f"The version {busy} is under way.", hint="Answer it, or see its workflow run.")
-    version = f"mdl-{now:%Y%m%d-%H%M%S}"
+    version = f"mdl-{now:%Y%m%d-%H%M%S}-{now.microsecond // 1000:03}"
     row = DetectorVersion(version=version, state=WANTED, wanted_by=by)
     session.add(row)
     session.flush()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -181,3 +183,19 @@ def test_one_version_at_a_time_and_the_list_tells_all(services: Services, server
     with services.database.session() as session:
         runs = session.scalars(select(WorkflowRun).order_by(WorkflowRun.created_at)).all()
     assert [(run.machine, run.subject == run.execution_name) for run in runs] == [("kestrel-retrain", True)] * 2
+
+
+def test_of_two_who_ask_in_the_same_moment_one_is_told_that_a_version_is_under_way(services: Services) -> None:
+    both = threading.Barrier(2)
+
+    def ask(by: str) -> str | None:
+        with services.database.session() as session:
+            both.wait(timeout=30)
+            try:
+                return versions.want(session, by, NOW, "New verdicts.").version
+            except Conflict:
+                return None
+
+    with ThreadPoolExecutor(2) as people:
+        made = list(people.map(ask, ("ada", "bea")))
+    assert sum(version is not None for version in made) == 1

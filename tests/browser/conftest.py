@@ -29,6 +29,9 @@ CHROMIUM = Path("/usr/bin/chromium")
 PASSWORD = "fly-high-9"
 Open = Callable[..., Page]
 
+# A first page waits for a cold server and a software-drawn map, beside other tests on two cores.
+expect.set_options(timeout=20_000)
+
 
 # Ended with the file: its loop runs in the thread, and no other test could start one of its own beside it.
 @pytest.fixture(scope="module")
