@@ -42,7 +42,6 @@ class Flight(NamedTuple):
 
     geometry: TurbineGeometry
     poses: tuple[Pose, ...]
-    flown: tuple[tuple[Blade, BladeSide], ...]
 
 
 def flight(seed: int, sides: int) -> Flight:
@@ -53,9 +52,9 @@ def flight(seed: int, sides: int) -> Flight:
         foot=foot, rotor_azimuth_deg=float(rng.uniform(0, 360)), blade_pitch_deg=float(rng.choice([0.0, 45.0, 90.0]))
     )
     every = [(b, s) for b in Blade for s in BladeSide]
-    flown = tuple(every[i] for i in rng.choice(len(every), sides, replace=False))
+    flown = [every[i] for i in rng.choice(len(every), sides, replace=False)]
     poses = [pose for blade, side in flown for pose in _pass(geometry, blade, side, rng)]
-    return Flight(geometry, tuple(poses), flown)
+    return Flight(geometry, tuple(poses))
 
 
 def _pass(geometry: TurbineGeometry, blade: Blade, side: BladeSide, rng: np.random.Generator) -> list[Pose]:

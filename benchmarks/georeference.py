@@ -71,18 +71,22 @@ def _bearing(row: dict[str, Any], first: dict[str, Any]) -> Bearing:
     return Bearing.of_pixel(local.to_enu(pose.point), pose, camera, (cx * row["w"], cy * row["h"]), GIMBAL_SIGMA)
 
 
+def _level_rays(bearings: tuple[Bearing, ...]) -> Reals:
+    """Return the bearings' horizontal directions, (n, 2) unit vectors."""
+    ray = np.array([b.ray[:2] for b in bearings])
+    return np.asarray(ray / np.linalg.norm(ray, axis=1, keepdims=True))
+
+
 def passed_m(bearings: tuple[Bearing, ...], point: Reals) -> Reals:
     """Return how far each bearing passes a point, horizontally."""
-    ray = np.array([b.ray[:2] for b in bearings])
-    ray /= np.linalg.norm(ray, axis=1, keepdims=True)
+    ray = _level_rays(bearings)
     away = point[:2] - np.array([b.eye[:2] for b in bearings])
     return np.asarray(np.abs(away[:, 0] * ray[:, 1] - away[:, 1] * ray[:, 0]), np.float64)
 
 
 def least_squares(bearings: tuple[Bearing, ...]) -> Reals:
     """Return the point with the least squared horizontal distance to all bearings: the plain alternative."""
-    ray = np.array([b.ray[:2] for b in bearings])
-    ray /= np.linalg.norm(ray, axis=1, keepdims=True)
+    ray = _level_rays(bearings)
     across = np.eye(2) - ray[:, :, None] * ray[:, None, :]
     eyes = np.array([b.eye[:2] for b in bearings])
     return np.asarray(np.linalg.lstsq(across.sum(axis=0), np.einsum("nij,nj->i", across, eyes), rcond=None)[0])

@@ -217,7 +217,7 @@ def evaluate_verb(
     from vision.evaluate import judge, sets_in
     from vision.quality_report import measured, told, write_report
 
-    with _spoken(as_json=as_json), needing_train():
+    with _spoken(as_json=as_json), _needing_train():
         roots = [root for folder in data for root in sets_in(folder, split)]
         finder = open_detector(model or SHIPPED, threads=threads, engine=engine)
         sets = []
@@ -235,11 +235,11 @@ def evaluate_verb(
 
 
 @contextmanager
-def needing_train() -> Iterator[None]:
+def _needing_train() -> Iterator[None]:
     """Say what to install where a package of the extra ``train`` is missing.
 
     Raises:
-        Unavailable: It is.
+        InvalidInput: It is.
 
     """
     try:
@@ -247,7 +247,8 @@ def needing_train() -> Iterator[None]:
     except ModuleNotFoundError as error:
         if error.name not in {"pycocotools", "matplotlib", "torch", "ultralytics"}:
             raise
-        raise InvalidInput(f"This needs {error.name}.", hint="Install the extra train: make setup-train.") from error
+        hint = "Install the extra train: make setup-train."
+        raise InvalidInput(f"Measuring needs {error.name}, which is not installed.", hint=hint) from error
 
 
 @app.command("card")

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from contracts.errors import InvalidInput
 from contracts.vocabulary import DefectKind
 from vision.boxes import KINDS, Boxes
+from vision.curves import Marked, ap50_of, precision_of, recall_of
 from vision.datasets import Sample, read_yolo
 from vision.detector import BoxFinder
 from vision.merge import iou
@@ -176,17 +177,14 @@ def match(found: Boxes, truth: Boxes) -> NDArray[np.bool_]:
     return hits
 
 
+def marked(judged: Sequence[Judged]) -> list[Marked]:
+    """Match every image's boxes to its truths, once."""
+    return [Marked(j.found.by_confidence().confidence, match(j.found, j.truth), len(j.truth)) for j in judged]
+
+
 def score(judged: Sequence[Judged], at: float) -> Score:
     """Return the scores over images of one kind: AP by the area under the interpolated precision-recall curve."""
-    confidence = np.concatenate([j.found.by_confidence().confidence for j in judged] or [np.zeros(0, np.float32)])
-    hits = np.concatenate([match(j.found, j.truth) for j in judged] or [np.zeros(0, np.bool_)])
-    truths = sum(len(j.truth) for j in judged)
-    order = np.argsort(-confidence, kind="stable")
-    right = np.cumsum(hits[order])
-    recall = right / max(truths, 1)
-    precision = right / np.arange(1, len(right) + 1)
-    envelope = np.maximum.accumulate(precision[::-1])[::-1] if len(precision) else precision
-    steps = np.diff(np.concatenate([[0.0], recall]))
-    counted = confidence >= at
-    found, good = int(counted.sum()), int((hits & counted).sum())
-    return Score(truths, found, float((steps * envelope).sum()), good / max(found, 1), good / max(truths, 1))
+    images = marked(judged)
+    found = sum(int((i.confidence >= at).sum()) for i in images)
+    truths = sum(i.truths for i in images)
+    return Score(truths, found, ap50_of(images), precision_of(images, at), recall_of(images, at))

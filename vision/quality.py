@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vision.boxes import KINDS
-from vision.evaluate import Judged, any_kind, match, of_kind
+from vision.curves import Curve, Marked, Reals, ap50_of, curve, precision_of, recall_of
+from vision.evaluate import Judged, any_kind, marked, of_kind
 
 Report = dict[str, Any]
-Reals = NDArray[np.float64]
 
 BUDGETS = (0.05, 0.5, 1.0)
 """False boxes per image: one in twenty images, one in two, one in each."""
@@ -28,14 +28,6 @@ _BINS = 10
 _DRAWS = 300
 _BETA = 2.0
 """F2 counts a miss four times as much as a false box: a missed defect costs more than a second look."""
-
-
-class Marked(NamedTuple):
-    """One image, matched at IoU 0.5: its boxes, most confident first, which of them hit, and how many truths it has."""
-
-    confidence: Reals
-    hit: NDArray[np.bool_]
-    truths: int
 
 
 class Reliability(NamedTuple):
@@ -55,15 +47,6 @@ class Reliability(NamedTuple):
             return None
         gap = np.nan_to_num(np.abs(self.confidence - self.right))
         return float((gap * self.boxes).sum() / total)
-
-
-class Curve(NamedTuple):
-    """Precision and recall as the threshold falls; parallel arrays, most confident first."""
-
-    confidence: Reals
-    precision: Reals
-    recall: Reals
-    false_per_image: Reals
 
 
 def quality(judged: Sequence[Judged], at: float) -> Report:
@@ -88,44 +71,19 @@ def quality(judged: Sequence[Judged], at: float) -> Report:
 def _of(judged: Sequence[Judged], at: float) -> Report:
     images = marked(judged)
     drawn, reliable = curve(images), reliability(images)
-    precision, recall = _precision(images, at), _recall(images, at)
+    precision, recall = precision_of(images, at), recall_of(images, at)
     return {
         "boxes": sum(i.truths for i in images),
         **coco(judged),
         "precision": round(precision, 4),
         "recall": round(recall, 4),
-        "recall_interval_90": interval(images, lambda some: _recall(some, at)),
-        "ap50_interval_90": interval(images, _ap50),
+        "recall_interval_90": interval(images, lambda some: recall_of(some, at)),
+        "ap50_interval_90": interval(images, ap50_of),
         "f2": round(f_beta(precision, recall), 4),
         "best_f2": best_f2(drawn),
         "recall_at_false_boxes_per_image": {str(b): recall_at(drawn, b) for b in BUDGETS},
         "d_ece": None if reliable.d_ece is None else round(reliable.d_ece, 4),
     }
-
-
-def marked(judged: Sequence[Judged]) -> list[Marked]:
-    """Match every image's boxes to its truths, once."""
-    return [
-        Marked(j.found.by_confidence().confidence.astype(np.float64), match(j.found, j.truth), len(j.truth))
-        for j in judged
-    ]
-
-
-def _precision(images: Sequence[Marked], at: float) -> float:
-    counted = sum(int((i.confidence >= at).sum()) for i in images)
-    return sum(int((i.hit & (i.confidence >= at)).sum()) for i in images) / max(counted, 1)
-
-
-def _recall(images: Sequence[Marked], at: float) -> float:
-    truths = sum(i.truths for i in images)
-    return sum(int((i.hit & (i.confidence >= at)).sum()) for i in images) / max(truths, 1)
-
-
-def _ap50(images: Sequence[Marked]) -> float:
-    """Return the area under the interpolated curve; every recall counts, where COCO takes 101."""
-    drawn = curve(images)
-    envelope = np.maximum.accumulate(drawn.precision[::-1])[::-1]
-    return float((np.diff(np.concatenate([[0.0], drawn.recall])) * envelope).sum())
 
 
 def coco(judged: Sequence[Judged]) -> Report:
@@ -180,16 +138,6 @@ def _rows(judged: Sequence[Judged]) -> tuple[list[Report], list[Report]]:
 def _mean(values: Any) -> float | None:
     known = np.asarray(values)[np.asarray(values) > -1]
     return round(float(known.mean()), 4) if known.size else None
-
-
-def curve(images: Sequence[Marked]) -> Curve:
-    """Return precision and recall over falling confidence."""
-    confidence = np.concatenate([np.zeros(0), *(i.confidence for i in images)])
-    order = np.argsort(-confidence, kind="stable")
-    right = np.cumsum(np.concatenate([np.zeros(0, np.bool_), *(i.hit for i in images)])[order])
-    count = np.arange(1, len(right) + 1)
-    truths = max(sum(i.truths for i in images), 1)
-    return Curve(confidence[order], right / count, right / truths, (count - right) / max(len(images), 1))
 
 
 def recall_at(drawn: Curve, budget: float) -> float:

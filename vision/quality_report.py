@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from vision.evaluate import Judged, any_kind, strangers
-from vision.quality import Report, curve, marked, quality, reliability
+from vision.curves import curve
+from vision.evaluate import Judged, any_kind, marked, strangers
+from vision.quality import Report, quality, reliability
 
 ANCHORS: Mapping[str, str] = {
     "iliad_blade": "aim: mAP50 0.60. Blades elsewhere, other sets: YOLOv9-C 0.849 (Appl. Sci. 14:6319)",

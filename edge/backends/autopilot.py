@@ -30,9 +30,12 @@ _TRIES = 8
 _UPLOADS = 3
 """How often a list that reads back differently (a lost packet at its end) is sent."""
 _LISTEN_TO_REASONS_S = 0.7
+"""How long the texts after a refusal are waited for, and how long for one more of them."""
 _NEXT_REASON_S = 0.15
 _CHOOSE_S = 2.0
+"""How long a lower system id may still take the place of the first that was heard."""
 _LOWEST = 1
+"""No aircraft has a lower system id; 0 means everybody."""
 _FROM_ANYBODY = frozenset({"CAMERA_INFORMATION", "GIMBAL_MANAGER_INFORMATION", "GIMBAL_DEVICE_ATTITUDE_STATUS"})
 """What a camera or gimbal of its own component says; everything else counts from the autopilot only."""
 _PROMPT = "PreArm: "
@@ -313,7 +316,7 @@ class MavlinkAutopilot:
             return True
         if self._system not in (None, sender[0]):
             return False
-        if known is not None and (now > self._chosen_at + _CHOOSE_S or sender >= known):
+        if known is not None and (self._is_settled(known[0]) or sender >= known):
             return False
         logbook.note("autopilot_found", system=sender[0], component=sender[1])
         self._chosen_at = now if known is None else self._chosen_at

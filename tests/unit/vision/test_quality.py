@@ -13,8 +13,9 @@ from tests.unit.vision.test_evaluate import AWAY, BOX, judged, write_set
 from tests.vision_views import RedFinder
 from vision import detector
 from vision.__main__ import app
-from vision.evaluate import Judged
-from vision.quality import curve, f_beta, marked, quality, recall_at, reliability
+from vision.curves import curve
+from vision.evaluate import Judged, marked
+from vision.quality import f_beta, quality, recall_at, reliability
 from vision.quality_report import measured, told
 
 RIGHT, MISSED = judged([(BOX, 0.9)], [BOX]), judged([], [BOX])
