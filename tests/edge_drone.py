@@ -10,6 +10,7 @@ import json
 import os
 import queue
 import signal
+import subprocess
 import sys
 import threading
 from concurrent.futures import Future
@@ -32,6 +33,15 @@ from edge.outbox import Outbox
 from edge.pilot import Outcome
 from edge.publisher import Publisher
 from edge.verification import Gate
+
+
+def fork(nursery: subprocess.Popen[bytes], asked: dict[str, Any]) -> int:
+    """Ask a nursery (this program, waiting) for a drone of its own; return its process id."""
+    assert nursery.stdin is not None
+    assert nursery.stdout is not None
+    nursery.stdin.write(json.dumps(asked).encode() + b"\n")
+    nursery.stdin.flush()
+    return int(nursery.stdout.readline())
 
 
 class Notes:

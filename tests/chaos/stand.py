@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import os
 import random
 import signal
@@ -39,6 +38,7 @@ from infra.local.stack import Stack
 from tests.bad_link import BadLink
 from tests.chaos.oracle import Numbers, Stream
 from tests.chaos.scenarios import Scenario
+from tests.edge_drone import fork
 from tests.factories import World
 
 CAP_BYTES = 64 * 1024 * 1024
@@ -71,11 +71,7 @@ class Drone:
 
     def start(self) -> None:
         """Begin a new boot."""
-        assert self._nursery.stdin is not None
-        assert self._nursery.stdout is not None
-        self._nursery.stdin.write(json.dumps(self._asked).encode() + b"\n")
-        self._nursery.stdin.flush()
-        self._pid = int(self._nursery.stdout.readline())
+        self._pid = fork(self._nursery, self._asked)
 
     def end(self, number: signal.Signals) -> None:
         """Send a signal and wait until it is gone."""

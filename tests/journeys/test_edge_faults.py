@@ -19,7 +19,6 @@ benchmark ``edge_outbox``.
 from __future__ import annotations
 
 import base64
-import json
 import os
 import random
 import shutil
@@ -54,7 +53,7 @@ from edge.outbox import Outbox
 from infra.local.certificates import COMMAND_KEY_ID
 from tests import platform
 from tests.bad_link import BadLink
-from tests.edge_drone import sample
+from tests.edge_drone import fork, sample
 from tests.scripted_broker import CONNECT, PINGREQ, PUBLISH, SUBSCRIBE, ScriptedBroker
 from tests.services import Broker, DatabaseServer
 
@@ -175,11 +174,7 @@ class Drone:
         self._pid = 0
 
     def start(self) -> None:
-        assert self._nursery.stdin is not None
-        assert self._nursery.stdout is not None
-        self._nursery.stdin.write(json.dumps(self._asked).encode() + b"\n")
-        self._nursery.stdin.flush()
-        self._pid = int(self._nursery.stdout.readline())
+        self._pid = fork(self._nursery, self._asked)
 
     def kill(self, number: int = signal.SIGKILL) -> None:
         os.kill(self._pid, number)
