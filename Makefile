@@ -2,6 +2,8 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 BIN := .venv/bin
+# Where it is set every program compiles every module it imports at every start: the platform's first import takes twice as long.
+unexport PYTHONDONTWRITEBYTECODE
 SETUP := scripts/setup
 INPUTS := pyproject.toml requirements.lock $(SETUP)
 PYTEST := $(BIN)/python -m pytest

@@ -18,6 +18,7 @@ from awscrt import io, mqtt5
 from pydantic import ValidationError
 
 from contracts import columns
+from contracts.reconnect import draw_pauses
 from contracts.telemetry import ClockQuality, DroneStatus, Stream, Watermark
 from contracts.topics import STATUS, TELEMETRY, WATERMARKS
 
@@ -97,6 +98,7 @@ class FleetDrone:
             str(self.identity.cert_file), str(self.identity.key_file)
         )
         options.override_default_trust_store_from_path(None, str(self.broker.ca_file))
+        pauses = draw_pauses(_LONGEST_PAUSE_MS)
         return mqtt5.Client(
             mqtt5.ClientOptions(
                 host_name=self.broker.host,
@@ -108,9 +110,9 @@ class FleetDrone:
                     will=self._status(online=False),
                 ),
                 offline_queue_behavior=mqtt5.ClientOperationQueueBehaviorType.FAIL_ALL_ON_DISCONNECT,
-                retry_jitter_mode=mqtt5.ExponentialBackoffJitterMode.FULL,
-                min_reconnect_delay_ms=1000,
-                max_reconnect_delay_ms=_LONGEST_PAUSE_MS,
+                retry_jitter_mode=mqtt5.ExponentialBackoffJitterMode.NONE,
+                min_reconnect_delay_ms=pauses.first_ms,
+                max_reconnect_delay_ms=pauses.longest_ms,
                 on_publish_callback_fn=self._on_publish,
                 on_lifecycle_event_connection_success_fn=lambda _: self._on_connect(boot_id),
                 on_lifecycle_event_connection_failure_fn=lambda data: setattr(self, "refused", str(data.exception)),

@@ -18,6 +18,7 @@ from awscrt.exceptions import AwsCrtError
 from cloud.ingest import Received
 from cloud.logbook import log
 from contracts.errors import Unavailable
+from contracts.reconnect import draw_pauses
 from contracts.topics import TOPICS, Direction
 from instruments import metrics
 
@@ -60,6 +61,7 @@ class MqttLink:
         choice = mqtt5.ExtendedValidationAndFlowControlOptions
         # A member of a shared group leaves at once: the broker would go on giving its dead session messages.
         behaviour = mqtt5.ClientSessionBehaviorType
+        pauses = draw_pauses(longest_ms=10_000)
         self._client: Any = mqtt5.Client(
             mqtt5.ClientOptions(
                 host_name=parts.hostname or "",
@@ -74,9 +76,9 @@ class MqttLink:
                 session_behavior=behaviour.CLEAN if shared_group else behaviour.REJOIN_ALWAYS,
                 offline_queue_behavior=mqtt5.ClientOperationQueueBehaviorType.FAIL_ALL_ON_DISCONNECT,
                 extended_validation_and_flow_control_options=choice.AWS_IOT_CORE_DEFAULTS if aws_iot else choice.NONE,
-                retry_jitter_mode=mqtt5.ExponentialBackoffJitterMode.FULL,
-                min_reconnect_delay_ms=500,
-                max_reconnect_delay_ms=10_000,
+                retry_jitter_mode=mqtt5.ExponentialBackoffJitterMode.NONE,
+                min_reconnect_delay_ms=pauses.first_ms,
+                max_reconnect_delay_ms=pauses.longest_ms,
                 # Not min_connected_time_to_reset_reconnect_delay_ms: awscrt 0.36.1 takes it for the minimum delay.
                 ping_timeout_ms=_PING_TIMEOUT_MS,
                 ack_timeout_sec=10,

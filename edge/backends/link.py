@@ -15,6 +15,7 @@ from awscrt.exceptions import AwsCrtError
 
 from contracts import columns
 from contracts.errors import InvalidInput, Unavailable
+from contracts.reconnect import draw_pauses
 from edge import logbook
 from edge.inbox import Inbound
 
@@ -86,6 +87,7 @@ class MqttLink:
         self._connected = False
         self._timers: set[threading.Timer] = set()
         parts = urlsplit(url)
+        pauses = draw_pauses(longest_ms=60_000)
         self._client: Any = mqtt5.Client(
             mqtt5.ClientOptions(
                 host_name=parts.hostname or "",
@@ -97,9 +99,9 @@ class MqttLink:
                 else mqtt5.ClientSessionBehaviorType.CLEAN,
                 offline_queue_behavior=mqtt5.ClientOperationQueueBehaviorType.FAIL_ALL_ON_DISCONNECT,
                 extended_validation_and_flow_control_options=_flow_control(aws_iot),
-                retry_jitter_mode=mqtt5.ExponentialBackoffJitterMode.FULL,
-                min_reconnect_delay_ms=1_000,
-                max_reconnect_delay_ms=60_000,
+                retry_jitter_mode=mqtt5.ExponentialBackoffJitterMode.NONE,
+                min_reconnect_delay_ms=pauses.first_ms,
+                max_reconnect_delay_ms=pauses.longest_ms,
                 ping_timeout_ms=patience.ping_ms,
                 connack_timeout_ms=patience.connack_ms,
                 ack_timeout_sec=patience.ack_s,

@@ -520,14 +520,13 @@ def test_a_missing_puback_fails_the_publish_so_that_the_outbox_sends_again() -> 
 
 
 @pytest.mark.parametrize("reason", [0x97, 0x8E], ids=["quota exceeded", "session taken over"])
-def test_sent_away_it_comes_back_and_not_in_a_storm(reason: int) -> None:
-    with ScriptedBroker() as broker, connected_to(broker) as (link, _):
-        while (times := len(broker.connected_at)) < 4:
-            assert link.wait_connected(60)
+def test_sent_away_it_comes_back_and_never_twice_within_the_second_that_aws_allows(reason: int) -> None:
+    with ScriptedBroker() as broker, connected_to(broker):
+        until(lambda: broker.connected_at, 20)
+        for times in (1, 2):
             broker.disconnect(reason)
-            until(lambda: len(broker.connected_at) > times)
-        whole = broker.connected_at[-1] - broker.connected_at[0]
-        assert len(broker.connected_at) - 1 <= whole / 0.5 + 1, "no reconnect storm"
+            until(lambda: len(broker.connected_at) > times, 30)  # noqa: B023 - done before the next turn
+    assert all(later - earlier >= 1 for earlier, later in pairwise(broker.connected_at))
 
 
 def test_refused_it_raises_an_alarm_and_waits() -> None:
