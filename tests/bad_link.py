@@ -24,6 +24,7 @@ class BadLink:
         self.carried_bytes = 0
         self._free_at = 0.0
         self._rate_lock = threading.Lock()
+        self._ending_lock = threading.Lock()
         self._down = False
         self._target_port = target_port
         self._done = threading.Event()
@@ -61,9 +62,7 @@ class BadLink:
     def cut(self) -> None:
         """Reset every connection."""
         for pair in self._pairs:
-            for end in pair:
-                with contextlib.suppress(OSError):
-                    end.shutdown(socket.SHUT_RDWR)
+            self._end(pair)
         self._pairs = []
 
     def _serve(self) -> None:
@@ -97,10 +96,13 @@ class BadLink:
 
     def _pump(self, source: socket.socket, sink: socket.socket) -> None:
         waiting: deque[tuple[float, bytes]] = deque()
-        with contextlib.suppress(OSError, ValueError):
+        # Not select(): it knows no descriptor above 1023, and a process that has run many tests holds more.
+        readable = select.poll()
+        with contextlib.suppress(OSError, ValueError):  # Closed by the other direction meanwhile.
+            readable.register(source, select.POLLIN)
             while not self._done.is_set():
                 timeout_s = max(0.0, waiting[0][0] - time.monotonic()) if waiting else 0.05
-                if select.select([source], [], [], min(timeout_s, 0.05))[0]:
+                if readable.poll(min(timeout_s, 0.05) * 1000):
                     piece = source.recv(self.slice_bytes)
                     if not piece:
                         break
@@ -112,7 +114,13 @@ class BadLink:
                     self.carried_bytes += len(piece)
                     if self.bytes_per_s != float("inf"):
                         self._wait_for_room(len(piece) / self.bytes_per_s)
-        for end in (source, sink):
-            with contextlib.suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-        source.close()
+        self._end((source, sink))
+        with self._ending_lock:
+            source.close()
+
+    def _end(self, pair: tuple[socket.socket, socket.socket]) -> None:
+        """Shut both ends; under a lock, so that none is closed meanwhile and its number another connection's."""
+        with self._ending_lock:
+            for end in pair:
+                with contextlib.suppress(OSError):
+                    end.shutdown(socket.SHUT_RDWR)
