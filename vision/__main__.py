@@ -6,8 +6,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import redirect_stdout
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,36 +14,14 @@ from typing import Annotated, Any
 import typer
 
 from contracts import resources, training
-from contracts.errors import InvalidInput, PlatformError
+from contracts.errors import InvalidInput
+from vision import model_verbs
+from vision.terminal import Engine, Json, Model, Threads, meter, needing_train, spoken
 
 _LONGEST_S = 1800.0
 """Longer no segment is analysed, on the slowest machine."""
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-
-Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
-Model = Annotated[Path | None, typer.Option(help="Detector weights (ONNX); default: the shipped ones.")]
-Threads = Annotated[int, typer.Option(min=1, help="Processor threads.")]
-Engine = Annotated[str, typer.Option(help="auto, openvino or onnxruntime.")]
-
-
-@contextmanager
-def _spoken(*, as_json: bool) -> Iterator[None]:
-    """Say a failure in one line and end with 75 where trying again may help, else with 1."""
-    try:
-        yield
-    except PlatformError as error:
-        said = json.dumps({"error": error.code, "message": error.message, "hint": error.hint})
-        typer.echo(said if as_json else f"{error.message} {error.hint}".strip(), err=True)
-        raise typer.Exit(75 if error.retryable else 1) from error
-
-
-def _meter(done: int, total: int, what: str = "key frames") -> None:
-    """Draw progress on a terminal's stderr."""
-    if sys.stderr.isatty():
-        filled = round(24 * done / max(total, 1))
-        end = "\n" if done >= total else ""
-        sys.stderr.write(f"\r{what} [{'#' * filled}{'.' * (24 - filled)}] {done}/{total}{end}")
-        sys.stderr.flush()
+app.command("data")(model_verbs.data_verb)
 
 
 @app.callback()
@@ -70,7 +47,7 @@ def work_verb() -> None:
     stop = stop_on_signals()
     settings = Settings()
     opened = partial(open_detector, threads=settings.threads, engine=settings.engine)
-    with _spoken(as_json=True):
+    with spoken(as_json=True):
         detector = opened(settings.model_file)
         end_traces = traces.start("kestrel-vision", settings.traces_url)
     store = S3Objects(settings.bucket)
@@ -111,7 +88,7 @@ def learn_verb(
         training.EVALUATE: partial(school.evaluate_version, place),
     }
     if once is not None:
-        with _spoken(as_json=True), redirect_stdout(sys.stderr):  # ultralytics talks on stdout
+        with spoken(as_json=True), redirect_stdout(sys.stderr):  # ultralytics talks on stdout
             trainer.once(lessons, once, version)
         return
     stop = stop_on_signals()
@@ -141,7 +118,7 @@ def detect_verb(
     from vision.detector import SHIPPED, open_detector
     from vision.outline import outline_svg
 
-    with _spoken(as_json=as_json):
+    with spoken(as_json=as_json):
         if geometry and not manifest:
             raise InvalidInput(
                 "A geometry places nothing without poses.", hint="Give --manifest too.", field="manifest"
@@ -149,11 +126,11 @@ def detect_verb(
         finder = open_detector(model or SHIPPED, threads=threads, engine=engine)
         if manifest and geometry:
             known = detect.read_manifest(manifest), detect.read_geometry(geometry)
-            found = detect.detect_placed(finder, video, *known, _meter)
+            found = detect.detect_placed(finder, video, *known, meter)
         elif manifest:
-            found = detect.detect_located(finder, video, detect.read_manifest(manifest), _meter)
+            found = detect.detect_located(finder, video, detect.read_manifest(manifest), meter)
         else:
-            found = detect.detect_plain(finder, video, _meter)
+            found = detect.detect_plain(finder, video, meter)
         pictures = detect.draw(video, found.marks, out)
     report = found.report | {"engine": finder.engine, "pictures": [str(p) for p in pictures]}
     out.mkdir(parents=True, exist_ok=True)
@@ -194,7 +171,7 @@ def export_verb(
     """Turn a checkpoint into the ONNX file the worker runs."""
     from vision.export import export
 
-    with _spoken(as_json=as_json), redirect_stdout(sys.stderr):  # ultralytics talks on stdout
+    with spoken(as_json=as_json), redirect_stdout(sys.stderr):  # ultralytics talks on stdout
         export(checkpoint, out)
     typer.echo(json.dumps({"model": str(out), "bytes": out.stat().st_size}) if as_json else str(out))
 
@@ -217,12 +194,12 @@ def evaluate_verb(
     from vision.evaluate import judge, sets_in
     from vision.quality_report import measured, told, write_report
 
-    with _spoken(as_json=as_json), _needing_train():
+    with spoken(as_json=as_json), needing_train():
         roots = [root for folder in data for root in sets_in(folder, split)]
         finder = open_detector(model or SHIPPED, threads=threads, engine=engine)
         sets = []
         for root in roots:
-            judged = judge(finder, root, split, partial(_meter, what=root.name))
+            judged = judge(finder, root, split, partial(meter, what=root.name))
             sets.append(measured(root, split, judged, finder.card.accept))
         page = write_report(finder.card.name, sets, report) if report else None
     if as_json:
@@ -232,23 +209,6 @@ def evaluate_verb(
     typer.echo("\n".join(told(s) for s in sets))
     if page:
         typer.echo(f"report: {page}")
-
-
-@contextmanager
-def _needing_train() -> Iterator[None]:
-    """Say what to install where a package of the extra ``train`` is missing.
-
-    Raises:
-        InvalidInput: It is.
-
-    """
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        if error.name not in {"pycocotools", "matplotlib", "torch", "ultralytics"}:
-            raise
-        hint = "Install the extra train: make setup-train."
-        raise InvalidInput(f"Measuring needs {error.name}, which is not installed.", hint=hint) from error
 
 
 @app.command("card")
@@ -274,7 +234,7 @@ def card_verb(
         *((root, "test", "real, other photos of a set trained on") for root in real or []),
         *((root, "test", "real, never trained on") for root in unseen or []),
     ]
-    with _spoken(as_json=as_json):
+    with spoken(as_json=as_json):
         plain = plain_card(weights, threshold, accept)
         weights.with_suffix(".json").write_text(plain.model_dump_json())
         finder = open_detector(weights, threads=threads)
@@ -313,7 +273,7 @@ def train_verb(
     chosen = read_spec(spec or DEFAULT_SPEC)
     changed = {k: v for k, v in {"network": model, "tile_px": imgsz}.items() if v is not None}
     run = Run(tuple(data), real, out, epochs, seed, start_from, threads, hours, resume)
-    with _spoken(as_json=as_json), redirect_stdout(sys.stderr):  # ultralytics talks on stdout
+    with spoken(as_json=as_json), redirect_stdout(sys.stderr):  # ultralytics talks on stdout
         weights = train(chosen.model_copy(update=changed), run)
     typer.echo(json.dumps({"weights": str(weights / "best.pt")}) if as_json else f"{weights / 'best.pt'}")
 
@@ -333,7 +293,7 @@ def second_look_verb(
     from vision.runtimes import open_runtime
     from vision.train_verifier import WEAKEST, agreement, export_verifier, mine, train_verifier
 
-    with _spoken(as_json=as_json), redirect_stdout(sys.stderr):
+    with spoken(as_json=as_json), redirect_stdout(sys.stderr):
         finder = Detector(open_runtime(weights, threads), plain_card(weights, WEAKEST, 0.5))
         net = train_verifier(mine(finder, data, "train", seed), epochs, seed, threads)
         matrix = agreement(net, mine(finder, data, "val", seed))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -13,6 +14,7 @@ from pydantic import Field
 from contracts.errors import InvalidInput
 from contracts.geo import Frozen
 from vision.datasets import Assembled, Assembly, RealSet
+from vision.gathering import MANIFEST
 from vision.offline import load_ultralytics
 
 DEFAULT_SPEC = Path(__file__).with_name("training.yaml")
@@ -67,9 +69,18 @@ def assemble(spec: TrainingSpec, run: Run) -> Assembled:
     assembly = Assembly(folder, tile_px=spec.tile_px, validation_share=spec.validation_share, seed=run.seed)
     for root in run.rendered:
         assembly.add_rendered(root)
+    gathered = _manifest_of(run) is not None
     for real_set in spec.real if run.real else ():
-        assembly.add_real(Path(run.real or ""), real_set)
+        # `kestrel-vision data` has cut a validation split already.
+        own = real_set.own_validation and not gathered
+        assembly.add_real(Path(run.real or ""), real_set.model_copy(update={"own_validation": own}))
     return assembly.finish()
+
+
+def _manifest_of(run: Run) -> Path | None:
+    """Return the manifest of the real data where `kestrel-vision data` gathered it."""
+    manifest = run.real / MANIFEST if run.real else None
+    return manifest if manifest and manifest.is_file() else None
 
 
 def train(spec: TrainingSpec, run: Run) -> Path:
@@ -101,7 +112,9 @@ def _prepared(spec: TrainingSpec, run: Run) -> dict[str, Any]:
 
 def _record(spec: TrainingSpec, run: Run, assembled: Assembled) -> dict[str, Any]:
     """Return what the model card says of a run."""
+    manifest = _manifest_of(run)
     return {
+        "data_manifest_sha256": hashlib.sha256(manifest.read_bytes()).hexdigest() if manifest else None,
         "spec": spec.model_dump(mode="json"),
         "images": assembled.counts,
         "seed": run.seed,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
-from scipy.stats import binomtest
+from scipy.stats import binom, binomtest
 
-from cloud.miss_rate import Quality, false_alarms_in_words, missed_in_words, quality, share
+from cloud.miss_rate import CONFIDENCE, Quality, false_alarms_in_words, missed_in_words, quality, share
 from contracts.vocabulary import AssetKind
 
 
@@ -18,6 +19,19 @@ def test_the_interval_is_the_exact_one_of_a_binomial_share(hits: int, of: int) -
     exact = binomtest(hits, of).proportion_ci(confidence_level=0.95, method="exact")
     made = share(hits, of)
     assert (made.estimate, made.low, made.high) == pytest.approx((hits / of, exact.low, exact.high), abs=1e-9)
+
+
+@pytest.mark.parametrize("of", [1, 2, 3, 5, 8, 12, 20, 35, 60, 150])
+def test_whatever_the_true_rate_the_interval_holds_it_in_95_of_100_audits(of: int) -> None:
+    """Exactly, not by chance: coverage over all outcomes is least just beside an interval's end."""
+    made = [share(hits, of) for hits in range(of + 1)]
+    low, high = (np.array([getattr(one, end) for one in made]) for end in ("low", "high"))
+    rates = np.concatenate(
+        [np.linspace(0, 1, 101), *(np.clip(end + e, 0, 1) for end in (low, high) for e in (-1e-9, 1e-9))]
+    )
+    chance = binom.pmf(np.arange(of + 1)[None], of, rates[:, None])
+    covered = (chance * ((low <= rates[:, None]) & (rates[:, None] <= high))).sum(axis=1)
+    assert covered.min() >= CONFIDENCE - 1e-6
 
 
 @pytest.mark.parametrize(
