@@ -7,21 +7,20 @@ and everything goes by the staging table, where duplicates change nothing.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 from typing import Any
 
 from psycopg2 import DataError
 from psycopg2.errors import UniqueViolation
 from sqlalchemy.orm import Session
 
+from cloud import sample_rows
 from contracts.errors import InvalidInput
-from contracts.sample_table import FIELDS, SampleTable
+from contracts.sample_table import SampleTable
 
-_COLUMNS = ", ".join(("drone_id", "boot_id", *FIELDS))
-COPY = f"COPY telemetry ({_COLUMNS}) FROM STDIN WITH (NULL 'None')"
-_COPY_STAGING = f"COPY staging ({_COLUMNS}) FROM STDIN WITH (NULL 'None')"
-"""A field without a value is Python's None; no word of the contract reads like it, nor holds a tab or a backslash."""
+_COLUMNS = ", ".join(sample_rows.NAMES)
+_COPY = "COPY {} (" + _COLUMNS + ") FROM STDIN WITH (FORMAT binary)"
 _STAGING = "CREATE TEMP TABLE IF NOT EXISTS staging (LIKE telemetry INCLUDING DEFAULTS) ON COMMIT DELETE ROWS"
 _INSERT = f"""
 INSERT INTO telemetry ({_COLUMNS}) SELECT DISTINCT ON (drone_id, boot_id, seq) {_COLUMNS} FROM staging s
@@ -68,54 +67,52 @@ class _Intake:
         self._batches, self._highest = batches, highest
         self.taken: list[SampleTable] = []
         self.later: list[SampleTable] = []
+        self.refused: InvalidInput | None = None
+        """What ended the rows early: the driver would hide an error that is raised while it reads."""
 
-    def new(self) -> Iterator[SampleTable]:
+    def new(self) -> Iterator[bytes]:
         for batch in self._batches:
             self.taken.append(batch)
             stream = batch.drone_id, batch.boot_id
             known = self._highest.get(stream)
             if known is None or batch.seqs[0] <= known:
                 self.later.append(batch)
-            else:
-                self._highest[stream] = batch.seqs[-1]
-                yield batch
+                continue
+            self._highest[stream] = batch.seqs[-1]
+            try:
+                yield sample_rows.binary(batch)
+            except InvalidInput as error:
+                self.refused = error
+                return
 
 
 def _copy_new(cursor: Any, intake: _Intake) -> None:
     cursor.execute("SAVEPOINT new_samples")
     try:
-        cursor.copy_expert(COPY, _Reader(intake.new()))
+        cursor.copy_expert(_COPY.format("telemetry"), _Reader(intake.new()))
     except UniqueViolation:
         cursor.execute("ROLLBACK TO SAVEPOINT new_samples")
         for _ in intake.new():
             continue  # what the COPY had not read yet
         intake.later = intake.taken
+    if intake.refused:
+        raise intake.refused
     cursor.execute("RELEASE SAVEPOINT new_samples")
 
 
 def _copy_rest(cursor: Any, batches: Iterable[SampleTable]) -> None:
     cursor.execute(_STAGING)
-    cursor.copy_expert(_COPY_STAGING, io.StringIO(as_text(batches)))
+    cursor.copy_expert(_COPY.format("staging"), _Reader([sample_rows.binary(batch) for batch in batches]))
     cursor.execute(_INSERT)
     cursor.execute("TRUNCATE staging")
 
 
 class _Reader:
-    """Batches as the file that COPY reads, a batch or more at a time."""
+    """Rows as the file that COPY reads, a batch at a time."""
 
-    def __init__(self, batches: Iterator[SampleTable]) -> None:
-        self._batches = batches
+    def __init__(self, rows: Iterable[bytes]) -> None:
+        self._parts = chain((sample_rows.HEADER,), rows, (sample_rows.TRAILER,))
 
-    def read(self, _size: int = -1) -> str:
-        """Return the next lines; COPY takes any length; an empty text ends it."""
-        batch = next(self._batches, None)
-        return "" if batch is None else as_text([batch])
-
-
-def as_text(batches: Iterable[SampleTable]) -> str:
-    """Return samples as COPY reads them."""
-    lines: list[str] = []
-    for batch in batches:
-        prefix = f"{batch.drone_id}\t{batch.boot_id}\t"
-        lines += [f"{prefix}{line}\n" for line in batch.lines()]
-    return "".join(lines)
+    def read(self, _size: int = -1) -> bytes:
+        """Return the next rows; COPY takes any length; no bytes end it."""
+        return next(self._parts, b"")

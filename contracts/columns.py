@@ -19,6 +19,8 @@ from datetime import UTC, datetime, timedelta
 from itertools import accumulate, pairwise
 from typing import Any, NamedTuple
 
+from pydantic_core import from_json
+
 from contracts.errors import InvalidInput, TooLarge
 
 CONTENT_TYPE = "application/vnd.kestrel.telemetry-columns.v1+zlib"
@@ -78,7 +80,7 @@ class Parsed(NamedTuple):
 def parse(payload: bytes) -> Parsed:
     """Return a packed message's columns; raises like ``unpack``."""
     try:
-        whole = json.loads(_inflate(payload))
+        whole = from_json(_inflate(payload))
         if whole["columns"] != _VERSION:
             raise InvalidInput(f"Telemetry columns of version {whole['columns']!r} are not known.", field="columns")
         count = int(whole["count"])
@@ -117,7 +119,10 @@ def _column(values: list[Any]) -> dict[str, Any]:
     texts = [repr(float(value)) for value in values]
     decimals = max(len(text.partition(".")[2]) for text in texts)
     scale = 10 ** min(decimals, _MAX_DECIMALS)
-    scaled = [round(value * scale) for value in values]
+    try:
+        scaled = [round(value * scale) for value in values]
+    except OverflowError:
+        return {"each": values}
     if all(repr(whole / scale) == text for whole, text in zip(scaled, texts, strict=True)):
         return _differences(scaled) | {"decimals": min(decimals, _MAX_DECIMALS)}
     return {"each": values}
@@ -128,26 +133,21 @@ def _differences(values: list[int]) -> dict[str, Any]:
 
 
 def _values(name: str, column: Mapping[str, Any], count: int) -> list[Any]:
-    values = _spread(column)
-    if len(values) != count and "same" not in column:
-        raise InvalidInput(f"Column {name} holds {len(values)} values, not {count}.", field=name)
+    if "same" in column:
+        values = [column["same"]]
+    else:
+        values = list(column["each"]) if "each" in column else _summed(column)
+        if len(values) != count:
+            raise InvalidInput(f"Column {name} holds {len(values)} values, not {count}.", field=name)
     return [_EPOCH + value * _US for value in values] if name == _TIME else values
 
 
-def _spread(column: Mapping[str, Any]) -> list[Any]:
-    if "same" in column:
-        return [column["same"]]
-    if "each" in column:
-        return list(column["each"])
-    whole = list(accumulate(_ints([column["first"], *column["steps"]])))
+def _summed(column: Mapping[str, Any]) -> list[Any]:
+    whole = list(accumulate(column["steps"], initial=column["first"]))
+    if type(whole[-1]) is not int:  # one fraction makes every sum after it one
+        wrong = next(value for value in (column["first"], *column["steps"]) if type(value) is not int)
+        raise InvalidInput(f"A difference is a whole number, not {wrong!r}.")
     if "decimals" not in column:
         return whole
     scale: int = 10 ** min(_MAX_DECIMALS, int(column["decimals"]))
     return [value / scale for value in whole]
-
-
-def _ints(values: list[Any]) -> list[int]:
-    if set(map(type, values)) != {int}:
-        wrong = next(value for value in values if type(value) is not int)
-        raise InvalidInput(f"A difference is a whole number, not {wrong!r}.")
-    return values

@@ -6,10 +6,10 @@ ones, read off the model. ``tests/unit/contracts/test_sample_table.py`` holds bo
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Annotated, Any, NamedTuple
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, create_model
 
 from contracts import columns
 from contracts.errors import InvalidInput
@@ -17,11 +17,15 @@ from contracts.ids import BootId, DroneId
 from contracts.telemetry import TelemetryBatch, TelemetrySample
 
 FIELDS = tuple(TelemetrySample.model_fields)
-_FINITE = ConfigDict(allow_inf_nan=False)
-_CHECKS: dict[str, TypeAdapter[list[Any]]] = {
-    name: TypeAdapter(list[Annotated[field.annotation, name, *field.metadata]], config=_FINITE)  # type: ignore[name-defined]
+_DEFINED: dict[str, Any] = {
+    name: (
+        list[Annotated[field.annotation, name, *field.metadata]],  # type: ignore[name-defined]
+        ... if field.is_required() else Field(default_factory=partial(list, (field.get_default(),))),
+    )
     for name, field in TelemetrySample.model_fields.items()
 }
+_COLUMNS = create_model("Columns", __config__=ConfigDict(extra="forbid", allow_inf_nan=False), **_DEFINED)
+"""The same rules for a column of each field; all are checked in one call."""
 _IDS = TypeAdapter(tuple[DroneId, BootId])
 
 
@@ -40,13 +44,6 @@ class SampleTable(NamedTuple):
         seqs = self.columns["seq"]
         return seqs if len(seqs) == self.size else seqs * self.size
 
-    def lines(self) -> Iterator[str]:
-        """Yield each sample's values in the order of ``FIELDS``, tabs between; what is missing reads ``None``."""
-        fixed = [str(column[0]) if len(column) == 1 else "%s" for column in self.columns.values()]
-        varying = [column for column in self.columns.values() if len(column) > 1]
-        line = "\t".join(fixed)
-        return map(line.__mod__, zip(*varying, strict=True)) if varying else iter([line] * self.size)
-
 
 def read(payload: bytes) -> SampleTable:
     """Return a packed message, checked.
@@ -57,13 +54,15 @@ def read(payload: bytes) -> SampleTable:
 
     """
     drone_id, boot_id, count, found = columns.parse(payload)
-    if unknown := found.keys() - _CHECKS.keys():
-        raise InvalidInput(f"samples: {min(unknown)}: Extra inputs are not permitted.", field="samples")
     try:
         drone_id, boot_id = _IDS.validate_python((drone_id, boot_id))
-        checked = {name: _column(name, found) for name in FIELDS}
+        checked = vars(_COLUMNS.model_validate(found))
     except ValidationError as error:
-        raise InvalidInput(f"samples: {error.errors(include_url=False)[0]['msg']}.", field="samples") from error
+        first = error.errors(include_url=False, include_context=False)[0]
+        where = first["loc"][0]
+        name = where if isinstance(where, str) else ("drone_id", "boot_id")[where]
+        field = f"samples.{name}" if name in FIELDS else "samples"
+        raise InvalidInput(f"samples: {name}: {first['msg']}.", field=field) from error
     return SampleTable(drone_id, boot_id, count, checked)
 
 
@@ -72,16 +71,3 @@ def of_batch(batch: TelemetryBatch) -> SampleTable:
     rows = [[getattr(sample, name) for name in FIELDS] for sample in batch.samples]
     names = zip(FIELDS, zip(*rows, strict=True), strict=True)
     return SampleTable(batch.drone_id, batch.boot_id, len(rows), {name: list(column) for name, column in names})
-
-
-def _column(name: str, found: Mapping[str, Sequence[Any]]) -> list[Any]:
-    if name in found:
-        try:
-            return _CHECKS[name].validate_python(list(found[name]))
-        except ValidationError as error:
-            first = error.errors(include_url=False, include_context=False)[0]
-            raise InvalidInput(f"samples: {name}: {first['msg']}.", field=f"samples.{name}") from error
-    field = TelemetrySample.model_fields[name]
-    if field.is_required():
-        raise InvalidInput(f"samples: {name}: Field required.", field=f"samples.{name}")
-    return [field.get_default()]

@@ -178,6 +178,47 @@ def test_packed_columns_store_the_same_rows_as_json(bench: Bench) -> None:
             )
 
 
+def packed(*changes: dict[str, object]) -> bytes:
+    """Return a packed message of samples that differ by ``changes``, numbered from 1 unless they say otherwise."""
+    model = json.loads(telemetry(1, 1))["samples"][0]
+    return columns.pack("kite-01", "boot-1", [model | {"seq": seq} | more for seq, more in enumerate(changes, 1)])
+
+
+def test_every_value_comes_out_as_it_was_sent(bench: Bench) -> None:
+    sent: list[dict[str, object]] = [
+        {"lat_deg": -90.0, "lon_deg": 0.1 + 0.2, "alt_m": 1e-30, "yaw_deg": -0.0, "waypoint": None},
+        {"lat_deg": 5e-324, "waypoint": 2**31 - 1, "wind_mps": None, "flight_id": None, "clock": "free"},
+        {
+            "alt_m": 1.7976931348623157e308,
+            "monotonic_ms": 2**62,
+            "wind_mps": 0.1,
+            "flight_id": "flt-9",
+            "state": "paused",
+        },
+        {"captured_at": "1970-01-01T00:00:00.000001Z", "link_percent": 99.9, "waypoint": 0, "seq": 2**60},
+    ]
+    bench.take(telemetry(1, 1), packed(*sent))  # the first is known from here on, the rest goes both ways
+    bench.take(packed({"seq": 5}), packed({"seq": 6, "wind_from_deg": 359.95, "captured_at": "9999-12-31T23:59:59Z"}))
+    with bench.services.database.session() as session:
+        stored = {row.seq: row for row in session.scalars(select(Telemetry))}
+    for seq, change in zip((2, 3, 2**60), sent[1:], strict=True):
+        for name, value in change.items():
+            found = getattr(stored[seq], name)
+            assert found == (datetime.fromisoformat(str(value)) if name == "captured_at" else value), name
+    assert stored[6].wind_from_deg == 359.95
+    assert stored[6].captured_at.year == 9999
+
+
+@pytest.mark.parametrize("known", [False, True], ids=["by the staging table", "straight into the table"])
+def test_a_number_its_column_does_not_hold_is_put_aside_alone(bench: Bench, known: bool) -> None:
+    if known:
+        bench.take(telemetry(1, 1))
+    bench.take(telemetry(2, 5), packed({"seq": 6, "waypoint": 2**31}), telemetry(7, 9))
+    with bench.services.database.session() as session:
+        assert "A sample cannot be stored" in session.scalars(select(DeadLetter.reason)).one()
+    assert bench.count(Telemetry) == 7 + known
+
+
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(order=st.lists(st.integers(1, 12), min_size=1, max_size=30))
 def test_any_order_and_repetition_ends_the_same(bench: Bench, order: list[int]) -> None:
