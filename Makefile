@@ -102,13 +102,19 @@ client-wheel: setup-dev ## build kestrel-client, install it into an empty enviro
 fuzz-api: setup-dev ## Schemathesis against the live API, all checks on (FUZZ_SECONDS=300)
 	@$(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS) $(ARGS)
 
-.PHONY: synth infra-check
+BASE ?= origin/main
+.PHONY: synth infra-check infra-snapshot infra-diff
 SIZES ?= pilot fleet enterprise
 synth: setup-aws ## write the CloudFormation templates of all three sizes; no account, no Docker, no network
 	@for size in $(SIZES); do .venv-aws/bin/python -m infra.aws synth -c size=$$size --out build/aws/$$size $(ARGS) || exit 1; done
 infra-check: setup-dev setup-aws ## every gate on the templates, and a rehearsal on the emulator; one table at the end
 	@KESTREL_AWS_REHEARSAL=1 $(PYTEST) -q -s --tb=short tests/backends/test_aws_rehearsal.py
 	@.venv-aws/bin/python -m infra.aws check $(ARGS)
+
+infra-snapshot: synth ## write infra/aws/snapshots anew: what the templates hold, to be read in the diff
+	@.venv-aws/bin/python -m infra.aws snapshot
+infra-diff: setup-aws ## what a deployment would add, change, replace, delete since BASE=origin/main; no account needed
+	@.venv-aws/bin/python -m infra.aws changes --base "$(BASE)" $(ARGS)
 
 .PHONY: deploy diff drift restore-drill teardown
 deploy: setup setup-aws ## deploy an environment to AWS: ENV=NAME of infra/aws/environments (TAG=version)

@@ -98,6 +98,50 @@ def picture(
 
 
 @app.command()
+def snapshot(
+    *,
+    out: Annotated[Path, typer.Option(help="Folder where `make synth` left the templates of all sizes.")] = BUILD,
+) -> None:
+    """Write infra/aws/snapshots: what the templates of all sizes hold, to be read in a diff."""
+    from infra.aws.gates import snapshot as pictures  # noqa: PLC0415 - the verb has the module's name
+
+    pictures.write(pictures.merged({size: pictures.pictured(Templates.read(out / size)) for size in SIZES}))
+    sys.stdout.write(f"wrote {pictures.FOLDER}\n")
+
+
+@app.command()
+def changes(
+    *,
+    base: Annotated[str, typer.Option(help="The commit to compare with.")] = "origin/main",
+    out: Annotated[Path, typer.Option(help="Folder for the templates.")] = BUILD,
+    as_json: Json = False,
+) -> None:
+    """Say what a deployment would add, change, replace and delete since a commit; refuse to lose what remembers."""
+    from infra.aws import before  # noqa: PLC0415 - only this verb asks git
+    from infra.aws.gates import changes as found  # noqa: PLC0415 - the verb has the module's name
+
+    try:
+        commit = before.commit_of(base)
+        rows = []
+        if before.touched(commit):
+            for size in SIZES:
+                now = before.written(Path.cwd(), size, out / size)
+                rows += found.between(before.templates(commit, size), now, size)
+    except PlatformError as error:
+        sys.stderr.write(f"infra.aws: {error}\n")
+        raise typer.Exit(1) from error
+    refused = found.refused(rows, found.acceptances())
+    if as_json:
+        sys.stdout.write(json.dumps({"base": commit, "changes": rows, "refused": refused}) + "\n")
+    else:
+        lines = found.table(rows) or ["  nothing"]
+        sys.stdout.write(f"since {commit[:12]} ({base}):\n" + "\n".join(lines) + "\n")
+    if refused:
+        sys.stderr.write(f"infra.aws: {len(refused)} of these (!) lose what remembers: {found.ACCEPTED.name}\n")
+        raise typer.Exit(1)
+
+
+@app.command()
 def check(
     *,
     sizes: Annotated[list[str] | None, typer.Option("--size", help="By default all three.")] = None,
@@ -117,6 +161,7 @@ def check(
         folders.append(folder)
         rows += report.gates(folder, place_of({"size": size}))
     if not sizes:
+        rows.append(report.pictured(folders))
         rows.append(report.stale(folders, place_of({})))
         sys.stderr.write("infra.aws: checkov …\n")
         rows += report.scanned(folders, place_of({}))

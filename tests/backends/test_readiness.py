@@ -162,10 +162,11 @@ def _stepped(pulse: Pulse, looks: Readiness) -> dict[str, str]:
     return looks.look()
 
 
-def test_a_broker_that_knows_another_authority_is_not_there(ground: Ground, tmp_path: Path) -> None:
+def test_a_broker_that_knows_another_authority_is_not_there(ground: Ground, broker: Broker, tmp_path: Path) -> None:
     others = certificates.Keys(tmp_path / "certificates")
     certificates.create(others)
-    settings = ground.services.settings.model_copy(update={"ca_file": others.ca_file})
+    # Straight to the broker: one look counts here, and a link that ends early would be named instead.
+    settings = ground.services.settings.model_copy(update={"ca_file": others.ca_file, "mqtt_url": broker.url})
     web = create_app(settings, replace(ground.services, reach=build_services(settings).reach))
     with TestClient(web) as http:
         assert "certificate verify failed" in http.get("/readyz").json()["reasons"]["broker"]

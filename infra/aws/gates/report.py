@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from infra.aws.gates import actions, cost, iam, invariants, mutations, nag, scan
+from infra.aws.gates import actions, cost, iam, invariants, mutations, nag, scan, snapshot
 from infra.aws.gates.templates import Templates
 from infra.aws.place import Place
 
@@ -64,6 +64,16 @@ def gates(folder: Path, place: Place) -> Iterator[Row]:
     yield _row("invariants", place, invariants.findings(templates, place), f"{len(invariants.RULES)} rules")
     yield mutation(templates, place)
     yield _row("cost", place, cost.findings(templates, place), "idle and in use, as docs/cost.md says")
+
+
+def pictured(folders: list[Path]) -> Row:
+    """Compare what the templates of all sizes hold with what is kept of it."""
+    now = snapshot.merged({folder.name: snapshot.pictured(Templates.read(folder)) for folder in folders})
+    kept = snapshot.read()
+    found = snapshot.findings(now, kept)
+    if found:
+        found.append("meant? `make infra-snapshot`, and read its diff")
+    return Row("snapshots", "all", not found, f"{sum(map(len, kept.values()))} resources as kept", tuple(found))
 
 
 def stale(folders: list[Path], place: Place) -> Row:

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from contracts import resources
 from contracts.errors import NotFound
-from infra.aws.gates import iam, invariants, mutations, nag
+from infra.aws.gates import iam, invariants, mutations, nag, snapshot
 from infra.aws.gates.templates import Templates
 from infra.aws.place import Place, place_of
 from workflows.definition import problems
@@ -43,6 +43,13 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def templates(built: Path) -> Templates:
     return Templates.read(built)
+
+
+def test_what_the_templates_hold_is_what_is_kept_of_it(templates: Templates) -> None:
+    """The pilot's security; ``make infra-check`` compares all of it in all sizes."""
+    kept = snapshot.telling(snapshot.of_size(snapshot.read(), "pilot"))
+    now = snapshot.telling(snapshot.pictured(templates))
+    assert snapshot.findings(now, kept) == [], "meant? run `make infra-snapshot` and read its diff"
 
 
 def test_there_is_a_stack_for_each_subject(templates: Templates) -> None:
