@@ -1818,6 +1818,19 @@ class KeyOut(BaseModel):
     last_used_at: Annotated[AwareDatetime | None, Field(title='Last Used At')]
 
 
+class KindMeasured(BaseModel):
+    """
+    The same for one kind; recall is at the confidence that the detector accepts it from.
+    """
+
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    boxes: Annotated[int, Field(ge=0, title='Boxes')]
+    ap50: Annotated[float, Field(ge=0.0, le=1.0, title='Ap50')]
+    recall: Annotated[float, Field(ge=0.0, le=1.0, title='Recall')]
+
+
 class Landing(BaseModel):
     """
     What is offered.
@@ -1953,6 +1966,13 @@ class Measured(BaseModel):
         Field(
             description='the same of the kinds that have one of their own; all others are at accept',
             title='Accept By Kind',
+        ),
+    ] = None
+    by_kind: Annotated[
+        dict[DefectKind, KindMeasured] | None,
+        Field(
+            description='of the kinds that the images show; older measurements have none',
+            title='By Kind',
         ),
     ] = None
 

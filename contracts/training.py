@@ -72,6 +72,14 @@ class LabelSet(Frozen):
         return dict(Counter(boxes.values()))
 
 
+class KindMeasured(Frozen):
+    """The same for one kind; recall is at the confidence that the detector accepts it from."""
+
+    boxes: int = Field(ge=0)
+    ap50: float = Field(ge=0, le=1)
+    recall: float = Field(ge=0, le=1)
+
+
 class Measured(Frozen):
     """How good a detector is on labelled images; shares are 0 to 1."""
 
@@ -85,6 +93,9 @@ class Measured(Frozen):
     accept: Level = Field(description="least mean confidence of a defect it was measured at")
     accept_by_kind: dict[DefectKind, Level] = Field(
         default_factory=dict, description="the same of the kinds that have one of their own; all others are at accept"
+    )
+    by_kind: dict[DefectKind, KindMeasured] = Field(
+        default_factory=dict, description="of the kinds that the images show; older measurements have none"
     )
 
 

@@ -39,7 +39,7 @@ from cloud.tables import (
     Transcript,
     Webhook,
 )
-from cloud.training import gate
+from contracts import promotion
 from contracts.geo import Enu, LocalFrame
 from contracts.health import Health
 from contracts.resources import VISION_JOBS_QUEUE
@@ -449,7 +449,7 @@ def _detectors(session: Session, now: datetime) -> None:
         session.add(
             DetectorVersion(
                 version=measured.version, state=state, wanted_by="rita", created_at=at, labels=judged,
-                evaluation=measured.model_dump(mode="json"), objections=gate.objections(measured),
+                evaluation=measured.model_dump(mode="json"), objections=promotion.objections(measured),
                 expires_at=at + timedelta(days=7), answered_by="ana" if state == "promoted" else None,
                 answered_at=at if state == "promoted" else None, reason="Better on cracks.",
                 promoted_at=at if state == "promoted" else None, told_at=at,

@@ -22,6 +22,8 @@ _LONGEST_S = 1800.0
 """Longer no segment is analysed, on the slowest machine."""
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.command("data")(model_verbs.data_verb)
+app.command("calibrate")(model_verbs.calibrate_verb)
+app.command("promote")(model_verbs.promote_verb)
 
 
 @app.callback()

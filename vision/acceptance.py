@@ -6,12 +6,13 @@ A verdict of the desk or of a crew is a label of these images; what was rejected
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 from contracts.vocabulary import DefectKind
 from vision.boxes import KINDS
+from vision.curves import precision_of
 from vision.detector import Card
-from vision.evaluate import Judged, measure
+from vision.evaluate import Judged, any_kind, marked
 
 SHIPPED = 0.35
 """What a defect's mean confidence must reach where validation images do not say otherwise."""
@@ -33,8 +34,8 @@ def advised(judged: Sequence[Judged]) -> Acceptance:
 
     A box is right where a defect is, whatever it is called. A kind that few boxes are called has no level of its own.
     """
-    called = {kind: [_called(one, number) for one in judged] for number, kind in enumerate(KINDS)}
-    known = {kind: them for kind, them in called.items() if sum(len(one.found) for one in them) >= LEAST_OF_KIND}
+    boxes = {kind: [called(one, number) for one in judged] for number, kind in enumerate(KINDS)}
+    known = {kind: them for kind, them in boxes.items() if sum(len(one.found) for one in them) >= LEAST_OF_KIND}
     kinds = {kind: _level(them) for kind, them in known.items()}
     return Acceptance(_level(judged), kinds)
 
@@ -44,7 +45,8 @@ def accepted(judged: Sequence[Judged], card: Card) -> list[Judged]:
     return [Judged(found.take(found.confidence >= card.levels[found.kind]), truth) for found, truth in judged]
 
 
-def _called(judged: Judged, kind: int) -> Judged:
+def called(judged: Judged, kind: int) -> Judged:
+    """Return an image with the boxes that are called a kind, whatever is there."""
     return Judged(judged.found.take(judged.found.kind == kind), judged.truth)
 
 
@@ -52,8 +54,8 @@ def _level(judged: Sequence[Judged]) -> float:
     """Return the lowest level that is good enough; the highest where none is, what ships where nothing is found."""
     if not any(len(one.found) for one in judged):
         return SHIPPED
+    images = marked([any_kind(one) for one in judged])
     for at in _LEVELS:
-        together = cast("dict[str, float]", measure(judged, "", "", at)["any_kind"])
-        if together["found"] and together["precision"] >= _LEAST_PRECISION:
+        if precision_of(images, at) >= _LEAST_PRECISION:
             return at
     return _LEVELS[-1]

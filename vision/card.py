@@ -107,7 +107,17 @@ def card_text(card: FullCard) -> str:
 
 def _accepted(card: Card) -> str:
     own = ", ".join(f"{kind.value} {level}" for kind, level in card.accept_by_kind.items())
-    return f"{card.accept} ({own})" if own else f"{card.accept}"
+    looked_at = f", and from {card.review} on is for a person to judge" if card.review else ""
+    return (f"{card.accept} ({own})" if own else f"{card.accept}") + looked_at
+
+
+def write_levels(weights: Path, levels: Mapping[str, Any]) -> None:
+    """Put other levels into the card beside a weights file, and into its text where it has one."""
+    path = weights.with_suffix(".json")
+    whole = json.loads(path.read_text()) | dict(levels)
+    if "limits" in whole:
+        (weights.parent / "README.md").write_text(card_text(FullCard.model_validate(whole)))
+    path.write_text(json.dumps(whole, indent=2) + "\n")
 
 
 def _runs(last: Mapping[str, Any]) -> list[Mapping[str, Any]]:

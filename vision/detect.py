@@ -17,7 +17,7 @@ from contracts.media import SegmentManifest
 from contracts.turbine import TurbineGeometry
 from vision.analysis import Progress, SegmentAnalyser, norm_box
 from vision.bearings import Bearings
-from vision.detector import BoxFinder
+from vision.detector import BoxFinder, Card
 from vision.frames import KeyFrames, choose_by_time, of_file
 from vision.motion import MotionTracker
 from vision.pictures import FRAME_WIDTH_PX, Box, annotated
@@ -46,7 +46,7 @@ def detect_plain(finder: BoxFinder, path: Path, progress: Progress | None = None
         CorruptMedia: Nothing of it can be decoded.
 
     """
-    return _followed(finder, path, progress, lambda track: is_sure(track, finder.card.accepts(track.kind)))[0]
+    return _followed(finder, path, progress, lambda track: is_worth_a_look(track, finder.card))[0]
 
 
 def _followed(
@@ -66,7 +66,9 @@ def _followed(
     if not looked and not frames.rejected:
         raise CorruptMedia(f"No frame of {path.name} can be decoded.", hint="; ".join(video.problems[:3]))
     tracks = sorted(filter(kept, tracker.tracks()), key=lambda t: -t.confidence)
-    report = _about(finder, video, looked, started) | {"findings": [_plain(track, video) for track in tracks]}
+    report = _about(finder, video, looked, started) | {
+        "findings": [_plain(track, video, finder.card) for track in tracks]
+    }
     return Found(report, _marks(tracks)), tracks
 
 
@@ -79,9 +81,9 @@ def _marks(tracks: Sequence[Track]) -> dict[int, list[tuple[Box, str]]]:
     return marks
 
 
-def is_sure(track: Track, accept: float) -> bool:
+def is_worth_a_look(track: Track, card: Card) -> bool:
     """Tell whether a track without place is a finding: seen twice, or once without doubt."""
-    return track.confidence >= (max(accept, _SEEN_AGAIN) if len(track.frames) > 1 else _LONE)
+    return track.confidence >= (max(card.reviews(track.kind), _SEEN_AGAIN) if len(track.frames) > 1 else _LONE)
 
 
 def detect_placed(
@@ -109,9 +111,9 @@ def detect_located(finder: BoxFinder, path: Path, manifest: SegmentManifest, pro
     found, tracks = _followed(finder, path, progress, lambda _track: True)
     video = Video(path)
     places = Bearings(of_file(manifest, video))
-    sure = [t for t in places.joined(tracks) if is_sure(t, finder.card.accepts(t.kind))]
-    findings = [_plain(t, video) | places.told(t) for t in sure]
-    return Found(found.report | {"findings": findings}, _marks(sure))
+    kept = [t for t in places.joined(tracks) if is_worth_a_look(t, finder.card)]
+    findings = [_plain(t, video, finder.card) | places.told(t) for t in kept]
+    return Found(found.report | {"findings": findings}, _marks(kept))
 
 
 def _marks_of(detections: tuple[Detection, ...], manifest: SegmentManifest) -> dict[int, list[tuple[Box, str]]]:
@@ -139,12 +141,12 @@ def _about(finder: BoxFinder, video: Video, looked: int, started: float) -> dict
     }
 
 
-def _plain(track: Track, video: Video) -> dict[str, object]:
+def _plain(track: Track, video: Video, card: Card) -> dict[str, object]:
     looks = sorted(track.looks, key=lambda x: x.frame)
     return {
         "kind": track.kind.value,
         "confidence": round(track.confidence, 4),
-        "sure": track.confidence >= _LONE,
+        "sure": track.confidence >= max(_LONE, card.accepts(track.kind)),
         "first_s": round(video.index[looks[0].frame].pts_ms / 1000, 3),
         "last_s": round(video.index[looks[-1].frame].pts_ms / 1000, 3),
         "evidence": [

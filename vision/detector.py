@@ -40,9 +40,21 @@ class Card(Frozen):
         default_factory=dict, description="the same of the kinds that have one of their own"
     )
 
+    review: Level | None = Field(
+        default=None, description="boxes from here to accept are for a person; none: there are no such"
+    )
+    review_by_kind: dict[DefectKind, Level] = Field(
+        default_factory=dict, description="the same of the kinds that have one of their own"
+    )
+
     def accepts(self, kind: DefectKind) -> float:
         """Return the least mean confidence of a kind."""
         return self.accept_by_kind.get(kind, self.accept)
+
+    def reviews(self, kind: DefectKind) -> float:
+        """Return from which confidence on a kind is worth a person's look; never above ``accepts``."""
+        accept = self.accepts(kind)
+        return min(accept, self.review_by_kind.get(kind, self.review or accept))
 
     @property
     def levels(self) -> Floats:

@@ -57,8 +57,13 @@ def fingerprint(path: Path) -> Prints:
     return np.array([np.packbits(imagehash.phash(way).hash.ravel()) for way in ways], np.uint8)
 
 
+def prints_of(phash: str) -> Prints:
+    """Return what a manifest kept of a picture, as the hash of every way round."""
+    return np.tile(np.frombuffer(bytes.fromhex(phash), np.uint8), (8, 1))
+
+
 def alike(prints: Sequence[Prints], limit: int = LIMIT_BITS) -> Iterator[Alike]:
-    """Yield every pair of pictures whose hashes differ in at most ``limit`` bits, whichever way round."""
+    """Yield every pair whose hashes differ in at most ``limit`` bits, the later one taken in each of its ways round."""
     if not prints:
         return
     ways = np.stack(prints)

@@ -7,13 +7,17 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vision.terminal import Json, meter, needing_train, spoken
+from vision.terminal import Json, Model, Threads, meter, needing_train, spoken
+
+if TYPE_CHECKING:
+    from vision.calibration import KindLevels
 
 
 def data_verb(
@@ -45,3 +49,64 @@ def data_verb(
         "not_gathered": made.not_gathered,
     }
     typer.echo(json.dumps(told) if as_json else (out / "report.md").read_text())
+
+
+def calibrate_verb(
+    data: Annotated[list[Path], typer.Option(help="Sets in YOLO layout, or folders of such sets.")],
+    split: Annotated[str, typer.Option(help="Which split; never the one it is tested on.")] = "val",
+    model: Model = None,
+    write: Annotated[bool, typer.Option("--write", help="Put the levels into the model's card.")] = False,
+    threads: Threads = 2,
+    as_json: Json = False,
+) -> None:
+    """Learn per kind from which confidence to accept, to ask a person, to drop; D-ECE before and after.
+
+    Sets whose licence forbids it are refused: thresholds are part of what ships. Needs the extra ``train``.
+    """
+    from vision.calibration import calibrated
+    from vision.card import write_levels
+    from vision.datasets import read_yolo
+    from vision.detector import SHIPPED, open_detector
+    from vision.evaluate import judge, sets_in
+    from vision.licences import source_to_train_on
+
+    with spoken(as_json=as_json), needing_train():
+        roots = [root for folder in data for root in sets_in(folder, split)]
+        for root in roots:
+            source_to_train_on(root)
+        finder = open_detector(model or SHIPPED, threads=threads)
+        judged = [one for root in roots for one in judge(finder, root, split, partial(meter, what=root.name))]
+        groups = [sample.source for root in roots for sample in read_yolo(root, split)]
+        made = calibrated(finder.card, judged, groups, [f"{root.name}/{split}" for root in roots])
+        if write:
+            write_levels(model or SHIPPED, made.card_levels())
+    rows = {"all": made.of_all} | {kind.value: known for kind, known in made.by_kind.items()}
+    lines = [f"{name}: {told_levels(known)}" for name, known in rows.items()]
+    typer.echo(made.model_dump_json() if as_json else "\n".join(lines))
+
+
+def told_levels(known: KindLevels) -> str:
+    """Return a kind's levels in one line."""
+    levels = f"accept from {known.accept}, review from {known.review}"
+    return f"{levels}; D-ECE {known.d_ece_before} before, {known.d_ece_after} after ({known.boxes} boxes)"
+
+
+def promote_verb(
+    candidate: Annotated[Path, typer.Argument(help="Weights (ONNX), their card beside them.")],
+    registry: Annotated[Path, typer.Option(help="Folder of the versions; made where it is missing.")],
+    val: Annotated[list[Path], typer.Option(help="Frozen validation sets in YOLO layout; split val.")],
+    test: Annotated[list[Path], typer.Option(help="Locked test sets in YOLO layout; split test.")],
+    manifest: Annotated[Path, typer.Option(help="manifest.json of the data it was trained on.")],
+    by: Annotated[str, typer.Option(help="Who answers for it.")],
+    margin: Annotated[float, typer.Option(min=0, max=0.5, help="So much a kind may lose.")] = 0.02,
+    threads: Threads = 2,
+    as_json: Json = False,
+) -> None:
+    """Put a detector into force in a registry where it is not worse than the one there in anything, or say why not."""
+    from vision.promotion import Exam, promote
+
+    with spoken(as_json=as_json), needing_train():
+        exam = Exam(tuple(val), tuple(test), manifest, margin)
+        record = promote(candidate, registry, exam, by, datetime.now(UTC), threads)
+    told = f"{record.version} is in force in {registry}, in place of {record.before}"
+    typer.echo(record.model_dump_json() if as_json else told)

@@ -9,9 +9,8 @@ as jobs of a queue on one machine and as jobs of SageMaker on AWS.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple, Protocol, cast
+from typing import NamedTuple, Protocol
 
 from pydantic import ValidationError
 
@@ -21,7 +20,8 @@ from contracts.training import Current, Evaluation, LabelSet, Measured, Split
 from vision import acceptance, lessons
 from vision.card import plain_card
 from vision.detector import BoxFinder, open_detector
-from vision.evaluate import judge, measure
+from vision.evaluate import judge
+from vision.measurement import measurement
 from vision.train import Run, TrainingSpec, train
 
 _ONNX, _JSON, _CHECKPOINT = "application/octet-stream", "application/json", "application/octet-stream"
@@ -120,22 +120,7 @@ def evaluate_version(school: School, version: str) -> Evaluation:
 
 
 def _measured(finder: BoxFinder, root: Path) -> Measured:
-    card = finder.card
-    judged = judge(finder, root, Split.TEST.value)
-    scores = measure(judged, root.name, Split.TEST.value, card.accept)
-    kept = measure(acceptance.accepted(judged, card), root.name, Split.TEST.value, 0.0)
-    together = cast("Mapping[str, float]", kept["any_kind"])
-    return Measured(
-        sha256=card.sha256,
-        images=cast("int", scores["images"]),
-        boxes=cast("int", scores["boxes"]),
-        map50=cast("float | None", scores["map50"]),
-        precision=together["precision"],
-        recall=together["recall"],
-        false_boxes_per_image=cast("float | None", kept["false_boxes_per_image"]) or 0.0,
-        accept=card.accept,
-        accept_by_kind=card.accept_by_kind,
-    )
+    return measurement(finder.card, judge(finder, root, Split.TEST.value))
 
 
 def fetched(store: Store, version: str, folder: Path) -> Path:

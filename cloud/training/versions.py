@@ -17,8 +17,8 @@ from cloud import audit, executions
 from cloud.executions import Workflows
 from cloud.logbook import log
 from cloud.tables import DetectorVersion, WorkflowRun
-from cloud.training import gate, labels
-from contracts import training
+from cloud.training import labels
+from contracts import promotion, training
 from contracts.errors import Conflict, ModelRefused, NotFound
 from contracts.resources import RETRAIN_MACHINE
 from contracts.training import Current, Evaluation, Judgement, LabelSet
@@ -100,7 +100,7 @@ def judge(session: Session, shelf: Shelf, version: str) -> None:
     except ValidationError as error:
         raise ModelRefused(f"What was measured of {version} cannot be read: {error.errors()[0]['msg']}.") from error
     row.evaluation = measured.model_dump(mode="json")
-    row.objections = gate.objections(measured)
+    row.objections = promotion.objections(measured)
     if row.objections:
         row.state = REFUSED
 

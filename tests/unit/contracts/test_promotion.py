@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from cloud.training.gate import objections
-from cloud.training.labels import split_of
-from contracts.training import Evaluation, Measured, Split
+from contracts.promotion import dropped_kinds, objections
+from contracts.training import Evaluation, KindMeasured, Measured
+from contracts.vocabulary import DefectKind
 
 GOOD = Measured(
     sha256="a" * 64, images=40, boxes=30, map50=0.7, precision=0.8, recall=0.75, false_boxes_per_image=0.1, accept=0.35
@@ -44,8 +44,23 @@ def test_what_measuring_anew_moves_by_itself_is_no_objection() -> None:
     assert against(recall=0.745, precision=0.79) == []
 
 
-def test_all_pictures_of_one_defect_are_in_the_same_split_and_a_quarter_is_never_learnt() -> None:
-    splits = [split_of(f"grp-{number}") for number in range(4000)]
-    assert split_of("grp-1") is splits[1]
-    shares = {split: splits.count(split) / len(splits) for split in Split}
-    assert shares == pytest.approx({Split.TRAIN: 0.60, Split.VAL: 0.15, Split.TEST: 0.25}, abs=0.03)
+CRACKS = KindMeasured(boxes=20, ap50=0.6, recall=0.7)
+
+
+@pytest.mark.parametrize(
+    ("new", "says"),
+    [
+        (CRACKS, []),
+        (CRACKS.model_copy(update={"recall": 0.69, "ap50": 0.59}), []),
+        (CRACKS.model_copy(update={"recall": 0.6}), ["It finds 60.0%, the one in force 70.0% of 20 crack"]),
+        (CRACKS.model_copy(update={"ap50": 0.5}), ["Its AP50 is 0.500, that of the one in force 0.600 of 20 crack"]),
+        (None, ["It finds 0.0%", "Its AP50 is 0.000"]),
+    ],
+)
+def test_no_kind_may_drop_however_good_the_rest_is(new: KindMeasured | None, says: list[str]) -> None:
+    old = GOOD.model_copy(update={"by_kind": {DefectKind.CRACK: CRACKS}})
+    kinds = {DefectKind.CORROSION: CRACKS} | ({DefectKind.CRACK: new} if new else {})
+    measured = Evaluation(version="mdl-1", candidate=BETTER.model_copy(update={"by_kind": kinds}), current=old)
+    assert len(objections(measured)) == len(says)
+    assert all(said.startswith(start) for said, start in zip(dropped_kinds(measured), says, strict=True))
+    assert dropped_kinds(measured, margin=1.0) == []
