@@ -44,6 +44,11 @@ class Place(NamedTuple):
     iot_endpoint: str
     """The account's own prefix of AWS IoT Core's address (``aws iot describe-endpoint``, type ``iot:Data-ATS``)."""
 
+    detect: bool
+    """Device Defender Detect: AWS gives it to no new customer since 2026-08-31; the audit is there for everybody."""
+    accelerate: bool
+    """S3 Transfer Acceleration for sites far from the region; each GB costs more."""
+
     @property
     def bucket(self) -> str:
         """Return the name of the media bucket."""
@@ -117,6 +122,8 @@ DEFAULTS = {
     "image_tag": "0.1.0",
     "sap_url": "https://sap.example.com/sap/opu/odata/sap",
     "iot_endpoint": "a00000000000000-ats",
+    "detect": "true",
+    "accelerate": "false",
 }
 """Context of the app; ``--context size=fleet`` and the like replace them. The account is nobody's."""
 
@@ -125,7 +132,7 @@ def place_of(context: dict[str, str]) -> Place:
     """Return the deployment that a context asks for.
 
     Raises:
-        InvalidInput: An unknown key or size, or an account or region of the wrong shape.
+        InvalidInput: An unknown key or size, or an account, region or choice of the wrong shape.
 
     """
     for key in context:
@@ -139,8 +146,23 @@ def place_of(context: dict[str, str]) -> Place:
     for key in ("region", "replica_region"):
         if not _REGION.match(said[key]):
             raise InvalidInput(f"{said[key]!r} is no region.", hint="Such as eu-central-1.", field=key)
+    detect, accelerate = (_choice(key, said[key]) for key in ("detect", "accelerate"))
     at = f"{said['region']}:{said['account']}"
     certificate = said["certificate"] or f"arn:aws:acm:{at}:certificate/00000000-0000-0000-0000-000000000000"
     owner = said["quicksight_user"] or f"arn:aws:quicksight:{at}:user/default/kestrel"
-    rest = {key: said[key] for key in DEFAULTS if key not in {"size", "certificate", "quicksight_user"}}
-    return Place(size=SIZES[said["size"]], certificate=certificate, quicksight_user=owner, **rest)
+    apart = {"size", "certificate", "quicksight_user", "detect", "accelerate"}
+    rest = {key: said[key] for key in DEFAULTS if key not in apart}
+    return Place(
+        size=SIZES[said["size"]],
+        certificate=certificate,
+        quicksight_user=owner,
+        detect=detect,
+        accelerate=accelerate,
+        **rest,
+    )
+
+
+def _choice(key: str, said: str) -> bool:
+    if said not in {"true", "false"}:
+        raise InvalidInput(f"{key} is {said!r}.", hint="true or false.", field=key)
+    return said == "true"

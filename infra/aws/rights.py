@@ -82,6 +82,7 @@ UNSCOPED: Mapping[str, str] = MappingProxyType(
             ),
             "IAM knows no resource for it; ECS looks which side of the API is live",
         ),
+        "iot:UpdateIndexingConfiguration": "IAM knows no resource for it; the account has one index of its drones",
         "ecs:DiscoverPollEndpoint": "IAM knows no resource for it; the ECS agent asks where to listen",
         **dict.fromkeys(
             (

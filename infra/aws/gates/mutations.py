@@ -155,6 +155,12 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation("secret in plain text", "AWS::ECS::TaskDefinition", "Workflows", _plain_secret),
     Mutation("alarm that tells nobody", "AWS::CloudWatch::Alarm", "ApiDown", _put("AlarmActions", [])),
     Mutation("trail switched off", "AWS::CloudTrail::Trail", "", _put("IsLogging", False)),
+    Mutation(
+        "bound of Device Defender upside down",
+        "AWS::IoT::SecurityProfile",
+        "",
+        _put("Behaviors.0.Criteria.ComparisonOperator", "greater-than"),
+    ),
     Mutation("guardrail without filters", "AWS::Bedrock::Guardrail", "", _drop("ContentPolicyConfig")),
 )
 

@@ -80,7 +80,7 @@ def trail(templates: Templates, _place: Place) -> Iterator[str]:
             yield f"{one.where}: is not encrypted with our key"
 
 
-def detectors(templates: Templates, _place: Place) -> Iterator[str]:
+def detectors(templates: Templates, place: Place) -> Iterator[str]:
     """GuardDuty reads what it can; Security Hub, Config and Device Defender are on."""
     for detector in templates.all("AWS::GuardDuty::Detector"):
         on = {row["Name"] for row in detector.properties.get("Features", []) if row["Status"] == "ENABLED"}
@@ -92,11 +92,19 @@ def detectors(templates: Templates, _place: Place) -> Iterator[str]:
         "AWS::GuardDuty::Detector",
         "AWS::SecurityHub::Hub",
         "AWS::Config::ConfigurationRecorder",
-        "AWS::IoT::SecurityProfile",
+        *(["AWS::IoT::SecurityProfile"] if place.detect else []),
         "AWS::IoT::ScheduledAudit",
     ):
         if not list(templates.all(kind)):
             yield f"kestrel-security: {kind} is missing"
+
+
+def behaviours(templates: Templates, _place: Place) -> Iterator[str]:
+    """A behaviour says what is right; one with the bound upside down rings for every drone that behaves."""
+    for profile in templates.all("AWS::IoT::SecurityProfile"):
+        for behaviour in profile.properties["Behaviors"]:
+            if not str(behaviour["Criteria"]["ComparisonOperator"]).startswith("less-than"):
+                yield f"{profile.where}: {behaviour['Name']} expects more than its bound of every drone"
 
 
 def guardrail(templates: Templates, _place: Place) -> Iterator[str]:
@@ -117,5 +125,6 @@ RULES = {
     "alarms": alarms,
     "trail": trail,
     "detectors": detectors,
+    "behaviours": behaviours,
     "guardrail": guardrail,
 }

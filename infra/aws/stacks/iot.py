@@ -16,25 +16,33 @@ from infra.aws.ground import PlacedStack, boundary, log_group, service_role, sta
 from infra.aws.iot_policies import policies
 from infra.aws.place import PROVISIONING_TEMPLATE, ROLE_ALIAS, Place
 from infra.aws.rights import drone
+from infra.aws.stacks.fleet import QUARANTINE, Fleet
 from infra.aws.stacks.security import SecurityStack
 
 THING_TYPE = "kestrel-drone"
 FUNCTIONS = Path(__file__).resolve().parents[1] / "functions"
 _BEHAVIOURS = (
-    ("too-many-messages", "aws:num-messages-sent", "greater-than", 36_000),
-    ("too-big-messages", "aws:message-byte-size", "greater-than", MAX_PAYLOAD_BYTES),
-    ("authorization-failures", "aws:num-authorization-failures", "greater-than", 5),
-    ("too-many-connections", "aws:num-connection-attempts", "greater-than", 60),
+    ("messages", "aws:num-messages-sent", 36_000),
+    ("message-size", "aws:message-byte-size", MAX_PAYLOAD_BYTES),
+    ("authorization-failures", "aws:num-authorization-failures", 5),
+    ("connections", "aws:num-connection-attempts", 60),
 )
-"""Name, metric, comparison, bound; over five minutes, the last two as well. 36,000 is 120 a second."""
-_AUDITED = (
+"""Name, metric, and the most that is expected: a behaviour says what is right, Device Defender tells of the others.
+
+Over five minutes, but for a message's size; 36,000 is 120 a second.
+"""
+AUDITED = (
     "CA_CERTIFICATE_EXPIRING_CHECK",
+    "CA_CERTIFICATE_KEY_QUALITY_CHECK",
     "CONFLICTING_CLIENT_IDS_CHECK",
     "DEVICE_CERTIFICATE_EXPIRING_CHECK",
+    "DEVICE_CERTIFICATE_KEY_QUALITY_CHECK",
     "DEVICE_CERTIFICATE_SHARED_CHECK",
     "IOT_POLICY_OVERLY_PERMISSIVE_CHECK",
+    "IOT_ROLE_ALIAS_ALLOWS_ACCESS_TO_UNUSED_SERVICES_CHECK",
     "IOT_ROLE_ALIAS_OVERLY_PERMISSIVE_CHECK",
     "LOGGING_DISABLED_CHECK",
+    "REVOKED_CA_CERTIFICATE_STILL_ACTIVE_CHECK",
     "REVOKED_DEVICE_CERTIFICATE_STILL_ACTIVE_CHECK",
 )
 
@@ -45,14 +53,17 @@ class IotStack(PlacedStack):
     def __init__(self, scope: Construct, place: Place, security: SecurityStack) -> None:
         super().__init__(scope, "iot", place, description="things, policies, provisioning, Device Defender")
         iot.CfnThingType(self, "Drone", thing_type_name=THING_TYPE)
-        for name in ("kestrel-fleet", "kestrel-quarantine"):
+        for name in ("kestrel-fleet", QUARANTINE):
             iot.CfnThingGroup(self, name.title().replace("-", ""), thing_group_name=name)
         for name, document in policies(place).items():
             iot.CfnPolicy(self, name.title().replace("-", ""), policy_name=name, policy_document=document)
         self._lend(security)
         self._provision(security)
-        self._watch(security)
+        self._audit()
+        if place.detect:
+            self._watch(security)
         self._record(security)
+        Fleet(self, security)
 
     def _lend(self, security: SecurityStack) -> None:
         """A certificate lends the right to write the drone's own folder, for an hour at a time."""
@@ -147,11 +158,13 @@ class IotStack(PlacedStack):
             behaviors=[_behaviour(*row) for row in _BEHAVIOURS],
             alert_targets={"SNS": {"alertTargetArn": security.alarms.topic_arn, "roleArn": teller.role_arn}},
         )
+
+    def _audit(self) -> None:
         auditor = service_role(self, "AuditRole", "iot.amazonaws.com", self.place)
         auditor.add_managed_policy(
             iam.ManagedPolicy.from_aws_managed_policy_name("service-role/AWSIoTDeviceDefenderAudit")
         )
-        checks = {_camel(name): {"enabled": True} for name in _AUDITED}
+        checks = {_camel(name): {"enabled": True} for name in AUDITED}
         iot.CfnAccountAuditConfiguration(
             self,
             "Audit",
@@ -164,7 +177,7 @@ class IotStack(PlacedStack):
             "DailyAudit",
             scheduled_audit_name="kestrel-daily",
             frequency="DAILY",
-            target_check_names=list(_AUDITED),
+            target_check_names=list(AUDITED),
         )
 
     def _record(self, security: SecurityStack) -> None:
@@ -176,11 +189,11 @@ class IotStack(PlacedStack):
         iot.CfnLogging(self, "Logging", account_id=self.account, default_log_level="WARN", role_arn=role.role_arn)
 
 
-def _behaviour(name: str, metric: str, comparison: str, bound: int) -> iot.CfnSecurityProfile.BehaviorProperty:
+def _behaviour(name: str, metric: str, most: int) -> iot.CfnSecurityProfile.BehaviorProperty:
     per_message = metric == "aws:message-byte-size"
     criteria = iot.CfnSecurityProfile.BehaviorCriteriaProperty(
-        comparison_operator=comparison,
-        value=iot.CfnSecurityProfile.MetricValueProperty(count=str(bound)),
+        comparison_operator="less-than-equals",
+        value=iot.CfnSecurityProfile.MetricValueProperty(count=str(most)),
         duration_seconds=None if per_message else 300,
         consecutive_datapoints_to_alarm=1,
         consecutive_datapoints_to_clear=1,

@@ -70,7 +70,7 @@ def watches(place: Place, *, balancer: str, api: str) -> tuple[Watch, ...]:
         Watch("canary", "the platform does not answer from outside as it should", "Kestrel", "canary-failures",
               "Sum", (), 1, periods=3, silence_is_bad=True),
         Watch("provisioning-refused", "a drone was refused its certificate", "AWS/IoT",
-              "ProvisionThing.ClientError", "Sum", (("TemplateName", PROVISIONING_TEMPLATE),), 1),
+              "RegisterThingFailed", "Sum", (("TemplateName", PROVISIONING_TEMPLATE),), 1),
     )  # fmt: skip
     return (*fixed, *(_dead(name) for name in dead_letter_queues()))
 

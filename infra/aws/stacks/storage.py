@@ -44,7 +44,7 @@ class StorageStack(PlacedStack):
             object_lock_default_retention=s3.ObjectLockRetention.governance(
                 cdk.Duration.days(place.size.evidence_days)
             ),
-            lifecycle_rules=_media_life(),
+            lifecycle_rules=_media_life(), transfer_acceleration=place.accelerate or None,
         )  # fmt: skip
         self._announce(self.queues[resources.MEDIA_EVENTS_QUEUE].queue)
         self._hear_detectors(self.queues[resources.SECURITY_FINDINGS_QUEUE])

@@ -9,7 +9,9 @@ import json
 import subprocess
 from pathlib import Path
 
+import boto3
 import pytest
+from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
 from pydantic import ValidationError
 
 from contracts import resources
@@ -117,8 +119,51 @@ def test_findings_of_the_detectors_go_to_people_and_to_the_platform(templates: T
     assert sorted(one.stack for one in heard) == ["kestrel-security"] * 2 + ["kestrel-storage"] * 2
 
 
+def test_device_defender_audits_by_names_that_aws_knows(templates: Templates) -> None:
+    [audit] = templates.all("AWS::IoT::AccountAuditConfiguration")
+    schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema("eu-central-1", audit.type).schema
+    known = set(schema["definitions"]["AuditCheckConfigurations"]["properties"])
+    asked = audit.properties["AuditCheckConfigurations"]
+    assert set(asked) <= known
+    assert all(one["Enabled"] for one in asked.values())
+    [daily] = templates.all("AWS::IoT::ScheduledAudit")
+    same = {name.replace("_", "").lower() for name in daily.properties["TargetCheckNames"]}
+    assert same == {name.lower() for name in asked}, "every check that is on is made daily"
+
+
+def test_device_defender_is_told_what_is_right_in_words_that_it_knows(templates: Templates) -> None:
+    """Metrics: AWS IoT Device Defender's guide, "Cloud-side metrics"; operators: botocore's model."""
+    metrics = {"aws:message-byte-size", "aws:num-messages-sent", "aws:num-messages-received", "aws:source-ip-address",
+               "aws:num-authorization-failures", "aws:num-connection-attempts", "aws:num-disconnects",
+               "aws:disconnect-duration"}  # fmt: skip
+    model = boto3.client("iot", region_name="eu-central-1").meta.service_model
+    [profile] = templates.all("AWS::IoT::SecurityProfile")
+    for behaviour in profile.properties["Behaviors"]:
+        criteria = behaviour["Criteria"]
+        assert behaviour["Metric"] in metrics
+        assert criteria["ComparisonOperator"] in model.shape_for("ComparisonOperator").enum
+        sized = behaviour["Metric"] == "aws:message-byte-size"
+        assert criteria.get("DurationSeconds") in ({None} if sized else {300, 600, 900, 1800, 3600})
+
+
+def test_the_index_of_the_fleet_is_on_before_numbers_are_taken_from_it(templates: Templates) -> None:
+    [index] = templates.all("Custom::KestrelFleetIndex")
+    metrics = list(templates.all("AWS::IoT::FleetMetric"))
+    assert {one.properties["MetricName"] for one in metrics} == {"kestrel-connected", "kestrel-quarantined"}
+    assert all(index.id in one.whole["DependsOn"] for one in metrics)
+
+
+def test_jobs_sign_the_packages_of_releases_and_nothing_else(templates: Templates, place: Place) -> None:
+    role = templates.one("AWS::IAM::Role", RoleName="kestrel-job-packages")
+    assert role is not None
+    [policy] = [one for one in templates.all("AWS::IAM::Policy") if {"Ref": role.id} in one.properties["Roles"]]
+    read = {one["Action"]: one["Resource"] for one in policy.properties["PolicyDocument"]["Statement"]}
+    assert set(read) == {"s3:GetObject", "kms:Decrypt"}
+    assert read["s3:GetObject"] == place.objects("releases/")
+
+
 def test_a_functions_bundle_is_written_beside_the_templates(built: Path) -> None:
-    for name in ("admission", "canary"):
+    for name in ("admission", "canary", "indexing"):
         code = FUNCTIONS / name / "index.py"
         bundles = [file.parent for file in built.glob("asset.*/index.py") if file.read_text() == code.read_text()]
         assert len(bundles) == 1
