@@ -38,6 +38,10 @@ setup-audit: .venv-audit/.ready ## the tools that list and audit what is install
 .venv-audit/.ready: requirements-audit.lock $(SETUP)
 	@$(SETUP) audit && touch $@
 
+setup-load: .venv-load/.ready ## Locust, in an environment of its own
+.venv-load/.ready: requirements-load.lock $(SETUP)
+	@$(SETUP) load && touch $@
+
 .PHONY: audit sbom
 audit: setup-dev setup-audit ## bill of materials, licences, known weaknesses of the locked versions (needs the network)
 	@$(BIN)/python -m infra.audit sbom && $(BIN)/python -m infra.audit licences && $(BIN)/python -m infra.audit advisories
@@ -131,7 +135,7 @@ teardown: setup setup-aws ## delete the stacks on AWS, keep what was recorded (E
 RETRAIN_EPOCHS ?= 60
 KILLS ?= 500
 .PHONY: chaos
-.PHONY: bench bench-vision bench-ingest bench-ticket bench-pages edge-size edge-faults drill retrain-run defect-life train docs clean
+.PHONY: load bench bench-vision bench-ingest bench-ticket bench-pages edge-size edge-faults drill retrain-run defect-life train docs clean
 bench: setup-dev setup-train ## measure against the budgets of docs
 	@$(SETUP) baselines && $(BIN)/python -m benchmarks $(ARGS)
 bench-ticket: setup-dev ## 50 critical crops at once to their SAP numbers, on the live stack
@@ -140,6 +144,9 @@ bench-pages: setup-dev setup-browser ## the pages in Chromium with 100,000 findi
 	@$(BIN)/python -m benchmarks.pages $(ARGS)
 bench-vision: setup-dev setup-train ## one 4K clip with truth, the same weights: Kestrel, `yolo predict`, SAHI
 	@$(SETUP) baselines && $(BIN)/python -m benchmarks.vision $(ARGS)
+SOAK ?= 0
+load: setup-dev setup-load ## 10 M samples, 100,000 findings: API mix, 200 watchers, 50 uploads, SOAK=120 minutes; build/load.json
+	@$(BIN)/python -m benchmarks.load --soak $(SOAK) $(ARGS)
 bench-ingest: setup-dev ## telemetry into Postgres beside raw COPY and common libraries; time until it can be read
 	@$(BIN)/python -m benchmarks.ingest $(ARGS)
 edge-size: ## what the agent weighs in a fresh environment, and how fast it starts

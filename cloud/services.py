@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol, cast
 from starlette.requests import Request
 
 from cloud.alerts.rounds import Channel
+from cloud.changes import Pulse
 from cloud.db import Database
 from cloud.drone_life import Certificates
 from cloud.executions import Workflows
@@ -130,6 +131,8 @@ class Services:
     models: Models = field(default_factory=Models)
     """Language models that may help the assistant's planner."""
     rates: Rates = field(default_factory=lambda: Rates(DEFAULT_PER_MINUTE))
+    pulse: Pulse = field(default_factory=Pulse)
+    """How far changes have come, for all streams of this process."""
 
 
 def of(request: Request) -> Services:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 
@@ -39,7 +39,9 @@ _TOO_FAR_BEHIND = 10_000
 _SLOW_S = 30.0
 _DROPPED = ": dropped: too slow; reconnect with Last-Event-ID\n\n"
 _STREAM: dict[int | str, dict[str, Any]] = {200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}}
-Fetch = Callable[[], list[tuple[str, str, str]]]
+Event = tuple[str, str, str]
+"""Its id, its name, its data."""
+Fetch = Callable[[], Awaitable[list[Event]]]
 
 
 @router.get("/events", response_class=StreamingResponse, responses=_STREAM)
@@ -88,11 +90,19 @@ class _Changes:
         self._position = position
         self._kinds = kinds
 
-    def fetch(self) -> list[tuple[str, str, str]]:
+    async def fetch(self) -> list[Event]:
+        pulse = self._services.pulse
+        newest = pulse.known(_POLL_S)
+        if newest is None:
+            newest = await run_in_threadpool(pulse.newest, self._services.database, _POLL_S)
+        return await run_in_threadpool(self._page, newest) if newest > self._position else []
+
+    def _page(self, newest: Position) -> list[Event]:
+        """Return the next changes; when they are the last, what this asker may not see up to ``newest`` is passed."""
         with self._services.database.session_of(self._principal) as session:
             found = changes.after(session, self._position, _PAGE)
-        if found:
-            self._position = Position(found[-1].xact, found[-1].id)
+        last = Position(found[-1].xact, found[-1].id) if found else self._position
+        self._position = last if len(found) == _PAGE else max(last, newest)
         return [
             (
                 str(Position(change.xact, change.id)),
@@ -117,7 +127,10 @@ class _Samples:
         self._drone_id = drone_id
         self._since = since
 
-    def fetch(self) -> list[tuple[str, str, str]]:
+    async def fetch(self) -> list[Event]:
+        return await run_in_threadpool(self._page)
+
+    def _page(self) -> list[Event]:
         until = datetime.now(UTC) + timedelta(minutes=1)
         begin = self._since + timedelta(microseconds=1)
         with self._services.database.session_of(self._principal) as session:
@@ -148,7 +161,7 @@ async def _frames(request: Request, fetch: Fetch, behind: Callable[[], int], sec
     ends_s = time.monotonic() + seconds
     spoke_s = time.monotonic()
     while time.monotonic() < ends_s and not await request.is_disconnected():
-        found = await run_in_threadpool(fetch)
+        found = await fetch()
         for number, name, data in found:
             began_s = time.monotonic()
             yield f"id: {number}\nevent: {name}\ndata: {data}\n\n"

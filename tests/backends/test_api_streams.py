@@ -227,3 +227,11 @@ def _references(node: Any) -> Iterator[str]:
     elif isinstance(node, list):
         for value in node:
             yield from _references(value)
+
+
+def test_the_streams_of_a_process_ask_once_how_far_changes_have_come(services: Services) -> None:
+    pulse = changes.Pulse()
+    before = pulse.newest(services.database, within_s=3600)
+    change(services, "kite-01")
+    assert pulse.known(within_s=3600) == pulse.newest(services.database, within_s=3600) == before
+    assert pulse.newest(services.database, within_s=0) > before
