@@ -17,8 +17,8 @@ import numpy as np
 import scipy.optimize
 import scipy.sparse.csgraph  # noqa: F401 - loaded before the clock starts, as in a running program
 
-from cloud.history.matching import Shift, match
-from cloud.history.pairs import Known
+from cloud.history.matching import match
+from cloud.history.pairs import Known, Shift
 from cloud.history.sightings import Sighting
 from cloud.merging import alike
 from simulators.history import History, HistoryPlan, Inspection, history
@@ -53,8 +53,11 @@ def sightings_of(asset: Asset, inspection: Inspection) -> list[Sighting]:
     ]
 
 
-def joint(groups: dict[str, list[tuple[Sighting, int]]], new: list[Sighting], shifts: list[Shift]) -> dict[str, str]:
-    """Return links as the platform makes them; appends the flight's shift."""
+Groups = dict[str, list[tuple[Sighting, int]]]
+
+
+def joint(groups: Groups, new: list[Sighting], shifts: list[Shift]) -> dict[str, str]:
+    """Return links as the platform makes them; appends the flight's shift and joins what turned out to be one."""
     before = shifts[-1] if shifts else Shift(np.zeros(0), np.zeros((0, 0)))
     size = len(before.mean)
     covariance = np.zeros((size + 3, size + 3))
@@ -63,10 +66,12 @@ def joint(groups: dict[str, list[tuple[Sighting, int]]], new: list[Sighting], sh
     known = [Known(g, tuple(s for s, _ in seen[-4:]), tuple(f for _, f in seen[-4:])) for g, seen in groups.items()]
     found = match(known, new, Shift(np.concatenate([before.mean, np.zeros(3)]), covariance))
     shifts.append(found.shift)
+    for group, link in found.joined.items():
+        groups[link.link_group] = sorted(groups[link.link_group] + groups.pop(group), key=lambda each: each[1])
     return {name: link.link_group for name, link in found.links.items()}
 
 
-def nearest(groups: dict[str, list[tuple[Sighting, int]]], new: list[Sighting], shifts: list[Shift]) -> dict[str, str]:
+def nearest(groups: Groups, new: list[Sighting], shifts: list[Shift]) -> dict[str, str]:
     """Return links by nearest neighbour."""
     shifts.append(Shift(np.zeros(0), np.zeros((0, 0))))
     latest = {group: seen[-1][0] for group, seen in groups.items()}
@@ -92,7 +97,7 @@ def scored(made: History, linker: object) -> Score:
         by_asset.setdefault(inspection.asset_id, []).append(inspection)
     close = {frozenset((life.defect_id, life.close_to)) for life in made.lives if life.close_to}
     for asset in made.assets:
-        groups: dict[str, list[tuple[Sighting, int]]] = {}
+        groups: Groups = {}
         seen: set[str] = set()
         shifts: list[Shift] = []
         for index, inspection in enumerate(by_asset[asset.asset_id]):
@@ -100,15 +105,14 @@ def scored(made: History, linker: object) -> Score:
             links = linker(groups, new, shifts)  # type: ignore[operator]
             for sighting in new:
                 defect = sighting.sighting_id.split("/")[1]
-                group = links.get(sighting.sighting_id, sighting.sighting_id)
-                if group in groups:
-                    founder = group.split("/")[1]
-                    right += founder == defect
-                    wrong += founder != defect
-                    merged += frozenset((founder, defect)) in close
                 again += defect in seen
                 seen.add(defect)
-                groups.setdefault(group, []).append((sighting, index))
+                groups.setdefault(links.get(sighting.sighting_id, sighting.sighting_id), []).append((sighting, index))
+        for group in groups.values():
+            founder, *others = (sighting.sighting_id.split("/")[1] for sighting, _ in group)
+            right += others.count(founder)
+            wrong += len(others) - others.count(founder)
+            merged += sum(frozenset((founder, defect)) in close for defect in set(others))
     took_s, cpu_s = time.perf_counter() - began, time.process_time() - cpu
     return Score(right / max(1, right + wrong), right / max(1, again), merged, round(took_s, 2), round(cpu_s, 2))
 

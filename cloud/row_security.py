@@ -63,8 +63,8 @@ RULES: Final[dict[str, str]] = {
     **{
         table: _of_finding(table)
         for table in (
-            "alerts", "crew_reports", "defect_links", "evidence", "notifications", "repair_slots", "summaries",
-            "ticket_decisions", "tickets",
+            "alerts", "crew_reports", "defect_links", "evidence", "link_suggestions", "notifications", "repair_slots",
+            "summaries", "ticket_decisions", "tickets",
         )
     },
     "alert_messages": _within("alerts", "alert_id", "alert_messages.alert_id"),

@@ -41,6 +41,7 @@ _VALUES: dict[str, dict[str, Any]] = {
     "first_looks": {"kind": "crack"},
     "health": {"scope": "asset", "day": "2026-11-20"},
     "link_edits": {"action": "merge", "undoes": None},
+    "link_suggestions": {"reason": "alone", "others": []},
     "repair_slots": {"state": "unplanned", "crew_id": None, "starts_at": None, "ends_at": None},
     "security_events": {"subject_kind": "drone", "state": "closed"},
     "site_zones": {"body": {"name": MARK, **ZONE}},

@@ -9,8 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cloud.coverage import SEEN_SHARE
-from cloud.history.matching import Shift
-from cloud.history.pairs import Known
+from cloud.history.pairs import Known, Shift
 from cloud.history.sightings import OPEN
 
 REPAIRED, GONE, NOT_VISIBLE = "repaired", "gone", "not_visible"

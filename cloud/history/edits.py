@@ -1,4 +1,7 @@
-"""What people decide about identity: merge, split, undo. Audited; links computed later never overwrite it."""
+"""What people decide about identity: merge, split, answers to suggestions, undo.
+
+Audited; links computed later never overwrite it.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,9 @@ from sqlalchemy.orm import Session
 
 from cloud import audit
 from cloud.db import notify
-from cloud.history.identity import link_asset, move
-from cloud.tables import DefectLink, Finding, LinkEdit
+from cloud.history.identity import link_asset
+from cloud.history.joining import move
+from cloud.tables import DefectLink, Finding, LinkEdit, LinkSuggestion
 from contracts.errors import Conflict, InvalidInput, NotFound
 from contracts.ids import mint
 from contracts.vocabulary import FindingStatus
@@ -52,8 +56,47 @@ def split(session: Session, group: str, finding_ids: Iterable[str], *, by: str, 
     return _edit(session, "split", members, dict.fromkeys(leaving, mint("dft")), (by, reason, None))
 
 
+def keep_apart(session: Session, finding_id: str, *, by: str, reason: str) -> LinkEdit:
+    """Say that a finding is not the defect it was suggested to be: it is not asked again.
+
+    Raises:
+        NotFound: No such finding, or nothing is suggested for it.
+
+    """
+    suggested(session, finding_id)
+    return _edit(session, "keep_apart", [session.get_one(Finding, finding_id)], {}, (by, reason, None))
+
+
+def accept(session: Session, finding_id: str, group: str | None, *, by: str, reason: str) -> LinkEdit:
+    """Say that a finding is the defect it was suggested to be, or (``group``) another one that it may be.
+
+    Raises:
+        NotFound: No such finding, or nothing is suggested for it.
+        InvalidInput: The group is none of those that it may be.
+
+    """
+    asked = suggested(session, finding_id)
+    candidates = [asked.link_group, *(other for other, _ in asked.others)]
+    if group is not None and group not in candidates:
+        raise InvalidInput(
+            f"{finding_id} was not suggested to be {group}.", hint="Merge the two defects instead.", field="link_group"
+        )
+    own = session.get_one(Finding, finding_id).link_group
+    return merge(session, group or asked.link_group, own, by=by, reason=reason)
+
+
+def suggested(session: Session, finding_id: str) -> LinkSuggestion:
+    """Return what a finding is suggested to be; NotFound when nothing is."""
+    asked = session.get(LinkSuggestion, finding_id)
+    if asked is None:
+        raise NotFound(
+            f"Nothing is suggested for {finding_id!r}.", hint="It was decided, or a later flight has told them apart."
+        )
+    return asked
+
+
 def undo(session: Session, edit_id: int, *, by: str, reason: str) -> LinkEdit:
-    """Take a merge or split back: every finding returns to the group and the kind of link it had.
+    """Take a decision back: every finding returns to the group and the kind of link it had.
 
     Raises:
         NotFound: No such edit.

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from cloud.tables import Finding
 
+NEW, SAME, GROWN = "new", "same", "grown"
 SURE_SIGMAS = 1.645
 """Growth is said only beyond this many standard errors (5 % of unchanged defects would be called grown)."""
 INTERVAL_SIGMAS = 1.96

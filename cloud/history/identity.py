@@ -9,13 +9,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from sqlalchemy import delete, select, text, update
+from sqlalchemy import delete, select, text
 from sqlalchemy.orm import Session
 
 from cloud.history import absences
-from cloud.history.growth import growth
-from cloud.history.matching import Link, Matching, Shift, match
-from cloud.history.pairs import Known
+from cloud.history.joining import describe_growth, drop_refuted, join, move, part
+from cloud.history.matching import Matching, match
+from cloud.history.pairs import Known, Shift
 from cloud.history.sightings import Sighting, shift_prior, sighting_of
 from cloud.tables import (
     Asset,
@@ -25,7 +25,7 @@ from cloud.tables import (
     Finding,
     Flight,
     FlightRegistration,
-    Ticket,
+    LinkSuggestion,
 )
 from contracts.errors import NotFound
 from contracts.turbine import TurbineGeometry
@@ -33,8 +33,9 @@ from contracts.vocabulary import FindingStatus
 
 _SIGHTINGS = 4
 """A defect's place is the mean of its latest sightings: it may wander as it grows."""
+WORTH_ASKING = 0.1
+"""A link less probable than this is not suggested either."""
 _REPAIRED = FindingStatus.REPAIRED.value
-NEW, SAME, GROWN = "new", "same", "grown"
 
 
 @dataclass
@@ -69,10 +70,20 @@ def link_asset(session: Session, asset_id: str, since: Flight | None = None) -> 
     query = select(Flight).where(Flight.asset_id == asset_id).order_by(Flight.created_at, Flight.flight_id)
     if since is not None:
         query = query.where(Flight.created_at >= since.created_at)
-    return sum(_link_flight(session, flight, geometry) for flight in session.scalars(query).all())
+    before = _groups(session, asset_id)
+    part(session, asset_id, since)
+    for flight in session.scalars(query).all():
+        _link_flight(session, flight, geometry)
+    drop_refuted(session, asset_id)
+    return len(_groups(session, asset_id) - before)
 
 
-def _link_flight(session: Session, flight: Flight, geometry: TurbineGeometry | None) -> int:
+def _groups(session: Session, asset_id: str) -> set[tuple[str, str]]:
+    query = select(Finding.finding_id, Finding.link_group).where(Finding.asset_id == asset_id)
+    return {(finding_id, group) for finding_id, group in session.execute(query)}
+
+
+def _link_flight(session: Session, flight: Flight, geometry: TurbineGeometry | None) -> None:
     own = _findings_of(session, flight)
     past, before = _past(session, flight, geometry)
     fixed = _fixed(session, own)
@@ -83,14 +94,18 @@ def _link_flight(session: Session, flight: Flight, geometry: TurbineGeometry | N
     known = [k for k in past.known if k.link_group not in taken | repaired]
     prior = _prior(before, past.flights, shift_prior(own))
     matching = _matched(known, sightings, prior)
-    changed = [_relink(session, finding, past, matching) for finding in own if finding.finding_id not in fixed]
     for finding in own:
-        if finding.finding_id in fixed:
-            _describe(session, finding, past, None)
+        if finding.finding_id not in fixed:
+            _relink(session, finding, matching)
+        _describe(session, finding, past, matching)
     _register(session, flight, past.flights, matching.shift)
-    _note_absences(session, flight, past, matching.shift, {f.link_group for f in own}, repaired)
+    # A defect that one of the findings may be is neither found nor gone until that is decided.
+    asked = {group for said in matching.suggested.values() for group in (said.link_group, *dict(said.others))}
+    found = {f.link_group for f in own} | set(matching.joined) | asked
+    _note_absences(session, flight, past, matching.shift, (found, repaired))
+    _suggest(session, flight, matching)
     session.flush()
-    return sum(changed)
+    join(session, flight, matching.joined)
 
 
 def _findings_of(session: Session, flight: Flight) -> list[Finding]:
@@ -119,6 +134,7 @@ def _past(
         .order_by(Flight.created_at, Finding.finding_id)
     ).all()
     past = _Past()
+    decided = _fixed(session, [finding for finding, _ in earlier])
     for finding, _ in earlier:
         past.findings.setdefault(finding.link_group, []).append(finding)
     latest = {group: _on_one_surface(found, geometry) for group, found in past.findings.items()}
@@ -126,9 +142,11 @@ def _past(
     past.flights = [f for f in dict.fromkeys(row.flight_id for _, row in earlier) if f in flights]
     place = {flight_id: index for index, flight_id in enumerate(past.flights)}
     past.known = [
-        Known(group, tuple(s for _, s in found), tuple(place[f.flight_id] for f, _ in found))
+        Known(
+            group, tuple(s for _, s in found), tuple(place[f.flight_id] for f, _ in found), not decided.isdisjoint(ids)
+        )
         for group, found in latest.items()
-        if found
+        if (ids := [f.finding_id for f, _ in found])
     ]
     before = session.get(FlightRegistration, earlier[-1][1].flight_id) if earlier else None
     return past, before
@@ -162,26 +180,22 @@ def _matched(known: list[Known], sightings: list[Sighting], prior: Shift) -> Mat
     on_surface = [s for s in sightings if len(s.place) == 2]
     first = match(known, on_surface, prior)
     rest = match(known, [s for s in sightings if len(s.place) == 3], first.shift)
-    return Matching({**first.links, **rest.links}, rest.shift)
+    return Matching(
+        {**first.links, **rest.links},
+        rest.shift,
+        {**first.suggested, **rest.suggested},
+        {**first.joined, **rest.joined},
+    )
 
 
-def _relink(session: Session, finding: Finding, past: _Past, matching: Matching) -> bool:
+def _relink(session: Session, finding: Finding, matching: Matching) -> None:
     link = matching.links.get(finding.finding_id)
     group = link.link_group if link else finding.finding_id
-    changed = finding.link_group != group
-    if changed:
+    if finding.link_group != group:
         move(session, finding, group)
-    _describe(session, finding, past, link)
-    return changed
 
 
-def move(session: Session, finding: Finding, group: str) -> None:
-    """Put a finding, and the ticket it may have, into a group."""
-    finding.link_group = group
-    session.execute(update(Ticket).where(Ticket.finding_id == finding.finding_id).values(link_group=group))
-
-
-def _describe(session: Session, finding: Finding, past: _Past, link: Link | None) -> None:
+def _describe(session: Session, finding: Finding, past: _Past, matching: Matching) -> None:
     """Write why a finding is in its group and what has grown since the group's earlier findings."""
     row = session.get(DefectLink, finding.finding_id)
     if row is None:
@@ -189,17 +203,18 @@ def _describe(session: Session, finding: Finding, past: _Past, link: Link | None
         session.add(row)
     row.link_group, row.flight_id = finding.link_group, finding.flight_id
     if row.source == "computed":
+        link = matching.links.get(finding.finding_id)
         row.probability = link.probability if link else 1.0
         row.distance_m = link.distance_m if link else None
-    earlier = past.findings.get(finding.link_group, [])
-    row.state, row.previous_finding_id = NEW, None
-    row.grown_mm = row.grown_sigma_mm = row.grown_mm2 = row.grown_since_first_mm = row.since_first_sigma_mm = None
-    if earlier:
-        last, first = growth(earlier[-1], finding), growth(earlier[0], finding)
-        row.state = GROWN if last.is_sure else SAME
-        row.previous_finding_id = earlier[-1].finding_id
-        row.grown_mm, row.grown_sigma_mm, row.grown_mm2 = last.length_mm, last.sigma_mm, last.area_mm2
-        row.grown_since_first_mm, row.since_first_sigma_mm = first.length_mm, first.sigma_mm
+    describe_growth(row, [*past.findings.get(finding.link_group, []), finding])
+
+
+def _suggest(session: Session, flight: Flight, matching: Matching) -> None:
+    """Keep what the flight's findings may be; what a person decided is not asked again."""
+    session.execute(delete(LinkSuggestion).where(LinkSuggestion.flight_id == flight.flight_id))
+    for finding_id, said in matching.suggested.items():
+        if said.probability >= WORTH_ASKING:
+            session.add(LinkSuggestion(finding_id=finding_id, flight_id=flight.flight_id, **said._asdict()))
 
 
 def _register(session: Session, flight: Flight, flights: Sequence[str], shift: Shift) -> None:
@@ -213,8 +228,9 @@ def _register(session: Session, flight: Flight, flights: Sequence[str], shift: S
 
 
 def _note_absences(
-    session: Session, flight: Flight, past: _Past, shift: Shift, found: set[str], repaired: set[str]
+    session: Session, flight: Flight, past: _Past, shift: Shift, groups: tuple[set[str], set[str]]
 ) -> None:
+    found, repaired = groups
     cells = session.execute(
         select(Coverage.blade, Coverage.side, Coverage.cell, Coverage.seen_share).where(
             Coverage.flight_id == flight.flight_id

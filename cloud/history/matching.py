@@ -4,6 +4,7 @@ Every pair on one surface has a log-likelihood ratio "the same defect" against "
 from place, kind and size. The pairs are chosen jointly (linear_sum_assignment) under a common shift of the flight,
 which is estimated with them: several starting pairs, each grown greedily and refined until it settles. The settled
 hypotheses, weighed by their evidence, give every link its probability; one defect is never two findings of a flight.
+A finding may be several records of one defect, where no flight saw two of them: what was not linked then is joined now.
 """
 
 from __future__ import annotations
@@ -15,29 +16,17 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cloud.history.pairs import Known, Pairs, paired
+from cloud.history.assignment import Chosen, Records, assigned
+from cloud.history.certainty import ALONE, BESIDE, Doubts, certainty, doubts
+from cloud.history.pairs import Known, Pairs, Shift, paired
 from cloud.history.sightings import Sighting, Vector
 
 _STARTS = 8
 _GREEDY_STEPS = 6
 _SETTLING_STEPS = 4
-SURE_ENOUGH = 0.8
-"""A link less probable than this is not made: the finding stands as new until a person merges it."""
-FARTHEST = 9.2
-"""Squared distance in sigmas of a link (chi-squared with two degrees, 1 %): a like defect half a metre further along is
-another one, however well its size fits."""
-VOUCHED_SIGMA_M = 0.4
-"""Along a blade: a place that is known no better, without the link's own say, cannot tell two defects a metre apart."""
-VOUCHED_BY_SIZE = 1.0
-"""What the sizes must say (a log-likelihood ratio, some 1.6 at most) where no place vouches for a link."""
-NEIGHBOUR_M = 0.6
-"""A like defect farther along than this, and than its own length, may be a neighbour."""
-_ON_SURFACE = 2
 _TOO_UNLIKELY = 1e-3
 _APART_M = 0.2
 """Two starts that differ by less come to the same."""
-Chosen = NDArray[np.bool_]
-Indices = NDArray[np.intp]
 
 
 class Link(NamedTuple):
@@ -48,14 +37,14 @@ class Link(NamedTuple):
     distance_m: float
 
 
-class Shift(NamedTuple):
-    """What the positions of all flights were off: metres east, north, up for each, stacked; and the covariance.
+class Suggestion(NamedTuple):
+    """What a finding may be, where it cannot be told. ``others``: known defects that it may be as well."""
 
-    Kept together, because what ties a new flight to an old one says something of every flight between them.
-    """
-
-    mean: Vector
-    covariance: Vector
+    link_group: str
+    probability: float
+    reason: str
+    """`certainty.ALONE`, `BESIDE` or `UNSURE`"""
+    others: list[tuple[str, float]]
 
 
 class Matching(NamedTuple):
@@ -63,6 +52,10 @@ class Matching(NamedTuple):
 
     links: dict[str, Link]
     shift: Shift
+    suggested: dict[str, Suggestion]
+    """Of sightings without a link."""
+    joined: dict[str, Link]
+    """By group: this record is the defect of the link, as one sighting of this flight shows."""
 
 
 class _Hypothesis(NamedTuple):
@@ -82,60 +75,68 @@ def match(known: Sequence[Known], sightings: Sequence[Sighting], prior: Shift) -
     """
     pairs = paired(known, sightings, prior.mean, prior.covariance)
     if pairs.size == 0:
-        return Matching({}, prior)
-    nothing = Shift(np.zeros_like(prior.mean), prior.covariance)
-    hypotheses = _hypotheses(pairs, nothing)
+        return Matching({}, prior, {}, {})
+    nothing, records = Shift(np.zeros_like(prior.mean), prior.covariance), Records(known, pairs)
+    hypotheses = _hypotheses(pairs, nothing, records)
     best = max(hypotheses, key=lambda h: h.score)
     weights = [math.exp(h.score - best.score) for h in hypotheses]
     whole = sum(weights)
     probability = np.zeros(pairs.size)
     for hypothesis, weight in zip(hypotheses, weights, strict=True):
         if weight / whole > _TOO_UNLIKELY:
-            probability += weight / whole * _certainty(pairs, hypothesis, known)
-    fits = best.chosen & (pairs.distance(*best.shift) < FARTHEST) & _vouched(pairs, best, sightings)
-    made = fits & (probability >= SURE_ENOUGH)
-    # Only what is vouched for may say where the flight was: a wrong pair would make itself look right later.
-    shift = _shift(pairs, fits, np.asarray(np.linalg.inv(prior.covariance), dtype=np.float64))
-    off = pairs.residual - pairs.lever @ shift.mean
-    links = {
-        sightings[pairs.new[p]].sighting_id: Link(
-            known[pairs.known[p]].link_group, float(probability[p]), float(np.linalg.norm(off[p]))
-        )
-        for p in np.flatnonzero(made)
-    }
-    return Matching(links, Shift(prior.mean + shift.mean, shift.covariance))
+            probability += weight / whole * certainty(pairs, hypothesis.chosen, hypothesis.shift, records)
+    doubted = doubts(pairs, best.chosen, best.shift, probability)
+    # Only what others place may say where the flight was: a wrong pair would make itself look right later.
+    placed = best.chosen & ~np.isin(doubted.reason, (ALONE, BESIDE))
+    shift = _shift(pairs, placed, np.asarray(np.linalg.inv(prior.covariance), dtype=np.float64))
+    links, joined = _links(pairs, known, sightings, (best.chosen, doubted, shift))
+    suggested = _suggested(pairs, known, sightings, (best.chosen, doubted))
+    suggested = {name: said for name, said in suggested.items() if name not in links}
+    return Matching(links, Shift(prior.mean + shift.mean, shift.covariance), suggested, joined)
 
 
-def _vouched(pairs: Pairs, best: _Hypothesis, sightings: Sequence[Sighting]) -> Chosen:
-    """Return which chosen pairs still fit, and are placed well enough, when they have no say in the shift themselves.
-
-    Where nothing else ties the flight to the earlier ones (neither a good position nor a second defect), a defect that
-    vanished and a like one that appeared a metre along look the same as one that stayed.
-    """
-    vouched = best.chosen.copy()
-    if pairs.residual.shape[1] != _ON_SURFACE:
-        return vouched
-    information = np.linalg.inv(best.shift.covariance)
-    pull = information @ best.shift.mean
-    for p in np.flatnonzero(best.chosen):
-        covariance = np.linalg.inv(information - pairs.lever[p].T @ pairs.weighted[p])
-        mean = covariance @ (pull - pairs.weighted[p].T @ pairs.residual[p])
-        shared = pairs.lever[p] @ covariance @ pairs.lever[p].T
-        off = pairs.residual[p] - pairs.lever[p] @ mean
-        reach_m = max(NEIGHBOUR_M, sightings[pairs.new[p]].length_mm / 1000)
-        placed = shared[0, 0] < VOUCHED_SIGMA_M**2 and abs(off[0]) < reach_m
-        vouched[p] = placed or (shared[0, 0] >= VOUCHED_SIGMA_M**2 and pairs.sizes[p] > VOUCHED_BY_SIZE)
-    return vouched
+def _links(
+    pairs: Pairs, known: Sequence[Known], sightings: Sequence[Sighting], found: tuple[Chosen, Doubts, Shift]
+) -> tuple[dict[str, Link], dict[str, Link]]:
+    """Return the link of each sighting to its defect's oldest record, and the other records' links to that one."""
+    chosen, doubted, shift = found
+    off = np.linalg.norm(pairs.residual - pairs.lever @ shift.mean, axis=1)
+    made = [p for p in np.flatnonzero(chosen).tolist() if not doubted.reason[p]]
+    links: dict[str, Link] = {}
+    joined: dict[str, Link] = {}
+    for p in sorted(made, key=lambda p: known[int(pairs.known[p])].flights):
+        name, group = sightings[pairs.new[p]].sighting_id, known[pairs.known[p]].link_group
+        link = Link(group, float(doubted.probability[p]), float(off[p]))
+        if links.setdefault(name, link) is not link:
+            joined[group] = link._replace(link_group=links[name].link_group)
+    return links, joined
 
 
-def _hypotheses(pairs: Pairs, nothing: Shift) -> list[_Hypothesis]:
+def _suggested(
+    pairs: Pairs, known: Sequence[Known], sightings: Sequence[Sighting], found: tuple[Chosen, Doubts]
+) -> dict[str, Suggestion]:
+    """Return for each sighting its likeliest doubted defect, and the others that it may be."""
+    chosen, doubted = found
+    by_sighting: dict[int, list[int]] = {}
+    for p in sorted(np.flatnonzero(chosen).tolist(), key=lambda p: -doubted.probability[p]):
+        by_sighting.setdefault(int(pairs.new[p]), []).append(p)
+    said = {}
+    for n, (first, *more) in by_sighting.items():
+        name = [known[pairs.known[p]].link_group for p in (first, *more)]
+        chance = [round(float(doubted.probability[p]), 4) for p in (first, *more)]
+        others = list(zip(name[1:], chance[1:], strict=True))
+        said[sightings[n].sighting_id] = Suggestion(name[0], chance[0], doubted.reason[first], others)
+    return said
+
+
+def _hypotheses(pairs: Pairs, nothing: Shift, records: Records) -> list[_Hypothesis]:
     """Return distinct settled hypotheses: from no shift at all, and from the likeliest single pairs."""
     precision = np.asarray(np.linalg.inv(nothing.covariance), dtype=np.float64)
     grown = _grow(pairs, _starts(pairs, nothing), nothing)
-    assigned = {_assigned(pairs, ratio).tobytes(): None for ratio in pairs.ratio(*grown)}
+    starts = {assigned(pairs, ratio).tobytes(): None for ratio in pairs.ratio(*grown)}
     found: dict[bytes, _Hypothesis] = {}
-    for start in assigned:
-        settled = _settle(pairs, np.frombuffer(start, bool), nothing, precision)
+    for start in starts:
+        settled = _settle(pairs, np.frombuffer(start, bool), nothing, (precision, records))
         found.setdefault(settled.chosen.tobytes(), settled)
     return list(found.values())
 
@@ -191,14 +192,20 @@ def _grow(pairs: Pairs, starts: Shift, nothing: Shift) -> Shift:
     return shift
 
 
-def _settle(pairs: Pairs, chosen: Chosen, nothing: Shift, precision: Vector) -> _Hypothesis:
+def _settle(pairs: Pairs, chosen: Chosen, nothing: Shift, given: tuple[Vector, Records]) -> _Hypothesis:
+    precision, records = given
     shift = nothing
     for _ in range(_SETTLING_STEPS):
         shift = _shift(pairs, chosen, precision)
-        again = _assigned(pairs, pairs.ratio(*shift))
+        again = assigned(pairs, pairs.ratio(*shift))
         if np.array_equal(again, chosen):
             break
         chosen = again
+    # One by one: each further record ties the flights, and shows whether the next one fits.
+    while (further := records.further(chosen, pairs.ratio(*shift))) is not None:
+        chosen = chosen.copy()
+        chosen[further] = True
+        shift = _shift(pairs, chosen, precision)
     return _Hypothesis(chosen, shift, _score(pairs, chosen, shift, nothing))
 
 
@@ -216,63 +223,3 @@ def _score(pairs: Pairs, chosen: Chosen, shift: Shift, nothing: Shift) -> float:
     costs = shift.mean @ np.linalg.solve(nothing.covariance, shift.mean)
     volume = np.linalg.slogdet(shift.covariance)[1] - np.linalg.slogdet(nothing.covariance)[1]
     return float(exact - costs / 2 + volume / 2)
-
-
-def _assigned(pairs: Pairs, ratio: Vector) -> Chosen:
-    """Return the pairs of the best joint assignment; a pair below zero is never worth it."""
-    alone, contested = _parts(pairs, ratio)
-    chosen = np.zeros(pairs.size, bool)
-    chosen[alone] = True
-    for part in contested:
-        chosen[part[_best_of(pairs, part, ratio[part])]] = True
-    return chosen
-
-
-def _parts(pairs: Pairs, ratio: Vector) -> tuple[Indices, list[Indices]]:
-    """Return the pairs worth making that nothing contests, and the rest in parts that have nothing in common."""
-    worth = np.flatnonzero(ratio > 0)
-    known, new = pairs.known[worth], pairs.new[worth]
-    rivals = (np.bincount(known)[known] > 1) | (np.bincount(new)[new] > 1) if len(worth) else worth > 0
-    alone, worth, known, new = worth[~rivals], worth[rivals], known[rivals], new[rivals]
-    if not len(worth):
-        return alone, []
-    from scipy.sparse import coo_array  # noqa: PLC0415 - slow to load, and most programs never match
-    from scipy.sparse.csgraph import connected_components  # noqa: PLC0415
-
-    nodes = int(known.max() + new.max()) + 2
-    graph = coo_array((np.ones(len(worth)), (known, known.max() + 1 + new)), shape=(nodes, nodes))
-    label = connected_components(graph, directed=False)[1][known]
-    order = np.argsort(label, kind="stable")
-    return alone, np.split(worth[order], np.flatnonzero(np.diff(label[order])) + 1)
-
-
-def _best_of(pairs: Pairs, part: Indices, ratio: Vector) -> Indices:
-    """Return which of a part's pairs its best assignment takes, as indices into ``part``."""
-    from scipy.optimize import linear_sum_assignment  # noqa: PLC0415
-
-    rows, row = np.unique(pairs.known[part], return_inverse=True)
-    columns, column = np.unique(pairs.new[part], return_inverse=True)
-    table, index = np.zeros((len(rows), len(columns))), np.full((len(rows), len(columns)), -1, dtype=np.intp)
-    table[row, column], index[row, column] = np.maximum(ratio, 0.0), np.arange(len(part))
-    taken = index[linear_sum_assignment(table, maximize=True)]
-    taken = taken[taken >= 0]
-    return np.asarray(taken[ratio[taken] > 0], dtype=np.intp)
-
-
-def _certainty(pairs: Pairs, hypothesis: _Hypothesis, known: Sequence[Known]) -> Vector:
-    """Return for each chosen pair how sure it is: against the best assignment without it (0 for the others).
-
-    A second record of the same defect is no rival: two that no flight saw together may be one that was not linked.
-    """
-    ratio = pairs.ratio(*hypothesis.shift)
-    lost = ratio.copy()
-    for part in _parts(pairs, ratio)[1]:
-        own = ratio[part]
-        best = own[_best_of(pairs, part, own)].sum()
-        for n in np.flatnonzero(hypothesis.chosen[part]):
-            flights = known[pairs.known[part[n]]].flights
-            apart = np.array([set(flights).isdisjoint(known[k].flights) for k in pairs.known[part]])
-            apart[n] = True
-            without = np.where(apart & (pairs.new[part] == pairs.new[part[n]]), -1.0, own)
-            lost[part[n]] = best - without[_best_of(pairs, part, without)].sum()
-    return np.where(hypothesis.chosen, 1 / (1 + np.exp(-np.clip(lost, -50.0, 50.0))), 0.0)

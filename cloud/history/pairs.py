@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import NamedTuple
 
 import numpy as np
@@ -20,6 +20,7 @@ NEW_PER_M2 = 0.02
 """New defects that an inspection finds per square metre of surface: about one in two blade sides."""
 NEW_PER_M3 = 1e-4
 """The same for findings without a surface, per cubic metre round the asset."""
+_ON_SURFACE = 2
 _FARTHEST = 13.8
 """Squared distance in sigmas beyond which a pair is not looked at (chi-squared with two degrees, 0.1 %)."""
 _SAME_KIND, _ALIKE_KIND, _UNLIKE_KIND = math.log(0.9 * 6), math.log(0.08 * 6), math.log(0.005 * 6)
@@ -31,6 +32,16 @@ _YEAR_S = 365.25 * 86400
 _SIZE_SAYS_AT_MOST = 4.0
 
 
+class Shift(NamedTuple):
+    """What the positions of all flights were off: metres east, north, up for each, stacked; and the covariance.
+
+    Kept together, because what ties a new flight to an old one says something of every flight between them.
+    """
+
+    mean: Vector
+    covariance: Vector
+
+
 class Known(NamedTuple):
     """A defect as the earlier flights know it: its sightings, oldest first, on one surface."""
 
@@ -38,6 +49,8 @@ class Known(NamedTuple):
     sightings: tuple[Sighting, ...]
     flights: tuple[int, ...]
     """Which of the shifts (0, 1, ...) moved each sighting."""
+    decided: bool = False
+    """A person said who it is: it is never joined to another one."""
 
     @property
     def latest(self) -> Sighting:
@@ -80,13 +93,20 @@ class Pairs:
     lever: Vector
     says: Vector
     """What kind, size and the chances of missing and of new defects say: added to what the place says."""
-    sizes: Vector
-    """What size alone says of it."""
 
     @property
     def size(self) -> int:
         """Return how many pairs there are."""
         return len(self.known)
+
+    @property
+    def on_surface(self) -> bool:
+        """Return whether places are along and across a surface, not points."""
+        return bool(self.residual.shape[1] == _ON_SURFACE)
+
+    def only(self, pair: int) -> Pairs:
+        """Return one of the pairs."""
+        return Pairs(*(getattr(self, each.name)[pair : pair + 1] for each in fields(self)))
 
     def exact(self, shift: Vector) -> Vector:
         """Return the log-likelihood ratio of each pair under a known shift, however far off."""
@@ -134,9 +154,8 @@ def paired(known: Sequence[Known], sightings: Sequence[Sighting], mean: Vector, 
     residual, own, lever = other.place[j] - one.place[i], other.own[j] + one.own[i], other.lever[j] - one.lever[i]
     near = _spread(residual, own + lever @ covariance @ np.swapaxes(lever, 1, 2))[0] < _FARTHEST
     i, j, residual, own, lever = known_at[i[near]], j[near], residual[near], own[near], lever[near]
-    sizes = np.array([_of_sizes(known[a].latest, sightings[b]) for a, b in zip(i, j, strict=True)])
-    says = sizes + np.array([_says(known[a], sightings[b]) for a, b in zip(i, j, strict=True)])
-    return Pairs(i, j, residual, own, np.linalg.inv(own) @ lever, lever, says, sizes)
+    says = np.array([_says(known[a], sightings[b]) for a, b in zip(i, j, strict=True)])
+    return Pairs(i, j, residual, own, np.linalg.inv(own) @ lever, lever, says)
 
 
 class _Side(NamedTuple):
@@ -181,7 +200,7 @@ def _within_reach(
 def _spread(off: Vector, spread: Vector) -> tuple[Vector, Vector]:
     """Return squared distances in sigmas and the logarithms of the Gaussians' normalisers, one per pair."""
     normaliser = off.shape[-1] * math.log(2 * math.pi)
-    if off.shape[-1] == 2:  # on a surface: written out, it is several times as fast as the general solution
+    if off.shape[-1] == _ON_SURFACE:  # on a surface: written out, it is several times as fast as the general solution
         x, y = off[..., 0], off[..., 1]
         a, b, c = spread[..., 0, 0], spread[..., 0, 1], spread[..., 1, 1]
         volume = a * c - b * b
@@ -194,13 +213,14 @@ def _none(dimensions: int, shifts: int) -> Pairs:
     empty = np.zeros(0, dtype=np.intp)
     square = np.zeros((0, dimensions, dimensions))
     lever = np.zeros((0, dimensions, shifts))
-    return Pairs(empty, empty, np.zeros((0, dimensions)), square, lever, lever, np.zeros(0), np.zeros(0))
+    return Pairs(empty, empty, np.zeros((0, dimensions)), square, lever, lever, np.zeros(0))
 
 
 def _says(defect: Known, sighting: Sighting) -> float:
     density = NEW_PER_M3 if sighting.surface == OPEN else NEW_PER_M2
     chance = math.log(DETECTED / (1 - DETECTED)) - math.log(density)
-    return chance + _of_kinds({s.kind for s in defect.sightings}, sighting.kind)
+    kinds = _of_kinds({s.kind for s in defect.sightings}, sighting.kind)
+    return chance + kinds + _of_sizes(defect.latest, sighting)
 
 
 def _of_kinds(kinds: set[DefectKind], kind: DefectKind) -> float:

@@ -14,7 +14,15 @@ from cloud.tables.columns import Base
 from cloud.tables.decisions import TicketDecision
 from cloud.tables.findings import Coverage, DetectionRow, EvidenceRow, Finding
 from cloud.tables.flights import CommandRow, Flight, Outgoing, Plan
-from cloud.tables.history import DefectAbsence, DefectChange, DefectLink, DefectRow, FlightRegistration, LinkEdit
+from cloud.tables.history import (
+    DefectAbsence,
+    DefectChange,
+    DefectLink,
+    DefectRow,
+    FlightRegistration,
+    LinkEdit,
+    LinkSuggestion,
+)
 from cloud.tables.keys import ApiKey
 from cloud.tables.outlook import AssetRisk, HealthRow, Prediction
 from cloud.tables.people import Audit, User
@@ -69,6 +77,7 @@ __all__ = [
     "IdempotencyKey",
     "InventoryRow",
     "LinkEdit",
+    "LinkSuggestion",
     "LostRow",
     "Media",
     "Notification",

