@@ -16,6 +16,7 @@ Reals = NDArray[np.float64]
 
 _STEP_M = 0.25
 _ACROSS = 5
+_EDGE_STEPS = 51
 _TOUCH_M = 0.02
 _NEAR_M = 0.1
 _NACELLE_GAP = 0.8
@@ -41,6 +42,7 @@ class Surface:
         normals: (n, 3) outward unit normals.
         side: (n,) index into ``sides``.
         cell: (n,) whole metres from the root.
+        edges: (sides, steps, 2, 3) points along both edges of each side from root to tip, metres as ``points``.
 
     """
 
@@ -58,6 +60,9 @@ class Surface:
         second = corners[:, None, 2] + (corners[:, None, 3] - corners[:, None, 2]) * share[None, :, None]
         self.points: Reals = (first + (second - first) * offset[None, :, None]).reshape(-1, 3)
         self.normals: Reals = np.repeat(np.array([f.normal for f in self.facets]), len(share), axis=0)
+        steps = np.linspace(0.0, 1.0, _EDGE_STEPS)[None, :, None, None]
+        roots, tips = corners[:, None, 0::2], corners[:, None, 1::2]
+        self.edges: Reals = roots + (tips - roots) * steps
         self.side: NDArray[np.int64] = np.repeat(np.arange(len(self.sides)), len(share))
         self.cell: NDArray[np.int64] = np.tile((share * geometry.blade_length_m).astype(np.int64), len(self.sides))
 

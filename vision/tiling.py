@@ -50,28 +50,21 @@ def asset_mask(surface: Surface, pose: Pose, camera: CameraIntrinsics) -> Mask:
     """Return where the blades lie in a frame, near enough to tell anything, at 1/``MASK_SCALE``, with a margin."""
     shape = (-(-camera.height_px // MASK_SCALE), -(-camera.width_px // MASK_SCALE))
     mask = np.zeros(shape, np.uint8)
-    eye = np.array(surface.eye(pose))
-    nearest, far_m = np.inf, _MAX_GSD_MM_PX / 1000.0 * camera.focal_px
-    for facet in surface.facets:
-        steps = np.linspace(0.0, 1.0, 51)
-        edges = np.array([[facet.at(s, 0.0), facet.at(s, 1.0)] for s in steps]) - eye
-        pixels, depth = project_points(pose, camera, edges.reshape(-1, 3))
-        pixels, depth = pixels.reshape(-1, 2, 2) / MASK_SCALE, depth.reshape(-1, 2)
-        for i in range(len(steps) - 1):
-            if _NEAR_M < depth[i : i + 2].min() <= far_m:
-                quad = np.clip(pixels[i : i + 2].reshape(4, 2)[[0, 1, 3, 2]], -30000, 30000)
-                cv2.fillConvexPoly(mask, np.rint(quad).astype(np.int32), 1)
-                if _touches(quad, shape):
-                    nearest = min(nearest, float(depth[i : i + 2].min()))
+    pixels, depth = project_points(pose, camera, (surface.edges - np.array(surface.eye(pose))).reshape(-1, 3))
+    pixels, depth = pixels.reshape(*surface.edges.shape[:3], 2) / MASK_SCALE, depth.reshape(surface.edges.shape[:3])
+    # From one step to the next a side is a quad: (sides, steps - 1, corners, 2), its corners in turn.
+    quads = np.concatenate([pixels[:, :-1], pixels[:, 1:, ::-1]], axis=2)
+    nearest = np.minimum(depth[:, :-1], depth[:, 1:]).min(axis=2)
+    low, high = quads.min(axis=2), quads.max(axis=2)
+    touches = (high >= 0).all(axis=2) & (low[..., 0] < shape[1]) & (low[..., 1] < shape[0])
+    far_m = _MAX_GSD_MM_PX / 1000.0 * camera.focal_px
+    drawn = touches & (nearest > _NEAR_M) & (nearest <= far_m)
+    for quad in np.rint(np.clip(quads[drawn], -30000, 30000)).astype(np.int32):
+        cv2.fillConvexPoly(mask, quad, 1)
     if not mask.any():
         return np.asarray(mask, np.bool_)
-    margin = max(1, round(_MARGIN_M * camera.focal_px / nearest / MASK_SCALE))
+    margin = max(1, round(_MARGIN_M * camera.focal_px / nearest[drawn].min() / MASK_SCALE))
     return np.asarray(cv2.dilate(mask, np.ones((2 * margin + 1, 2 * margin + 1), np.uint8)), np.bool_)
-
-
-def _touches(quad: NDArray[np.float64], shape: tuple[int, int]) -> bool:
-    low, high = quad.min(axis=0), quad.max(axis=0)
-    return bool(high[0] >= 0 and high[1] >= 0 and low[0] < shape[1] and low[1] < shape[0])
 
 
 def tiles(width: int, height: int, mask: Mask | None = None) -> list[Tile]:

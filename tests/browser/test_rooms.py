@@ -284,6 +284,11 @@ def test_one_time_moves_video_crop_track_and_plots(page: Page) -> None:
     expect(page.locator("[data-said=place]")).to_have_text("no telemetry here")
 
 
+def test_the_flights_page_says_since_when_its_drone_is_silent(page: Page) -> None:
+    page.goto("/flights/flt-11000007")
+    expect(page.locator("#link-lost")).to_contain_text("No telemetry from the drone for", timeout=20_000)
+
+
 def test_a_flight_is_planned_approved_and_begun_by_keyboard(page: Page, services: Services) -> None:
     page.goto("/plan?asset=t-03")
     page.get_by_role("button", name="Keep this plan").press("Enter")

@@ -92,9 +92,9 @@ async function followNewFlight() {
   if (answer.ok && ((await answer.json()).flight ?? "") !== document.body.dataset.flight && !busy) location.reload(); // none is "" here
 }
 
-/** Fetch what the map draws and hand it to whoever draws. */
+/** Fetch what the map draws, the newest sample of each drone with it, and hand it to whoever draws. */
 export async function fetchMap() {
-  const src = document.querySelector("drone-map")?.getAttribute("src");
+  const src = document.querySelector("drone-map")?.getAttribute("src") ?? document.getElementById("link-lost")?.dataset.map;
   if (!src) return;
   const response = await fetch(src, { headers: { Accept: "application/json" } });
   if (!response.ok) return;
