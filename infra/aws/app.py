@@ -10,6 +10,7 @@ import cdk_nag
 
 from infra.aws.place import Place
 from infra.aws.stacks.api import ApiStack
+from infra.aws.stacks.audit import AuditStack
 from infra.aws.stacks.data import DataStack
 from infra.aws.stacks.ingest import IngestStack
 from infra.aws.stacks.insight import InsightStack
@@ -38,6 +39,8 @@ def build_app(place: Place, folder: Path, *, nag: bool = False) -> cdk.App:
     app = cdk.App(outdir=str(folder), context=flags(), analytics_reporting=False)
     if nag:
         cdk.Validations.of(app).add_plugins(cdk_nag.AwsSolutionsChecks(app), cdk_nag.NIST80053R5Checks(app))
+    if place.audit_apart:
+        AuditStack(app, place)
     if place.size.replica:
         ReplicaStack(app, place)
     security = SecurityStack(app, place)

@@ -20,12 +20,14 @@ from infra.aws.rights import BOUNDARY, TRUSTED_WITHOUT_SOURCE, Right
 class PlacedStack(cdk.Stack):
     """A stack of one subject in one place."""
 
-    def __init__(self, scope: Construct, subject: str, place: Place, *, region: str = "", description: str) -> None:
+    def __init__(
+        self, scope: Construct, subject: str, place: Place, *, region: str = "", account: str = "", description: str
+    ) -> None:
         self._zones = [f"{region or place.region}{letter}" for letter in "abc"[: place.size.zones]]
         super().__init__(
             scope,
             f"kestrel-{subject}",
-            env=cdk.Environment(account=place.account, region=region or place.region),
+            env=cdk.Environment(account=account or place.account, region=region or place.region),
             description=f"Kestrel {place.size.name}: {description}",
             termination_protection=True,
         )

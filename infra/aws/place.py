@@ -44,6 +44,10 @@ class Place(NamedTuple):
     iot_endpoint: str
     """The account's own prefix of AWS IoT Core's address (``aws iot describe-endpoint``, type ``iot:Data-ATS``)."""
 
+    audit_account: str
+    """Where the trail lies (size enterprise); the platform's own account: beside it."""
+    analyst_account: str
+    """Whose people read the published views (size enterprise); the platform's own account: nobody's."""
     detect: bool
     """Device Defender Detect: AWS gives it to no new customer since 2026-08-31; the audit is there for everybody."""
     accelerate: bool
@@ -53,6 +57,26 @@ class Place(NamedTuple):
     def bucket(self) -> str:
         """Return the name of the media bucket."""
         return f"{resources.BUCKET}-{self.account}"
+
+    @property
+    def audit_apart(self) -> bool:
+        """Return whether the trail lies in an account of its own."""
+        return self.size.accounts and self.audit_account != self.account
+
+    @property
+    def analysts_apart(self) -> bool:
+        """Return whether analysts come from an account of their own."""
+        return self.size.accounts and self.analyst_account != self.account
+
+    @property
+    def trail(self) -> str:
+        """Return the address of the trail."""
+        return self.arn("cloudtrail", "trail/kestrel")
+
+    @property
+    def trail_bucket(self) -> str:
+        """Return the name of the bucket where the trail lies."""
+        return f"kestrel-trail-{self.audit_account if self.audit_apart else self.account}"
 
     @property
     def replica_bucket(self) -> str:
@@ -122,10 +146,12 @@ DEFAULTS = {
     "image_tag": "0.1.0",
     "sap_url": "https://sap.example.com/sap/opu/odata/sap",
     "iot_endpoint": "a00000000000000-ats",
+    "audit_account": "222222222222",
+    "analyst_account": "333333333333",
     "detect": "true",
     "accelerate": "false",
 }
-"""Context of the app; ``--context size=fleet`` and the like replace them. The account is nobody's."""
+"""Context of the app; ``--context size=fleet`` and the like replace them. The accounts are nobody's."""
 
 
 def place_of(context: dict[str, str]) -> Place:
@@ -141,8 +167,9 @@ def place_of(context: dict[str, str]) -> Place:
     said = {**DEFAULTS, **context}
     if said["size"] not in SIZES:
         raise InvalidInput(f"No size {said['size']!r}.", hint=f"One of {', '.join(SIZES)}.", field="size")
-    if not _ACCOUNT.match(said["account"]):
-        raise InvalidInput(f"{said['account']!r} is no account number.", hint="Twelve digits.", field="account")
+    for key in ("account", "audit_account", "analyst_account"):
+        if not _ACCOUNT.match(said[key]):
+            raise InvalidInput(f"{said[key]!r} is no account number.", hint="Twelve digits.", field=key)
     for key in ("region", "replica_region"):
         if not _REGION.match(said[key]):
             raise InvalidInput(f"{said[key]!r} is no region.", hint="Such as eu-central-1.", field=key)

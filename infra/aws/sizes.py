@@ -51,7 +51,9 @@ class Size(NamedTuple):
     """Per month; an alarm at 80 % and at the forecast of 100 %."""
     quicksight: bool
     replica: bool
-    """A second region holds a copy of the media and a read replica of the database, whose plans give the routes."""
+    """A second region holds a copy of the media and of the routes, and a read replica of the database."""
+    accounts: bool
+    """The audit trail lies in an account of the auditors; analysts come in by a role, from theirs."""
 
 
 _PILOT = Size(
@@ -74,6 +76,7 @@ _PILOT = Size(
     budget_usd=1_200,
     quicksight=False,
     replica=False,
+    accounts=False,
 )
 _FLEET = _PILOT._replace(
     name="fleet",
@@ -110,5 +113,6 @@ _ENTERPRISE = _FLEET._replace(
     evidence_days=2_555,
     budget_usd=100_000,
     replica=True,
+    accounts=True,
 )
 SIZES: Mapping[str, Size] = MappingProxyType({size.name: size for size in (_PILOT, _FLEET, _ENTERPRISE)})

@@ -121,9 +121,12 @@ def databases(templates: Templates, place: Place) -> Iterator[str]:
             yield f"{proxy.where}: lets connections in without TLS"
 
 
-def tables(templates: Templates, _place: Place) -> Iterator[str]:
+def tables(templates: Templates, place: Place) -> Iterator[str]:
     """The table of routes is encrypted, can be restored to any minute, and is hard to delete."""
     for table in templates.all("AWS::DynamoDB::GlobalTable", "AWS::DynamoDB::Table"):
+        regions = {replica["Region"] for replica in table.properties.get("Replicas", [])}
+        if place.size.replica and place.replica_region not in regions:
+            yield f"{table.where}: is not copied to the second region"
         for replica in table.properties.get("Replicas", []):
             if not replica.get("PointInTimeRecoverySpecification", {}).get("PointInTimeRecoveryEnabled"):
                 yield f"{table.where}: cannot be restored to a minute"

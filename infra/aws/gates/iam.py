@@ -57,6 +57,8 @@ def _of_role(role: Resource) -> Iterator[str]:
         if principal == "*" or (isinstance(principal, dict) and "*" in listed(principal.get("AWS"))):
             yield "anybody may take this role"
             continue
+        if "AWS" in principal and "aws:MultiFactorAuthPresent" not in json.dumps(statement.get("Condition", {})):
+            yield "people of another account may take it without a second factor"
         services = {str(name) for name in listed(principal.get("Service"))}
         condition = json.dumps(statement.get("Condition", {}))
         if services - set(TRUSTED_WITHOUT_SOURCE) and "aws:SourceA" not in condition:

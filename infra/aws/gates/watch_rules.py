@@ -80,6 +80,20 @@ def trail(templates: Templates, _place: Place) -> Iterator[str]:
             yield f"{one.where}: is not encrypted with our key"
 
 
+def audit_apart(templates: Templates, place: Place) -> Iterator[str]:
+    """Where the auditors have an account, the trail lies there, and nobody can shorten what is kept."""
+    if not place.audit_apart:
+        return
+    for trail_of_ours in templates.all("AWS::CloudTrail::Trail"):
+        if trail_of_ours.properties.get("S3BucketName") != place.trail_bucket:
+            yield f"{trail_of_ours.where}: is not written to the auditors' account"
+    bucket = templates.one("AWS::S3::Bucket", BucketName=place.trail_bucket)
+    if bucket is None or bucket.stack != "kestrel-audit":
+        yield f"kestrel-audit: {place.trail_bucket} is missing"
+    elif '"Mode": "COMPLIANCE"' not in json.dumps(bucket.properties.get("ObjectLockConfiguration", {})):
+        yield f"{bucket.where}: somebody could delete what was recorded"
+
+
 def detectors(templates: Templates, place: Place) -> Iterator[str]:
     """GuardDuty reads what it can; Security Hub, Config and Device Defender are on."""
     for detector in templates.all("AWS::GuardDuty::Detector"):
@@ -124,6 +138,7 @@ RULES = {
     "service-levels": service_levels,
     "alarms": alarms,
     "trail": trail,
+    "audit-apart": audit_apart,
     "detectors": detectors,
     "behaviours": behaviours,
     "guardrail": guardrail,

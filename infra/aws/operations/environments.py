@@ -44,6 +44,8 @@ def place_in(name: str, tag: str = "", folder: Path = FOLDER) -> Place:
 
     """
     place = place_of(context_of(name, tag, folder))
-    if place.account == DEFAULTS["account"]:
-        raise InvalidInput(f"{name}: {place.account} is nobody's account.", hint="Fill the file in.", field="account")
+    used = {"account": True, "audit_account": place.audit_apart, "analyst_account": place.analysts_apart}
+    for key in (key for key, needed in used.items() if needed and getattr(place, key) == DEFAULTS[key]):
+        hint = "Fill the file in; the platform's own number does without that account."
+        raise InvalidInput(f"{name}: {key} {DEFAULTS[key]} is nobody's account.", hint=hint, field=key)
     return place

@@ -132,6 +132,10 @@ class DataStack(PlacedStack):
         )
 
     def _routes(self, key: kms.IKey) -> dynamodb.TableV2:
+        """Return the table of routes; an enterprise's second region has it too, and may write to it when it must."""
+        there = self.place.replica_region
+        copies = [dynamodb.ReplicaTableProps(region=there, deletion_protection=True)] if self.place.size.replica else []
+        keys = {there: f"arn:aws:kms:{there}:{self.account}:alias/kestrel/replica"} if copies else None
         return dynamodb.TableV2(
             self,
             "Routes",
@@ -139,7 +143,8 @@ class DataStack(PlacedStack):
             partition_key=dynamodb.Attribute(name="plan_id", type=dynamodb.AttributeType.STRING),
             sort_key=dynamodb.Attribute(name="version", type=dynamodb.AttributeType.NUMBER),
             billing=dynamodb.Billing.on_demand(),
-            encryption=dynamodb.TableEncryptionV2.customer_managed_key(key),
+            encryption=dynamodb.TableEncryptionV2.customer_managed_key(key, keys),
+            replicas=copies,
             point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
                 point_in_time_recovery_enabled=True
             ),

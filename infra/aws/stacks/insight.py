@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+import aws_cdk as cdk
 from aws_cdk import aws_athena as athena
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_glue as glue
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_quicksight as quicksight
 from constructs import Construct
 
 from contracts import lake
-from infra.aws.ground import PlacedStack, dead_letters, service_role
+from infra.aws.ground import PlacedStack, boundary, dead_letters, service_role
 from infra.aws.place import Place
 from infra.aws.stacks.programs import CloudProgram, Floor, Shape
 
@@ -66,6 +68,8 @@ class InsightStack(PlacedStack):
         for name, columns in TABLES.items():
             self._table(name, columns).node.add_dependency(database)
         self._workgroup()
+        if place.analysts_apart:
+            self._let_analysts_in()
         if place.size.quicksight:
             self._dashboard()
 
@@ -137,6 +141,34 @@ class InsightStack(PlacedStack):
                 },
             },
         )
+
+    def _let_analysts_in(self) -> None:
+        """Let people of the analysts' account, with their second factor, ask the published views and nothing else."""
+        place = self.place
+        role = iam.Role(
+            self,
+            "AnalystRole",
+            role_name="kestrel-analyst",
+            description="People of the analysts' account ask the published views",
+            max_session_duration=cdk.Duration.hours(4),
+            assumed_by=iam.AccountPrincipal(place.analyst_account).with_conditions(
+                {"Bool": {"aws:MultiFactorAuthPresent": "true"}}
+            ),
+            permissions_boundary=boundary(self, place),
+        )
+        views = [place.arn("glue", "catalog"), place.arn("glue", f"database/{lake.SCHEMA}")]
+        views += [place.arn("glue", f"table/{lake.SCHEMA}/{name}") for name in TABLES]
+        asks = ("StartQueryExecution", "StopQueryExecution", "GetQueryExecution", "GetQueryResults", "GetWorkGroup")
+        results = f"arn:aws:s3:::{place.lake}"
+        for actions, on in (
+            ([f"athena:{ask}" for ask in asks], [place.arn("athena", "workgroup/kestrel")]),
+            (["glue:GetDatabase", "glue:GetTable", "glue:GetTables", "glue:GetPartitions"], views),
+            (["s3:GetObject"], [place.objects("datasets/"), f"{results}/athena/*"]),
+            (["s3:PutObject"], [f"{results}/athena/*"]),
+            (["s3:ListBucket", "s3:GetBucketLocation"], [place.objects(), results]),
+            (["kms:Decrypt", "kms:GenerateDataKey"], [self._floor.security.media_key.key_arn]),
+        ):
+            role.add_to_policy(iam.PolicyStatement(actions=actions, resources=on))
 
     def _dashboard(self) -> None:
         place = self.place

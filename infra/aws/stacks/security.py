@@ -171,12 +171,11 @@ class SecurityStack(PlacedStack):
         )
 
     def _trail(self) -> None:
-        bucket = private_bucket(self, "TrailLogs", f"kestrel-trail-{self.account}", self.logs_key, self.access_logs)
         trail = cloudtrail.Trail(
             self,
             "Trail",
             trail_name="kestrel",
-            bucket=bucket,
+            bucket=self._trail_bucket(),
             encryption_key=self.logs_key,
             enable_file_validation=True,
             is_multi_region_trail=True,
@@ -188,6 +187,21 @@ class SecurityStack(PlacedStack):
         only_ours = {"StringEquals": {"aws:SourceAccount": self.account}}
         role.add_property_override("AssumeRolePolicyDocument.Statement.0.Condition", only_ours)
         role.add_property_override("PermissionsBoundary", f"arn:aws:iam::{self.account}:policy/{BOUNDARY}")
+
+    def _trail_bucket(self) -> s3.IBucket:
+        """Return where the trail is written. In the auditors' account they must be able to read what our key closed."""
+        name = self.place.trail_bucket
+        if not self.place.audit_apart:
+            return private_bucket(self, "TrailLogs", name, self.logs_key, self.access_logs)
+        self.logs_key.add_to_resource_policy(
+            iam.PolicyStatement(
+                principals=[iam.AccountPrincipal(self.place.audit_account)],
+                actions=["kms:Decrypt", "kms:DescribeKey"],
+                resources=["*"],
+                conditions={"StringEquals": {"kms:EncryptionContext:aws:cloudtrail:arn": self.place.trail}},
+            )
+        )
+        return s3.Bucket.from_bucket_name(self, "TrailLogs", name)
 
     def _detection(self) -> None:
         guardduty.CfnDetector(

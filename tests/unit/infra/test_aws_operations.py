@@ -308,6 +308,15 @@ def test_an_environment_that_cannot_be_deployed_to_is_refused(tmp_path: Path, na
         environments.place_in(name, folder=tmp_path)
 
 
+def test_an_enterprise_names_the_auditors_account_or_its_own(tmp_path: Path) -> None:
+    said = {"account": "444444444444", "size": "enterprise", "analyst_account": "555555555555"}
+    (tmp_path / "forgotten.json").write_text(json.dumps(said))
+    (tmp_path / "alone.json").write_text(json.dumps({**said, "audit_account": "444444444444"}))
+    with pytest.raises(PlatformError, match="audit_account"):
+        environments.place_in("forgotten", folder=tmp_path)
+    assert not environments.place_in("alone", folder=tmp_path).audit_apart
+
+
 def test_an_environment_is_its_file_and_the_version_asked_for(tmp_path: Path) -> None:
     (tmp_path / "staging.json").write_text('{"account": "222222222222", "size": "fleet"}')
     place = environments.place_in("staging", "3.1.0", tmp_path)

@@ -15,6 +15,8 @@ import pytest
 from contracts.errors import InvalidInput
 from contracts.topics import TOPICS, Direction
 from infra.aws import iot_policies
+from infra.aws.gates.invariants import RULES
+from infra.aws.gates.templates import Templates
 from infra.aws.place import Place, place_of
 from infra.aws.rights import CALLS, UNSCOPED, drone, programs
 
@@ -134,6 +136,8 @@ def test_every_policy_is_as_short_as_aws_iot_wants(region: str) -> None:
         ({"account": "1234"}, "account"),
         ({"region": "frankfurt"}, "region"),
         ({"replica_region": "EU-WEST-1"}, "replica_region"),
+        ({"audit_account": "12"}, "audit_account"),
+        ({"detect": "yes"}, "detect"),
         ({"colour": "blue"}, "colour"),
     ],
 )
@@ -141,6 +145,42 @@ def test_a_wrong_context_is_refused_by_name(context: dict[str, str], field: str)
     with pytest.raises(InvalidInput) as refused:
         place_of(context)
     assert refused.value.field == field
+
+
+@pytest.mark.parametrize(
+    ("context", "apart", "bucket"),
+    [
+        ({"size": "fleet"}, False, "kestrel-trail-111111111111"),
+        ({"size": "enterprise"}, True, "kestrel-trail-222222222222"),
+        ({"size": "enterprise", "audit_account": "111111111111"}, False, "kestrel-trail-111111111111"),
+    ],
+)
+def test_the_trail_lies_with_the_auditors_where_they_have_an_account(
+    context: dict[str, str], bucket: str, *, apart: bool
+) -> None:
+    place = place_of(context)
+    assert (place.audit_apart, place.trail_bucket) == (apart, bucket)
+
+
+def _audited(bucket: str, stack: str, mode: str) -> Templates:
+    rule = {"DefaultRetention": {"Mode": mode, "Days": 365}}
+    kept = {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": bucket, "ObjectLockConfiguration": {"Rule": rule}}}
+    trail = {"Type": "AWS::CloudTrail::Trail", "Properties": {"S3BucketName": bucket}}
+    return Templates({"kestrel-security": {"Resources": {"T": trail}}, stack: {"Resources": {"B": kept}}})
+
+
+@pytest.mark.parametrize(
+    ("bucket", "stack", "mode", "sound"),
+    [
+        ("kestrel-trail-222222222222", "kestrel-audit", "COMPLIANCE", True),
+        ("kestrel-trail-222222222222", "kestrel-audit", "GOVERNANCE", False),
+        ("kestrel-trail-222222222222", "kestrel-other", "COMPLIANCE", False),
+        ("kestrel-trail-111111111111", "kestrel-audit", "COMPLIANCE", False),
+    ],
+)
+def test_a_trail_that_the_platforms_people_reach_is_found(bucket: str, stack: str, mode: str, *, sound: bool) -> None:
+    found = list(RULES["audit-apart"](_audited(bucket, stack, mode), place_of({"size": "enterprise"})))
+    assert (found == []) is sound
 
 
 def test_a_container_starts_with_its_secrets_in_files_and_none_in_its_variables(tmp_path: Path) -> None:
