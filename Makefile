@@ -64,8 +64,8 @@ doctor: setup ## say what is wrong and how to mend it
 .PHONY: test check format unit backends journeys browser screens words
 # In this order, so that no long file is left for one worker at the end.
 test: setup-dev setup-train setup-browser check ## everything CI runs: check, then every test
-	@$(PYTEST) -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder tests/browser tests/journeys/test_edge_faults.py tests/architecture tests/backends tests/unit $(ARGS)
-	@$(PYTEST) -q tests/journeys --deselect tests/journeys/test_edge_faults.py $(ARGS)
+	@$(PYTEST) -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder tests/browser tests/journeys/test_edge_faults.py tests/architecture tests/backends tests/unit --junitxml=build/tests.xml $(ARGS)
+	@$(PYTEST) -q --junitxml=build/journeys.xml tests/journeys --deselect tests/journeys/test_edge_faults.py $(ARGS)
 check: setup-dev ## lint, types, import rules
 	@$(BIN)/ruff check
 	@$(BIN)/mypy

@@ -53,7 +53,7 @@ FAULT_ROWS: dict[int, tuple[str, tuple[str, ...]]] = {
         (
             _EDGE + "test_a_missing_answer_is_not_waited_for_for_ever",
             _EDGE + "test_a_missing_puback_fails_the_publish_so_that_the_outbox_sends_again",
-            _EDGE + "test_sent_away_it_comes_back_and_not_in_a_storm",
+            _EDGE + "test_sent_away_it_comes_back_and_never_twice_within_the_second_that_aws_allows",
             _EDGE + "test_refused_it_raises_an_alarm_and_waits",
             _EDGE + "test_the_same_command_under_another_packet_id_is_one_delivery_to_the_desk_and_one_run",
         ),
@@ -78,5 +78,8 @@ FAULT_ROWS: dict[int, tuple[str, tuple[str, ...]]] = {
     15: ("recorder killed", ("tests/unit/edge/test_recorder.py",)),
     16: ("stolen key", ("tests/backends/test_edge_link.py",)),
     17: ("a fleet comes back at once", ("tests/backends/test_fleet_simulator.py",)),
+    18: ("soak", ()),
 }  # fmt: skip
 """Row of the fault table -> what it is, and the tests that hold it."""
+ELSEWHERE = {18: "make load SOAK=1440"}
+"""What no test can hold in a test's time, and the verb that does."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import pytest
 
 from tests.chaos import oracle
+from tests.chaos.__main__ import outcome
 from tests.chaos.oracle import Stream
-from tests.chaos.scenarios import FAULT_ROWS, SCENARIOS
+from tests.chaos.scenarios import ELSEWHERE, FAULT_ROWS, SCENARIOS
 
 ROOT = Path(__file__).parents[2]
 ONE = Stream("kite-01", "boot-1", "telemetry")
@@ -55,7 +57,7 @@ def test_what_is_broken_is_said(said: list[str], wanted: list[str]) -> None:
 
 
 def test_every_row_of_the_fault_table_has_tests_that_there_are() -> None:
-    assert list(FAULT_ROWS) == list(range(1, 18))
+    assert list(FAULT_ROWS) == list(range(1, 19))
     for _, tests in FAULT_ROWS.values():
         for test in tests:
             path, _, name = test.partition("::")
@@ -69,3 +71,40 @@ def test_a_scenario_kills_what_there_is(scenario: Any) -> None:
              "lender"}  # fmt: skip
     assert set(scenario.victims) <= known | {"*", "supervisor", "drone"}
     assert set(scenario.link_faults) <= {"cut", "dark", "slow"}
+
+
+def case(name: str, ending: str = "") -> ET.Element:
+    made = ET.Element("testcase", classname="tests.unit.test_a", name=name)
+    if ending:
+        ET.SubElement(made, ending)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("cases", "covered", "ok"),
+    [
+        ([case("test_x"), case("test_y[1]")], True, True),
+        ([case("test_x"), case("test_y[1]", "skipped"), case("test_y[2]")], True, True),
+        ([case("test_x"), case("test_y[1]", "skipped")], False, False),
+        ([case("test_x"), case("test_y[1]"), case("test_y[2]", "failure")], True, False),
+        ([case("test_x", "error")], False, False),
+        ([case("test_z")], False, False),
+        ([], False, False),
+    ],
+)
+def test_a_row_is_covered_when_each_of_its_tests_has_passed(cases: list[ET.Element], covered: bool, ok: bool) -> None:
+    told = outcome(1, ("tests/unit/test_a.py::test_x", "tests/unit/test_a.py::test_y"), cases)
+    assert (told["covered"], told["ok"]) == (covered, ok)
+
+
+def test_a_row_without_tests_names_the_verb_that_covers_it() -> None:
+    assert {row for row, (_, tests) in FAULT_ROWS.items() if not tests} == set(ELSEWHERE)
+    assert outcome(18, (), []) | {"ok": True, "covered": False} == outcome(18, (), [])
+
+
+def test_the_page_tells_every_row_and_what_covers_it() -> None:
+    page = (ROOT / "docs" / "chaos.md").read_text()
+    for row, (fault, tests) in FAULT_ROWS.items():
+        [line] = [line for line in page.splitlines() if line.startswith(f"| {row} | {fault} |")]
+        names = [test.rpartition("::")[2] or test for test in tests] or [ELSEWHERE[row]]
+        assert all(Path(name).name in line for name in names), line
