@@ -51,6 +51,10 @@ sbom: setup-dev setup-audit ## write build/sbom.cdx.json (CycloneDX)
 lock: setup-dev setup-train ## write requirements.lock from what is installed
 	@$(SETUP) lock
 
+.PHONY: release
+release: setup-dev setup-audit ## wheel, requirements, bill of materials and notes of this commit into dist/, signed (KEY=Ed25519 PEM)
+	@$(BIN)/python -m infra.local.release --key "$(KEY)" $(ARGS)
+
 .PHONY: demo up down doctor
 demo: setup ## fly one inspection from start to ticket (ARGS="--exit --json")
 	@$(BIN)/kestrel demo $(ARGS)

@@ -15,7 +15,17 @@ from pydantic import TypeAdapter
 from rich.console import Console
 from rich.table import Table
 
-from infra.local import analysis_verbs, api_verbs, backup_verbs, broker, lender, plan_verbs, resources, supervisor
+from infra.local import (
+    analysis_verbs,
+    api_verbs,
+    backup_verbs,
+    broker,
+    lender,
+    plan_verbs,
+    release_verbs,
+    resources,
+    supervisor,
+)
 from infra.local.exits import told
 from infra.local.layout import DEFAULT_STATE_DIR
 from infra.local.log import report
@@ -30,6 +40,7 @@ app.add_typer(api_verbs.flights, name="flights")
 app.add_typer(api_verbs.findings, name="findings")
 app.add_typer(api_verbs.drones, name="drones")
 app.add_typer(analysis_verbs.policy, name="policy")
+app.add_typer(release_verbs.app, name="release")
 app.command("export")(analysis_verbs.export)
 app.command("verify")(verify_verb)
 app.command()(backup_verbs.backup)
