@@ -9,6 +9,7 @@ from cloud.alerts.rounds import Channel
 from cloud.backends.broker_door import BrokerDoor
 from cloud.backends.broker_rules import BrokerRules
 from cloud.backends.certificates import AwsIotCertificates
+from cloud.backends.database_token import DatabaseToken
 from cloud.backends.hooks import HookChannel, HttpPost
 from cloud.backends.jira import JiraTracker
 from cloud.backends.keys import KmsSigner
@@ -37,6 +38,12 @@ from contracts.topics import PLATFORM_IDENTITY
 from evidence.signatures import BundleSigner, LocalSigner
 
 
+def open_database(settings: Settings) -> Database:
+    """Return the configured database."""
+    url = settings.database_url.get_secret_value()
+    return Database(url, password=DatabaseToken(url) if settings.database_iam else None)
+
+
 def build_services(settings: Settings) -> Services:
     """Connect backends to the services."""
     key_file = settings.issuer_key_file
@@ -47,7 +54,7 @@ def build_services(settings: Settings) -> Services:
     objects = S3Objects(settings.bucket)
     return Services(
         settings=settings,
-        database=Database(settings.database_url.get_secret_value()),
+        database=open_database(settings),
         objects=objects,
         routes=DynamoRoutes(),
         queues=SqsQueues(),

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from psycopg2 import InterfaceError as DriverInterfaceError
 from psycopg2 import OperationalError as DriverError
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, event, text
 from sqlalchemy.exc import InterfaceError, OperationalError, ProgrammingError
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -40,9 +40,13 @@ class Asking(Protocol):
 
 
 class Database:
-    """One engine and its sessions. Times come back in UTC."""
+    """One engine and its sessions. Times come back in UTC.
 
-    def __init__(self, url: str, *, pool_size: int = 10) -> None:
+    ``password`` makes one for each new connection, where the URL holds none.
+    """
+
+    def __init__(self, url: str, *, pool_size: int = 10, password: Callable[[], str] | None = None) -> None:
+        self._password = password
         self.engine = create_engine(
             url,
             pool_pre_ping=True,
@@ -51,6 +55,8 @@ class Database:
             # Pages come from solid-state disks: what an index holds is read from it, not by going through the table.
             connect_args={"options": "-c timezone=UTC -c random_page_cost=1.1", "connect_timeout": 5},
         )
+        if password is not None:
+            event.listen(self.engine, "do_connect", self._give_password)
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)
 
     @contextmanager
@@ -85,6 +91,15 @@ class Database:
                 raise
             hint = "Ask an administrator for the site."
             raise Forbidden(f"{asker.username} may not write to this site.", hint=hint) from error
+
+    def driver_url(self) -> str:
+        """Return the address for a connection of one's own, with a password that is good now."""
+        url = self.engine.url.set(drivername="postgresql")
+        return (url.set(password=self._password()) if self._password else url).render_as_string(hide_password=False)
+
+    def _give_password(self, _dialect: object, _record: object, _arguments: object, said: dict[str, Any]) -> None:
+        if self._password is not None:
+            said["password"] = self._password()
 
     def close(self) -> None:
         """Close every pooled connection."""

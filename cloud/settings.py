@@ -18,6 +18,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="CLOUD_", frozen=True, extra="forbid")
 
     database_url: SecretStr = Field(description="SQLAlchemy URL, postgresql+psycopg2://user:password@host:port/name")
+    database_iam: bool = Field(default=False, description="sign in at RDS with the program's role, by no password")
     mqtt_url: str = Field(default="", description="mqtts://host:port of the broker")
     ca_file: Path | None = Field(default=None, description="certificate authority of the broker, PEM")
     cert_file: Path | None = Field(default=None, description="the platform's client certificate, PEM")

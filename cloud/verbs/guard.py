@@ -40,7 +40,12 @@ def settings() -> Settings:
 
 def database() -> Database:
     """Return the configured database."""
-    return Database(settings().database_url.get_secret_value())
+    said = settings()
+    if said.database_iam:
+        from cloud.composition import open_database  # noqa: PLC0415 - loads every backend, which a verb seldom needs
+
+        return open_database(said)
+    return Database(said.database_url.get_secret_value())
 
 
 @contextmanager

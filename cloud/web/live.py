@@ -91,8 +91,7 @@ class Hub:
                 threading.Event().wait(_POLL_S)
 
     def _listen_once(self) -> None:
-        url = self._database.engine.url.set(drivername="postgresql")
-        connection = psycopg2.connect(url.render_as_string(hide_password=False), connect_timeout=5)
+        connection = psycopg2.connect(self._database.driver_url(), connect_timeout=5)
         try:
             connection.set_isolation_level(ISOLATION_LEVEL_AUTOCOMMIT)
             with connection.cursor() as cursor:

@@ -46,6 +46,7 @@ CALLS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "send_task_heartbeat": "states:SendTaskHeartbeat",
         },
         "sns": {"list_topics": "sns:ListTopics", "publish": "sns:Publish"},
+        "rds": {"generate_db_auth_token": "rds-db:connect"},
         "kms": {"sign": "kms:Sign", "get_public_key": "kms:GetPublicKey"},
         "iot": {
             "describe_certificate": "iot:DescribeCertificate",

@@ -13,7 +13,13 @@ from infra.aws.gates.templates import Templates, listed
 from infra.aws.place import Place
 
 HOURS = 730
-_SEEN, _UNSEEN = "AWS price list, seen 2026-08", "from memory of the list, not seen again"
+_SEEN = "AWS price list, seen 2026-08"
+_TOLD = "several public projects' cost notes, read 2026-11; AWS's own list not seen"
+_MOVES = "no list: Spot moves by the hour; less than half of on demand is assumed"
+
+
+def _by(who: str, when: str) -> str:
+    return f"{who}, as of {when}, read 2026-11"
 
 
 class Price(NamedTuple):
@@ -29,28 +35,28 @@ PRICES: Mapping[str, Price] = MappingProxyType(
         "NAT gateway": Price(0.045, "hour", _SEEN),
         "interface endpoint": Price(0.01, "hour and zone", _SEEN),
         "database t4g.medium": Price(0.065, "hour", _SEEN),
-        "database r7g.xlarge": Price(0.478, "hour", _UNSEEN),
-        "database r7g.4xlarge": Price(1.914, "hour", _UNSEEN),
+        "database r7g.xlarge": Price(0.478, "hour", _TOLD),
+        "database r7g.4xlarge": Price(1.914, "hour", "from memory; four times r7g.xlarge is 1.912"),
         "database storage": Price(0.115, "GB and month", _SEEN),
-        "database proxy": Price(0.015, "vCPU and hour", _UNSEEN),
-        "Fargate vCPU (Arm)": Price(0.03238, "hour", _UNSEEN),
-        "Fargate memory (Arm)": Price(0.00356, "GB and hour", _UNSEEN),
-        "load balancer": Price(0.0225, "hour", _UNSEEN),
+        "database proxy": Price(0.015, "vCPU and hour", _TOLD),
+        "Fargate vCPU (Arm)": Price(0.03238, "hour", "vantage.sh, read 2026-11"),
+        "Fargate memory (Arm)": Price(0.00356, "GB and hour", "vantage.sh, read 2026-11"),
+        "load balancer": Price(0.0225, "hour", _by("cloud-horizons.com", "2026-05")),
         "GPU machine g6.xlarge": Price(0.8048, "hour", _SEEN),
-        "GPU machine g6.xlarge, Spot": Price(0.35, "hour", _UNSEEN),
-        "key": Price(1.0, "month", _UNSEEN),
-        "secret": Price(0.40, "month", _UNSEEN),
-        "alarm": Price(0.10, "month", _UNSEEN),
-        "dashboard": Price(3.0, "month", _UNSEEN),
-        "firewall": Price(5.0, "month", _UNSEEN),
-        "firewall rule": Price(1.0, "month", _UNSEEN),
-        "S3 Standard": Price(0.023, "GB and month", _UNSEEN),
-        "S3 Infrequent Access": Price(0.0125, "GB and month", _UNSEEN),
-        "S3 Glacier Instant Retrieval": Price(0.004, "GB and month", _UNSEEN),
-        "MQTT messages (5 KB)": Price(1.0, "million", _UNSEEN),
+        "GPU machine g6.xlarge, Spot": Price(0.35, "hour", _MOVES),
+        "key": Price(1.0, "month", _by("cloudburn.io", "2026-03")),
+        "secret": Price(0.40, "month", _TOLD),
+        "alarm": Price(0.10, "month", _TOLD),
+        "dashboard": Price(3.0, "month", _by("factualminds.com", "2026-06")),
+        "firewall": Price(5.0, "month", "c3x.dev and awsnegotiations.com, read 2026-11"),
+        "firewall rule": Price(1.0, "month", "c3x.dev and awsnegotiations.com, read 2026-11"),
+        "S3 Standard": Price(0.023, "GB and month", _by("costnimbus.com", "2026-03")),
+        "S3 Infrequent Access": Price(0.0125, "GB and month", _by("costnimbus.com", "2026-03")),
+        "S3 Glacier Instant Retrieval": Price(0.004, "GB and month", _by("costnimbus.com", "2026-03")),
+        "MQTT messages (5 KB)": Price(1.0, "million", _TOLD),
         "model tokens in": Price(3.0, "million", _SEEN),
         "model tokens out": Price(15.0, "million", _SEEN),
-        "logs": Price(0.50, "GB", _UNSEEN),
+        "logs": Price(0.50, "GB", _by("factualminds.com", "2026-06")),
         "QuickSight author": Price(24.0, "month", _SEEN),
         "QuickSight reader": Price(3.0, "month", _SEEN),
     }

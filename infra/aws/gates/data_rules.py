@@ -116,9 +116,15 @@ def databases(templates: Templates, place: Place) -> Iterator[str]:
     for parameters in templates.all("AWS::RDS::DBParameterGroup"):
         if parameters.properties.get("Parameters", {}).get("rds.force_ssl") != "1":
             yield f"{parameters.where}: lets connections in without TLS"
+
+
+def proxies(templates: Templates, _place: Place) -> Iterator[str]:
+    """The way to Postgres speaks TLS, and takes roles instead of passwords."""
     for proxy in templates.all("AWS::RDS::DBProxy"):
         if proxy.properties.get("RequireTLS") is not True:
             yield f"{proxy.where}: lets connections in without TLS"
+        if any(one.get("IAMAuth") != "REQUIRED" for one in proxy.properties["Auth"]):
+            yield f"{proxy.where}: lets passwords in, which end with the next rotation"
 
 
 def tables(templates: Templates, place: Place) -> Iterator[str]:
@@ -165,6 +171,7 @@ RULES = {
     "queues": queues,
     "topics": topics,
     "databases": databases,
+    "proxies": proxies,
     "tables": tables,
     "keys": keys,
     "secrets": secrets,

@@ -161,6 +161,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "",
         _put("Behaviors.0.Criteria.ComparisonOperator", "greater-than"),
     ),
+    Mutation("proxy that takes passwords", "AWS::RDS::DBProxy", "", _put("Auth.0.IAMAuth", "DISABLED")),
     Mutation("guardrail without filters", "AWS::Bedrock::Guardrail", "", _drop("ContentPolicyConfig")),
 )
 

@@ -19,7 +19,7 @@ from infra.aws.place import Place
 from infra.aws.stacks.network import CIDR, POSTGRES, NetworkStack
 from infra.aws.stacks.security import SecurityStack
 
-DATABASE = "kestrel"
+DATABASE, DATABASE_USER = "kestrel", "kestrel"
 SECRETS = {
     "command-signing-key": "Ed25519 private key (PEM) that signs commands to drones",
     "session-key": "32 random bytes, base64, that sign browser sessions",
@@ -72,7 +72,7 @@ class DataStack(PlacedStack):
             vpc_subnets=ec2.SubnetSelection(subnet_group_name="data"),
             security_groups=[self.guard],
             credentials=rds.Credentials.from_generated_secret(
-                "kestrel",
+                DATABASE_USER,
                 secret_name="kestrel/database",  # noqa: S106 - a name, not a password
                 encryption_key=self.key,
             ),
@@ -128,6 +128,8 @@ class DataStack(PlacedStack):
             vpc_subnets=ec2.SubnetSelection(subnet_group_name="data"),
             security_groups=[self.guard],
             require_tls=True,
+            # Tasks sign in with their roles, so a rotated password concerns the proxy alone, which reads the secret.
+            iam_auth=True,
             role=role,
         )
 

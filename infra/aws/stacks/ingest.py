@@ -11,7 +11,7 @@ from constructs import Construct
 from contracts.topics import EVENTS, STATUS, TELEMETRY, Topic
 from infra.aws.ground import PlacedStack, log_group, service_role
 from infra.aws.place import PLATFORM_GROUP, Place
-from infra.aws.stacks.programs import CA_FILE, CloudProgram, Floor, Shape
+from infra.aws.stacks.programs import CA_FILE, DATABASE_SECRET, CloudProgram, Floor, Shape
 
 ARCHIVED: tuple[Topic, ...] = (TELEMETRY, EVENTS, STATUS)
 _SQL = "SELECT encode(*, 'base64') AS payload, topic() AS topic, timestamp() AS received_ms FROM '{topic}'"
@@ -39,7 +39,7 @@ class IngestStack(PlacedStack):
             environment={"CLOUD_SAP_URL": place.sap_url, "CLOUD_AWS_IOT": "true"},
         ))  # fmt: skip
         # Run once by each deployment, before the services change: see docs/aws.md.
-        CloudProgram(self, "migrate", floor, Shape(("kestrel-cloud", "migrate")))
+        CloudProgram(self, "migrate", floor, Shape(("kestrel-cloud", "migrate"), secrets=(DATABASE_SECRET,)))
         self.groups: dict[str, logs.ILogGroup] = {}
         for name, program, tasks in (
             ("ingest", ingest, place.size.ingest_tasks),

@@ -17,7 +17,7 @@ from infra.aws.ground import PlacedStack, log_group, service_role, statements
 from infra.aws.place import Place
 from infra.aws.rights import programs
 from infra.aws.stacks import traces
-from infra.aws.stacks.data import DATABASE, DataStack
+from infra.aws.stacks.data import DATABASE, DATABASE_USER, DataStack
 from infra.aws.stacks.network import POSTGRES, NetworkStack
 from infra.aws.stacks.security import SecurityStack
 from infra.aws.stacks.storage import StorageStack
@@ -67,7 +67,10 @@ def task_role(scope: Construct, name: str, place: Place, floor: Floor) -> iam.Ro
     return role
 
 
+DATABASE_SECRET = "database"  # noqa: S105 - a name
+"""Only the restore drill's: every other task signs in at the proxy with its role."""
 _SECRET_FIELDS = {
+    DATABASE_SECRET: {"KESTREL_DATABASE_PASSWORD": "password"},
     "command-signing-key": {"KESTREL_COMMAND_SIGNING_KEY": ""},
     "session-key": {"KESTREL_SESSION_KEY": ""},
     "iot-platform": {"KESTREL_IOT_CERTIFICATE": "certificate", "KESTREL_IOT_KEY": "key"},
@@ -77,7 +80,7 @@ _SECRET_FIELDS = {
 
 
 def container_secrets(scope: Construct, floor: Floor, names: tuple[str, ...]) -> dict[str, ecs.Secret]:
-    """Return the secret variables of a container: the database's, and the named ones.
+    """Return the named secret variables of a container.
 
     They are taken by address: granting on the secrets themselves would write each role into the key's policy, and
     the data stack would depend on every stack that depends on it.
@@ -90,13 +93,9 @@ def container_secrets(scope: Construct, floor: Floor, names: tuple[str, ...]) ->
             scope, f"Secret{name}", secret_complete_arn=address, encryption_key=key
         )
 
-    database = taken("database", floor.data.database.secret)
-    found = {
-        "KESTREL_DATABASE_USER": ecs.Secret.from_secrets_manager(database, "username"),
-        "KESTREL_DATABASE_PASSWORD": ecs.Secret.from_secrets_manager(database, "password"),
-    }
+    found = {}
     for name in names:
-        secret = taken(name, floor.data.secrets[name])
+        secret = taken(name, floor.data.database.secret if name == DATABASE_SECRET else floor.data.secrets[name])
         for variable, field in _SECRET_FIELDS[name].items():
             found[variable] = ecs.Secret.from_secrets_manager(secret, field or None)
     return found
@@ -111,6 +110,7 @@ def environment(place: Place, floor: Floor) -> dict[str, str]:
         "KESTREL_DATABASE_HOST": floor.data.proxy.endpoint,
         "KESTREL_DATABASE_PORT": str(POSTGRES),
         "KESTREL_DATABASE_NAME": DATABASE,
+        "KESTREL_DATABASE_USER": DATABASE_USER,
     }
 
 
@@ -126,6 +126,8 @@ class CloudProgram(Construct):
 
     def _task(self) -> ecs.FargateTaskDefinition:
         place = self._place
+        role = task_role(self, self._name, place, self._floor)
+        self._floor.data.proxy.grant_connect(role, DATABASE_USER)
         starter = service_role(self, "StartRole", "ecs-tasks.amazonaws.com", place, source=place.arn("ecs", "*"))
         return ecs.FargateTaskDefinition(
             self,
@@ -136,7 +138,7 @@ class CloudProgram(Construct):
             runtime_platform=ecs.RuntimePlatform(
                 cpu_architecture=ecs.CpuArchitecture.ARM64, operating_system_family=ecs.OperatingSystemFamily.LINUX
             ),
-            task_role=task_role(self, self._name, place, self._floor),
+            task_role=role,
             execution_role=starter,
         )
 

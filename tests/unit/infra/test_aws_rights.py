@@ -183,8 +183,19 @@ def test_a_trail_that_the_platforms_people_reach_is_found(bucket: str, stack: st
     assert (found == []) is sound
 
 
-def test_a_container_starts_with_its_secrets_in_files_and_none_in_its_variables(tmp_path: Path) -> None:
+STARTED_AS = "postgresql+psycopg2://kestrel@db:5432/kestrel?sslmode=verify-full&"
+DRILLED_AS = "postgresql+psycopg2://kestrel:p%40ss%2Fw%3Ard%25@db:5432/kestrel?sslmode=require"
+
+
+@pytest.mark.parametrize(
+    ("more", "url", "role"), [({}, STARTED_AS, "true"), ({"KESTREL_DATABASE_TLS": "require"}, DRILLED_AS, None)]
+)
+def test_a_container_starts_with_its_secrets_in_files_and_none_in_its_variables(
+    tmp_path: Path, more: dict[str, str], url: str, role: str | None
+) -> None:
+    """At the proxy it signs in with its role; the restore drill goes past the proxy, with the password."""
     given = {
+        **more,
         "PATH": os.environ["PATH"],
         "KESTREL_RUN_DIR": str(tmp_path),
         "KESTREL_COMMAND_SIGNING_KEY": "line 1\nline 2",
@@ -200,5 +211,6 @@ def test_a_container_starts_with_its_secrets_in_files_and_none_in_its_variables(
     key = Path(seen["CLOUD_COMMAND_SIGNING_KEY_FILE"])
     assert key.read_text() == "line 1\nline 2\n"
     assert key.stat().st_mode & 0o777 == 0o600
-    assert seen["CLOUD_DATABASE_URL"].startswith("postgresql+psycopg2://kestrel:p%40ss%2Fw%3Ard%25@db:5432/kestrel?")
+    assert seen["CLOUD_DATABASE_URL"].startswith(url)
+    assert seen.get("CLOUD_DATABASE_IAM") == role
     assert not {"KESTREL_COMMAND_SIGNING_KEY", "KESTREL_DATABASE_PASSWORD"} & set(seen)
