@@ -9,6 +9,22 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, RootModel
 from typing_extensions import TypeAliasType
 
 
+class LinkGroup(RootModel[str]):
+    root: Annotated[str, Field(max_length=80, min_length=1, title='Link Group')]
+
+
+class AcceptIn(BaseModel):
+    """
+    Which of the candidates it is; null: the likeliest.
+    """
+
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    link_group: Annotated[LinkGroup | None, Field(title='Link Group')] = None
+    reason: Annotated[str, Field(max_length=400, min_length=1, title='Reason')]
+
+
 class ActivateIn(BaseModel):
     """
     Why a version becomes the active one.
@@ -976,6 +992,17 @@ class DecisionOut(BaseModel):
     reason: Annotated[str, Field(title='Reason')]
 
 
+class DeclineIn(BaseModel):
+    """
+    Why it is another defect.
+    """
+
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    reason: Annotated[str, Field(max_length=400, min_length=1, title='Reason')]
+
+
 class DefectKind(StrEnum):
     """
     What can be wrong with a surface. The order is the detector's class order: append only.
@@ -1180,12 +1207,13 @@ class DueState(StrEnum):
 class Action(StrEnum):
     merge = 'merge'
     split = 'split'
+    keep_apart = 'keep_apart'
     undo = 'undo'
 
 
 class EditOut(BaseModel):
     """
-    A person's merge, split, or undoing of one.
+    A person's merge, split, answer to a suggestion, or undoing of one.
     """
 
     edit_id: Annotated[int, Field(title='Edit Id')]
@@ -3166,6 +3194,12 @@ class Strip(BaseModel):
     side: BladeSide
 
 
+class Reason(StrEnum):
+    alone = 'alone'
+    beside = 'beside'
+    unsure = 'unsure'
+
+
 class SummaryOut(BaseModel):
     """
     The drafted text; ``source`` says who worded it.
@@ -4911,6 +4945,16 @@ class Answer(BaseModel):
     cost_usd: Annotated[float | None, Field(title='Cost Usd')] = 0.0
 
 
+class CandidateOut(BaseModel):
+    """
+    A known defect that the finding may be.
+    """
+
+    link_group: Annotated[str, Field(title='Link Group')]
+    probability: Annotated[float, Field(ge=0.0, le=1.0, title='Probability')]
+    latest: FindingOut
+
+
 class ChapterOut(BaseModel):
     """
     What one flight says of the defect.
@@ -5140,6 +5184,17 @@ class RouteOut(BaseModel):
     route: Route
 
 
+class SuggestionOut(BaseModel):
+    """
+    A finding that stands as new, and the defects that it may be, the likeliest first.
+    """
+
+    finding: FindingOut
+    candidates: Annotated[list[CandidateOut], Field(title='Candidates')]
+    reason: Annotated[Reason, Field(title='Reason')]
+    why: Annotated[str, Field(description='the reason in words', title='Why')]
+
+
 class ImportOut(BaseModel):
     """
     The stored plan with its checks, the route that will be flown, and what of the file will not.
@@ -5148,3 +5203,8 @@ class ImportOut(BaseModel):
     plan: PlanOut
     route: Route
     report: LossReport
+
+
+class PageSuggestionOut(BaseModel):
+    data: Annotated[list[SuggestionOut], Field(title='Data')]
+    next_cursor: Annotated[str | None, Field(title='Next Cursor')] = None

@@ -393,7 +393,7 @@ class Operations(Transport):
         return models.EditOut.model_validate_json(self.request("POST", f"/v1/defects/{self.quoted(link_group)}/split", headers={"Idempotency-Key": idempotency_key}, body=body))
 
     def undo_edit(self, edit_id: int, body: models.UndoIn, *, idempotency_key: str | None = None) -> models.EditOut:
-        """Take a merge or split back."""
+        """Take a decision back."""
         return models.EditOut.model_validate_json(self.request("POST", f"/v1/link-edits/{self.quoted(edit_id)}/undo", headers={"Idempotency-Key": idempotency_key}, body=body))
 
     def relink(self, asset_id: str) -> models.RelinkOut:
@@ -407,6 +407,18 @@ class Operations(Transport):
     def get_comparison_picture(self, link_group: str, evidence_id: str, layer: models.Layer | str) -> bytes:
         """Return a sighting's picture on the newest one's pixels; ``X-Kestrel-Alignment`` says whether that worked."""
         return self.request("GET", f"/v1/defects/{self.quoted(link_group)}/comparison/{self.quoted(evidence_id)}/{self.quoted(layer)}.jpg")
+
+    def list_suggestions(self, *, asset_id: str | None = None, flight_id: str | None = None, limit: int | None = None, cursor: str | None = None) -> models.PageSuggestionOut:
+        """List open suggestions by finding id."""
+        return models.PageSuggestionOut.model_validate_json(self.request("GET", "/v1/link-suggestions", query={"asset_id": asset_id, "flight_id": flight_id, "limit": limit, "cursor": cursor}))
+
+    def accept_suggestion(self, finding_id: str, body: models.AcceptIn, *, idempotency_key: str | None = None) -> models.EditOut:
+        """Say that the finding is the defect: the two are merged, as a person's decision."""
+        return models.EditOut.model_validate_json(self.request("POST", f"/v1/link-suggestions/{self.quoted(finding_id)}/accept", headers={"Idempotency-Key": idempotency_key}, body=body))
+
+    def decline_suggestion(self, finding_id: str, body: models.DeclineIn, *, idempotency_key: str | None = None) -> models.EditOut:
+        """Say that the finding is another defect: it is not asked again."""
+        return models.EditOut.model_validate_json(self.request("POST", f"/v1/link-suggestions/{self.quoted(finding_id)}/decline", headers={"Idempotency-Key": idempotency_key}, body=body))
 
     def list_policies(self) -> models.PolicyList:
         """List the stored versions."""

@@ -51,12 +51,12 @@ class ChapterOut(BaseModel):
 
 
 class EditOut(BaseModel):
-    """A person's merge, split, or undoing of one."""
+    """A person's merge, split, answer to a suggestion, or undoing of one."""
 
     model_config = ConfigDict(from_attributes=True)
 
     edit_id: int
-    action: Literal["merge", "split", "undo"]
+    action: Literal["merge", "split", "keep_apart", "undo"]
     by: str
     at: datetime
     reason: str
@@ -165,7 +165,7 @@ def split_defect(
 def undo_edit(
     edit_id: int, body: UndoIn, request: Request, session: UnitOfWork, principal: Reviewer, key: Key = None
 ) -> JSONResponse:
-    """Take a merge or split back."""
+    """Take a decision back."""
 
     def make() -> EditOut:
         return _edit(edits.undo(session, edit_id, by=principal.username, reason=body.reason))

@@ -143,7 +143,11 @@ def layer(session: Session, crops: Crops, link_group: str, evidence_id: str, wan
         raise NotFound(
             f"The newest finding of {link_group!r} has no picture.", hint="Its segment can be analysed again."
         )
-    fitted = fit(session, crops, evidence_id, onto)
+    return layered(fit(session, crops, evidence_id, onto), wanted)
+
+
+def layered(fitted: Fitted, wanted: Layer) -> Fitted:
+    """Return a fitted picture as a layer."""
     match wanted:
         case Layer.DIFFERENCE:
             return fitted._replace(image=pictures.difference(fitted.image, fitted.onto).map)

@@ -9,12 +9,13 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import HTMLResponse, Response
 
 from cloud.history import comparison, pictures
+from cloud.history.comparison import Layer
 from cloud.requests import Svc, UnitOfWork
 from cloud.security import Reader, authenticate
-from cloud.web import asset_view, defect_view
+from cloud.web import asset_view, defect_view, link_question
 from cloud.web.asset_view import Shown, Wanted
 from cloud.web.shell import room
-from contracts.vocabulary import AssetKind
+from contracts.vocabulary import AssetKind, Role
 
 router = APIRouter(include_in_schema=False, dependencies=[Depends(authenticate)])
 
@@ -33,12 +34,23 @@ def asset(
     """Return the page of an asset, a defect of it opened."""
     view = asset_view.build(session, asset_id, shown)
     years = defect_view.build(session, view.open_defect) if view.open_defect else None
-    return room(request, session, me, "asset.html", here="assets", view=view, years=years, now=datetime.now(UTC))
+    return room(
+        request,
+        session,
+        me,
+        "asset.html",
+        here="assets",
+        view=view,
+        years=years,
+        questions=link_question.open_questions(session, asset_id),
+        may_review=me.may(Role.ANALYST, Role.REVIEWER),
+        now=datetime.now(UTC),
+    )
 
 
 @router.get("/pictures/{earlier_id}/onto/{later_id}.jpg")
-def compared(earlier_id: str, later_id: str, services: Svc, session: UnitOfWork) -> Response:
-    """Return an earlier crop on a later one's pixels; ``X-Kestrel-Alignment`` says whether that worked."""
-    found = comparison.fit(session, services.objects, earlier_id, later_id)
+def compared(earlier_id: str, later_id: str, services: Svc, session: UnitOfWork, layer: Layer = Layer.CROP) -> Response:
+    """Return an earlier crop on a later one's pixels, as a layer; ``X-Kestrel-Alignment`` says whether that worked."""
+    found = comparison.layered(comparison.fit(session, services.objects, earlier_id, later_id), layer)
     headers = {"Cache-Control": "private, max-age=86400, immutable", "X-Kestrel-Alignment": found.alignment}
     return Response(pictures.encode(found.image), media_type="image/jpeg", headers=headers)

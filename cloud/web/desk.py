@@ -189,10 +189,11 @@ def more(session: UnitOfWork, part: Annotated[Part, Query()]) -> HTMLResponse:
 
 
 @router.get("/fragments/review/{finding_id}")
-def on_the_desk(finding_id: str, session: UnitOfWork) -> HTMLResponse:
+def on_the_desk(finding_id: str, principal: Reader, session: UnitOfWork) -> HTMLResponse:
     """Return one finding with its frames, its last sight and its facts."""
     try:
-        return page("_desk.html", {"card": card(session, finding_id)})
+        may_review = principal.may(Role.ANALYST, Role.REVIEWER)
+        return page("_desk.html", {"card": card(session, finding_id), "may_review": may_review})
     except PlatformError as error:
         return problem(error)
 

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from cloud.history.comparison import best_evidence
 from cloud.tables import Asset, EvidenceRow, Finding, Flight, Media, Notification, Summary, Ticket, WorkflowRun
+from cloud.web.link_question import Question, question
 from contracts.errors import NotFound
 from contracts.vocabulary import FindingStatus
 
@@ -53,6 +54,7 @@ class Sheet(NamedTuple):
     summary_lines: tuple[dict[str, Any], ...]
     notified_at: datetime | None
     earlier: tuple[Finding, ...]
+    question: Question | None
 
 
 def waited_s(finding: Finding, ticket: Ticket | None) -> float | None:
@@ -124,6 +126,7 @@ def sheet(session: Session, finding_id: str) -> Sheet:
         summary_lines=_lines(session, summary),
         notified_at=session.scalar(told),
         earlier=_earlier(session, finding),
+        question=question(session, finding),
     )
 
 

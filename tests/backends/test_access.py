@@ -61,6 +61,8 @@ WRITERS: dict[tuple[str, str], set[Role]] = {
     ("POST", "/v1/defects/0/merge"): {Role.ANALYST, Role.REVIEWER},
     ("POST", "/v1/defects/0/split"): {Role.ANALYST, Role.REVIEWER},
     ("POST", "/v1/link-edits/0/undo"): {Role.ANALYST, Role.REVIEWER},
+    ("POST", "/v1/link-suggestions/fnd-0/accept"): {Role.ANALYST, Role.REVIEWER},
+    ("POST", "/v1/link-suggestions/fnd-0/decline"): {Role.ANALYST, Role.REVIEWER},
     ("POST", "/v1/assets/wt-00/relink"): {Role.ANALYST, Role.REVIEWER},
     ("POST", "/v1/detectors"): {Role.ANALYST, Role.REVIEWER},
     ("POST", "/v1/detectors/mdl-0/answer"): {Role.ANALYST, Role.REVIEWER},

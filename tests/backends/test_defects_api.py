@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import httpx
 import pytest
@@ -108,6 +109,56 @@ def test_a_merge_stays_through_relinking_and_can_be_undone(analyst: httpx.Client
     assert groups(services) == before
 
 
+@pytest.fixture
+def asked(analyst: httpx.Client) -> dict[str, Any]:
+    """The only suggestion there is: a finding that is alone on its blade."""
+    (only,) = analyst.get("/v1/link-suggestions", params={"asset_id": "wt-01"}).json()["data"]
+    return dict(only)
+
+
+def test_a_suggestion_names_the_defect_the_chance_and_the_reason(
+    analyst: httpx.Client, asked: dict[str, Any], services: Services
+) -> None:
+    (candidate,) = asked["candidates"]
+    assert candidate["link_group"] != asked["finding"]["link_group"]
+    assert candidate["latest"]["finding_id"] in groups(services)[candidate["link_group"]]
+    assert 0.1 <= candidate["probability"] <= 1
+    assert (asked["reason"], "tells where the flight was" in asked["why"]) == ("alone", True)
+    assert analyst.get("/v1/link-suggestions", params={"flight_id": "none"}).json()["data"] == []
+    told = analyst.get(f"/v1/defects/{candidate['link_group']}").json()["chapters"]
+    # Neither found nor gone until that is decided.
+    assert asked["finding"]["flight_id"] not in {c["flight_id"] for c in told}
+
+
+@pytest.mark.parametrize("answer", ["accept", "decline"])
+def test_an_answer_to_a_suggestion_stays_through_relinking_and_can_be_undone(
+    analyst: httpx.Client, asked: dict[str, Any], services: Services, answer: str
+) -> None:
+    before, finding = groups(services), asked["finding"]["finding_id"]
+    made = analyst.post(f"/v1/link-suggestions/{finding}/{answer}", json={"reason": "Seen on both pictures."})
+    assert made.status_code == 201
+    analyst.post("/v1/assets/wt-01/relink")
+    group = asked["candidates"][0]["link_group"]
+    assert (finding in groups(services)[group]) == (answer == "accept")
+    assert analyst.get("/v1/link-suggestions").json()["data"] == []
+    assert analyst.post(f"/v1/link-suggestions/{finding}/{answer}", json={"reason": "Again."}).status_code == 404
+    edit = made.json()["edit_id"]
+    assert analyst.post(f"/v1/link-edits/{edit}/undo", json={"reason": "A slip."}).status_code == 201
+    assert groups(services) == before
+    (again,) = analyst.get("/v1/link-suggestions").json()["data"]
+    assert again["candidates"][0]["probability"] == asked["candidates"][0]["probability"]
+    with services.database.session() as session:
+        actions = set(session.scalars(select(Audit.action)))
+    assert {"defect.merge" if answer == "accept" else "defect.keep_apart", "defect.undo"} <= actions
+
+
+def test_a_finding_is_only_made_one_of_its_candidates(analyst: httpx.Client, asked: dict[str, Any]) -> None:
+    path = f"/v1/link-suggestions/{asked['finding']['finding_id']}/accept"
+    refused = analyst.post(path, json={"reason": "It is.", "link_group": "dft-none"})
+    assert (refused.status_code, refused.json()["field"]) == (422, "link_group")
+    assert analyst.post(path, json={"reason": ""}).status_code == 422
+
+
 @pytest.mark.parametrize(
     ("path", "body", "status"),
     [
@@ -116,6 +167,8 @@ def test_a_merge_stays_through_relinking_and_can_be_undone(analyst: httpx.Client
         ("/v1/defects/{group}/split", {"finding_ids": ["fnd-none"], "reason": "r"}, 422),
         ("/v1/defects/{group}/split", {"finding_ids": [], "reason": "r"}, 422),
         ("/v1/link-edits/999/undo", {"reason": "r"}, 404),
+        ("/v1/link-suggestions/fnd-none/accept", {"reason": "r"}, 404),
+        ("/v1/link-suggestions/fnd-none/decline", {"reason": "r"}, 404),
     ],
 )
 def test_a_decision_that_makes_no_sense_is_refused(

@@ -84,6 +84,8 @@ def writes(names: dict[str, str]) -> dict[str, Any]:
         "POST /v1/defects/{link_group}/merge": {"other": names["link_group"], "reason": "same"},
         "POST /v1/defects/{link_group}/split": {"finding_ids": [names["finding_id"]], "reason": "two"},
         "POST /v1/link-edits/{edit_id}/undo": {"reason": "wrong"},
+        "POST /v1/link-suggestions/{finding_id}/accept": {"reason": "same"},
+        "POST /v1/link-suggestions/{finding_id}/decline": {"reason": "two"},
         "POST /v1/assets/{asset_id}/relink": {},
         "POST /v1/workflow-runs/{execution_name}/resume": None,
         "POST /v1/dead-letters/{letter_id}/replay": None,

@@ -14,7 +14,7 @@ from sqlalchemy import select
 from cloud import users
 from cloud.db import notify
 from cloud.services import Services
-from cloud.tables import Asset, EvidenceRow, Finding, Flight, Media
+from cloud.tables import Asset, EvidenceRow, Finding, Flight, LinkEdit, LinkSuggestion, Media
 from cloud.web import desk as desks
 from contracts.turbine import TurbineGeometry
 from contracts.vocabulary import DefectKind, Role
@@ -171,6 +171,27 @@ def test_what_the_last_inspection_saw_stands_beside_it(opened: Callable[..., Pag
     before = page.locator(".before")
     expect(before).to_contain_text("420 × 6 mm")
     assert before.locator("img").evaluate("async image => { await image.decode(); return image.naturalWidth }") > 100
+
+
+def test_who_a_finding_is_is_answered_by_key_and_taken_back(opened: Callable[..., Page], services: Services) -> None:
+    with services.database.session() as session:
+        crack = session.scalars(select(Finding).where(Finding.number == 2)).one()
+        old = session.scalars(select(Finding).where(Finding.number == 1)).one()
+        asked = {"probability": 0.62, "reason": "alone", "others": []}
+        session.add(
+            LinkSuggestion(finding_id=crack.finding_id, flight_id=crack.flight_id, link_group=old.link_group, **asked)
+        )
+    page = opened("/review")
+    question = page.locator("link-question")
+    expect(question).to_contain_text("perhaps the same as F-1")
+    expect(question).to_contain_text("62 %")
+    page.keyboard.press("d")
+    expect(question).to_contain_text("ana said: another defect than suggested")
+    question.get_by_role("button", name="Take it back").click()
+    expect(page.get_by_text("ana said")).to_have_count(0)
+    with services.database.session() as session:
+        said = session.scalars(select(LinkEdit.action).order_by(LinkEdit.edit_id)).all()
+    assert said == ["keep_apart", "undo"]
 
 
 def test_a_new_finding_is_announced_not_pushed_in(desk: Page, services: Services) -> None:

@@ -184,6 +184,11 @@ def test_a_defect_shows_its_years_and_its_pictures_on_each_other(page: Page) -> 
     wipe.focus()
     page.keyboard.press("Home")
     assert "100%" in years.locator(".earlier").evaluate("image => image.style.clipPath")
+    for layer, told in (("Difference", "Black where both agree"), ("Overlay", "Grey where both agree")):
+        years.get_by_label(layer).check()
+        expect(years.locator(".legend-of:visible")).to_contain_text(told)
+        expect(years.locator("compare-slider [role=status]")).to_contain_text("correlate")
+        assert "0%" in years.locator(".earlier").evaluate("image => image.style.clipPath")
     page.get_by_role("link", name="Leading edge erosion").click()
     expect(years.get_by_role("heading")).to_contain_text("Leading edge erosion")
 

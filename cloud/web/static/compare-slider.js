@@ -1,5 +1,6 @@
 // @ts-check
 // <compare-slider data-later="evd-…">: an earlier picture of a defect laid over the later one; a range wipes between.
+// Or what differs in the two, or both in one picture.
 
 import "./room.js";
 import { t } from "./words.js";
@@ -7,16 +8,26 @@ import { t } from "./words.js";
 class CompareSlider extends HTMLElement {
   connectedCallback() {
     this.querySelector("select")?.addEventListener("change", () => this.#load());
-    this.querySelector("input")?.addEventListener("input", () => this.#wipe());
+    this.querySelector("[type=range]")?.addEventListener("input", () => this.#wipe());
+    this.querySelector(".layers")?.addEventListener("change", () => this.#load());
     this.#load();
   }
 
+  /** Which layer is chosen: crop (wiped), difference or overlay. */
+  #layer() {
+    return /** @type {HTMLInputElement} */ (this.querySelector(".layers :checked")).value;
+  }
+
   async #load() {
+    const layer = this.#layer();
+    for (const legend of /** @type {NodeListOf<HTMLElement>} */ (this.querySelectorAll(".legend-of"))) legend.hidden = legend.dataset.layer !== layer;
+    /** @type {HTMLElement} */ (this.querySelector(".wipe")).hidden = layer !== "crop";
     const earlier = /** @type {HTMLSelectElement} */ (this.querySelector("select")).value;
     const said = /** @type {HTMLElement} */ (this.querySelector("[role=status]"));
     const image = /** @type {HTMLImageElement} */ (this.querySelector(".earlier"));
     said.textContent = t("Bringing the pictures onto each other …");
-    const answer = await fetch(`/pictures/${encodeURIComponent(earlier)}/onto/${encodeURIComponent(this.dataset.later ?? "")}.jpg`);
+    const answer = await fetch(`/pictures/${encodeURIComponent(earlier)}/onto/${encodeURIComponent(this.dataset.later ?? "")}.jpg?layer=${layer}`);
+    if (layer !== this.#layer()) return; // another one was chosen meanwhile
     if (!answer.ok) {
       image.hidden = true;
       said.textContent = t("The earlier picture cannot be shown: {0}", (await answer.json()).detail);
@@ -31,7 +42,8 @@ class CompareSlider extends HTMLElement {
   }
 
   #wipe() {
-    const share = Number(/** @type {HTMLInputElement} */ (this.querySelector("input")).value);
+    const range = /** @type {HTMLInputElement} */ (this.querySelector("[type=range]"));
+    const share = this.#layer() === "crop" ? Number(range.value) : 100;
     /** @type {HTMLElement} */ (this.querySelector(".earlier")).style.setProperty("clip-path", `inset(0 ${100 - share}% 0 0)`);
     /** @type {HTMLElement} */ (this.querySelector(".pair")).style.setProperty("--at", `${share}%`);
   }

@@ -79,9 +79,18 @@ class ReviewDesk extends HTMLElement {
     else if (/^[1-5]$/.test(key)) this.#judge("regrade", key);
     else if (key === "u") this.#undo();
     else if (key === "s") this.#mark();
+    else if (key === "e" || key === "d") return this.#who(key === "e" ? "button.primary" : "button[value=another]");
     else if (key === "n") /** @type {HTMLElement} */ (this.querySelector("#note")).focus();
     else return false;
     return true;
+  }
+
+  /** Say which defect the finding is, where that is asked. @param {string} answer */
+  #who(answer) {
+    const button = /** @type {HTMLElement | null} */ (this.#desk().querySelector(`link-question ${answer}`));
+    button?.click();
+    this.#fetched.delete(this.#current);
+    return button !== null;
   }
 
   /** Fetch the next part of the queue when its end is scrolled to. */

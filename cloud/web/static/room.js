@@ -6,6 +6,7 @@ import "./local-time.js";
 import "./hold-button.js";
 import "./frame-viewer.js";
 import "./chat-log.js";
+import "./link-question.js";
 import "./sheet.js";
 import { openStream } from "./live.js";
 
