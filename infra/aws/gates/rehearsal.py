@@ -26,6 +26,8 @@ ORDER = (
     "observe",
 )
 _GONE = "not-in-the-emulator"
+_GONE_ADDRESS = f"arn:aws:none:none:000000000000:{_GONE}:{_GONE}"
+"""Addresses are taken apart by their colons."""
 Node = Any
 
 
@@ -69,7 +71,7 @@ def _placed(node: Node, gone: Collection[str]) -> Node:
             return _GONE
         target = node.get("Fn::GetAtt")
         if isinstance(target, list) and target[0] in gone:
-            return _GONE
+            return _GONE_ADDRESS if str(target[1]).endswith("Arn") else _GONE
         return {key: _placed(value, gone) for key, value in node.items()}
     if isinstance(node, list):
         return [_placed(value, gone) for value in node]

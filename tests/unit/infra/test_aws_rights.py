@@ -14,7 +14,7 @@ import pytest
 
 from contracts.errors import InvalidInput
 from contracts.topics import TOPICS, Direction
-from infra.aws import iot_policies
+from infra.aws import iot_policies, sizes
 from infra.aws.gates.invariants import RULES
 from infra.aws.gates.templates import Templates
 from infra.aws.place import Place, place_of
@@ -57,6 +57,11 @@ def sdk_calls() -> dict[str, set[str]]:
 
 def test_the_table_of_permissions_is_what_the_backends_call() -> None:
     assert {service: set(calls) for service, calls in CALLS.items()} == sdk_calls()
+
+
+def test_every_service_that_is_called_has_a_way_that_does_not_cross_the_internet_or_a_reason() -> None:
+    called = {sizes.CALLED_AS.get(service, service) for service in CALLS}
+    assert called - set(sizes.ENDPOINTS) == set(sizes.WITHOUT_ENDPOINT)
 
 
 def test_programs_are_granted_only_what_some_backend_calls(place: Place) -> None:
