@@ -44,6 +44,17 @@ class DefectKind(StrEnum):
     """Unspecified damage: the label of real data sets that do not say which kind."""
 
 
+_OF_LAMINATE = frozenset({DefectKind.LEADING_EDGE_EROSION, DefectKind.DELAMINATION})
+NEVER_ON: dict[AssetKind, frozenset[DefectKind]] = {
+    AssetKind.WIND_TURBINE: frozenset(),
+    AssetKind.POWER_LINE: _OF_LAMINATE | {DefectKind.MISSING_COATING},
+    AssetKind.TELECOM_TOWER: frozenset({DefectKind.LEADING_EDGE_EROSION}),
+    AssetKind.PIPELINE: frozenset({DefectKind.LEADING_EDGE_EROSION}),
+}
+"""What a class of asset cannot have: conductors, fittings and lattice are bare or galvanised metal and glass, antennas
+have glass-fibre covers, pipes have a coating that peels; a leading edge is a blade's alone."""
+
+
 class FindingStatus(StrEnum):
     """Where a finding stands."""
 

@@ -15,6 +15,7 @@ import typer
 
 from contracts import resources, training
 from contracts.errors import InvalidInput
+from contracts.vocabulary import AssetKind
 from vision import model_verbs
 from vision.terminal import Engine, Json, Model, Threads, meter, needing_train, spoken
 
@@ -23,6 +24,7 @@ _LONGEST_S = 1800.0
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.command("data")(model_verbs.data_verb)
 app.command("calibrate")(model_verbs.calibrate_verb)
+app.command("labels")(model_verbs.labels_verb)
 app.command("promote")(model_verbs.promote_verb)
 
 
@@ -183,6 +185,7 @@ def evaluate_verb(
     data: Annotated[list[Path], typer.Option(help="Sets in YOLO layout, or folders of such sets.")],
     split: Annotated[str, typer.Option(help="Which split.")] = "test",
     report: Annotated[Path | None, typer.Option(help="Folder for index.html, PNG curves and quality.json.")] = None,
+    asset: Annotated[AssetKind, typer.Option(help="What the pictures show.")] = AssetKind.WIND_TURBINE,
     model: Model = None,
     threads: Threads = 2,
     engine: Engine = "auto",
@@ -192,6 +195,7 @@ def evaluate_verb(
 
     Needs the extra ``train`` (make setup-train): COCO's figures are computed by pycocotools.
     """
+    from vision.asset_class import OnAsset
     from vision.detector import SHIPPED, open_detector
     from vision.evaluate import judge, sets_in
     from vision.quality_report import measured, told, write_report
@@ -201,7 +205,7 @@ def evaluate_verb(
         finder = open_detector(model or SHIPPED, threads=threads, engine=engine)
         sets = []
         for root in roots:
-            judged = judge(finder, root, split, partial(meter, what=root.name))
+            judged = judge(OnAsset(finder, asset), root, split, partial(meter, what=root.name))
             sets.append(measured(root, split, judged, finder.card.accept))
         page = write_report(finder.card.name, sets, report) if report else None
     if as_json:

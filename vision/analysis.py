@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -19,7 +19,7 @@ from contracts.vocabulary import DefectKind
 from vision.boxes import KINDS, Boxes, Image
 from vision.coverage import Coverage
 from vision.detector import BoxFinder
-from vision.frames import KeyFrame, KeyFrames, Timeline, choose, fill, footprints, of_file, prefer_key_frames
+from vision.frames import KeyFrame, KeyFrames, Timeline, choose, fill, footprints, of_file, prefer_key_frames, sharpness
 from vision.georef import CE90_PER_SIGMA, Accuracy, Georeferencer
 from vision.motion import touches_border
 from vision.pictures import crop_jpeg, frame_jpeg
@@ -99,6 +99,15 @@ class SegmentAnalyser:
             processing_s=time.monotonic() - started,
             problems=(*lost, *video.problems),
         )
+
+    def analyse_views(
+        self, images: Iterable[Image], manifest: SegmentManifest, geometry: TurbineGeometry
+    ) -> tuple[tuple[Detection, ...], tuple[CoverageCell, ...]]:
+        """Return what pictures show that are key frames already, one for each frame of the manifest."""
+        pass_ = _Pass(self._finder, manifest, Surface(geometry))
+        for number, (image, time_) in enumerate(zip(images, manifest.frames, strict=True)):
+            pass_.look(KeyFrame(number, time_.pts_ms, image, sharpness(image, pass_.mask(number))))
+        return pass_.results()[0], pass_.coverage.cells()
 
 
 class _Pass:

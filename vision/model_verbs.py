@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections import Counter
 from datetime import UTC, datetime
+from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,6 +19,13 @@ from vision.terminal import Json, Model, Threads, meter, needing_train, spoken
 
 if TYPE_CHECKING:
     from vision.calibration import KindLevels
+
+
+class LabelForm(StrEnum):
+    """Whose files."""
+
+    CVAT = "cvat"
+    YOLO = "yolo"
 
 
 def data_verb(
@@ -110,3 +118,28 @@ def promote_verb(
         record = promote(candidate, registry, exam, by, datetime.now(UTC), threads)
     told = f"{record.version} is in force in {registry}, in place of {record.before}"
     typer.echo(record.model_dump_json() if as_json else told)
+
+
+def labels_verb(
+    source: Annotated[
+        Path, typer.Argument(help="labels.json of a version, a CVAT XML file, or a folder of YOLO labels.")
+    ],
+    out: Annotated[Path, typer.Option(help="File (cvat) or folder (yolo) to write.")],
+    form: Annotated[LabelForm, typer.Option("--as", help="cvat keeps everything; yolo knows defects only.")],
+    width: Annotated[int, typer.Option(min=1, help="Of the pictures, in pixels; for cvat.")] = 3840,
+    height: Annotated[int, typer.Option(min=1, help="The same, down.")] = 2160,
+    as_json: Json = False,
+) -> None:
+    """Turn judged labels into CVAT or YOLO files and back; pictures of rejected places become hard negatives."""
+    from vision.label_files import as_cvat, read_labels, write_yolo
+
+    with spoken(as_json=as_json):
+        pictures, left_out = read_labels(source), []
+        if form is LabelForm.YOLO:
+            left_out = write_yolo(pictures, out)
+        else:
+            out.write_text(as_cvat(pictures, width, height), encoding="utf-8")
+    told = {"out": str(out), "pictures": len(pictures) - len(left_out), "left_out_unjudged": left_out}
+    typer.echo(
+        json.dumps(told) if as_json else f"{out}: {told['pictures']} pictures, {len(left_out)} unjudged left out"
+    )

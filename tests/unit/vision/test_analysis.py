@@ -58,6 +58,15 @@ def test_each_defect_is_found_once_where_it_is(analysis: Analysis) -> None:
         assert found.width_mm == pytest.approx(1000 * width_m, rel=0.12)
 
 
+def test_pictures_that_are_key_frames_already_show_the_same() -> None:
+    poses = pass_along(BladeSide.PS, 7.2, 8.8, 3)
+    images = [painted(p, SMALL, [corners_of(*d) for d in DEFECTS]) for p in poses]
+    (found,), cells = SegmentAnalyser(RedFinder()).analyse_views(images, manifest_of(b"views", poses), TURBINE)
+    assert found.place is not None
+    assert found.place.distance_to_root_m == pytest.approx(8.0, abs=0.03)
+    assert {(c.blade, c.side) for c in cells} == {(Blade.A, BladeSide.PS)}
+
+
 def test_the_point_lies_on_the_surface(analysis: Analysis) -> None:
     for found in analysis.detections:
         assert found.place is not None
