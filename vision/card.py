@@ -23,7 +23,7 @@ LIMITS = (
     "Real test photos are few, of one class each, and loosely labelled: orders of magnitude, not promises.",
     "Knows blades. Power lines, towers and pipelines are not among what it was shown.",
     "Works at the scale it was trained on: about 1 to 4 mm per pixel.",
-    "Small planted defects are missed: found 25 of 25 from 96 px, 27 of 29 from 48, 22 of 44 from 24, none of 10 below.",
+    "Small planted defects are missed: 25 of 25 from 96 px, 27 of 29 from 48, 22 of 44 from 24, none of 10 below.",
     "Confidence is not severity: severity is graded by policy from measured size and place.",
     "A place without a finding is sound only where coverage says it was seen.",
 )
