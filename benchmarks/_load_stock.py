@@ -39,17 +39,18 @@ def fill(database: Database, rows: int, now: datetime) -> int:
     Each month is a table of its own until it is full: rows first, indexes after, as Postgres likes it best.
     """
     samples = rows // _FLIGHTS
-    with database.session() as session:
-        for number in range(_MONTHS):
-            for statement in _month(session, months.begins(now, number - _MONTHS), number, samples):
+    for number in range(_MONTHS):
+        with database.session() as session:
+            session.execute(text("SET LOCAL maintenance_work_mem = '512MB'"))
+            for statement in _month(session, _first(now, number), number, samples):
                 session.execute(text(statement), {"live": LIVE, "step_ms": _STEP_MS, "months": _MONTHS,
-                                                  "samples": samples, "first": _at(now, number)})  # fmt: skip
+                                                  "samples": samples, "first": _first(now, number)})  # fmt: skip
     with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("VACUUM ANALYZE telemetry"))
     return samples * _FLIGHTS
 
 
-def _at(now: datetime, number: int) -> datetime:
+def _first(now: datetime, number: int) -> datetime:
     return months.begins(now, number - _MONTHS)
 
 
