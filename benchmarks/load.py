@@ -119,8 +119,9 @@ def percentile(times: dict[str, int], share: float) -> float:
 @contextmanager
 def people(url: str, told: dict[str, Any], users: int) -> Iterator[Callable[[], dict[str, dict[str, Any]]]]:
     """Let Locust's users ask until the block ends; what is yielded returns their routes once they were stopped."""
-    command = [str(LOCUST), "-f", str(_REPOSITORY / "benchmarks" / "_load_users.py"), "--headless", "--json",
-               "--host", url, "-u", str(users), "-r", str(users), "--loglevel", "ERROR"]  # fmt: skip
+    script = str(_REPOSITORY / "benchmarks" / "_load_users.py")
+    command = [str(LOCUST), "-f", script, "--headless", "--json", "--only-summary", "--host", url,
+               "-u", str(users), "-r", str(users), "--loglevel", "ERROR"]  # fmt: skip
     env = os.environ | {  # noqa: TID251 - Locust passes nothing else on
         "KESTREL_LOAD": json.dumps(told),
         "PYTHONDONTWRITEBYTECODE": "1",
