@@ -38,11 +38,8 @@ class Doubts(NamedTuple):
 def doubts(pairs: Pairs, chosen: Chosen, shift: Shift, probability: Vector) -> Doubts:
     """Return what speaks against each chosen pair, given that the other chosen ones are right."""
     reason, least = [""] * pairs.size, probability.copy()
-    information = np.linalg.inv(shift.covariance)
-    pull = information @ shift.mean
     for p in np.flatnonzero(chosen).tolist():
-        covariance = np.linalg.inv(information - pairs.lever[p].T @ pairs.weighted[p])
-        mean = covariance @ (pull - pairs.weighted[p].T @ pairs.residual[p])
+        mean, covariance = _without(pairs, shift, (p,))
         against = NEIGHBOURS_PER_M2 / NEW_PER_M2 * np.exp(-max(-50.0, pairs.only(p).ratio(mean, covariance)[0]))
         least[p] = min(probability[p], 1 / (1 + against))
         beside = pairs.on_surface and abs((pairs.residual[p] - pairs.lever[p] @ mean)[0]) > NEIGHBOUR_M
@@ -53,6 +50,24 @@ def doubts(pairs: Pairs, chosen: Chosen, shift: Shift, probability: Vector) -> D
         elif probability[p] < SURE_ENOUGH:
             reason[p] = UNSURE
     return Doubts(reason, least)
+
+
+def agree(pairs: Pairs, shift: Shift, one: int, other: int) -> bool:
+    """Return whether two records of one sighting lie where one defect may, when neither has a say in the shift."""
+    mean, _ = _without(pairs, shift, (one, other))
+    apart = (pairs.residual[one] - pairs.lever[one] @ mean) - (pairs.residual[other] - pairs.lever[other] @ mean)
+    return not pairs.on_surface or bool(abs(apart[0]) <= NEIGHBOUR_M)
+
+
+def _without(pairs: Pairs, shift: Shift, left_out: tuple[int, ...]) -> Shift:
+    """Return the shift as it is known when some of the chosen pairs have no say in it."""
+    information = np.linalg.inv(shift.covariance)
+    pull = information @ shift.mean
+    for p in left_out:
+        information = information - pairs.lever[p].T @ pairs.weighted[p]
+        pull = pull - pairs.weighted[p].T @ pairs.residual[p]
+    covariance = np.asarray(np.linalg.inv(information), dtype=np.float64)
+    return Shift(covariance @ pull, covariance)
 
 
 def _tied(pairs: Pairs, p: int, covariance: Vector) -> bool:

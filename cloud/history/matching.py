@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cloud.history.assignment import Chosen, Records, assigned
-from cloud.history.certainty import ALONE, BESIDE, Doubts, certainty, doubts
+from cloud.history.certainty import ALONE, BESIDE, Doubts, agree, certainty, doubts
 from cloud.history.pairs import Known, Pairs, Shift, paired
 from cloud.history.sightings import Sighting, Vector
 
@@ -89,19 +89,28 @@ def match(known: Sequence[Known], sightings: Sequence[Sighting], prior: Shift) -
     # Only what others place may say where the flight was: a wrong pair would make itself look right later.
     placed = best.chosen & ~np.isin(doubted.reason, (ALONE, BESIDE))
     shift = _shift(pairs, placed, np.asarray(np.linalg.inv(prior.covariance), dtype=np.float64))
-    links, joined = _links(pairs, known, sightings, (best.chosen, doubted, shift))
+    links, joined = _links(pairs, known, sightings, (best, doubted, shift))
     suggested = _suggested(pairs, known, sightings, (best.chosen, doubted))
     suggested = {name: said for name, said in suggested.items() if name not in links}
     return Matching(links, Shift(prior.mean + shift.mean, shift.covariance), suggested, joined)
 
 
 def _links(
-    pairs: Pairs, known: Sequence[Known], sightings: Sequence[Sighting], found: tuple[Chosen, Doubts, Shift]
+    pairs: Pairs, known: Sequence[Known], sightings: Sequence[Sighting], found: tuple[_Hypothesis, Doubts, Shift]
 ) -> tuple[dict[str, Link], dict[str, Link]]:
-    """Return the link of each sighting to its defect's oldest record, and the other records' links to that one."""
-    chosen, doubted, shift = found
+    """Return the link of each sighting to its defect's oldest record, and the other records' links to that one.
+
+    Records are of one defect only where they agree among themselves, not each with a sighting between them.
+    """
+    best, doubted, shift = found
     off = np.linalg.norm(pairs.residual - pairs.lever @ shift.mean, axis=1)
-    made = [p for p in np.flatnonzero(chosen).tolist() if not doubted.reason[p]]
+    surest: dict[int, int] = {}
+    made = []
+    for p in sorted(np.flatnonzero(best.chosen).tolist(), key=lambda p: -doubted.probability[p]):
+        if not doubted.reason[p]:
+            first = surest.setdefault(int(pairs.new[p]), p)
+            if p == first or agree(pairs, best.shift, first, p):
+                made.append(p)
     links: dict[str, Link] = {}
     joined: dict[str, Link] = {}
     for p in sorted(made, key=lambda p: known[int(pairs.known[p])].flights):

@@ -75,6 +75,15 @@ def test_what_a_person_told_apart_is_not_joined() -> None:
     assert not match(records, now, Shift(np.zeros(9), np.eye(9) * 2.8**2)).joined
 
 
+def test_two_records_that_lie_on_either_side_of_a_finding_stay_two() -> None:
+    tied = [seen("one", 20.0, 0, "A/PS"), seen("two", 16.0, 0, "A/SS"), seen("three", 8.0, 0, "A/TE")]
+    again = [s._replace(sighting_id=f"again {s.sighting_id}") for s in tied]
+    flights = {0: [*tied, seen("old", 12.0, 0)], 1: [*again, seen("young", 12.8, 1)]}
+    now = [s._replace(sighting_id=f"now {s.sighting_id}") for s in tied]
+    said = matched(flights, [*now, seen("new", 12.4, 2)])
+    assert {"old", "young"}.isdisjoint(said.joined)
+
+
 def test_a_farm_of_twenty_turbines_is_told_apart() -> None:
     """Five inspections in three years, a close pair of one kind on every turbine."""
     score = scored(history(HistoryPlan(seed=21)), joint)
