@@ -115,7 +115,11 @@ class Stand:
     @contextmanager
     def running(self) -> Iterator[None]:
         """Start everything, register what flies, and take it all down in the end."""
-        self.up(120)
+        try:
+            self.up(120)
+        except Unavailable:
+            self.stack.down()  # what did start would stay
+            raise
         os.environ.update({k: v for k, v in self.stack.env("aws").items() if k.startswith("AWS_")})
         self.objects, self.database = S3Objects(BUCKET), Database(self.stack.database_url)
         self._register()
