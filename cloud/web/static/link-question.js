@@ -1,5 +1,5 @@
 // @ts-check
-// <link-question data-finding="fnd-…">: is this finding a defect known before? What the server answers takes its place.
+// <link-question data-asked="fnd-…">: is this finding a defect known before? What the server answers takes its place.
 
 import { t } from "./words.js";
 
@@ -14,7 +14,7 @@ class LinkQuestion extends HTMLElement {
   /** @param {string} given */
   async #answer(given) {
     const undo = given === "undo";
-    const address = `/fragments/link-question/${encodeURIComponent(this.dataset.finding ?? "")}${undo ? "/undo" : ""}`;
+    const address = `/fragments/link-question/${encodeURIComponent(this.dataset.asked ?? "")}${undo ? "/undo" : ""}`;
     const body = new URLSearchParams(undo ? { edit_id: this.dataset.edit ?? "" } : { given });
     for (const button of this.querySelectorAll("button")) button.disabled = true;
     const headers = { "X-Kestrel-CSRF": document.body.dataset.csrf ?? "", Accept: "text/html" };
