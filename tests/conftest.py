@@ -11,10 +11,13 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import boto3
+import httpx
 import pytest
+from httpx._transports import default as httpx_transport
 from hypothesis import settings
 from moto.server import ThreadedMotoServer
 
@@ -26,6 +29,9 @@ from tests.services import AwsServer, Broker, DatabaseServer, MiniStack, Moto
 _SEARCH = os.environ.get("KESTREL_EXAMPLES")
 settings.register_profile("suite", max_examples=int(_SEARCH or "50"), derandomize=_SEARCH is None)
 settings.load_profile("suite")
+
+# Every client reads the file of authorities, 47 ms of processor time, and the suite makes thousands: once is enough.
+httpx_transport.create_ssl_context = cache(httpx.create_ssl_context)
 
 _MEMORY = Path("/dev/shm")  # noqa: S108 - for the services of the tests alone
 _MEMORY_BYTES = 2 * 1024**3
