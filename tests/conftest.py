@@ -31,7 +31,7 @@ settings.register_profile("suite", max_examples=int(_SEARCH or "50"), derandomiz
 settings.load_profile("suite")
 
 # Every client reads the file of authorities, 47 ms of processor time, and the suite makes thousands: once is enough.
-httpx_transport.create_ssl_context = cache(httpx.create_ssl_context)
+httpx_transport.create_ssl_context = cache(httpx.create_ssl_context)  # type: ignore[attr-defined]
 
 _MEMORY = Path("/dev/shm")  # noqa: S108 - for the services of the tests alone
 _MEMORY_BYTES = 2 * 1024**3

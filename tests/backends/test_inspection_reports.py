@@ -45,7 +45,7 @@ class Case(NamedTuple):
         return re.sub(r"\s+", " ", " ".join(page.extract_text() for page in pages))
 
     def html_text(self) -> str:
-        return re.sub(r"\s+", " ", BeautifulSoup(self.report("html").text, "html.parser").get_text(" "))
+        return re.sub(r"\s+", " ", BeautifulSoup(self.report("html").text, "lxml").get_text(" "))
 
     def change(self, **changes: object) -> None:
         """Set columns of every finding."""

@@ -58,7 +58,7 @@ def signed_in(server: Server, role: Role) -> Iterator[httpx.Client]:
 def sign_in(http: httpx.Client, role: Role) -> None:
     answer = http.post("/login", data={"username": role.value, "password": PASSWORD})
     assert answer.status_code == 303, answer.text
-    page = BeautifulSoup(http.get("/").text, "html.parser")
+    page = BeautifulSoup(http.get("/").text, "lxml")
     body = page.body
     assert body is not None
     http.headers["X-Kestrel-CSRF"] = str(body["data-csrf"])
@@ -78,7 +78,7 @@ def viewer(server: Server) -> Iterator[httpx.Client]:
 
 def soup(answer: httpx.Response) -> BeautifulSoup:
     assert answer.status_code == 200, answer.text
-    return BeautifulSoup(answer.text, "html.parser")
+    return BeautifulSoup(answer.text, "lxml")
 
 
 def flight_id(http: httpx.Client) -> str:
@@ -369,7 +369,7 @@ QUESTION = {"question": "What were the most critical defects detected last week?
 def test_a_person_reads_again_what_they_asked_and_nobody_else_does(server: Server) -> None:
     with server.client(Role.VIEWER) as http:
         http.post("/v1/assistant/ask", json=QUESTION)
-        answer = BeautifulSoup(http.get("/assistant").text, "html.parser").select_one(".answered")
+        answer = BeautifulSoup(http.get("/assistant").text, "lxml").select_one(".answered")
         assert answer is not None
         assert answer.h3 is not None
         assert answer.h3.text == QUESTION["question"]
