@@ -37,7 +37,7 @@ _VALUES: dict[str, dict[str, Any]] = {
     "components": {"kind": "blade", "parent_id": None},
     "crew_reports": {"answer": "found"},
     "defect_absences": {"state": "gone"},
-    "defect_links": {"state": "new", "source": "computed", "previous_finding_id": None},
+    "defect_links": {"state": "new", "source": "computed", "previous_finding_id": None, "joined_by": None},
     "first_looks": {"kind": "crack"},
     "health": {"scope": "asset", "day": "2026-11-20"},
     "link_edits": {"action": "merge", "undoes": None},
