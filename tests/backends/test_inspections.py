@@ -290,13 +290,14 @@ def test_the_segment_is_analysed_with_its_numbers(database: Database) -> None:
 
 def test_the_same_place_in_a_later_flight_is_the_same_defect(database: Database) -> None:
     earlier = fly(database, at=NOW - timedelta(days=90))
-    record(database, seen_in(earlier, 0, detection("old", segment=f"{earlier}.00000", length_mm=150.0)))
+    # Two that are seen again tie the later flight to the earlier one along the blade; one alone would be a suggestion.
+    places = {"old": 10.0, "far": 20.0}
+    record(
+        database, seen_in(earlier, 0, *(detection(n, segment=f"{earlier}.00000", root_m=m) for n, m in places.items()))
+    )
     later = fly(database)
-    found = [
-        detection("new", segment=f"{later}.00000", root_m=10.4),
-        detection("other", segment=f"{later}.00000", root_m=12.0),
-    ]
-    record(database, seen_in(later, 0, *found))
+    places = {"new": 10.1, "far again": 20.1, "other": 12.0}
+    record(database, seen_in(later, 0, *(detection(n, segment=f"{later}.00000", root_m=m) for n, m in places.items())))
     with database.session() as session:
         of = {
             row.detection_id: session.get_one(Finding, row.finding_id) for row in session.scalars(select(DetectionRow))

@@ -227,8 +227,8 @@ def code_on(pdf: bytes) -> str:
     (picture,) = [one for one in PdfReader(io.BytesIO(pdf)).pages[0].images if one.image and one.image.width < 500]
     image = np.asarray(picture.image.convert("L"), np.uint8)  # type: ignore[union-attr]
     grown = cv2.copyMakeBorder(image, 40, 40, 40, 40, cv2.BORDER_CONSTANT, value=[255])
-    read, _, _ = cv2.QRCodeDetector().detectAndDecode(grown)
-    return str(read)
+    # Read by markers: OpenCV's older detector cannot read three codes in a hundred that phones read.
+    return str(cv2.QRCodeDetectorAruco().detectAndDecode(grown)[0])
 
 
 def test_a_repair_is_a_calendar_entry_and_the_accepted_one_stands_beside_its_notification(

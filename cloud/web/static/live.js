@@ -63,6 +63,7 @@ export function openStream() {
     connection("lost", t("Reconnecting"));
     if (stream.readyState === EventSource.CLOSED) setTimeout(reopen, RETRY_MS);
   };
+  if (document.getElementById("link-lost")?.dataset.map) fetchMap(); // where no map asks for it
   for (const kind of KINDS) stream.addEventListener(kind, (event) => receive(kind, JSON.parse(event.data)));
   addEventListener("pagehide", () => stream.close());
 }
