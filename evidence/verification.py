@@ -21,6 +21,8 @@ from evidence.signatures import Signature, fingerprint, holds
 
 CONTAINER = "(container)"
 MOST_MEMBERS = 5_000
+_UNREADABLE = (zipfile.BadZipFile, EOFError, ValueError, RuntimeError, OSError)
+"""What the zip module raises on damaged archives of stored members, all of it."""
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -53,7 +55,7 @@ def verify(bundle: bytes, trusted: Collection[str] = ()) -> Verdict:
     """Return what is broken in a bundle, nothing when it is whole; ``trusted`` holds fingerprints of known keys."""
     try:
         members = _opened(bundle)
-    except (zipfile.BadZipFile, InvalidInput, NotImplementedError, EOFError, ValueError) as error:
+    except (*_UNREADABLE, InvalidInput) as error:
         return Verdict((Break("", CONTAINER, f"cannot be read as a bundle: {error}"),), None)
     breaks: list[Break] = []
     manifest = _parsed(Manifest, MANIFEST, canonical, members, breaks)
@@ -92,7 +94,7 @@ def _read(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes | str:
         return "is compressed; bundles never are"
     try:
         return archive.read(info)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, ValueError, OSError) as error:
+    except _UNREADABLE as error:
         return f"cannot be read: {error}"
 
 

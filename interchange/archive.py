@@ -23,7 +23,7 @@ def is_archive(content: bytes) -> bool:
     return content.startswith(b"PK\x03\x04")
 
 
-UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError, RuntimeError, OSError)
+UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, ValueError, RuntimeError, OSError)
 """What the zip module raises on damaged archives, all of it."""
 
 

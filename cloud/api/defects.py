@@ -19,7 +19,6 @@ from cloud.paging import Cursor, Limit, Page, decode_cursor, page_of
 from cloud.problems import RESPONSES
 from cloud.requests import UnitOfWork
 from cloud.security import Reader, Reviewer
-from cloud.tables import LinkEdit
 from contracts.geo import Frozen
 
 router = APIRouter(prefix="/v1", tags=["defects"], responses=RESPONSES)
@@ -144,7 +143,9 @@ def merge_defects(
     """Say that another defect is this one; this one's id goes on."""
 
     def make() -> EditOut:
-        return _edit(edits.merge(session, link_group, body.other, by=principal.username, reason=body.reason))
+        return EditOut.model_validate(
+            edits.merge(session, link_group, body.other, by=principal.username, reason=body.reason)
+        )
 
     return once(session, request, principal, key, body, make)
 
@@ -156,7 +157,9 @@ def split_defect(
     """Say that some findings of this defect are another one."""
 
     def make() -> EditOut:
-        return _edit(edits.split(session, link_group, body.finding_ids, by=principal.username, reason=body.reason))
+        return EditOut.model_validate(
+            edits.split(session, link_group, body.finding_ids, by=principal.username, reason=body.reason)
+        )
 
     return once(session, request, principal, key, body, make)
 
@@ -168,7 +171,7 @@ def undo_edit(
     """Take a decision back."""
 
     def make() -> EditOut:
-        return _edit(edits.undo(session, edit_id, by=principal.username, reason=body.reason))
+        return EditOut.model_validate(edits.undo(session, edit_id, by=principal.username, reason=body.reason))
 
     return once(session, request, principal, key, body, make)
 
@@ -180,11 +183,7 @@ def relink(asset_id: str, session: UnitOfWork, _: Reviewer) -> RelinkOut:
 
 
 def _edits(session: Session, link_group: str) -> list[EditOut]:
-    return [_edit(row) for row in edits.edits_of(session, link_group)]
-
-
-def _edit(row: LinkEdit) -> EditOut:
-    return EditOut.model_validate(row)
+    return [EditOut.model_validate(row) for row in edits.edits_of(session, link_group)]
 
 
 def _defect(row: biography.Defect) -> DefectOut:

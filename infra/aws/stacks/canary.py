@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import aws_cdk as cdk
 from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_lambda as functions
 from constructs import Construct
 
-from infra.aws.ground import PlacedStack, dead_letters, let_events_send, log_group, service_role
+from infra.aws.ground import PlacedStack, dead_letters, let_events_send
+from infra.aws.small_functions import Task, small_function
 from infra.aws.stacks.programs import Floor
 
-CODE = Path(__file__).resolve().parents[1] / "functions" / "canary"
 UNPROBED_QUEUE = "kestrel-canary-dlq"
 RULE = "kestrel-canary"
 
@@ -24,35 +20,23 @@ class Canary(Construct):
     def __init__(self, scope: PlacedStack, floor: Floor, issuer: str) -> None:
         super().__init__(scope, "Probe")
         place, security, data = scope.place, floor.security, floor.data
-        group = log_group(self, "Log", "canary", security.logs_key, place)
-        role = service_role(self, "Role", "lambda.amazonaws.com", place)
         secret = data.secrets["canary"]
-        for actions, where in (
-            (["secretsmanager:GetSecretValue"], secret.secret_arn),
-            (["kms:Decrypt"], data.key.key_arn),
-        ):
-            role.add_to_policy(iam.PolicyStatement(actions=actions, resources=[where]))
-        group.grant_write(role)
-        function = functions.Function(
+        rights = [
+            iam.PolicyStatement(actions=["secretsmanager:GetSecretValue"], resources=[secret.secret_arn]),
+            iam.PolicyStatement(actions=["kms:Decrypt"], resources=[data.key.key_arn]),
+        ]
+        function = small_function(
             self,
-            "Function",
-            function_name="kestrel-canary",
-            description="Asks the platform from outside what a customer would ask",
-            runtime=functions.Runtime.PYTHON_3_14,
-            architecture=functions.Architecture.ARM_64,
-            handler="index.handler",
-            code=functions.Code.from_asset(str(CODE), exclude=["__pycache__"]),
-            timeout=cdk.Duration.seconds(60),
-            memory_size=256,
-            reserved_concurrent_executions=1,
+            ("Log", "Role", "Function"),
+            Task("canary", "Asks the platform from outside what a customer would ask"),
+            rights,
+            key=security.logs_key,
+            place=place,
             environment={
                 "CANARY_URL": f"https://{place.domain}",
                 "CANARY_ISSUER": issuer,
                 "CANARY_SECRET": secret.secret_arn,
             },
-            environment_encryption=security.logs_key,
-            role=role,
-            log_group=group,
         )
         where = place.arn("events", f"rule/{RULE}")
         function.add_permission(

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_iot as iot
 from aws_cdk import aws_lambda as functions
 from constructs import Construct
 
-from infra.aws.ground import PlacedStack, log_group, service_role
+from infra.aws.ground import PlacedStack, service_role
+from infra.aws.small_functions import Task, small_function
 from infra.aws.stacks.security import SecurityStack
 
-CODE = Path(__file__).resolve().parents[1] / "functions" / "indexing"
 QUARANTINE = "kestrel-quarantine"
 _COUNTED = (
     ("kestrel-connected", "drones that are connected", "connectivity.connected:true"),
@@ -53,27 +51,12 @@ class Fleet(Construct):
         self._let_jobs_read(security)
 
     def _turner(self, security: SecurityStack) -> functions.Function:
-        group = log_group(self, "Log", "indexing", security.logs_key, self._place)
-        role = service_role(self, "Role", "lambda.amazonaws.com", self._place)
-        role.add_to_policy(iam.PolicyStatement(actions=["iot:UpdateIndexingConfiguration"], resources=["*"]))
-        group.grant_write(role)
-        function = functions.Function(
-            self,
-            "Function",
-            function_name="kestrel-indexing",
-            description="Turns fleet indexing on; CloudFormation calls it at a deployment",
-            runtime=functions.Runtime.PYTHON_3_14,
-            architecture=functions.Architecture.ARM_64,
-            handler="index.handler",
-            code=functions.Code.from_asset(str(CODE), exclude=["__pycache__"]),
-            timeout=cdk.Duration.seconds(60),
-            memory_size=256,
-            reserved_concurrent_executions=1,
-            environment_encryption=security.logs_key,
-            role=role,
-            log_group=group,
-        )
-        function.node.add_dependency(role)
+        task = Task("indexing", "Turns fleet indexing on; CloudFormation calls it at a deployment")
+        rights = [iam.PolicyStatement(actions=["iot:UpdateIndexingConfiguration"], resources=["*"])]
+        ids = ("Log", "Role", "Function")
+        function = small_function(self, ids, task, rights, key=security.logs_key, place=self._place)
+        if function.role is not None:
+            function.node.add_dependency(function.role)
         return function
 
     def _let_jobs_read(self, security: SecurityStack) -> None:

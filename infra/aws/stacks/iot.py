@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
-import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_iot as iot
 from aws_cdk import aws_lambda as functions
@@ -16,11 +14,11 @@ from infra.aws.ground import PlacedStack, boundary, log_group, service_role, sta
 from infra.aws.iot_policies import policies
 from infra.aws.place import PROVISIONING_TEMPLATE, ROLE_ALIAS, Place
 from infra.aws.rights import drone
+from infra.aws.small_functions import Task, small_function
 from infra.aws.stacks.fleet import QUARANTINE, Fleet
 from infra.aws.stacks.security import SecurityStack
 
 THING_TYPE = "kestrel-drone"
-FUNCTIONS = Path(__file__).resolve().parents[1] / "functions"
 _BEHAVIOURS = (
     ("messages", "aws:num-messages-sent", 36_000),
     ("message-size", "aws:message-byte-size", MAX_PAYLOAD_BYTES),
@@ -113,29 +111,15 @@ class IotStack(PlacedStack):
         )
 
     def _admission(self, security: SecurityStack) -> functions.Function:
-        group = log_group(self, "AdmissionLog", "admission", security.logs_key, self.place)
-        role = service_role(self, "AdmissionRole", "lambda.amazonaws.com", self.place)
-        things = self.place.arn("iot", "thing/*")
-        role.add_to_policy(
-            iam.PolicyStatement(actions=["iot:DescribeThing", "iot:ListThingPrincipals"], resources=[things])
-        )
-        group.grant_write(role)
-        function = functions.Function(
-            self,
-            "Admission",
-            function_name="kestrel-admission",
-            description="Lets only drones be provisioned that an operator has entered",
-            runtime=functions.Runtime.PYTHON_3_14,
-            architecture=functions.Architecture.ARM_64,
-            handler="index.handler",
-            code=functions.Code.from_asset(str(FUNCTIONS / "admission"), exclude=["__pycache__"]),
-            timeout=cdk.Duration.seconds(5),
-            memory_size=256,
-            reserved_concurrent_executions=10,
-            environment_encryption=security.logs_key,
-            role=role,
-            log_group=group,
-        )
+        rights = [
+            iam.PolicyStatement(
+                actions=["iot:DescribeThing", "iot:ListThingPrincipals"], resources=[self.place.arn("iot", "thing/*")]
+            )
+        ]
+        about = "Lets only drones be provisioned that an operator has entered"
+        task = Task("admission", about, timeout_s=5, at_once=10)
+        ids = ("AdmissionLog", "AdmissionRole", "Admission")
+        function = small_function(self, ids, task, rights, key=security.logs_key, place=self.place)
         function.add_permission(
             "Iot",
             principal=iam.ServicePrincipal("iot.amazonaws.com"),
