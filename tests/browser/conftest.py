@@ -26,11 +26,19 @@ from tests.scenes import seed_live, utc_now
 from tests.services import DatabaseServer
 
 CHROMIUM = Path("/usr/bin/chromium")
+HERE = Path(__file__).parent
 PASSWORD = "fly-high-9"
 Open = Callable[..., Page]
 
 # A first page waits for a cold server and a software-drawn map, beside other tests on two cores.
 expect.set_options(timeout=20_000)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let a test here fail once: docs/decisions/0034."""
+    for item in items:
+        if item.path.is_relative_to(HERE):
+            item.add_marker(pytest.mark.flaky(reruns=1))
 
 
 # Ended with the file: its loop runs in the thread, and no other test could start one of its own beside it.

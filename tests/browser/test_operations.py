@@ -124,7 +124,7 @@ def test_only_a_held_button_sends_a_command(page: Page, services: Services) -> N
     pause = page.get_by_role("button", name="Pause")
     before = len(commands(services, "pause"))
     pause.click()
-    expect(page.locator("hold-button.pause")).to_have_class(re.compile("hint"))
+    expect(page.locator("hold-button.pause:state(hint)")).to_be_visible()
     pause.hover()
     page.mouse.down()
     expect(page.locator(".commands li").first).to_contain_text("Accepted", timeout=5_000)
@@ -136,6 +136,25 @@ def test_only_a_held_button_sends_a_command(page: Page, services: Services) -> N
         row.state, row.hint = "rejected", "The drone is below its fence floor."
         notify(session, "command", row.command_id)
     expect(page.locator(".commands li").first).to_contain_text("Rejected: The drone is below its fence floor.")
+
+
+def test_a_hold_goes_on_where_a_banner_moves_the_button_from_under_the_pointer(page: Page) -> None:
+    page.get_by_role("button", name="Pause").hover()
+    page.mouse.down()
+    page.evaluate("document.querySelector('#flight').style.marginTop = '200px'")
+    expect(page.locator(".commands li").first).to_contain_text("Accepted")
+    page.mouse.up()
+
+
+def test_a_hand_that_slips_off_sends_nothing(page: Page, services: Services) -> None:
+    before = len(commands(services, "pause"))
+    page.get_by_role("button", name="Pause").hover()
+    page.mouse.down()
+    page.mouse.move(0, 0)
+    expect(page.locator("hold-button.pause:state(hint)")).to_be_visible()
+    page.mouse.up()
+    expect(page.locator("hold-button.pause:state(hint)")).to_have_count(0)
+    assert len(commands(services, "pause")) == before
 
 
 def test_a_new_finding_appears_by_itself(page: Page, services: Services) -> None:

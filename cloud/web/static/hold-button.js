@@ -1,21 +1,38 @@
 // @ts-check
 // <hold-button kind="pause"><button>: sends "held" after a second of pressing (pointer, Space or Enter).
 // A short press only says how to do it. Each held press has its own key, so a repeat is not a second command.
+// What the press has come to is kept as states of the element: a page that redraws itself strips
+// the classes and attributes it does not know.
 
 import { t } from "./words.js";
 
 const HOLD_MS = 900;
+const HINT_MS = 2500;
+const SLIP_PX = 48; // the hand has moved off: it does not mean it
 
 class HoldButton extends HTMLElement {
   #timer = 0;
+  #from = [0, 0];
+  /** @type {HTMLButtonElement | null} */
+  #button = null;
+  #states = this.attachInternals().states;
 
   connectedCallback() {
     const button = this.querySelector("button");
-    if (!button || this.dataset.ready) return;
-    this.dataset.ready = "1";
-    button.dataset.hold = t("hold");
-    button.addEventListener("pointerdown", (event) => event.button === 0 && this.#press());
-    for (const name of ["pointerup", "pointerleave", "pointercancel", "blur"]) button.addEventListener(name, () => this.#release());
+    if (!button || button === this.#button) return;
+    this.#button = button;
+    document.documentElement.style.setProperty("--hold", JSON.stringify(t("hold")));
+    button.addEventListener("pointerdown", (event) => {
+      if (event.button !== 0) return;
+      // The press goes on where a banner that appears above moves the button from under the finger.
+      button.setPointerCapture(event.pointerId);
+      this.#from = [event.clientX, event.clientY];
+      this.#press();
+    });
+    button.addEventListener("pointermove", (event) => {
+      if (Math.hypot(event.clientX - this.#from[0], event.clientY - this.#from[1]) > SLIP_PX) this.#release();
+    });
+    for (const name of ["pointerup", "lostpointercapture", "pointercancel", "blur"]) button.addEventListener(name, () => this.#release());
     button.addEventListener("keydown", (event) => {
       if ((event.key === " " || event.key === "Enter") && !event.repeat) {
         event.preventDefault();
@@ -33,9 +50,10 @@ class HoldButton extends HTMLElement {
 
   #press() {
     if (this.querySelector("button")?.disabled) return;
-    this.classList.add("holding");
+    this.#states.delete("hint");
+    this.#states.add("holding");
     this.#timer = window.setTimeout(() => {
-      this.classList.remove("holding");
+      this.#states.delete("holding");
       this.#timer = 0;
       const key = crypto.randomUUID?.() ?? String(Math.random()).slice(2) + Date.now();
       this.setAttribute("hx-vals", JSON.stringify({ kind: this.getAttribute("kind"), key }));
@@ -47,9 +65,9 @@ class HoldButton extends HTMLElement {
     if (!this.#timer) return;
     clearTimeout(this.#timer);
     this.#timer = 0;
-    this.classList.remove("holding");
-    this.classList.add("hint");
-    setTimeout(() => this.classList.remove("hint"), 900);
+    this.#states.delete("holding");
+    this.#states.add("hint");
+    setTimeout(() => this.#states.delete("hint"), HINT_MS);
   }
 }
 customElements.define("hold-button", HoldButton);
