@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
@@ -15,13 +16,16 @@ from awscrt.exceptions import AwsCrtError
 
 from contracts import columns
 from contracts.errors import InvalidInput, Unavailable
-from contracts.reconnect import draw_pauses
+from contracts.reconnect import Pauses, draw_pauses
 from edge import logbook
+from edge.backends.reachability import Reachability, dial
 from edge.inbox import Inbound
 
 _SESSION_S = 3_600
 _REFUSED_PAUSE_S = 60.0
 _RESUBSCRIBE_S = 2.0
+_BETWEEN_CONNECTS_S = 1.0
+"""AWS IoT Core takes one CONNECT a second of a client id."""
 _AUTH_REFUSALS = (134, 135, 138, 140)
 """MQTT 5: bad user name or password, not authorised, banned, bad authentication method."""
 
@@ -34,6 +38,8 @@ class Patience(NamedTuple):
     connack_ms: int = 10_000
     ack_s: int = 30
     refused_s: float = _REFUSED_PAUSE_S
+    rests: Pauses | None = None
+    """Between attempts to connect; drawn for each client where none is given."""
 
 
 class Credentials(NamedTuple):
@@ -87,11 +93,14 @@ class MqttLink:
         self._connected = False
         self._timers: set[threading.Timer] = set()
         parts = urlsplit(url)
-        pauses = draw_pauses(longest_ms=60_000)
+        host, port = parts.hostname or "", parts.port or (8883 if parts.scheme == "mqtts" else 1883)
+        self._attempted_at = 0.0
+        self._reachability = Reachability(lambda timeout_s: dial(host, port, timeout_s), self._at_once)
+        pauses = patience.rests or draw_pauses(longest_ms=60_000)
         self._client: Any = mqtt5.Client(
             mqtt5.ClientOptions(
-                host_name=parts.hostname or "",
-                port=parts.port or (8883 if parts.scheme == "mqtts" else 1883),
+                host_name=host,
+                port=port,
                 tls_ctx=_tls(credentials) if credentials else None,
                 connect_options=_connect_packet(client_id, post, patience.keepalive_s),
                 session_behavior=mqtt5.ClientSessionBehaviorType.REJOIN_ALWAYS
@@ -106,6 +115,7 @@ class MqttLink:
                 connack_timeout_ms=patience.connack_ms,
                 ack_timeout_sec=patience.ack_s,
                 on_publish_callback_fn=self._on_publish,
+                on_lifecycle_event_attempting_connect_fn=self._on_attempt,
                 on_lifecycle_event_connection_success_fn=self._on_connect,
                 on_lifecycle_event_connection_failure_fn=self._on_failure,
                 on_lifecycle_event_disconnection_fn=self._on_disconnect,
@@ -134,6 +144,7 @@ class MqttLink:
                 logbook.warn("farewell_not_sent", error=str(error))
         self._up.clear()
         self._wanted = False
+        self._reachability.rest()
         for timer in tuple(self._timers):
             timer.cancel()
         self._stopped.clear()
@@ -163,7 +174,11 @@ class MqttLink:
             settle = lambda: self._client.invoke_publish_acknowledgement(handle)  # noqa: E731
         self.inbox.put(Inbound(packet.topic, bytes(packet.payload or b""), settle))
 
+    def _on_attempt(self, _data: Any) -> None:
+        self._attempted_at = time.monotonic()
+
     def _on_connect(self, _data: Any) -> None:
+        self._reachability.rest()
         self._failed_once = False
         self._connected = True
         self._subscribe()
@@ -205,12 +220,25 @@ class MqttLink:
             self._hold_off(int(connack.reason_code))
         elif not self._failed_once:
             logbook.warn("link_cannot_connect", error=str(data.exception))
+        if connack is None and self._wanted:
+            self._reachability.watch()
         self._failed_once = True
+
+    def _at_once(self) -> None:
+        """The port answers again: connect now instead of at the end of the client's rest."""
+        time.sleep(max(0.0, self._attempted_at + _BETWEEN_CONNECTS_S - time.monotonic()))
+        if self._connected:
+            return
+        self._stopped.clear()
+        self._client.stop()
+        if self._stopped.wait(timeout=5.0):
+            self._start_again()
 
     def _hold_off(self, reason: int) -> None:
         """The broker knows us and will not have us: asking every second changes nothing and may get us banned."""
         if not self._failed_once:
             self.alarm("link_refused", f"The broker refuses this drone with reason {reason}. Check its certificate.")
+        self._reachability.rest()
         self._client.stop()
         self._later(self._patience.refused_s, self._start_again)
 
@@ -230,6 +258,8 @@ class MqttLink:
     def _on_disconnect(self, data: Any) -> None:
         self._up.clear()
         self._connected = False
+        if self._wanted:
+            self._reachability.watch()
         logbook.warn("link_down", error=str(data.exception))
 
 

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from contracts.errors import Unavailable
+from contracts.reconnect import Pauses
 from contracts.topics import COMMANDS, EVENTS, STATUS, TELEMETRY, VERIFIED, WATERMARKS
-from edge.backends.link import Credentials, MqttLink, Post, Will
+from edge.backends.link import Credentials, MqttLink, Patience, Post, Will
 from edge.inbox import Inbound
 from infra.local.certificates import Identity
 from tests.services import Broker
@@ -99,6 +100,25 @@ def test_presence_is_retained_and_said_on_leaving(drone: Callable[[], MqttLink],
     while "bye" not in said[-1]:
         said.append(json.loads(heard(cloud, STATUS.of(DRONE)).payload))
     assert said[-1] == {"online": False, "bye": True}
+
+
+def test_a_network_that_is_back_is_used_at_once_whatever_the_client_still_rests(broker: Broker) -> None:
+    identity = broker.identity(DRONE)
+    files = Credentials(identity.ca_file, identity.cert_file, identity.key_file)
+    post = Post(None, (WATERMARKS.of(DRONE),), settled_by_us="")
+    patience = Patience(rests=Pauses(first_ms=600_000, longest_ms=600_000))
+    link = MqttLink(broker.url, DRONE, files, post, patience=patience)
+    link.start()
+    try:
+        assert link.wait_connected(10)
+        broker.kill()
+        while link.generation:
+            pass
+        assert not link.wait_connected(5), "its port is closed, and has been dialled"
+        broker.start()
+        assert link.wait_connected(60)
+    finally:
+        link.stop()
 
 
 def test_offline_a_publish_fails_at_once_and_it_comes_back_by_itself(
