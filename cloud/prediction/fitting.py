@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
-import statsmodels.api as sm
+from statsmodels.regression.mixed_linear_model import MixedLM
 
 from cloud.prediction.courses import Course, grown
 from cloud.prediction.model import Forecast, GrowthModel
@@ -68,7 +68,7 @@ def _mixed(courses: Sequence[Course]) -> GrowthModel:
     with warnings.catch_warnings():
         # A variance at the edge of what is possible is no failure: it is bounded below.
         warnings.simplefilter("ignore")
-        fitted = sm.MixedLM(np.array(logarithms), design[:, kept], groups=names, exog_re=np.array(slopes)).fit()
+        fitted = MixedLM(np.array(logarithms), design[:, kept], groups=names, exog_re=np.array(slopes)).fit()
     numbers = np.zeros(len(kept))
     numbers[kept] = fitted.fe_params
     rates = {kind: float(numbers[1 + n]) for n, kind in enumerate(kinds)}

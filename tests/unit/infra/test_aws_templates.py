@@ -11,7 +11,6 @@ from pathlib import Path
 
 import boto3
 import pytest
-from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
 from pydantic import ValidationError
 
 from contracts import resources
@@ -121,6 +120,8 @@ def test_findings_of_the_detectors_go_to_people_and_to_the_platform(templates: T
 
 def test_device_defender_audits_by_names_that_aws_knows(templates: Templates) -> None:
     [audit] = templates.all("AWS::IoT::AccountAuditConfiguration")
+    from cfnlint.schema import PROVIDER_SCHEMA_MANAGER  # noqa: PLC0415 - two seconds of imports that only this test takes
+
     schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema("eu-central-1", audit.type).schema
     known = set(schema["definitions"]["AuditCheckConfigurations"]["properties"])
     asked = audit.properties["AuditCheckConfigurations"]
