@@ -68,6 +68,26 @@ def test_silence_makes_the_drone_hollow_and_says_since_when(page: Page) -> None:
     expect(page.locator("#link-lost")).to_contain_text("No telemetry from the drone")
 
 
+# In one turn of the page, which itself hides the banner within a second while the link is there.
+_WITH_BANNER = """button => {
+  const place = () => { const { x, y, width, height } = button.getBoundingClientRect(); return [x, y, width, height]; };
+  const banner = document.querySelector("#link-lost"), before = place();
+  [banner.hidden, banner.textContent] = [false, "No telemetry from the drone for 9 s. ".repeat(4)];
+  const [mine, its, rail] = [banner, button, document.querySelector("#rail")].map((e) => e.getBoundingClientRect());
+  const crossed = (a, b) => a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
+  return { before, after: place(), seen: mine.bottom <= innerHeight && mine.height > 20,
+    covers: [its, rail].some((other) => crossed(mine, other)) };
+}"""
+
+
+@pytest.mark.parametrize(("width", "height"), [(1440, 900), (390, 844)])
+def test_the_link_banner_moves_and_covers_no_command(page: Page, width: int, height: int) -> None:
+    page.set_viewport_size({"width": width, "height": height})
+    found = page.get_by_role("button", name="Pause").evaluate(_WITH_BANNER)
+    assert found["after"] == found["before"]
+    assert (found["seen"], found["covers"]) == (True, False)
+
+
 def test_a_card_opens_the_frame_with_its_box_and_gives_focus_back(page: Page) -> None:
     card = page.locator(".finding > a").first
     card.click()
@@ -138,7 +158,7 @@ def test_only_a_held_button_sends_a_command(page: Page, services: Services) -> N
     expect(page.locator(".commands li").first).to_contain_text("Rejected: The drone is below its fence floor.")
 
 
-def test_a_hold_goes_on_where_a_banner_moves_the_button_from_under_the_pointer(page: Page) -> None:
+def test_a_hold_goes_on_where_the_button_moves_from_under_the_pointer(page: Page) -> None:
     page.get_by_role("button", name="Pause").hover()
     page.mouse.down()
     page.evaluate("document.querySelector('#flight').style.marginTop = '200px'")

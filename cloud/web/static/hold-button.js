@@ -24,7 +24,7 @@ class HoldButton extends HTMLElement {
     document.documentElement.style.setProperty("--hold", JSON.stringify(t("hold")));
     button.addEventListener("pointerdown", (event) => {
       if (event.button !== 0) return;
-      // The press goes on where a banner that appears above moves the button from under the finger.
+      // The press goes on where something that appears above moves the button from under the finger.
       button.setPointerCapture(event.pointerId);
       this.#from = [event.clientX, event.clientY];
       this.#press();
