@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from cloud import audit, dead_letters, health_index, keys
 from cloud.alerts import book
+from cloud.history.certainty import BESIDE
 from cloud.history.identity import link_asset
 from cloud.intrusion import book as suspicions
 from cloud.intrusion.rules import Activity, Jump, of_activity, of_jumps
@@ -31,6 +32,7 @@ from cloud.tables import (
     Finding,
     Flight,
     HealthRow,
+    LinkSuggestion,
     Media,
     Prediction,
     RepairSlot,
@@ -97,6 +99,7 @@ def stock_all(session: Session, now: datetime) -> World:
             created_by="operator",
         )
     )
+    _asked(world)
     session.flush()
     return world
 
@@ -168,6 +171,22 @@ def _years(world: World, now: datetime) -> None:
                 reviewed_by="analyst",
             )
     world.ticket(crack, number="000010000031", waited_s=7)
+
+
+def _asked(world: World) -> None:
+    """Ask whether coating that is missing on T-01 is the place seen before: it lies farther along than expected."""
+    session = world.session
+    segment = {media.flight_id: media for media in session.scalars(select(Media))}
+    filmed = select(Flight).where(Flight.asset_id == "t-01", Flight.flight_id.in_(segment))
+    now, before = session.scalars(filmed.order_by(Flight.started_at.desc()).limit(2))
+    seen = []
+    for flight, root_m in ((before, 9.4), (now, 10.3)):
+        place: dict[str, Any] = {"blade": "C", "side": "LE", "root_m": root_m, "at": flight.started_at}
+        size: dict[str, Any] = {"length_mm": 330.0 * root_m / 9.4, "width_mm": 60.0}
+        seen.append(world.finding(flight, DefectKind.MISSING_COATING, rank=1, **place, **size))
+        world.evidence(seen[-1], segment[flight.flight_id], frame=60)
+    asked: dict[str, Any] = {"link_group": seen[0].link_group, "probability": 0.71, "reason": BESIDE, "others": []}
+    session.add(LinkSuggestion(finding_id=seen[1].finding_id, flight_id=now.flight_id, **asked))
 
 
 def _other_kinds(world: World, now: datetime) -> tuple[str, str, str]:

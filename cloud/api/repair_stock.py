@@ -135,7 +135,8 @@ def get_wind_forecast(site_id: str, session: UnitOfWork, _: Reader) -> ForecastO
     """Return the wind that plans for a site are made with."""
     row = session.get(WindForecast, site_id)
     if row is None:
-        raise NotFound(f"No forecast for {site_id!r}.", hint="Give one with PUT; until then wind holds up nothing.")
+        hint = f"Until there is one, wind holds up nothing. Give one with PUT /v1/repairs/forecasts/{site_id}."
+        raise NotFound(f"No forecast for {site_id!r}.", hint=hint)
     return ForecastOut.model_validate(row)
 
 

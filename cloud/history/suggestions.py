@@ -13,11 +13,12 @@ from cloud.tables import Finding, LinkSuggestion
 from contracts.vocabulary import FindingStatus
 
 WHY = {
-    ALONE: "Nothing but this finding tells where the flight was along this surface, so a defect beside it would look"
-    " the same.",
+    ALONE: "No other finding tells where this flight was along this part: a defect beside the old one would look the"
+    " same.",
     BESIDE: "It lies nearer to where the next defect may be than where this one is expected.",
     UNSURE: "Another explanation is about as likely.",
 }
+"""Why a person is asked, in words; the pages translate them."""
 
 
 class Candidate(NamedTuple):

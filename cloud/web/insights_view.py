@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
 from pydantic import Field
-from sqlalchemy import ColumnElement, Text, case, cast, func, literal_column, select
+from sqlalchemy import ColumnElement, Subquery, Text, case, cast, func, literal_column, select
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
@@ -35,6 +35,14 @@ _AGES = (
     (math.inf, message("over a year")),
 )
 
+_KNOWN = (
+    (0, message("seen for the first time")),
+    (90, message("known up to 3 months")),
+    (365, message("known up to a year")),
+    (math.inf, message("known for over a year")),
+)
+"""How many days before a finding its defect was seen first, at most."""
+
 
 class Wanted(Address):
     """Of when, where and what: all of it is in the address."""
@@ -42,7 +50,7 @@ class Wanted(Address):
     days: Literal["30", "90", "365", "1095"] = "365"
     site: str | None = Field(default=None, max_length=80)
     kind: AssetKind | None = None
-    by: Literal["severity", "kind", "site"] = "severity"
+    by: Literal["severity", "kind", "site", "age"] = "severity"
     """What the bars of the months are made of."""
 
     def of_assets(self) -> list[ColumnElement[bool]]:
@@ -183,13 +191,23 @@ def _counted(session: Session, wanted: Wanted, since: datetime, zone: ZoneInfo) 
         "kind": func.coalesce(Finding.kind),
         "site": func.coalesce(Site.name),
     }
-    part = parts[wanted.by]
+    known = standing.latest()
+    part = _age(known) if wanted.by == "age" else parts[wanted.by]
     query = select(month, part, Finding.status, reviewed, func.count()).select_from(Finding)
     if wanted.by == "site":
         query = query.join(Asset, Asset.asset_id == Finding.asset_id).join(Site, Site.site_id == Asset.site_id)
+    if wanted.by == "age":
+        query = query.outerjoin(known, known.c.link_group == Finding.link_group)
     query = query.where(Finding.detected_at >= since, *wanted.among(Finding.asset_id))
     rows = session.execute(query.group_by(month, part, Finding.status, reviewed))
     return [_Count(at.astimezone(zone).date(), name, status, seen, n) for at, name, status, seen, n in rows]
+
+
+def _age(known: Subquery) -> ColumnElement[str]:
+    """Return a finding's place in _KNOWN, by when its defect was seen first."""
+    waited = Finding.detected_at - func.coalesce(known.c.first_seen_at, Finding.detected_at)
+    upto = [(waited <= timedelta(days=most), str(n)) for n, (most, _label) in enumerate(_KNOWN[:-1])]
+    return case(*upto, else_=str(len(_KNOWN) - 1))
 
 
 def _months(since: date, today: date) -> list[date]:
@@ -276,7 +294,7 @@ def _across(counts: dict[str, Counter[int]]) -> Bars:
 
 
 def _stacked(columns: list[tuple[str, list[_Count]]], by: str) -> Bars:
-    """Return standing bars, the gravest or most frequent part at the foot."""
+    """Return standing bars, the gravest, oldest or most frequent part at the foot."""
     counted = [_by_part(rows) for _label, rows in columns]
     totals: Counter[str] = sum(counted, Counter())
     series = _series(totals, by)
@@ -304,6 +322,8 @@ def _series(totals: Counter[str], by: str) -> list[tuple[str, str, list[str]]]:
     """Return (style, label, parts) of what the bars are made of; the rare ones share the last style."""
     if by == "severity":
         return [(f"s{rank}", severity(rank), [str(rank)]) for rank in (5, 4, 3, 2, 1)]
+    if by == "age":
+        return [(f"c{n}", _(label), [str(n)]) for n, (_most, label) in reversed(list(enumerate(_KNOWN)))]
     label = kind if by == "kind" else str
     often = sorted(totals, key=lambda name: (-totals[name], name))
     series = [(f"c{n}", label(name), [name]) for n, name in enumerate(often[:_SERIES])]

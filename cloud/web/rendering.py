@@ -18,7 +18,7 @@ from fastapi.responses import HTMLResponse, Response
 from fastapi.staticfiles import StaticFiles
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-from cloud.web import labels, language
+from cloud.web import advice, labels, language
 from cloud.web.wording import Wording
 from contracts.errors import PlatformError
 
@@ -77,6 +77,8 @@ def environment() -> Environment:
     made.globals |= {"spoken": language.spoken, "page_words": language.page_words, "languages": language.LANGUAGES}
     made.globals["language_cookie"] = language.COOKIE
     made.filters |= {
+        "advice": advice.advice,
+        "plain": advice.plain,
         "iso": _iso,
         "utc": _utc,
         "kind": labels.kind,

@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -439,10 +439,41 @@ def test_the_calendar_has_the_readers_days(admin: httpx.Client, services: Servic
     assert str(entry["title"]).endswith("2031-01-10 23:30 UTC")
 
 
-@pytest.mark.parametrize(("by", "said"), [("severity", "critical"), ("kind", "crack"), ("site", "Nordmarsch")])
-def test_months_are_made_of_severities_kinds_or_sites(admin: httpx.Client, by: str, said: str) -> None:
+@pytest.mark.parametrize("path", ["/review?kind=crack", "/assets", "/insights", "/tickets", "/settings/audit"])
+def test_a_filter_gets_what_it_swaps_as_the_page_has_it_and_not_what_stands_round(
+    admin: httpx.Client, path: str
+) -> None:
+    whole, answer = admin.get(path), admin.get(path, headers={"HX-Boosted": "true", "HX-Request": "true"})
+    page, middle = soup(whole), soup(answer)
+    for chooser in page.select("[data-filters]"):
+        names = {name.partition(":")[0]: str(value) for name, value in chooser.attrs.items()}
+        for part in (names["hx-select"], *filter(None, names.get("hx-select-oob", "").split(","))):
+            assert str(middle.select_one(part)) == str(page.select_one(part)) != "None"
+    assert page.select_one("#rail") is not None
+    assert middle.select_one("#rail, #sheet-dialog, head link") is None
+    assert middle.title == page.title
+
+
+@pytest.mark.parametrize(
+    ("by", "said"),
+    [
+        ("severity", "critical"),
+        ("kind", "crack"),
+        ("site", "Nordmarsch"),
+        ("age", "seen for the first time"),
+    ],
+)
+def test_months_are_made_of_severities_kinds_sites_or_ages(admin: httpx.Client, by: str, said: str) -> None:
     bars = soup(admin.get("/insights", params={"by": by})).select(".bars .plot-area rect title")
     assert any(said in bar.text for bar in bars)
+
+
+def test_months_by_age_tell_old_damage_from_new(admin: httpx.Client, services: Services) -> None:
+    with services.database.session() as session:
+        before, *_, now = session.scalars(select(Finding).where(Finding.status == "open").order_by(Finding.number))
+        before.link_group, before.detected_at = now.link_group, now.detected_at - timedelta(days=400)
+    bars = soup(admin.get("/insights", params={"by": "age"})).select(".bars .plot-area rect title")
+    assert sum("1 known for over a year" in bar.text for bar in bars) == 1
 
 
 def test_what_it_takes_is_in_money_once_the_rates_are_known(services: Services) -> None:

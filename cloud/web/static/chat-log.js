@@ -1,6 +1,7 @@
 // @ts-check
 // <chat-log>: asks a question and writes the streamed answer: sentences with citation chips, tool steps folded.
 
+import { AS_A_PIECE, refuse } from "./problem.js";
 import { inline, t } from "./words.js";
 
 /** @param {string} name @param {string} [text] @param {string} [className] */
@@ -180,11 +181,11 @@ class ChatLog extends HTMLElement {
       const parameters = Object.fromEntries([...new FormData(/** @type {HTMLFormElement} */ (form))].map(([name, value]) => [name, typeof fields[name] === "number" ? Number(value) : value]));
       const response = await fetch(`/v1/assistant/proposals/${encodeURIComponent(id)}/confirm`, {
         method: "POST",
-        headers: { "Content-Type": "application/json", "X-Kestrel-CSRF": document.body.dataset.csrf ?? "" },
+        headers: { "Content-Type": "application/json", "X-Kestrel-CSRF": document.body.dataset.csrf ?? "", ...AS_A_PIECE },
         body: JSON.stringify({ parameters }),
       });
-      const said = await response.json();
-      form.replaceChildren(element("p", response.ok ? t("Done: {0}.", inline(kind)) : `${said.detail} ${said.hint ?? ""}`, "quiet"));
+      if (!response.ok) return refuse(response, form);
+      form.replaceChildren(element("p", t("Done: {0}.", inline(kind)), "quiet"));
     });
     return form;
   }

@@ -3,6 +3,7 @@
 // the drawings, exports kept plans and judges plans of other programs.
 
 import "./room.js";
+import { AS_A_PIECE, refuse } from "./problem.js";
 import { inline, t } from "./words.js";
 
 const QUIET_MS = 180;
@@ -84,10 +85,10 @@ class RoutePlanner extends HTMLElement {
   /** @param {HTMLFormElement} form */
   async #take(form) {
     const select = /** @type {HTMLSelectElement} */ (form.querySelector("select"));
-    const answer = await fetch(`/v1/routes/${form.dataset.plan}?format=${select.value}`, { headers: { Accept: "application/json" } });
-    const said = await answer.json();
+    const answer = await fetch(`/v1/routes/${form.dataset.plan}?format=${select.value}`, { headers: { Accept: "application/json", ...AS_A_PIECE } });
     const box = /** @type {HTMLElement} */ (this.querySelector("#losses"));
-    if (!answer.ok) return this.#say(box, said.detail, said.hint ? [said.hint] : []);
+    if (!answer.ok) return refuse(answer, box);
+    const said = await answer.json();
     const bytes = Uint8Array.from(atob(said.content_base64), (c) => c.charCodeAt(0));
     const link = document.createElement("a");
     link.href = URL.createObjectURL(new Blob([bytes], { type: said.media_type }));
@@ -105,12 +106,12 @@ class RoutePlanner extends HTMLElement {
     const bytes = new Uint8Array(await file.arrayBuffer());
     const content = btoa(bytes.reduce((text, byte) => text + String.fromCharCode(byte), ""));
     const about = keep ? {} : { site_id: form.dataset.site, home: JSON.parse(form.dataset.home ?? "null") };
-    const headers = { "Content-Type": "application/json", "X-Kestrel-CSRF": document.body.dataset.csrf ?? "" };
+    const headers = { "Content-Type": "application/json", "X-Kestrel-CSRF": document.body.dataset.csrf ?? "", ...AS_A_PIECE };
     const body = JSON.stringify({ content_base64: content, name: file.name, asset_id: form.dataset.asset, ...about });
     const answer = await fetch(keep ? "/v1/routes/import" : "/v1/routes/checks", { method: "POST", headers, body });
-    const said = await answer.json();
     const box = /** @type {HTMLElement} */ (this.querySelector("#judged"));
-    if (!answer.ok) return this.#say(box, said.detail, said.hint ? [said.hint] : []);
+    if (!answer.ok) return refuse(answer, box);
+    const said = await answer.json();
     const checks = (keep ? said.plan : said).checks;
     const verdicts = checks.map((/** @type {any} */ check) => check.verdict);
     const go = verdicts.includes("block") ? t("no-go") : verdicts.includes("warn") ? t("go, with warnings") : t("go");
