@@ -16,7 +16,7 @@ from cloud.history import comparison
 from cloud.requests import Svc, UnitOfWork
 from cloud.security import Principal, Reader, authenticate
 from cloud.tables import Asset, Finding
-from cloud.web import finding_view
+from cloud.web import finding_view, shell
 from cloud.web.finding_view import Sheet
 from cloud.web.rendering import page, problem
 from cloud.web.shell import Address, room
@@ -96,8 +96,8 @@ class Card(NamedTuple):
     before: tuple[tuple[Finding, str | None], ...]
 
 
-def build(session: Session, wanted: Wanted) -> Desk:
-    """Return the desk for some filters."""
+def build(session: Session, wanted: Wanted, *, choices: bool = True) -> Desk:
+    """Return the desk for some filters; without the assets to choose from where they stand on the page already."""
     every = wanted.of(select(Finding, Finding.kind), rank=False)
     counted = every.with_only_columns(Finding.severity_rank, func.count())
     rows = session.execute(counted.group_by(Finding.severity_rank)).all()
@@ -106,7 +106,7 @@ def build(session: Session, wanted: Wanted) -> Desk:
         queue=queue(session, wanted, None),
         total=left.get(wanted.rank, 0) if wanted.rank else sum(left.values()),
         left=left,
-        assets=tuple(session.scalars(select(Asset).order_by(Asset.name).limit(200))),
+        assets=tuple(session.scalars(select(Asset).order_by(Asset.name).limit(200))) if choices else (),
         kinds=tuple(DefectKind),
         wanted=wanted,
     )
@@ -175,7 +175,7 @@ def card(session: Session, finding_id: str) -> Card:
 def desk(request: Request, principal: Reader, session: UnitOfWork, wanted: Annotated[Wanted, Query()]) -> HTMLResponse:
     """Return the review desk."""
     may_review = principal.may(Role.ANALYST, Role.REVIEWER)
-    desk_ = build(session, wanted)
+    desk_ = build(session, wanted, choices=not shell.is_middle(request))
     return room(request, session, principal, "review.html", here="review", desk=desk_, may_review=may_review)
 
 

@@ -56,7 +56,14 @@ class Address(BaseModel):
 
 def context(request: Request, session: Session, me: Principal, here: str) -> dict[str, Any]:
     """Return what shell.html needs."""
-    return {"me": me, "csrf": csrf_token(request), "here": here, "rooms": ROOMS, "waiting": waiting(session)}
+    middle = is_middle(request)
+    frame = {"csrf": csrf_token(request), "here": here, "rooms": ROOMS, "waiting": 0 if middle else waiting(session)}
+    return {"me": me, "middle": middle} | frame
+
+
+def is_middle(request: Request) -> bool:
+    """Return whether a filter of the page asks (htmx, boosted): what stands round the middle is there already."""
+    return request.headers.get("hx-boosted") == "true"
 
 
 def room(request: Request, session: Session, me: Principal, template: str, **shown: Any) -> HTMLResponse:

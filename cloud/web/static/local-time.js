@@ -9,6 +9,16 @@ const styles = {
   both: { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", hourCycle: "h23" },
 };
 
+/** A style is made once: making one takes as long as drawing a row of a table. @type {Map<string, Intl.DateTimeFormat>} */
+const made = new Map();
+
+/** @param {object} style */
+function format(style) {
+  const key = JSON.stringify(style);
+  if (!made.has(key)) made.set(key, new Intl.DateTimeFormat(locale, style));
+  return /** @type {Intl.DateTimeFormat} */ (made.get(key));
+}
+
 class LocalTime extends HTMLElement {
   static observedAttributes = ["datetime", "format"];
 
@@ -16,8 +26,9 @@ class LocalTime extends HTMLElement {
     this.show();
   }
 
-  attributeChangedCallback() {
-    if (this.isConnected) this.show();
+  /** @param {string} _name @param {string | null} before */
+  attributeChangedCallback(_name, before) {
+    if (before !== null && this.isConnected) this.show();
   }
 
   show() {
@@ -27,7 +38,7 @@ class LocalTime extends HTMLElement {
     const today = new Date().toDateString() === at.toDateString();
     const style = asked === "auto" ? (today ? "time" : "both") : asked;
     const year = style === "both" && new Date().getFullYear() !== at.getFullYear() ? { year: "numeric" } : {};
-    const text = new Intl.DateTimeFormat(locale, { ...(/** @type {any} */ (styles)[style] ?? styles.both), ...year }).format(at);
+    const text = format({ ...(/** @type {any} */ (styles)[style] ?? styles.both), ...year }).format(at);
     if (this.textContent !== text) this.textContent = text;
     if (!this.title) this.title = `${at.toISOString().replace("T", " ").slice(0, 19)} UTC`;
   }

@@ -33,15 +33,15 @@ class ReviewDesk extends HTMLElement {
       const key = target.closest("[data-key]")?.getAttribute("data-key");
       if (key) this.#press(key);
       if (target.closest(".more")) this.#more();
+      if (target.closest("#news")) location.reload();
       const item = target.closest("li[data-id]");
       if (item) this.#show(item.getAttribute("data-id") ?? "");
     });
     this.querySelector(".filters")?.addEventListener("change", (event) => /** @type {HTMLFormElement} */ (event.currentTarget).requestSubmit());
-    this.querySelector("#news")?.addEventListener("click", () => location.reload());
     document.body.addEventListener("kestrel:finding", (event) => this.#hear(/** @type {CustomEvent} */ (event).detail.id));
     // A filter changed the queue.
     document.addEventListener("htmx:after:swap", (event) => {
-      if (/** @type {CustomEvent} */ (event).detail.ctx.target.id === "main") this.#begin();
+      if (/** @type {CustomEvent} */ (event).detail.ctx.target.id === "queue-rows") this.#begin();
     });
     this.#begin();
   }
@@ -51,6 +51,7 @@ class ReviewDesk extends HTMLElement {
     this.#watch();
     const first = this.#items().find((item) => !item.classList.contains("judged")) ?? this.#items()[0];
     if (first) this.#show(first.dataset.id ?? "");
+    else this.#desk().innerHTML = `<p class="empty">${t("Nothing to judge.")}</p>`;
   }
 
   #items() {
@@ -253,7 +254,7 @@ class ReviewDesk extends HTMLElement {
     shown.textContent = verdict === "confirm" ? "✓" : verdict === "reject" ? "✕" : verdict;
     this.#fetched.delete(id);
     const left = this.querySelector("#left");
-    if (left && !("all" in this.dataset)) left.textContent = String(Number(left.textContent) + Number(was) - Number(Boolean(verdict)));
+    if (left && !(/** @type {HTMLInputElement} */ (this.querySelector("[name=all]")).checked)) left.textContent = String(Number(left.textContent) + Number(was) - Number(Boolean(verdict)));
   }
 
   /** @param {string[]} ids */
