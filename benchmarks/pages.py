@@ -194,7 +194,10 @@ def answers(browser: Browser, server: Server, repeats: int) -> dict[str, Any]:
 
 
 def filters(browser: Browser, server: Server, repeats: int) -> dict[str, Any]:
-    """Return the milliseconds from a choice until its rows are drawn, and until the page says that it works on it."""
+    """Return the milliseconds from a choice until its rows are drawn, and until the page says that it works on it.
+
+    Each choice is made when what the one before brought has come: a person reads before choosing again.
+    """
     context = opened(browser, server)
     page = context.new_page()
     found: dict[str, Any] = {}
@@ -207,6 +210,7 @@ def filters(browser: Browser, server: Server, repeats: int) -> dict[str, Any]:
             page.evaluate(_SWAPPED, kind)
             act(number)
             times.append(cast("list[float]", page.evaluate("window.swapped")))
+            page.wait_for_timeout(600)
         said, rows = zip(*times, strict=True)
         found[name] = {"median_ms": round(statistics.median(rows)), "worst_ms": round(max(rows))}
         found[name] |= {"said_ms": round(statistics.median(said))}
