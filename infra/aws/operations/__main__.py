@@ -14,7 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from contracts.errors import PlatformError
 from infra.aws.operations import account as accounts
-from infra.aws.operations import deployment, drift, drill, environments, migration, teardown
+from infra.aws.operations import deployment, drift, drill, environments, migration, rollout, teardown
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 Env = Annotated[str, typer.Option("--env", help="A file of infra/aws/environments, without .json.")]
@@ -112,6 +112,18 @@ def releases(*, env: Env, as_json: Json = False) -> None:
 def look(*, env: Env) -> None:
     """Let the probe look from outside now."""
     _guarded(lambda: deployment.look(accounts.signed_in(environments.place_in(env))))
+
+
+@app.command("roll-out")
+def roll_out(
+    package: Annotated[Path, typer.Argument(help="The zip of a release of the drones' agent.")],
+    order: Annotated[Path, typer.Argument(help="Its signed order.")],
+    *,
+    env: Env,
+    group: Annotated[str, typer.Option(help="The drones: a thing group.")] = rollout.FLEET,
+) -> None:
+    """Offer a release of the agent to the fleet as a job: in stages, ended when a tenth of the drones fail."""
+    _guarded(lambda: rollout.offer(accounts.signed_in(environments.place_in(env)), _say, package, order, group=group))
 
 
 @app.command("restore-drill")

@@ -26,6 +26,8 @@ class Account(NamedTuple):
     cloudformation: Client
     functions: Client
     balancing: Client
+    s3: Client
+    iot: Client
     wait: Callable[[float], object] = time.sleep
 
 
@@ -43,7 +45,7 @@ def signed_in(place: Place) -> Account:
             f"These credentials are of account {found}, the environment is in {place.account}.",
             hint="Set AWS_PROFILE to a role of that account.",
         )
-    names = ("ecs", "ecr", "rds", "cloudformation", "lambda", "elbv2")
+    names = ("ecs", "ecr", "rds", "cloudformation", "lambda", "elbv2", "s3", "iot")
     return Account(place, *(session.client(name) for name in names))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 from collections.abc import Sequence
@@ -15,7 +16,9 @@ from botocore.response import StreamingBody
 from botocore.stub import Stubber
 
 from contracts.errors import Conflict, InvalidInput, NotFound, PlatformError, Unavailable
-from infra.aws.operations import deployment, drift, drill, environments, migration, teardown
+from contracts.updates import SignedUpdate
+from edge.life.jobs import JobDocument
+from infra.aws.operations import deployment, drift, drill, environments, migration, rollout, teardown
 from infra.aws.operations.account import Account
 from infra.aws.place import place_of
 
@@ -31,7 +34,7 @@ class Stubs:
     """An account whose services answer in the order given; each call is checked against AWS's own model."""
 
     def __init__(self) -> None:
-        names = ("ecs", "ecr", "rds", "cloudformation", "lambda", "elbv2")
+        names = ("ecs", "ecr", "rds", "cloudformation", "lambda", "elbv2", "s3", "iot")
         session: Any = boto3.Session("x", "x", region_name="eu-central-1")
         self.clients = {name: session.client(name) for name in names}
         self.stubs = {name: Stubber(client) for name, client in self.clients.items()}
@@ -321,3 +324,41 @@ def test_an_environment_is_its_file_and_the_version_asked_for(tmp_path: Path) ->
     (tmp_path / "staging.json").write_text('{"account": "222222222222", "size": "fleet"}')
     place = environments.place_in("staging", "3.1.0", tmp_path)
     assert (place.account, place.size.name, place.image_tag) == ("222222222222", "fleet", "3.1.0")
+
+
+PACKAGE = b"a zip of wheels"
+
+
+def release_in(folder: Path, **said: object) -> tuple[Path, Path]:
+    named = {"version": "1.1.0", "sha256": hashlib.sha256(PACKAGE).hexdigest(), "size_bytes": len(PACKAGE), **said}
+    order = {"payload": json.dumps(named), "signature_b64": "A" * 88, "key_id": "release-1"}
+    (folder / "order.json").write_text(json.dumps(order))
+    (folder / "kestrel-1.1.0.zip").write_bytes(PACKAGE)
+    return folder / "kestrel-1.1.0.zip", folder / "order.json"
+
+
+def test_a_release_of_the_agent_is_offered_in_stages_and_ended_when_drones_fail(aws: Stubs, tmp_path: Path) -> None:
+    package, order = release_in(tmp_path)
+    aws.say("s3", "put_object", {})
+    aws.say("iot", "create_job", {})
+    asked: dict[str, Any] = {}
+    event = "provide-client-params.iot.CreateJob"
+    aws.clients["iot"].meta.events.register(event, lambda params, **_rest: asked.update(params), unique_id="seen")
+    assert rollout.offer(aws.account, print, package, order, now=NOW) == "kestrel-1-1-0-20261126-120000"
+    aws.all_asked()
+    document = JobDocument.model_validate({**json.loads(asked["document"]), "package_url": "https://signed.example"})
+    assert document.order == SignedUpdate.model_validate_json(order.read_text())
+    assert "/kestrel-media-222222222222/releases/" in json.loads(asked["document"])["package_url"]
+    assert asked["presignedUrlConfig"]["roleArn"] == "arn:aws:iam::222222222222:role/kestrel-job-packages"
+    assert asked["jobExecutionsRolloutConfig"]["exponentialRate"]["baseRatePerMinute"] == 1
+    [end] = asked["abortConfig"]["criteriaList"]
+    assert (end["action"], end["failureType"]) == ("CANCEL", "ALL")
+
+
+@pytest.mark.parametrize("said", [{"size_bytes": 3}, {"sha256": "0" * 64}, {"version": "newest"}])
+def test_a_package_that_its_order_does_not_name_is_not_offered(
+    aws: Stubs, tmp_path: Path, said: dict[str, object]
+) -> None:
+    package, order = release_in(tmp_path, **said)
+    with pytest.raises(InvalidInput):
+        rollout.offer(aws.account, print, package, order)
