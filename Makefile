@@ -112,7 +112,7 @@ BASE ?= origin/main
 .PHONY: synth infra-check infra-snapshot infra-diff
 SIZES ?= pilot fleet enterprise
 synth: setup-aws ## write the CloudFormation templates of all three sizes; no account, no Docker, no network
-	@for size in $(SIZES); do .venv-aws/bin/python -m infra.aws synth -c size=$$size --out build/aws/$$size $(ARGS) || exit 1; done
+	@.venv-aws/bin/python -m infra.aws synth $(foreach size,$(SIZES),--size $(size)) --out build/aws $(ARGS)
 infra-check: setup-dev setup-aws ## every gate on the templates, and a rehearsal on the emulator; one table at the end
 	@KESTREL_AWS_REHEARSAL=1 $(PYTEST) -q -s --tb=short tests/backends/test_aws_rehearsal.py
 	@.venv-aws/bin/python -m infra.aws check $(ARGS)

@@ -13,7 +13,7 @@ import typer
 
 from contracts.errors import PlatformError
 from infra.aws.gates.templates import Templates
-from infra.aws.place import DEFAULTS, place_of
+from infra.aws.place import DEFAULTS, Place, place_of
 from infra.aws.sizes import SIZES
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
@@ -39,6 +39,7 @@ def main() -> None:
 def synth(
     *,
     context: Context = None,
+    sizes: Annotated[list[str] | None, typer.Option("--size", help="Each into a folder of its name below OUT.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for the templates.")] = BUILD,
     nag: Annotated[bool, typer.Option("--nag", help="Run cdk-nag too (half a minute more).")] = False,
     as_json: Json = False,
@@ -49,25 +50,30 @@ def synth(
         os.environ.setdefault("CDK_VALIDATION", "false")
     try:
         said = dict(pair.split("=", 1) for pair in context or [])
-        place = place_of(said)
+        places = {out / size: place_of({**said, "size": size}) for size in sizes or ()} or {out: place_of(said)}
     except (PlatformError, ValueError) as error:
         sys.stderr.write(f"infra.aws: {error}\n")
         raise typer.Exit(1) from error
+    for folder, place in places.items():
+        _write(place, folder, nag=nag, as_json=as_json)
+
+
+def _write(place: Place, folder: Path, *, nag: bool, as_json: bool) -> None:
     from infra.aws.app import build_app  # noqa: PLC0415 - loads the CDK, which takes seconds and its own node
 
     try:
-        assembly = build_app(place, out, nag=nag).synth()
+        assembly = build_app(place, folder, nag=nag).synth()
     except RuntimeError as error:
         # Findings end a synthesis; `check` reads them from the report and knows which are accepted.
         if not nag or "ValidationFailed" not in str(error):
             raise
-        sys.stdout.write(f"{place.size.name}: findings in {out}/validation-report.json\n")
+        sys.stdout.write(f"{place.size.name}: findings in {folder}/validation-report.json\n")
         return
     names = [stack.stack_name for stack in assembly.stacks]
     if as_json:
-        sys.stdout.write(json.dumps({"folder": str(out), "size": place.size.name, "stacks": names}) + "\n")
+        sys.stdout.write(json.dumps({"folder": str(folder), "size": place.size.name, "stacks": names}) + "\n")
     else:
-        sys.stdout.write(f"{place.size.name}: {len(names)} stacks in {out}\n")
+        sys.stdout.write(f"{place.size.name}: {len(names)} stacks in {folder}\n")
 
 
 @app.command()
@@ -161,10 +167,13 @@ def check(
         folders.append(folder)
         rows += report.gates(folder, place_of({"size": size}))
     if not sizes:
+        rows.append(report.repeated(folders[0]))
         rows.append(report.pictured(folders))
         rows.append(report.stale(folders, place_of({})))
         sys.stderr.write("infra.aws: checkov …\n")
         rows += report.scanned(folders, place_of({}))
+        sys.stderr.write("infra.aws: cfn-guard …\n")
+        rows += report.guarded(folders[-1], place_of({"size": folders[-1].name}))
     if as_json:
         sys.stdout.write(json.dumps([row._asdict() for row in rows]) + "\n")
     else:

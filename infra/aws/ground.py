@@ -142,7 +142,18 @@ def let_events_send(queue: sqs.Queue, rules: Iterable[str]) -> None:
 
 def private_bucket(scope: Construct, construct: str, name: str, key: kms.IKey | None, access_logs: s3.IBucket | None,
                    **more: object) -> s3.Bucket:  # fmt: skip
-    """Return a bucket that is closed to the public, encrypted, versioned, reached by TLS only, and kept on deletion."""
+    """Return a bucket that is closed to the public, encrypted, versioned, reached by TLS only, and kept on deletion.
+
+    Without rules of its own, replaced and deleted versions end after a year; so do access logs (S3's own key).
+    """
+    days = cdk.Duration.days
+    ends = s3.LifecycleRule(
+        id="ends",
+        expiration=None if key else days(365),
+        noncurrent_version_expiration=days(365 if key else 30),
+        abort_incomplete_multipart_upload_after=days(7),
+    )
+    more.setdefault("lifecycle_rules", [ends])
     return s3.Bucket(
         scope,
         construct,

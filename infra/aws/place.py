@@ -110,6 +110,11 @@ class Place(NamedTuple):
         """Return the address of the engineers' topic."""
         return self.arn("sns", resources.ENGINEERS_TOPIC)
 
+    @property
+    def broker(self) -> str:
+        """Return the host name of AWS IoT Core as this account has it."""
+        return f"{self.iot_endpoint}.iot.{self.region}.amazonaws.com"
+
     def machine(self, name: str) -> str:
         """Return a state machine's address."""
         return self.arn("states", f"stateMachine:{name}")

@@ -20,20 +20,21 @@ ENDPOINTS = (
     "ecs-agent",
     "ecs-telemetry",
     "xray",
+    "iot.api",
+    "iot.data",
 )
-"""AWS services that the programs call, beside S3 and DynamoDB, whose endpoints cost nothing."""
+"""AWS services that the programs call, beside S3 and DynamoDB, whose endpoints cost nothing; ``iot.data`` is MQTT."""
 
 
 WITHOUT_ENDPOINT: Mapping[str, str] = MappingProxyType(
     {
         "s3": "a gateway endpoint, which costs nothing",
         "dynamodb": "a gateway endpoint, which costs nothing",
-        "iot": "its control plane has no interface endpoint; calls leave by the NAT gateway, over TLS",
         "rds": "nothing is called: a password is signed in the program itself",
     }
 )
 """Services that the programs call and ``ENDPOINTS`` does not name, each with its reason."""
-CALLED_AS: Mapping[str, str] = MappingProxyType({"stepfunctions": "states"})
+CALLED_AS: Mapping[str, str] = MappingProxyType({"stepfunctions": "states", "iot": "iot.api"})
 """SDK's name of a service -> its endpoint's, where they differ."""
 
 

@@ -36,6 +36,13 @@ def buckets(templates: Templates, place: Place) -> Iterator[str]:
         yield f"{media.where}: evidence can be deleted before {place.size.evidence_days} days"
 
 
+def lifecycles(templates: Templates, _place: Place) -> Iterator[str]:
+    """What was replaced or deleted in a bucket with versions ends some day."""
+    for bucket in templates.all("AWS::S3::Bucket"):
+        if "NoncurrentVersionExpiration" not in json.dumps(bucket.properties.get("LifecycleConfiguration", {})):
+            yield f"{bucket.where}: pays for every replaced version for ever"
+
+
 def _locked(media: Resource, place: Place) -> bool:
     rule = media.properties.get("ObjectLockConfiguration", {}).get("Rule", {}).get("DefaultRetention", {})
     return media.properties.get("ObjectLockEnabled") is True and rule.get("Days") == place.size.evidence_days
@@ -166,6 +173,7 @@ def secrets(templates: Templates, _place: Place) -> Iterator[str]:
 
 RULES = {
     "buckets": buckets,
+    "lifecycles": lifecycles,
     "bucket-policies": bucket_policies,
     "announcements": announcements,
     "queues": queues,

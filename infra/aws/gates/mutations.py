@@ -13,6 +13,7 @@ from contracts.errors import NotFound
 from infra.aws.gates import iam, invariants
 from infra.aws.gates.templates import Properties, Resource, Templates
 from infra.aws.place import Place
+from infra.aws.sizes import SIZES
 
 Change = Callable[[Properties, dict[str, Any]], None]
 
@@ -25,6 +26,8 @@ class Mutation(NamedTuple):
     holding: str
     """Text that ``stack/id`` holds; empty: the first of its type."""
     change: Change
+    size: str = "pilot"
+    """The smallest size that has such a resource."""
 
 
 def _put(path: str, value: object) -> Change:
@@ -118,6 +121,10 @@ def _plain_secret(properties: Properties, _whole: dict[str, Any]) -> None:
     properties["ContainerDefinitions"][0]["Environment"].append(variable)
 
 
+def _governed(properties: Properties, _whole: dict[str, Any]) -> None:
+    properties["ObjectLockConfiguration"]["Rule"]["DefaultRetention"]["Mode"] = "GOVERNANCE"
+
+
 def _key_for_all(properties: Properties, _whole: dict[str, Any]) -> None:
     said = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "kms:*", "Resource": "*"}
     properties["KeyPolicy"]["Statement"].append(said)
@@ -143,6 +150,19 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation("SSH open to the world", "AWS::EC2::SecurityGroup", "Services", _open_ssh),
     Mutation("everything out", "AWS::EC2::SecurityGroup", "Services", _everything_out),
     Mutation("the same rule twice", "AWS::EC2::SecurityGroup", "Services", _twice),
+    Mutation("network ACL open to anywhere", "AWS::EC2::NetworkAclEntry", "DataAclIn", _put("CidrBlock", "0.0.0.0/0")),
+    Mutation(
+        "SSH through the network ACL", "AWS::EC2::NetworkAclEntry", "ServicesAclAnswers", _put("PortRange.From", 22)
+    ),
+    Mutation(
+        "every protocol through the network ACL", "AWS::EC2::NetworkAclEntry", "PublicAclOut", _put("Protocol", -1)
+    ),
+    Mutation(
+        "subnet without its network ACL",
+        "AWS::EC2::SubnetNetworkAclAssociation",
+        "ervicesSubnet",
+        _put("SubnetId", "subnet-of-somebody-else"),
+    ),
     Mutation("action on a whole service", "AWS::IAM::Policy", "vision/TaskRole", _star_action),
     Mutation("action on every resource", "AWS::IAM::Policy", "ConsumeTaskRole", _star_resource),
     Mutation("role passed to any service", "AWS::IAM::Policy", "TrainRole", _pass_any),
@@ -154,6 +174,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation("container as root", "AWS::ECS::TaskDefinition", "", _put("ContainerDefinitions.0.User", "0")),
     Mutation("secret in plain text", "AWS::ECS::TaskDefinition", "Workflows", _plain_secret),
     Mutation("alarm that tells nobody", "AWS::CloudWatch::Alarm", "ApiDown", _put("AlarmActions", [])),
+    Mutation("tasks that nobody watches", "AWS::GuardDuty::Detector", "", _drop("Features.4.AdditionalConfiguration")),
     Mutation("trail switched off", "AWS::CloudTrail::Trail", "", _put("IsLogging", False)),
     Mutation(
         "bound of Device Defender upside down",
@@ -163,7 +184,21 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation("proxy that takes passwords", "AWS::RDS::DBProxy", "", _put("Auth.0.IAMAuth", "DISABLED")),
     Mutation("guardrail without filters", "AWS::Bedrock::Guardrail", "", _drop("ContentPolicyConfig")),
+    Mutation("broker over the internet", "AWS::Route53::RecordSet", "BrokerName", _put("Name", "other."), "fleet"),
+    Mutation("service over the internet", "AWS::EC2::VPCEndpoint", "Sqs", _put("ServiceName", "none"), "fleet"),
+    Mutation("database without its standby", "AWS::RDS::DBInstance", "data/", _put("MultiAZ", False), "fleet"),
+    Mutation("trail beside the platform", "AWS::CloudTrail::Trail", "", _put("S3BucketName", "own"), "enterprise"),
+    Mutation("trail that can be deleted", "AWS::S3::Bucket", "audit/TrailLogs", _governed, "enterprise"),
+    Mutation("analysts without a second factor", "AWS::IAM::Role", "AnalystRole", _any_account, "enterprise"),
+    Mutation("copy that everybody reads", "AWS::S3::BucketPolicy", "replica/Media", _public_read, "enterprise"),
+    Mutation("routes in one region only", "AWS::DynamoDB::GlobalTable", "", _put("Replicas", []), "enterprise"),
 )
+
+
+def of_size(name: str) -> list[Mutation]:
+    """Return the mutations that the templates of a size can take."""
+    sizes = list(SIZES)
+    return [one for one in MUTATIONS if sizes.index(one.size) <= sizes.index(name)]
 
 
 class Verdict(NamedTuple):

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from infra.aws.gates.templates import Templates, listed
+from infra.aws.gates.templates import Properties, Templates, listed
 from infra.aws.place import Place
 
 ANYWHERE = {"0.0.0.0/0", "::/0"}
 OUT_TO_ANYWHERE = {443, 8883}
-DATA_PORTS = ((5432, 5432), (1024, 65535))
+_ANSWERS, _POSTGRES = (1024, 65535), (5432, 5432)
+OPEN_PORTS = {"in": {_ANSWERS}, "out": {(443, 443), (8883, 8883)}}
+"""What a network ACL may let in from anywhere (answers; nobody has a public address) and out to anywhere."""
+TIER_PORTS = {
+    "public": {(443, 443), (8883, 8883), _ANSWERS},
+    "services": {(443, 443), (8883, 8883), _ANSWERS, _POSTGRES},
+    "data": {_POSTGRES, _ANSWERS},
+}
 
 
 class Opening(NamedTuple):
@@ -88,10 +96,64 @@ def subnets(templates: Templates, _place: Place) -> Iterator[str]:
     for route in templates.all("AWS::EC2::Route"):
         if route.properties["RouteTableId"].get("Ref") in tables:
             yield f"{route.where}: leads out of the data tier"
+
+
+def fences(templates: Templates, _place: Place) -> Iterator[str]:
+    """Each subnet stands behind the network ACL of its tier, which lets through no more than the tier needs."""
+    tiers = _tiers(templates)
+    fenced: dict[str, str] = {}
+    for link in templates.all("AWS::EC2::SubnetNetworkAclAssociation"):
+        subnet = templates.resolved(link.properties["SubnetId"], link.stack)
+        fenced[subnet] = templates.resolved(link.properties["NetworkAclId"], link.stack)
+    yield from (f"{subnet}: has no network ACL of its own" for subnet in tiers if subnet not in fenced)
+    kinds = {acl: tiers[subnet] for subnet, acl in fenced.items() if subnet in tiers}
     for entry in templates.all("AWS::EC2::NetworkAclEntry"):
-        ports = entry.properties.get("PortRange", {})
-        if (ports.get("From"), ports.get("To")) not in DATA_PORTS and entry.properties.get("RuleAction") == "allow":
-            yield f"{entry.where}: lets more than Postgres into the data tier"
+        if entry.properties.get("RuleAction") != "allow":
+            continue
+        tier = kinds.get(templates.resolved(entry.properties["NetworkAclId"], entry.stack), "")
+        if said := _of_entry(entry.properties, tier):
+            yield f"{entry.where}: {said} the {tier or 'unknown'} tier"
+
+
+def _tiers(templates: Templates) -> dict[str, str]:
+    """Return every subnet of ours and its tier."""
+    tags = {
+        subnet.where: {tag["Key"]: tag["Value"] for tag in subnet.properties.get("Tags", [])}
+        for subnet in templates.all("AWS::EC2::Subnet")
+    }
+    return {where: said.get("aws-cdk:subnet-name", "") for where, said in tags.items()}
+
+
+def _of_entry(entry: Properties, tier: str) -> str:
+    """Return what is wrong with a line of a network ACL, nothing for a sound one."""
+    if entry.get("Protocol") == 1 and entry.get("Icmp") == {"Type": 3, "Code": 4} and tier != "data":
+        return ""
+    ports = (entry.get("PortRange", {}).get("From"), entry.get("PortRange", {}).get("To"))
+    if entry.get("Protocol") != 6 or ports not in TIER_PORTS.get(tier, ()):
+        return "lets more than its ports through:"
+    way = "out" if entry.get("Egress") else "in"
+    if entry.get("CidrBlock") in ANYWHERE and (tier == "data" or ports not in OPEN_PORTS[way]):
+        return "opens to anywhere"
+    return ""
+
+
+def endpoints(templates: Templates, place: Place) -> Iterator[str]:
+    """Every service that the size names is reached without the internet, and AWS IoT Core by the account's own name."""
+    found = {
+        json.dumps(one.properties["ServiceName"]).rpartition(f"{place.region}.")[2].strip('"')
+        for one in templates.all("AWS::EC2::VPCEndpoint")
+        if one.properties.get("VpcEndpointType") == "Interface"
+    }
+    for name in sorted({*place.size.interface_endpoints} - found):
+        yield f"kestrel-network: no private way to {name}"
+    gateways_found = sum(
+        1 for one in templates.all("AWS::EC2::VPCEndpoint") if one.properties.get("VpcEndpointType") == "Gateway"
+    )
+    if gateways_found < 2:
+        yield "kestrel-network: no private way to S3 or DynamoDB"
+    broker = templates.one("AWS::Route53::RecordSet", Name=f"{place.broker}.", Type="A")
+    if place.size.interface_endpoints and broker is None:
+        yield f"kestrel-network: {place.broker} leads out to the internet"
 
 
 def flow_logs(templates: Templates, _place: Place) -> Iterator[str]:
@@ -151,6 +213,8 @@ def sign_in(templates: Templates, _place: Place) -> Iterator[str]:
 RULES = {
     "security-groups": security_groups,
     "subnets": subnets,
+    "fences": fences,
+    "endpoints": endpoints,
     "flow-logs": flow_logs,
     "balancers": balancers,
     "gateways": gateways,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from infra.aws.gates import actions, cost, iam, invariants, mutations, nag, scan, snapshot
+from infra.aws.gates import actions, cost, guard, iam, invariants, mutations, nag, scan, snapshot
 from infra.aws.gates.templates import Templates
 from infra.aws.place import Place
 
@@ -44,7 +45,7 @@ def lint(folder: Path, place: Place) -> Row:
 
 def mutation(templates: Templates, place: Place) -> Row:
     """Put each regression in; count what the gates catch."""
-    verdicts = [mutations.judge(templates, place, one) for one in mutations.MUTATIONS]
+    verdicts = [mutations.judge(templates, place, one) for one in mutations.of_size(place.size.name)]
     missed = tuple(f"slipped through: {one.mutation.name}" for one in verdicts if not one.findings)
     caught = len(verdicts) - len(missed)
     enough = caught >= MUTATIONS_TO_CATCH
@@ -64,6 +65,20 @@ def gates(folder: Path, place: Place) -> Iterator[Row]:
     yield _row("invariants", place, invariants.findings(templates, place), f"{len(invariants.RULES)} rules")
     yield mutation(templates, place)
     yield _row("cost", place, cost.findings(templates, place), "idle and in use, as docs/cost.md says")
+
+
+def repeated(folder: Path) -> Row:
+    """Write a size's templates once more: one that differs by itself would change with each deployment."""
+    with tempfile.TemporaryDirectory() as again:
+        command = [sys.executable, "-m", "infra.aws", "synth", "-c", f"size={folder.name}", "--out", again]
+        subprocess.run(command, check=True, capture_output=True)
+        first, second = _bytes(folder), _bytes(Path(again))
+    found = tuple(f"{name} differs" for name in sorted({*first, *second}) if first.get(name) != second.get(name))
+    return Row("written twice", folder.name, bool(first) and not found, f"{len(first)} templates, byte by byte", found)
+
+
+def _bytes(folder: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in folder.glob("*.template.json")}
 
 
 def pictured(folders: list[Path]) -> Row:
@@ -90,6 +105,14 @@ def scanned(folders: list[Path], place: Place) -> Iterator[Row]:
     looked_at = f"{len(found)}, the others accepted; {passed} checks passed"
     yield _row("checkov", place, nag.unaccepted(found, rows), looked_at)._replace(size="all")
     yield _row("accepted by scan", place, nag.stale(found, rows), f"{len(rows)} rows")._replace(size="all")
+
+
+def guarded(folder: Path, place: Place) -> Iterator[Row]:
+    """Run cfn-guard on the biggest size, which has every stack: it takes longer than all the other gates of a size."""
+    found, rows = guard.scan(folder), nag.acceptances(guard.ACCEPTED)
+    looked_at = f"{len(found)}, the others accepted"
+    yield _row("cfn-guard", place, nag.unaccepted(found, rows), looked_at)
+    yield _row("accepted by guard", place, nag.stale(found, rows), f"{len(rows)} rows")
 
 
 def table(rows: list[Row], write: Callable[[str], object]) -> None:

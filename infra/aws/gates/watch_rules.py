@@ -100,6 +100,8 @@ def detectors(templates: Templates, place: Place) -> Iterator[str]:
         on = {row["Name"] for row in detector.properties.get("Features", []) if row["Status"] == "ENABLED"}
         if missing := DETECTORS - on:
             yield f"{detector.where}: does not read {', '.join(sorted(missing))}"
+        if '"ECS_FARGATE_AGENT_MANAGEMENT", "Status": "ENABLED"' not in json.dumps(detector.properties):
+            yield f"{detector.where}: brings no agent into the tasks, so nobody watches what runs in them"
         if detector.properties.get("Enable") is not True:
             yield f"{detector.where}: is off"
     for kind in (

@@ -18,7 +18,7 @@ from contracts.vocabulary import Role
 from infra.aws.ground import PlacedStack, log_group
 from infra.aws.place import Place
 from infra.aws.stacks import release
-from infra.aws.stacks.network import HTTPS
+from infra.aws.stacks.fences import HTTPS
 from infra.aws.stacks.programs import API_PORT, CloudProgram, Floor, Shape
 
 _MANAGED = (

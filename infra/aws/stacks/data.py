@@ -16,7 +16,8 @@ from constructs import Construct
 from contracts import resources
 from infra.aws.ground import PlacedStack, service_role
 from infra.aws.place import Place
-from infra.aws.stacks.network import CIDR, POSTGRES, NetworkStack
+from infra.aws.stacks.fences import POSTGRES
+from infra.aws.stacks.network import CIDR, NetworkStack
 from infra.aws.stacks.security import SecurityStack
 
 DATABASE, DATABASE_USER = "kestrel", "kestrel"

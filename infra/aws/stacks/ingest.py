@@ -26,7 +26,7 @@ class IngestStack(PlacedStack):
         ingest = CloudProgram(self, "ingest", floor, Shape(
             ("kestrel-cloud", "ingest"), cpu=1024, memory_mib=2048, secrets=("command-signing-key", "iot-platform"),
             environment={
-                "CLOUD_MQTT_URL": f"mqtts://{_endpoint(place)}:8883",
+                "CLOUD_MQTT_URL": f"mqtts://{place.broker}:8883",
                 "CLOUD_CA_FILE": CA_FILE,
                 "CLOUD_AWS_IOT": "true",
                 "CLOUD_SHARED_GROUP": PLATFORM_GROUP,
@@ -113,8 +113,3 @@ class IngestStack(PlacedStack):
                     "errorAction": failed,
                 },
             ).node.add_dependency(role)
-
-
-def _endpoint(place: Place) -> str:
-    """Return AWS IoT Core's address of this account, as a deployment sets it (an account's own prefix is not known)."""
-    return f"{place.iot_endpoint}.iot.{place.region}.amazonaws.com"

@@ -49,6 +49,8 @@ TABLES: Mapping[str, Mapping[str, str]] = MappingProxyType(
     }
 )
 """What the dashboard reads; Parquet is read by column name, so a table may name fewer than there are."""
+_AUTHOR = ("RestoreAnalysis", "UpdateAnalysisPermissions", "DeleteAnalysis", "DescribeAnalysisPermissions",
+           "QueryAnalysis", "DescribeAnalysis", "UpdateAnalysis")  # fmt: skip
 _SCAN_LIMIT_BYTES = 50 * 1024**3
 
 
@@ -172,8 +174,7 @@ class InsightStack(PlacedStack):
 
     def _dashboard(self) -> None:
         place = self.place
-        owner = {"principal": place.quicksight_user}
-        read = ["quicksight:DescribeDataSource", "quicksight:PassDataSource"]
+        owner = place.quicksight_user
         source = quicksight.CfnDataSource(
             self,
             "Source",
@@ -182,9 +183,8 @@ class InsightStack(PlacedStack):
             name="Kestrel",
             type="ATHENA",
             data_source_parameters={"athenaParameters": {"workGroup": "kestrel"}},
-            permissions=[{**owner, "actions": read}],
+            permissions=[_granted(owner, "DescribeDataSource", "DescribeDataSourcePermissions", "PassDataSource")],
         )
-        read = ["quicksight:DescribeDataSet", "quicksight:PassDataSet", "quicksight:DescribeIngestion"]
         defects = quicksight.CfnDataSet(
             self,
             "DefectsSet",
@@ -193,21 +193,41 @@ class InsightStack(PlacedStack):
             name="Defects",
             import_mode="DIRECT_QUERY",
             physical_table_map={"defects": {"relationalTable": _relational("defects", source.attr_arn)}},
-            permissions=[{**owner, "actions": read}],
+            permissions=[
+                _granted(
+                    owner, "DescribeDataSet", "DescribeDataSetPermissions", "PassDataSet", "DescribeIngestion",
+                    "ListIngestions",
+                )
+            ],
+        )  # fmt: skip
+        shown = {
+            "dataSetIdentifierDeclarations": [{"identifier": "defects", "dataSetArn": defects.attr_arn}],
+            "sheets": [_sheet()],
+        }
+        # What an author changes and asks further; the dashboard is what readers see of it.
+        quicksight.CfnAnalysis(
+            self,
+            "DefectsAnalysis",
+            aws_account_id=self.account,
+            analysis_id="kestrel-defects",
+            name="Defects",
+            permissions=[_granted(owner, *_AUTHOR)],
+            definition=shown,
         )
-        read = ["quicksight:DescribeDashboard", "quicksight:QueryDashboard", "quicksight:ListDashboardVersions"]
         quicksight.CfnDashboard(
             self,
             "DefectsBoard",
             aws_account_id=self.account,
             dashboard_id="kestrel-defects",
             name="Defects",
-            permissions=[{**owner, "actions": read}],
-            definition={
-                "dataSetIdentifierDeclarations": [{"identifier": "defects", "dataSetArn": defects.attr_arn}],
-                "sheets": [_sheet()],
-            },
+            permissions=[_granted(owner, "DescribeDashboard", "ListDashboardVersions", "QueryDashboard")],
+            definition=shown,
         )
+
+
+def _granted(whom: str, *actions: str) -> dict[str, object]:
+    """Return a permission. QuickSight takes only the sets of actions that its own console gives."""
+    return {"principal": whom, "actions": [f"quicksight:{action}" for action in actions]}
 
 
 def _relational(name: str, source: str) -> dict[str, object]:

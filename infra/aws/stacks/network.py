@@ -6,14 +6,16 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
+from aws_cdk import aws_route53 as route53
+from aws_cdk import aws_route53_targets as targets
 from constructs import Construct
 
 from infra.aws.ground import PlacedStack, log_group, service_role
 from infra.aws.place import Place
+from infra.aws.stacks.fences import HTTPS, MQTTS, POSTGRES, fence_all
 
 CIDR = "10.20.0.0/16"
-POSTGRES, MQTTS, HTTPS = 5432, 8883, 443
-_EPHEMERAL = ec2.AclTraffic.tcp_port_range(1024, 65535)
+MQTT_ENDPOINT = "iot.data"
 
 
 class NetworkStack(PlacedStack):
@@ -38,7 +40,7 @@ class NetworkStack(PlacedStack):
             ],
         )
         self._record(logs_key)
-        self._guard_data()
+        fence_all(self, self.vpc)
         self.services = self._security_group("Services", "programs of the platform")
         for port, what in ((HTTPS, "AWS, SAP and webhooks"), (MQTTS, "AWS IoT Core")):
             self.services.add_egress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(port), what)
@@ -60,33 +62,6 @@ class NetworkStack(PlacedStack):
         role = service_role(self, "FlowRole", "vpc-flow-logs.amazonaws.com", self.place)
         self.vpc.add_flow_log("Flow", destination=ec2.FlowLogDestination.to_cloud_watch_logs(group, role))
 
-    def _guard_data(self) -> None:
-        """Only Postgres, and only from the services' subnets, whatever a security group may say one day."""
-        acl = ec2.NetworkAcl(
-            self,
-            "DataAcl",
-            vpc=self.vpc,
-            subnet_selection=ec2.SubnetSelection(subnet_group_name="data"),
-        )
-        own = self.vpc.isolated_subnets
-        for index, subnet in enumerate((*self.vpc.private_subnets, *own)):
-            cidr = ec2.AclCidr.ipv4(subnet.ipv4_cidr_block)
-            number = 100 + index
-            for name, direction, traffic in (
-                ("In", ec2.TrafficDirection.INGRESS, ec2.AclTraffic.tcp_port(POSTGRES)),
-                ("Out", ec2.TrafficDirection.EGRESS, _EPHEMERAL),
-            ):
-                acl.add_entry(f"{name}{index}", cidr=cidr, rule_number=number, traffic=traffic, direction=direction)
-        for index, subnet in enumerate(own):
-            # The proxy stands in the data tier too and reaches the database from there.
-            cidr = ec2.AclCidr.ipv4(subnet.ipv4_cidr_block)
-            for name, direction, traffic in (
-                ("BackIn", ec2.TrafficDirection.INGRESS, _EPHEMERAL),
-                ("ThereOut", ec2.TrafficDirection.EGRESS, ec2.AclTraffic.tcp_port(POSTGRES)),
-            ):
-                number = 200 + index
-                acl.add_entry(f"{name}{index}", cidr=cidr, rule_number=number, traffic=traffic, direction=direction)
-
     def _endpoints(self) -> None:
         aws = ec2.GatewayVpcEndpointAwsService
         for name, service in (("S3", aws.S3), ("DynamoDb", aws.DYNAMODB)):
@@ -96,18 +71,38 @@ class NetworkStack(PlacedStack):
         guard = self._security_group("Endpoints", "private ways to AWS services")
         guard.add_ingress_rule(self.services, ec2.Port.tcp(HTTPS), "programs of the platform")
         for name in self.place.size.interface_endpoints:
-            endpoint = self.vpc.add_interface_endpoint(
-                name.title().replace(".", "").replace("-", ""),
-                service=ec2.InterfaceVpcEndpointAwsService(name),
-                security_groups=[guard],
-                open=False,
-                subnets=ec2.SubnetSelection(subnet_group_name="services"),
+            endpoint = self._endpoint(name, guard)
+            if name == MQTT_ENDPOINT:
+                self._name_broker(endpoint)
+                guard.add_ingress_rule(self.services, ec2.Port.tcp(MQTTS), "MQTT of the programs")
+            else:
+                self._let_own_account(endpoint)
+
+    def _endpoint(self, name: str, guard: ec2.SecurityGroup) -> ec2.InterfaceVpcEndpoint:
+        return self.vpc.add_interface_endpoint(
+            name.title().replace(".", "").replace("-", ""),
+            service=ec2.InterfaceVpcEndpointAwsService(name),
+            private_dns_enabled=name != MQTT_ENDPOINT,
+            security_groups=[guard],
+            open=False,
+            subnets=ec2.SubnetSelection(subnet_group_name="services"),
+        )
+
+    def _let_own_account(self, endpoint: ec2.InterfaceVpcEndpoint) -> None:
+        endpoint.add_to_policy(
+            iam.PolicyStatement(
+                principals=[iam.AnyPrincipal()],
+                actions=["*"],
+                resources=["*"],
+                conditions={"StringEquals": {"aws:PrincipalAccount": self.account}},
             )
-            endpoint.add_to_policy(
-                iam.PolicyStatement(
-                    principals=[iam.AnyPrincipal()],
-                    actions=["*"],
-                    resources=["*"],
-                    conditions={"StringEquals": {"aws:PrincipalAccount": self.account}},
-                )
-            )
+        )
+
+    def _name_broker(self, endpoint: ec2.InterfaceVpcEndpoint) -> None:
+        """Give the endpoint the account's own name of AWS IoT Core inside the VPC: AWS makes no private name for it.
+
+        Whoever connects shows a certificate, not a role, so the endpoint has no policy of ours; AWS IoT's own hold.
+        """
+        zone = route53.PrivateHostedZone(self, "Broker", zone_name=self.place.broker, vpc=self.vpc)
+        target = targets.InterfaceVpcEndpointTarget(endpoint)
+        route53.ARecord(self, "BrokerName", zone=zone, target=route53.RecordTarget.from_alias(target))

@@ -18,7 +18,8 @@ from infra.aws.place import Place
 from infra.aws.rights import programs
 from infra.aws.stacks import traces
 from infra.aws.stacks.data import DATABASE, DATABASE_USER, DataStack
-from infra.aws.stacks.network import POSTGRES, NetworkStack
+from infra.aws.stacks.fences import POSTGRES
+from infra.aws.stacks.network import NetworkStack
 from infra.aws.stacks.security import SecurityStack
 from infra.aws.stacks.storage import StorageStack
 
@@ -69,6 +70,9 @@ def task_role(scope: Construct, name: str, place: Place, floor: Floor) -> iam.Ro
 
 DATABASE_SECRET = "database"  # noqa: S105 - a name
 """Only the restore drill's: every other task signs in at the proxy with its role."""
+_PULL = ["ecr:BatchCheckLayerAvailability", "ecr:GetDownloadUrlForLayer", "ecr:BatchGetImage"]
+_AGENT = "arn:aws:ecr:{region}:*:repository/aws-guardduty-agent-fargate"
+"""The image that GuardDuty puts beside each task to watch it; AWS keeps it in an account of its own in each region."""
 _SECRET_FIELDS = {
     DATABASE_SECRET: {"KESTREL_DATABASE_PASSWORD": "password"},
     "command-signing-key": {"KESTREL_COMMAND_SIGNING_KEY": ""},
@@ -129,6 +133,7 @@ class CloudProgram(Construct):
         role = task_role(self, self._name, place, self._floor)
         self._floor.data.proxy.grant_connect(role, DATABASE_USER)
         starter = service_role(self, "StartRole", "ecs-tasks.amazonaws.com", place, source=place.arn("ecs", "*"))
+        starter.add_to_policy(iam.PolicyStatement(actions=_PULL, resources=[_AGENT.format(region=place.region)]))
         return ecs.FargateTaskDefinition(
             self,
             "Task",

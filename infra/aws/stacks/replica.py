@@ -11,7 +11,7 @@ from constructs import Construct
 
 from infra.aws.ground import PlacedStack, log_group, private_bucket, service_role
 from infra.aws.place import Place
-from infra.aws.stacks.network import POSTGRES
+from infra.aws.stacks.fences import POSTGRES, fence_data
 
 CIDR = "10.21.0.0/16"
 
@@ -54,6 +54,7 @@ class ReplicaStack(PlacedStack):
                 ec2.SubnetConfiguration(name="data", subnet_type=ec2.SubnetType.PRIVATE_ISOLATED, cidr_mask=24)
             ],
         )
+        fence_data(self, vpc, [])
         group = log_group(self, "FlowLog", "flow", self.key, place)
         role = service_role(self, "FlowRole", "vpc-flow-logs.amazonaws.com", place)
         vpc.add_flow_log("Flow", destination=ec2.FlowLogDestination.to_cloud_watch_logs(group, role))

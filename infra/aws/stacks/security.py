@@ -32,6 +32,8 @@ WATCHED = (
     "RUNTIME_MONITORING",
 )
 """What GuardDuty reads beside CloudTrail, flow logs and DNS."""
+_AGENTS: Mapping[str, str] = MappingProxyType({"RUNTIME_MONITORING": "ECS_FARGATE_AGENT_MANAGEMENT"})
+"""Feature -> what makes GuardDuty bring its agent into each task; without it nobody watches what runs."""
 CONFIG_RULES = (
     "S3_BUCKET_PUBLIC_READ_PROHIBITED",
     "S3_BUCKET_PUBLIC_WRITE_PROHIBITED",
@@ -84,10 +86,7 @@ class SecurityStack(PlacedStack):
         self._open_keys_to_services()
         self._boundary()
         # Access logs can be written to a bucket with S3's own key only.
-        self.access_logs = private_bucket(
-            self, "AccessLogs", f"kestrel-access-logs-{place.account}", None, None,
-            lifecycle_rules=[s3.LifecycleRule(expiration=cdk.Duration.days(365))],
-        )  # fmt: skip
+        self.access_logs = private_bucket(self, "AccessLogs", f"kestrel-access-logs-{place.account}", None, None)
         self.alarms = sns.Topic(
             self, "Alarms", topic_name="kestrel-alarms", master_key=self.queues_key, enforce_ssl=True
         )
@@ -209,7 +208,7 @@ class SecurityStack(PlacedStack):
             "GuardDuty",
             enable=True,
             finding_publishing_frequency="FIFTEEN_MINUTES",
-            features=[{"name": name, "status": "ENABLED"} for name in WATCHED],
+            features=[_feature(name) for name in WATCHED],
         )
         securityhub.CfnHub(self, "SecurityHub", enable_default_standards=True)
         unheard = dead_letters(self, "Unheard", "kestrel-security-events-dlq", self.queues_key)
@@ -243,3 +242,9 @@ class SecurityStack(PlacedStack):
         for identifier in CONFIG_RULES:
             rule = config.ManagedRule(self, identifier.title().replace("_", ""), identifier=identifier)
             rule.node.add_dependency(recorder, channel)
+
+
+def _feature(name: str) -> dict[str, object]:
+    agent = _AGENTS.get(name)
+    more = {"additionalConfiguration": [{"name": agent, "status": "ENABLED"}]} if agent else {}
+    return {"name": name, "status": "ENABLED", **more}

@@ -1,6 +1,6 @@
-"""The pilot's templates keep every rule of the house, and a regression in them does not pass.
+"""The templates of every size keep every rule of the house, and a regression in them does not pass.
 
-The full check of all sizes (cfn-lint and cdk-nag too) is ``make infra-check``.
+The full check (cfn-lint, cdk-nag and the scanners too) is ``make infra-check``.
 """
 
 from __future__ import annotations
@@ -15,14 +15,18 @@ from pydantic import ValidationError
 
 from contracts import resources
 from contracts.errors import NotFound
-from infra.aws.gates import iam, invariants, mutations, nag, snapshot
+from infra.aws.gates import guard, iam, invariants, mutations, nag, snapshot
 from infra.aws.gates.templates import Templates
 from infra.aws.place import Place, place_of
+from infra.aws.sizes import SIZES
 from workflows.definition import problems
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 CDK_PYTHON = REPOSITORY / ".venv-aws" / "bin" / "python"
 FUNCTIONS = REPOSITORY / "infra" / "aws" / "functions"
+
+
+EACH_SIZE = pytest.mark.parametrize("size", SIZES)
 
 
 @pytest.fixture(scope="module")
@@ -31,46 +35,62 @@ def place() -> Place:
 
 
 @pytest.fixture(scope="session")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def all_built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if not CDK_PYTHON.exists():
         pytest.skip("the CDK is not installed: make setup-aws")
     folder = tmp_path_factory.mktemp("aws")
-    command = [str(CDK_PYTHON), "-m", "infra.aws", "synth", "--out", str(folder)]
+    sizes = [part for size in SIZES for part in ("--size", size)]
+    command = [str(CDK_PYTHON), "-m", "infra.aws", "synth", *sizes, "--out", str(folder)]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     return folder
 
 
 @pytest.fixture(scope="session")
-def templates(built: Path) -> Templates:
-    return Templates.read(built)
+def built(all_built: Path) -> Path:
+    return all_built / "pilot"
 
 
-def test_what_the_templates_hold_is_what_is_kept_of_it(templates: Templates) -> None:
-    """The pilot's security; ``make infra-check`` compares all of it in all sizes."""
-    kept = snapshot.telling(snapshot.of_size(snapshot.read(), "pilot"))
-    now = snapshot.telling(snapshot.pictured(templates))
+@pytest.fixture(scope="session")
+def of_sizes(all_built: Path) -> dict[str, Templates]:
+    return {size: Templates.read(all_built / size) for size in SIZES}
+
+
+@pytest.fixture(scope="session")
+def templates(of_sizes: dict[str, Templates]) -> Templates:
+    return of_sizes["pilot"]
+
+
+@EACH_SIZE
+def test_what_the_templates_hold_is_what_is_kept_of_it(of_sizes: dict[str, Templates], size: str) -> None:
+    """What tells of security; ``make infra-check`` compares all of it."""
+    kept = snapshot.telling(snapshot.of_size(snapshot.read(), size))
+    now = snapshot.telling(snapshot.pictured(of_sizes[size]))
     assert snapshot.findings(now, kept) == [], "meant? run `make infra-snapshot` and read its diff"
 
 
-def test_there_is_a_stack_for_each_subject(templates: Templates) -> None:
+@pytest.mark.parametrize(("size", "more"), [("pilot", ()), ("fleet", ()), ("enterprise", ("audit", "replica"))])
+def test_there_is_a_stack_for_each_subject(of_sizes: dict[str, Templates], size: str, more: tuple[str, ...]) -> None:
     subjects = ("api", "data", "ingest", "insight", "iot", "ml", "network", "observe", "security", "storage", "vision",
                 "workflow")  # fmt: skip
-    assert set(templates.stacks) == {f"kestrel-{subject}" for subject in subjects}
+    assert set(of_sizes[size].stacks) == {f"kestrel-{subject}" for subject in (*subjects, *more)}
 
 
+@EACH_SIZE
 @pytest.mark.parametrize("rule", invariants.RULES)
-def test_a_rule_of_the_house_holds(templates: Templates, place: Place, rule: str) -> None:
-    assert list(invariants.RULES[rule](templates, place)) == []
+def test_a_rule_of_the_house_holds(of_sizes: dict[str, Templates], size: str, rule: str) -> None:
+    assert list(invariants.RULES[rule](of_sizes[size], place_of({"size": size}))) == []
 
 
-def test_no_right_is_wider_than_it_must_be(templates: Templates) -> None:
-    assert iam.findings(templates) == []
+@EACH_SIZE
+def test_no_right_is_wider_than_it_must_be(of_sizes: dict[str, Templates], size: str) -> None:
+    assert iam.findings(of_sizes[size]) == []
 
 
 @pytest.mark.parametrize("mutation", mutations.MUTATIONS, ids=lambda mutation: mutation.name.replace(" ", "-"))
-def test_a_regression_is_found(templates: Templates, place: Place, mutation: mutations.Mutation) -> None:
-    assert mutations.judge(templates, place, mutation).findings != ()
+def test_a_regression_is_found(of_sizes: dict[str, Templates], mutation: mutations.Mutation) -> None:
+    place = place_of({"size": mutation.size})
+    assert mutations.judge(of_sizes[mutation.size], place, mutation).findings != ()
 
 
 def test_a_mutation_that_nothing_takes_is_an_error(templates: Templates, place: Place) -> None:
@@ -163,6 +183,17 @@ def test_jobs_sign_the_packages_of_releases_and_nothing_else(templates: Template
     assert read["s3:GetObject"] == place.objects("releases/")
 
 
+def test_analysts_have_their_pages_as_code_where_the_size_pays_for_them(of_sizes: dict[str, Templates]) -> None:
+    kinds = ("DataSource", "DataSet", "Analysis", "Dashboard")
+    found = {
+        size: [kind for kind in kinds if list(templates.all(f"AWS::QuickSight::{kind}"))]
+        for size, templates in of_sizes.items()
+    }
+    assert found == {"pilot": [], "fleet": list(kinds), "enterprise": list(kinds)}
+    shown = [next(of_sizes["fleet"].all(f"AWS::QuickSight::{kind}")) for kind in ("Analysis", "Dashboard")]
+    assert shown[0].properties["Definition"] == shown[1].properties["Definition"]
+
+
 def test_a_functions_bundle_is_written_beside_the_templates(built: Path) -> None:
     for name in ("admission", "canary", "indexing"):
         code = FUNCTIONS / name / "index.py"
@@ -190,3 +221,15 @@ def test_an_accepted_finding_has_a_reason() -> None:
     assert all(len(row.reason) >= 25 for row in nag.acceptances())
     with pytest.raises(ValidationError):
         nag.Acceptance(rule="R1", where="x", reason="it is fine")
+
+
+def test_a_report_of_cfn_guard_is_read_to_the_resource() -> None:
+    path = {"path": "/Resources/Media1/Properties/BucketEncryption"}
+    broken = {"Rule": {"name": "s3_check", "messages": {"custom_message": "[CT.S3.PR.2]: Require"}, "checks": [path]}}
+    report = {"name": "/build/kestrel-storage.template.json", "not_compliant": [broken]}
+    assert guard.read([report]) == [nag.Finding("CT.S3.PR.2", "kestrel-storage/Media1", "")]
+
+
+def test_a_row_for_cfn_guard_names_a_rule_and_says_why() -> None:
+    rows = nag.acceptances(guard.ACCEPTED)
+    assert all(row.rule.startswith("CT.") and len(row.reason) >= 25 for row in rows)
