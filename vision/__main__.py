@@ -231,7 +231,7 @@ def card_verb(
     as_json: Json = False,
 ) -> None:
     """Measure a weights file and write its card: <name>.json and README.md beside it."""
-    from vision.card import FullCard, card_text, plain_card, sha256_of, source_of
+    from vision.card import FullCard, card_text, plain_card, sha256_of, sources_of
     from vision.detector import open_detector
     from vision.evaluate import evaluate
 
@@ -245,11 +245,12 @@ def card_verb(
         weights.with_suffix(".json").write_text(plain.model_dump_json())
         finder = open_detector(weights, threads=threads)
         metrics = [evaluate(finder, root, split, accept) | {"use": use} for root, split, use in uses]
+    told = json.loads(run.read_text()) if run else {}
     card = FullCard(
         **plain.model_dump(),
         checkpoint_sha256=sha256_of(checkpoint) if checkpoint else None,
-        training=json.loads(run.read_text()) if run else {},
-        data=tuple(source_of(root) for root in [*(rendered or []), *(real or [])]),
+        training=told,
+        data=sources_of(told, [*(rendered or []), *(real or [])]),
         metrics=tuple(metrics),
     )
     weights.with_suffix(".json").write_text(card.model_dump_json(indent=2) + "\n")
@@ -259,8 +260,8 @@ def card_verb(
 
 @app.command("train")
 def train_verb(
-    data: Annotated[list[Path], typer.Option(help="Folders of rendered tiles in YOLO layout.")],
     out: Annotated[Path, typer.Option(help="Folder for checkpoints; its data/ is rebuilt.")],
+    data: Annotated[list[Path] | None, typer.Option(help="Folders of rendered tiles in YOLO layout.")] = None,
     real: Annotated[Path | None, typer.Option(help="Folder of the real sets named in training.yaml.")] = None,
     spec: Annotated[Path | None, typer.Option(help="Another training.yaml.")] = None,
     model: Annotated[str | None, typer.Option(help="Network architecture; default: training.yaml's.")] = None,
@@ -278,7 +279,7 @@ def train_verb(
 
     chosen = read_spec(spec or DEFAULT_SPEC)
     changed = {k: v for k, v in {"network": model, "tile_px": imgsz}.items() if v is not None}
-    run = Run(tuple(data), real, out, epochs, seed, start_from, threads, hours, resume)
+    run = Run(tuple(data or ()), real, out, epochs, seed, start_from, threads, hours, resume)
     with spoken(as_json=as_json), redirect_stdout(sys.stderr):  # ultralytics talks on stdout
         weights = train(chosen.model_copy(update=changed), run)
     typer.echo(json.dumps({"weights": str(weights / "best.pt")}) if as_json else f"{weights / 'best.pt'}")

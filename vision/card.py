@@ -69,6 +69,12 @@ def source_of(root: Path) -> dict[str, object]:
     return {"set": root.name} | {k: source.get(k) for k in ("repo", "commit", "license", "attribution")}
 
 
+def sources_of(training: Mapping[str, Any], roots: Sequence[Path]) -> tuple[Record, ...]:
+    """Return where all that a detector learnt from came from: features learnt elsewhere first, then its data sets."""
+    features = [run.get("spec", {}).get("pretrained") for run in _runs(training)]
+    return (*(f for n, f in enumerate(features) if f and f not in features[:n]), *map(source_of, roots))
+
+
 def card_text(card: FullCard) -> str:
     """Return the card as Markdown."""
     lines = [
@@ -129,7 +135,7 @@ def _runs(last: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 def _run_line(number: int, run: Mapping[str, Any]) -> str:
     images = ", ".join(f"{name} {count}" for name, count in run.get("images", {}).items())
-    begun = "random weights" if run.get("started_from", "random weights") == "random weights" else "the run before"
+    begun = "the run before" if run.get("before") else run.get("started_from", "random weights")
     note = f" ({run['note']})" if run.get("note") else ""
     return f"{number}. {run.get('epochs')} epochs from {begun}, seed {run.get('seed')}{note}. Images: {images}."
 

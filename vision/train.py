@@ -1,8 +1,9 @@
-"""Trains the detector from scratch on rendered tiles and cuttings of real photos (needs the ``train`` extra)."""
+"""Trains a detector on rendered tiles and cuttings of real photos, from nothing or from features given (``train``)."""
 
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 import shutil
 from pathlib import Path
@@ -17,7 +18,18 @@ from vision.datasets import Assembled, Assembly, RealSet
 from vision.gathering import MANIFEST
 from vision.offline import load_ultralytics
 
+_FIRST_LAYER, _NEVER_LEARNS = "model.0.", ".dfl"
 DEFAULT_SPEC = Path(__file__).with_name("training.yaml")
+
+
+class Pretrained(Frozen):
+    """What was learnt elsewhere, and may be used here; its keys are those of a data set's SOURCE.json."""
+
+    set: str
+    repo: str
+    commit: str
+    license: str
+    attribution: str
 
 
 class TrainingSpec(Frozen):
@@ -35,6 +47,9 @@ class TrainingSpec(Frozen):
     box: float
     cls: float
     dfl: float
+    pretrained: Pretrained | None = Field(default=None, description="where a network brings features, whose they are")
+    frozen_epochs: int = Field(default=0, ge=0, description="so long a network's first layer is left as it came")
+    held: tuple[str, ...] = Field(default=(), description="parts, by the start of their name, that are never trained")
     augment: dict[str, float]
     validation_share: float = Field(gt=0, lt=0.5)
     real: tuple[RealSet, ...]
@@ -49,7 +64,7 @@ class Run(NamedTuple):
     epochs: int
     seed: int
     start_from: Path | None = None
-    """A checkpoint of ours to continue from; None starts from random weights."""
+    """A checkpoint of ours to continue from; None starts from what the network brings, or from random weights."""
     threads: int = 2
     hours: float | None = None
     """Ends the run after this long, the schedule fitted to it, whatever ``epochs`` says."""
@@ -95,10 +110,35 @@ def train(spec: TrainingSpec, run: Run) -> Path:
     if start is not None and not start.exists():
         raise InvalidInput(f"No checkpoint at {start}.", hint="Start anew.", field="from")
     arguments = {"resume": True} if run.resume else _prepared(spec, run)
-    model = load_ultralytics().YOLO(str(start) if start else f"{spec.network}.yaml")
+    ultralytics, network = load_ultralytics(), network_of(spec.network)
+    model = ultralytics.YOLO(str(start) if start else network)
     model.add_callback("on_train_start", lambda trainer: _settle(trainer, run.threads, half=spec.bfloat16))
+    model.add_callback("on_train_epoch_start", lambda trainer: thaw(trainer, spec.frozen_epochs, spec.held))
     model.train(**arguments)
     return weights
+
+
+def network_of(name: str) -> str:
+    """Return what ultralytics builds a network of: a file of ours where there is one, else the name of one of its own.
+
+    Ours stand on a layer that is made known to it here.
+    """
+    ours = Path(__file__).with_name(f"{name}.yaml")
+    if not ours.is_file():
+        return f"{name}.yaml"
+    importlib.import_module("vision.backbone").register(importlib.import_module("ultralytics.nn.tasks"))
+    return str(ours)
+
+
+def thaw(trainer: Any, after: int, held: tuple[str, ...]) -> None:
+    """Let the first layer learn once ``after`` epochs are over, except for the parts that are held.
+
+    ultralytics keeps the running means of what ``freeze_layer_names`` names.
+    """
+    frozen = (*held, _NEVER_LEARNS) if trainer.epoch >= after else (_FIRST_LAYER, *held, _NEVER_LEARNS)
+    trainer.freeze_layer_names = list(frozen)
+    for name, weights in trainer.model.named_parameters():
+        weights.requires_grad = not any(part in name for part in frozen)
 
 
 def _prepared(spec: TrainingSpec, run: Run) -> dict[str, Any]:
@@ -120,9 +160,13 @@ def _record(spec: TrainingSpec, run: Run, assembled: Assembled) -> dict[str, Any
         "seed": run.seed,
         "epochs": run.epochs,
         "hours": run.hours,
-        "started_from": run.start_from.name if run.start_from else "random weights",
+        "started_from": run.start_from.name if run.start_from else _features(spec),
         "before": _before(run.start_from),
     }
+
+
+def _features(spec: TrainingSpec) -> str:
+    return spec.pretrained.set if spec.pretrained else "random weights"
 
 
 def _before(start_from: Path | None) -> dict[str, Any] | None:

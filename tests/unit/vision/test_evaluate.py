@@ -10,7 +10,7 @@ import yaml
 from contracts.errors import InvalidInput
 from tests.vision_views import CARD, RedFinder
 from vision.boxes import Boxes
-from vision.card import FullCard, card_text, source_of
+from vision.card import FullCard, card_text, source_of, sources_of
 from vision.evaluate import Judged, evaluate, match, score
 
 BOX = [10.0, 10.0, 50.0, 50.0]
@@ -100,4 +100,19 @@ def test_the_card_tells_data_quality_and_limits(tmp_path: Path) -> None:
     )
     text = card_text(card)
     for expected in ("o/n @ abcdef0", "CC BY 4.0", "| set/test | made up |", "synth/train 9", "seed 3", *card.limits):
+        assert expected in text
+
+
+def test_the_card_tells_whose_features_a_detector_stands_on(tmp_path: Path) -> None:
+    features = {"set": "ImageNet features", "repo": "lite0 0.1.0", "commit": "f2bc3dd", "license": "Apache-2.0"}
+    first = {"seed": 0, "epochs": 4, "started_from": "ImageNet features", "spec": {"pretrained": features}}
+    last = first | {"seed": 1, "started_from": "last.pt", "before": first}
+    data = sources_of(last, [write_set(tmp_path / "set", ["crack"])])
+    assert [row["set"] for row in data] == ["ImageNet features", "set"]
+    text = card_text(FullCard(**CARD.model_dump(), training=last, data=data))
+    for expected in (
+        "1. 4 epochs from ImageNet features, seed 0",
+        "2. 4 epochs from the run before, seed 1",
+        "Apache-2.0",
+    ):
         assert expected in text
