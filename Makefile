@@ -8,7 +8,7 @@ SETUP := scripts/setup
 INPUTS := pyproject.toml requirements.lock $(SETUP)
 PYTEST := $(BIN)/python -m pytest
 ARGS ?=
-# Beside the journeys; the real-time tests of both leave the cores idle.
+# Three on two cores: the real-time tests of the edge leave them idle.
 WORKERS ?= 3
 FUZZ_SECONDS ?= 300
 
@@ -66,8 +66,13 @@ doctor: setup ## say what is wrong and how to mend it
 	@$(BIN)/kestrel doctor $(ARGS)
 
 .PHONY: test check format unit backends journeys browser screens words
-test: setup-dev setup-train setup-browser ## everything CI runs: check, journeys and every other test, side by side
-	@MAKE="$(MAKE)" WORKERS=$(WORKERS) scripts/test $(ARGS)
+# In this order, so that no long file is left for one worker at the end.
+# The check is one process and beside it runs what waits most: real-time flights and pages.
+test: setup-dev setup-train setup-browser ## everything CI runs: check, then every test
+	@mkdir -p build; $(MAKE) -s check >build/check.txt 2>&1 & checked=$$!; \
+	$(PYTEST) -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder tests/browser tests/journeys/test_edge_faults.py tests/architecture tests/backends tests/unit --junitxml=build/tests.xml $(ARGS); tested=$$?; \
+	wait $$checked; checked=$$?; cat build/check.txt; [ $$checked = 0 ] && [ $$tested = 0 ]
+	@$(PYTEST) -q --junitxml=build/journeys.xml tests/journeys --deselect tests/journeys/test_edge_faults.py $(ARGS)
 check: setup-dev ## lint, types, import rules
 	@$(BIN)/ruff check
 	@$(BIN)/mypy
