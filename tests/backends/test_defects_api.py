@@ -123,7 +123,7 @@ def test_a_suggestion_names_the_defect_the_chance_and_the_reason(
     assert candidate["link_group"] != asked["finding"]["link_group"]
     assert candidate["latest"]["finding_id"] in groups(services)[candidate["link_group"]]
     assert 0.1 <= candidate["probability"] <= 1
-    assert (asked["reason"], "tells where the flight was" in asked["why"]) == ("alone", True)
+    assert (asked["reason"], "tells where this flight was" in asked["why"]) == ("alone", True)
     assert analyst.get("/v1/link-suggestions", params={"flight_id": "none"}).json()["data"] == []
     told = analyst.get(f"/v1/defects/{candidate['link_group']}").json()["chapters"]
     # Neither found nor gone until that is decided.
