@@ -243,7 +243,7 @@ def violations(page: Page, within: str) -> list[str]:
     page.evaluate(AXE)
     told = []
     for scheme in ("light", "dark"):
-        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        page.emulate_media(color_scheme=scheme)
         found = page.evaluate(
             "([within, tags]) => axe.run(within, { runOnly: tags, resultTypes: ['violations'] })", [within, TAGS]
         )
