@@ -140,20 +140,27 @@ def let_events_send(queue: sqs.Queue, rules: Iterable[str]) -> None:
     )
 
 
+def access_log_bucket(scope: Construct, name: str) -> s3.Bucket:
+    """Return a bucket for the access logs of others, which end after a year; S3 writes them with its own key only."""
+    return private_bucket(scope, "AccessLogs", name, None, None, lifecycle_rules=[_ends(365, 30)])
+
+
+def _ends(days: int | None, replaced_days: int) -> s3.LifecycleRule:
+    return s3.LifecycleRule(
+        id="ends",
+        expiration=cdk.Duration.days(days) if days else None,
+        noncurrent_version_expiration=cdk.Duration.days(replaced_days),
+        abort_incomplete_multipart_upload_after=cdk.Duration.days(7),
+    )
+
+
 def private_bucket(scope: Construct, construct: str, name: str, key: kms.IKey | None, access_logs: s3.IBucket | None,
                    **more: object) -> s3.Bucket:  # fmt: skip
     """Return a bucket that is closed to the public, encrypted, versioned, reached by TLS only, and kept on deletion.
 
-    Without rules of its own, replaced and deleted versions end after a year; so do access logs (S3's own key).
+    Without rules of its own, replaced and deleted versions end after a year; what is current never does.
     """
-    days = cdk.Duration.days
-    ends = s3.LifecycleRule(
-        id="ends",
-        expiration=None if key else days(365),
-        noncurrent_version_expiration=days(365 if key else 30),
-        abort_incomplete_multipart_upload_after=days(7),
-    )
-    more.setdefault("lifecycle_rules", [ends])
+    more.setdefault("lifecycle_rules", [_ends(None, 365)])
     return s3.Bucket(
         scope,
         construct,

@@ -8,7 +8,7 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
-from infra.aws.ground import PlacedStack, private_bucket
+from infra.aws.ground import PlacedStack, access_log_bucket, private_bucket
 from infra.aws.place import Place
 
 _KEPT_DAYS = 365
@@ -29,7 +29,7 @@ class AuditStack(PlacedStack):
             enable_key_rotation=True,
             removal_policy=cdk.RemovalPolicy.RETAIN,
         )
-        logs = private_bucket(self, "AccessLogs", f"kestrel-access-logs-{self.account}", None, None)
+        logs = access_log_bucket(self, f"kestrel-access-logs-{self.account}")
         trail = private_bucket(
             self, "TrailLogs", place.trail_bucket, key, logs,
             object_lock_enabled=True,

@@ -9,7 +9,7 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_rds as rds
 from constructs import Construct
 
-from infra.aws.ground import PlacedStack, log_group, private_bucket, service_role
+from infra.aws.ground import PlacedStack, access_log_bucket, log_group, private_bucket, service_role
 from infra.aws.place import Place
 from infra.aws.stacks.fences import POSTGRES, fence_data
 
@@ -37,7 +37,7 @@ class ReplicaStack(PlacedStack):
         self.key.add_to_resource_policy(
             iam.PolicyStatement(actions=actions, resources=["*"], principals=[writer], conditions=groups)
         )
-        logs = private_bucket(self, "AccessLogs", f"kestrel-access-logs-{self.account}-copy", None, None)
+        logs = access_log_bucket(self, f"kestrel-access-logs-{self.account}-copy")
         private_bucket(self, "Media", place.replica_bucket, self.key, logs, object_lock_enabled=True)
         self._database()
 

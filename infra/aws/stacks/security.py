@@ -20,7 +20,7 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
-from infra.aws.ground import PlacedStack, dead_letters, log_group, private_bucket, service_role
+from infra.aws.ground import PlacedStack, access_log_bucket, dead_letters, log_group, private_bucket, service_role
 from infra.aws.place import Place
 from infra.aws.rights import BOUNDARY
 
@@ -86,7 +86,7 @@ class SecurityStack(PlacedStack):
         self._open_keys_to_services()
         self._boundary()
         # Access logs can be written to a bucket with S3's own key only.
-        self.access_logs = private_bucket(self, "AccessLogs", f"kestrel-access-logs-{place.account}", None, None)
+        self.access_logs = access_log_bucket(self, f"kestrel-access-logs-{place.account}")
         self.alarms = sns.Topic(
             self, "Alarms", topic_name="kestrel-alarms", master_key=self.queues_key, enforce_ssl=True
         )
