@@ -231,8 +231,8 @@ class MqttLink:
             return
         self._stopped.clear()
         self._client.stop()
-        if self._stopped.wait(timeout=5.0):
-            self._start_again()
+        self._stopped.wait(timeout=5.0)
+        self._start_again()  # even if it has not said so: a client left stopped would never connect
 
     def _hold_off(self, reason: int) -> None:
         """The broker knows us and will not have us: asking every second changes nothing and may get us banned."""
