@@ -6,6 +6,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
+from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
 
 from cloud import problems
 from cloud.api import (
@@ -145,6 +146,8 @@ ROUTERS = (
     live.router,
 )
 """The order is the order of the OpenAPI document."""
+SENT_AS_IS = (*DEFAULT_EXCLUDED_CONTENT_TYPES, "application/*")
+"""What is text is compressed. JSON is not: its strong ETag names the bytes that are sent."""
 
 
 def create_app(settings: Settings, services: Services | None = None) -> FastAPI:
@@ -156,6 +159,7 @@ def create_app(settings: Settings, services: Services | None = None) -> FastAPI:
     problems.install(app)
     failures.install(app)
     app.add_middleware(Conditional)
+    app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=5, exclude_content_types=SENT_AS_IS)
     app.add_middleware(Census, database=app.state.services.database)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
     app.add_middleware(Language)

@@ -300,6 +300,14 @@ def test_static_files_are_kept_for_good_and_do_not_leave_their_folder(admin: htt
     assert admin.get("/static/x/..%2f..%2frendering.py").status_code == 404
 
 
+def test_a_page_is_compressed_for_who_can_read_that(admin: httpx.Client) -> None:
+    sent = admin.get("/")
+    assert sent.headers["content-encoding"] == "gzip"
+    plain = admin.get("/", headers={"Accept-Encoding": "identity"})
+    assert "content-encoding" not in plain.headers
+    assert len(plain.content) > 3 * int(sent.headers["content-length"])
+
+
 def test_the_map_has_every_kind_of_asset(admin: httpx.Client, services: Services) -> None:
     places = [{"lat_deg": 54.9, "lon_deg": 8.3 + n / 1000, "alt_m": 0.0} for n in range(3)]
     geometries: dict[str, dict[str, Any]] = {

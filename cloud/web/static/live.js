@@ -93,12 +93,30 @@ async function followNewFlight() {
   if (answer.ok && ((await answer.json()).flight ?? "") !== document.body.dataset.flight && !busy) location.reload(); // none is "" here
 }
 
-/** Fetch what the map draws, the newest sample of each drone with it, and hand it to whoever draws. */
+let fetching = false;
+let again = false;
+
+/** Fetch what the map draws, once for all who ask meanwhile. */
 export async function fetchMap() {
+  again = true;
+  if (fetching) return;
+  fetching = true;
+  try {
+    while (again) {
+      again = false;
+      await drawn();
+    }
+  } finally {
+    fetching = false;
+  }
+}
+
+/** Hand the map, the newest sample of each drone with it, to whoever draws. */
+async function drawn() {
   const src = document.querySelector("drone-map")?.getAttribute("src") ?? document.getElementById("link-lost")?.dataset.map;
   if (!src) return;
-  const response = await fetch(src, { headers: { Accept: "application/json" } });
-  if (!response.ok) return;
+  const response = await fetch(src, { headers: { Accept: "application/json" } }).catch(() => null); // the stream asks again when it is back
+  if (!response?.ok) return;
   const data = await response.json();
   for (const drone of data.drones) if (drone.last) latest.set(drone.drone_id, drone.last);
   /** @type {any} */ (window).kestrelMap = data;
