@@ -21,14 +21,14 @@ from pydantic import ValidationError
 
 from contracts.errors import InvalidInput
 from contracts.geo import BoxNorm
-from contracts.training import Judgement, LabelledBox, LabelSet, Split
+from contracts.training import Judgement, LabelledBox, Split
 from contracts.vocabulary import DefectKind
 from vision.boxes import KINDS
 
 _Word = TypeVar("_Word", bound=StrEnum)
-_FROM_FILE = "imported"
+FROM_FILE = "imported"
 """Finding of a box that another program drew."""
-_MOST_CHARACTERS = 64 << 20
+MOST_CHARACTERS = 64 << 20
 _ROUNDING = 1e-5
 _CLASSES = frozenset(str(number) for number in range(len(KINDS)))
 
@@ -69,7 +69,7 @@ def from_cvat(text: str) -> list[Labelled]:
         InvalidInput: It is no such XML, or a picture, label or number in it is none of ours; the field is named.
 
     """
-    if len(text) > _MOST_CHARACTERS:
+    if len(text) > MOST_CHARACTERS:
         raise InvalidInput(f"{len(text)} characters are too many.", hint="Export in parts.", field="file")
     try:
         root = fromstring(text)
@@ -98,12 +98,18 @@ def _cvat_box(box: Element, width: float, height: float, where: str) -> Labelled
     judged = _one_of(Judgement, said.get("judgement") or Judgement.DEFECT.value, "box.judgement", where)
     kind = _one_of(DefectKind, box.get("label") or "", "box.label", where)
     ends = x0 / width, y0 / height, x1 / width, y1 / height
-    return _box(ends, kind, judged, said.get("finding_id") or _FROM_FILE, where)
+    return box_between(ends, kind, judged, said.get("finding_id") or FROM_FILE, where)
 
 
-def _box(
+def box_between(
     ends: tuple[float, float, float, float], kind: DefectKind, judged: Judgement, finding_id: str, where: str
 ) -> LabelledBox:
+    """Return a box between two corners (x0, y0, x1, y1), shares of the picture.
+
+    Raises:
+        InvalidInput: It has no area, or lies outside the picture.
+
+    """
     if not (ends[0] < ends[2] and ends[1] < ends[3]):
         raise InvalidInput(f"{where}: the box {ends} has no area.", field="box")
     try:
@@ -186,32 +192,9 @@ def _yolo_boxes(path: Path) -> Iterable[LabelledBox]:
             raise InvalidInput(f"{where}: class {parts[0]} is none of {len(KINDS)}.", field="class")
         cx, cy, w, h = (_number(part, "labels", where) for part in parts[1:])
         ends = _inside(cx - w / 2), _inside(cy - h / 2), _inside(cx + w / 2), _inside(cy + h / 2)
-        yield _box(ends, KINDS[int(parts[0])], Judgement.DEFECT, _FROM_FILE, where)
+        yield box_between(ends, KINDS[int(parts[0])], Judgement.DEFECT, FROM_FILE, where)
 
 
 def _inside(share: float) -> float:
     """Return a border that only rounding has moved out of the picture at the picture's."""
     return min(max(share, 0.0), 1.0) if -_ROUNDING <= share <= 1 + _ROUNDING else share
-
-
-def read_labels(source: Path) -> list[Labelled]:
-    """Return the pictures of a version's labels.json, a CVAT XML file or a folder of YOLO labels.
-
-    Raises:
-        InvalidInput: It is none of these, or something in it is no label.
-
-    """
-    if source.is_dir():
-        return read_yolo_labels(source)
-    try:
-        text = source.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidInput(f"{source} cannot be read: {error}.", field="source") from error
-    if text.lstrip().startswith("<"):
-        return from_cvat(text)
-    try:
-        known = LabelSet.model_validate_json(text)
-    except ValidationError as error:
-        where = ".".join(map(str, error.errors()[0]["loc"])) or "source"
-        raise InvalidInput(f"{source}: {where}: {error.errors()[0]['msg']}.", field=where) from error
-    return [Labelled(frame.frame_key, frame.split, frame.boxes) for frame in known.frames]

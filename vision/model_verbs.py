@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from contracts.training import Split
 from vision.terminal import Json, Model, Threads, meter, needing_train, spoken
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ class LabelForm(StrEnum):
     """Whose files."""
 
     CVAT = "cvat"
+    COCO = "coco"
     YOLO = "yolo"
 
 
@@ -122,23 +124,27 @@ def promote_verb(
 
 def labels_verb(
     source: Annotated[
-        Path, typer.Argument(help="labels.json of a version, a CVAT XML file, or a folder of YOLO labels.")
+        Path, typer.Argument(help="labels.json of a version, CVAT XML, a COCO set, or a folder of YOLO labels.")
     ],
-    out: Annotated[Path, typer.Option(help="File (cvat) or folder (yolo) to write.")],
-    form: Annotated[LabelForm, typer.Option("--as", help="cvat keeps everything; yolo knows defects only.")],
-    width: Annotated[int, typer.Option(min=1, help="Of the pictures, in pixels; for cvat.")] = 3840,
+    out: Annotated[Path, typer.Option(help="File (cvat, coco) or folder (yolo) to write.")],
+    form: Annotated[LabelForm, typer.Option("--as", help="cvat and coco keep everything; yolo knows defects only.")],
+    split: Annotated[Split, typer.Option(help="Of pictures of a COCO set that do not say theirs.")] = Split.TRAIN,
+    width: Annotated[int, typer.Option(min=1, help="Of the pictures, in pixels; for cvat and coco.")] = 3840,
     height: Annotated[int, typer.Option(min=1, help="The same, down.")] = 2160,
     as_json: Json = False,
 ) -> None:
-    """Turn judged labels into CVAT or YOLO files and back; pictures of rejected places become hard negatives."""
-    from vision.label_files import as_cvat, read_labels, write_yolo
+    """Turn judged labels into CVAT, COCO or YOLO files and back; pictures of rejected places become hard negatives."""
+    from vision.coco_files import as_coco
+    from vision.label_files import as_cvat, write_yolo
+    from vision.label_sources import read_labels
 
     with spoken(as_json=as_json):
-        pictures, left_out = read_labels(source), []
+        pictures, left_out = read_labels(source, split), []
         if form is LabelForm.YOLO:
             left_out = write_yolo(pictures, out)
         else:
-            out.write_text(as_cvat(pictures, width, height), encoding="utf-8")
+            written = as_cvat if form is LabelForm.CVAT else as_coco
+            out.write_text(written(pictures, width, height), encoding="utf-8")
     told = {"out": str(out), "pictures": len(pictures) - len(left_out), "left_out_unjudged": left_out}
     typer.echo(
         json.dumps(told) if as_json else f"{out}: {told['pictures']} pictures, {len(left_out)} unjudged left out"
