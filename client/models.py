@@ -4714,6 +4714,43 @@ class Quality(BaseModel):
     false_alarms: Share
 
 
+class QuestionOut(BaseModel):
+    """
+    A finding that nobody has judged, and why a verdict on it would teach; shares are 0 to 1.
+    """
+
+    finding: FindingOut
+    chance: Annotated[
+        float,
+        Field(
+            description='that it is a defect, by verdicts on its kind at this confidence',
+            title='Chance',
+        ),
+    ]
+    distance: Annotated[
+        float,
+        Field(
+            description='how unlike the nearest that is judged or comes before it in this list',
+            title='Distance',
+        ),
+    ]
+    worth: Annotated[
+        float,
+        Field(
+            description='doubt about it times that distance; the list is chosen by it',
+            title='Worth',
+        ),
+    ]
+
+
+class QuestionsOut(BaseModel):
+    """
+    What to judge, in this order.
+    """
+
+    data: Annotated[list[QuestionOut], Field(title='Data')]
+
+
 class RIDDetails(BaseModel):
     """
     What does not change during a flight.

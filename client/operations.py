@@ -472,6 +472,10 @@ class Operations(Transport):
         """Let a notification be opened, or not; the first answer holds."""
         return models.DecisionOut.model_validate_json(self.request("POST", f"/v1/decisions/{self.quoted(decision_id)}/answer", headers={"Idempotency-Key": idempotency_key}, body=body))
 
+    def list_questions(self, *, limit: int | None = None) -> models.QuestionsOut:
+        """List the findings whose verdict would teach the next version most: doubtful, and unlike each other."""
+        return models.QuestionsOut.model_validate_json(self.request("GET", "/v1/detectors/questions", query={"limit": limit}))
+
     def list_detectors(self, *, limit: int | None = None, cursor: str | None = None) -> models.PageDetectorVersionOut:
         """List versions, newest first."""
         return models.PageDetectorVersionOut.model_validate_json(self.request("GET", "/v1/detectors", query={"limit": limit, "cursor": cursor}))

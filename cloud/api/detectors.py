@@ -1,23 +1,24 @@
-"""/v1/detectors: versions trained on what people judged; a new one comes into force by a person's yes."""
+"""/v1/detectors: versions trained on what people judged, and what to judge; a new one comes into force by a yes."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Annotated
 
-from fastapi import APIRouter, BackgroundTasks, Path, Request
+from fastapi import APIRouter, BackgroundTasks, Path, Query, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import select
 
 from cloud import consume
+from cloud.api.findings import FindingOut
 from cloud.idempotency import Key, once
 from cloud.paging import Cursor, Limit, Page, newest_first, page_of
 from cloud.problems import RESPONSES
 from cloud.requests import Svc, UnitOfWork
 from cloud.security import Reader, Reviewer
-from cloud.tables import DetectorVersion
-from cloud.training import versions
+from cloud.tables import DetectorVersion, Finding
+from cloud.training import teaching, versions
 from contracts.geo import Frozen
 from contracts.training import Evaluation
 
@@ -54,6 +55,32 @@ class DetectorVersionOut(BaseModel):
     answered_at: datetime | None
     reason: str
     promoted_at: datetime | None
+
+
+class QuestionOut(BaseModel):
+    """A finding that nobody has judged, and why a verdict on it would teach; shares are 0 to 1."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    finding: FindingOut
+    chance: float = Field(description="that it is a defect, by verdicts on its kind at this confidence")
+    distance: float = Field(description="how unlike the nearest that is judged or comes before it in this list")
+    worth: float = Field(description="doubt about it times that distance; the list is chosen by it")
+
+
+class QuestionsOut(BaseModel):
+    """What to judge, in this order."""
+
+    data: list[QuestionOut]
+
+
+@router.get("/questions")
+def list_questions(
+    session: UnitOfWork, _: Reader, limit: Annotated[int, Query(ge=1, le=200, description="at most so many")] = 40
+) -> QuestionsOut:
+    """List the findings whose verdict would teach the next version most: doubtful, and unlike each other."""
+    asked = teaching.questions(session, select(Finding, Finding.kind), limit)
+    return QuestionsOut(data=[QuestionOut.model_validate(one) for one in asked])
 
 
 @router.get("")

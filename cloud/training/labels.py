@@ -19,7 +19,7 @@ LEAST_JUDGED = 40
 """Judged findings below which training on them teaches their chance."""
 _HELD_OUT = {Split.TEST: 0.25, Split.VAL: 0.40}
 """Up to which share of names a split reaches: a quarter measures, fifteen per cent stops the training."""
-_JUDGEMENTS = {
+JUDGEMENTS = {
     FindingStatus.CONFIRMED.value: Judgement.DEFECT,
     FindingStatus.REPAIRED.value: Judgement.DEFECT,
     FindingStatus.REJECTED.value: Judgement.NOTHING,
@@ -43,7 +43,7 @@ def gather(session: Session, version: str, now: datetime, least: int = LEAST_JUD
     boxes: dict[str, list[LabelledBox]] = defaultdict(list)
     splits: dict[str, Split] = {}
     for key, box, kind, status, finding_id, defect in rows:
-        judgement = _JUDGEMENTS.get(status, Judgement.OPEN)
+        judgement = JUDGEMENTS.get(status, Judgement.OPEN)
         made = LabelledBox(
             box=BoxNorm.model_validate(box), kind=DefectKind(kind), judgement=judgement, finding_id=finding_id
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from typing import Annotated, Any, NamedTuple, cast
 from urllib.parse import urlencode
 
@@ -16,6 +18,7 @@ from cloud.history import comparison
 from cloud.requests import Svc, UnitOfWork
 from cloud.security import Principal, Reader, authenticate
 from cloud.tables import Asset, Finding
+from cloud.training import teaching
 from cloud.web import finding_view, shell
 from cloud.web.finding_view import Sheet
 from cloud.web.rendering import page, problem
@@ -37,6 +40,8 @@ class Wanted(Address):
     kind: DefectKind | None = None
     all: bool = False
     """Judged ones too."""
+    teach: bool = False
+    """In the order in which verdicts teach a detector most, and only what teaches."""
 
     def of(self, query: Select[Finding, str], *, rank: bool = True) -> Select[Finding, str]:
         """Return the query with the filters that were given."""
@@ -71,7 +76,10 @@ class Queued(NamedTuple):
 
 
 class Queue(NamedTuple):
-    """A part of the queue, worst first; ``after`` is the cursor of the next one, None on the last."""
+    """A part of the queue, worst first; ``after`` is the cursor of the next one, None on the last.
+
+    What teaches has one part: each verdict changes what the next ones would teach.
+    """
 
     rows: tuple[Queued, ...]
     after: str | None
@@ -102,8 +110,11 @@ def build(session: Session, wanted: Wanted, *, choices: bool = True) -> Desk:
     counted = every.with_only_columns(Finding.severity_rank, func.count())
     rows = session.execute(counted.group_by(Finding.severity_rank)).all()
     left = {rank: count for rank, count in rows}  # noqa: C416 - rows are not tuples to mypy
+    first = queue(session, wanted, None)
+    if wanted.teach:
+        left = Counter(queued.finding.severity_rank for queued in first.rows)
     return Desk(
-        queue=queue(session, wanted, None),
+        queue=first,
         total=left.get(wanted.rank, 0) if wanted.rank else sum(left.values()),
         left=left,
         assets=tuple(session.scalars(select(Asset).order_by(Asset.name).limit(200))) if choices else (),
@@ -119,17 +130,27 @@ def queue(session: Session, wanted: Wanted, after: str | None) -> Queue:
         InvalidInput: Not a cursor of this queue.
 
     """
+    if wanted.teach:
+        return _teaching(session, wanted)
     rows = select(Finding, Asset.name).join(Asset, Asset.asset_id == Finding.asset_id)
     worst_first = (Finding.severity_rank.desc(), Finding.asset_id, Finding.blade, Finding.distance_to_root_m)
     query = wanted.of(rows).where(*_behind(after)).order_by(*worst_first, Finding.number).limit(AT_ONCE + 1)
     found = session.execute(query).all()
-    shown = found[:AT_ONCE]
+    shown = [(finding, name) for finding, name in found[:AT_ONCE]]
+    after = _cursor(shown[-1][0]) if len(found) > AT_ONCE else None
+    return Queue(_queued(session, shown), after, wanted)
+
+
+def _teaching(session: Session, wanted: Wanted) -> Queue:
+    found = [q.finding for q in teaching.questions(session, wanted.of(select(Finding, Finding.kind)), AT_ONCE)]
+    named = select(Asset.asset_id, Asset.name).where(Asset.asset_id.in_([f.asset_id for f in found]))
+    names = {asset_id: name for asset_id, name in session.execute(named)}  # noqa: C416 - rows are not tuples to mypy
+    return Queue(_queued(session, [(f, names[f.asset_id]) for f in found]), None, wanted)
+
+
+def _queued(session: Session, shown: Sequence[tuple[Finding, str]]) -> tuple[Queued, ...]:
     crops = comparison.best_evidence(session, [finding.finding_id for finding, _ in shown])
-    return Queue(
-        rows=tuple(Queued(finding, name, crops.get(finding.finding_id)) for finding, name in shown),
-        after=_cursor(shown[-1][0]) if len(found) > AT_ONCE else None,
-        wanted=wanted,
-    )
+    return tuple(Queued(finding, name, crops.get(finding.finding_id)) for finding, name in shown)
 
 
 def _cursor(f: Finding) -> str:

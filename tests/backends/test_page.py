@@ -19,6 +19,7 @@ from sqlalchemy import delete, select, text
 from cloud import users
 from cloud.services import Services
 from cloud.tables import Asset, CommandRow, EvidenceRow, Finding
+from cloud.training import teaching
 from cloud.web import assistant_room
 from contracts.vocabulary import Role
 from tests import platform
@@ -445,6 +446,15 @@ def test_the_calendar_has_the_readers_days(admin: httpx.Client, services: Servic
     assert entry is not None
     assert entry.find_parent("li").find("time").text.split()[0] == day  # type: ignore[union-attr]
     assert str(entry["title"]).endswith("2031-01-10 23:30 UTC")
+
+
+def test_the_desk_asks_first_what_teaches_most(admin: httpx.Client, services: Services) -> None:
+    with services.database.session() as session:
+        asked = [q.finding.finding_id for q in teaching.questions(session, select(Finding, Finding.kind), 40)]
+    page = soup(admin.get("/review", params={"teach": "true"}))
+    assert [item["data-id"] for item in page.select("#queue-rows li[data-id]")] == asked != []
+    assert [q["finding"]["finding_id"] for q in admin.get("/v1/detectors/questions").json()["data"]] == asked
+    assert page.select_one("#left").text == str(len(asked))  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("path", ["/review?kind=crack", "/assets", "/insights", "/tickets", "/settings/audit"])

@@ -10,16 +10,17 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from cloud import consume, executions
 from cloud.services import Services
-from cloud.tables import DetectorVersion, Finding, WorkflowRun
-from cloud.training import versions
+from cloud.tables import DetectorVersion, EvidenceRow, Finding, WorkflowRun
+from cloud.training import teaching, versions
+from cloud.training.labels import split_of
 from contracts import training
 from contracts.errors import Conflict, ModelRefused, NotFound, TooFewLabels
 from contracts.events import WorkflowTask
-from contracts.training import Current, Judgement, LabelSet
+from contracts.training import Current, Judgement, LabelSet, Split
 from contracts.vocabulary import DefectKind, FindingStatus, Role
 from tests import platform
 from tests.factories import MemoryObjects
@@ -90,6 +91,29 @@ def test_too_few_verdicts_are_a_failure_people_see(
     judged(services, verdicts)
     with pytest.raises(TooFewLabels, match="are needed"):
         handle(services, "labels", version)
+
+
+def test_asked_is_what_teaches_where_verdicts_differ_and_no_picture_that_measures(services: Services) -> None:
+    judged(services, [FindingStatus.CONFIRMED] * 3 + [FindingStatus.REJECTED] * 3 + [FindingStatus.OPEN] * 12)
+    with services.database.session() as session:
+        rows = session.scalars(select(Finding).order_by(Finding.number)).all()
+        for found in rows[6:]:
+            found.confidence = 0.99
+        clear, doubtful, pictureless, known = [f for f in rows[6:] if split_of(f.link_group) is Split.TRAIN][:4]
+        for found in (*rows[:6], doubtful):
+            found.confidence = 0.87
+        known.link_group = rows[0].link_group
+        session.execute(
+            update(EvidenceRow).where(EvidenceRow.finding_id == pictureless.finding_id).values(frame_key="")
+        )
+        session.flush()
+        asked = teaching.questions(session, select(Finding, Finding.kind), 40)
+        teaches = {f.finding_id for f in rows[6:] if split_of(f.link_group) is Split.TRAIN}
+        assert {q.finding.finding_id for q in asked} == teaches - {pictureless.finding_id, known.finding_id}
+        assert asked[0].finding is doubtful
+        # Three of six such verdicts were right, and four more are imagined at the detector's own confidence.
+        assert asked[0].chance == pytest.approx((3 + 4 * 0.87) / 10)
+        assert {q.chance for q in asked if q.finding is clear} == {0.99}
 
 
 def test_a_worse_version_is_stopped_and_its_figures_are_kept(services: Services, version: str) -> None:
