@@ -155,7 +155,7 @@ def create_app(settings: Settings, services: Services | None = None) -> FastAPI:
     app = _routed()
     app.state.services = services or build_services(settings)
     app.state.readiness = health.readiness_of(app.state.services)
-    mcp_http.install(app, app.state.services, settings.issuer.removesuffix("/oidc"))
+    mcp_http.install(app, app.state.services, settings.address)
     problems.install(app)
     failures.install(app)
     app.add_middleware(Conditional)

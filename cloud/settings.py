@@ -37,6 +37,7 @@ class Settings(BaseSettings):
     status_host: str = Field(default="127.0.0.1", description="address of /healthz, /readyz and /metrics")
     status_port: int = Field(default=0, ge=0, le=65535, description="port of /healthz, /readyz and /metrics; 0: none")
     traces_url: str = Field(default="", description="OTLP/HTTP collector of traces; empty: none are made")
+    public_url: str = Field(default="", description="address people reach; default: the built-in issuer's")
     issuer: str = Field(default="http://127.0.0.1:8000/oidc", description="expected `iss` of access tokens")
     audience: str = Field(default="kestrel", description="expected `aud` of access tokens")
     issuer_key_file: Path | None = Field(default=None, description="private key of the built-in issuer, PEM (EC/RSA)")
@@ -107,3 +108,8 @@ class Settings(BaseSettings):
     rate_limit_per_minute: int = Field(default=DEFAULT_PER_MINUTE, gt=0, description="requests of one asker")
     flight_approvals: int = Field(default=1, ge=1, le=2, description="different people who must approve a flight")
     webhook_private_targets: bool = Field(default=False, description="let webhooks lead into our own network, by http")
+
+    @property
+    def address(self) -> str:
+        """Return where people and programs reach the platform, without a slash at the end."""
+        return (self.public_url or self.issuer.removesuffix("/oidc")).rstrip("/")

@@ -67,7 +67,7 @@ def install(app: FastAPI, services: Services, public_url: str) -> None:
     manager = StreamableHTTPSessionManager(
         build(ToolService(services), asking), json_response=True, stateless=True, max_request_body_size=MAX_BODY_BYTES
     )
-    resource = AnyHttpUrl(f"{public_url.rstrip('/')}/mcp")
+    resource = AnyHttpUrl(f"{public_url}/mcp")
     guarded: Any = RequireAuthMiddleware(
         StreamableHTTPASGIApp(manager), [READ_SCOPE], build_resource_metadata_url(resource)
     )

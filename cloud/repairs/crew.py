@@ -80,7 +80,7 @@ def finding_of(services: Services, token: str) -> str:
 def link(services: Services, finding: Finding) -> str:
     """Return the address of a finding's crew page; the same for the same finding."""
     token = crew_links.issue(services.session_key, finding.finding_id, from_s=finding.first_recorded_at.timestamp())
-    return f"{services.settings.issuer.removesuffix('/oidc')}/crew/{token}"
+    return f"{services.settings.address}/crew/{token}"
 
 
 def record(services: Services, token: str, report_id: str, told: Told) -> str:

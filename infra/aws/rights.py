@@ -110,6 +110,68 @@ UNSCOPED: Mapping[str, str] = MappingProxyType(
 BOUNDARY = "kestrel-boundary"
 """The managed policy that no role of the platform can exceed."""
 
+ANSWER = ("states:SendTaskSuccess", "states:SendTaskFailure", "states:SendTaskHeartbeat")
+_TRACES = ("xray:PutTelemetryRecords", "xray:PutTraceSegments")
+_MACHINE = (
+    "logs:CreateLogDelivery",
+    "logs:DeleteLogDelivery",
+    "logs:DescribeLogGroups",
+    "logs:DescribeResourcePolicies",
+    "logs:GetLogDelivery",
+    "logs:ListLogDeliveries",
+    "logs:PutResourcePolicy",
+    "logs:UpdateLogDelivery",
+    "xray:GetSamplingRules",
+    "xray:GetSamplingTargets",
+    *_TRACES,
+)
+_PULL = ("ecr:GetAuthorizationToken",)
+
+STARS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "kestrel-api/ApiStartRole": _PULL,
+        "kestrel-api/ApiTaskRole": ("states:ListStateMachines", *ANSWER, *_TRACES),
+        "kestrel-api/TurnRole": (
+            "elasticloadbalancing:DescribeListeners",
+            "elasticloadbalancing:DescribeRules",
+            "elasticloadbalancing:DescribeTargetGroups",
+            "elasticloadbalancing:DescribeTargetHealth",
+        ),
+        "kestrel-ingest/ConsumeStartRole": _PULL,
+        "kestrel-ingest/ConsumeTaskRole": ("states:ListStateMachines", *ANSWER, *_TRACES),
+        "kestrel-ingest/IngestStartRole": _PULL,
+        "kestrel-ingest/IngestTaskRole": _TRACES,
+        "kestrel-ingest/MigrateStartRole": _PULL,
+        "kestrel-ingest/ReconcileStartRole": _PULL,
+        "kestrel-ingest/ReconcileTaskRole": ("sns:ListTopics", "states:ListStateMachines", *ANSWER, *_TRACES),
+        "kestrel-insight/PublishStartRole": _PULL,
+        "kestrel-iot/FleetRole": ("iot:UpdateIndexingConfiguration",),
+        "kestrel-ml/TrainRole": _PULL,
+        "kestrel-vision/MachineRole": ("ecs:DiscoverPollEndpoint",),
+        "kestrel-vision/StartRole": _PULL,
+        "kestrel-vision/TaskRole": _TRACES,
+        "kestrel-workflow/DetectorTrainingRole": (
+            "ec2:DescribeDhcpOptions",
+            "ec2:DescribeNetworkInterfaces",
+            "ec2:DescribeSecurityGroups",
+            "ec2:DescribeSubnets",
+            "ec2:DescribeVpcs",
+            *_PULL,
+        ),
+        "kestrel-workflow/Rolekestrelcriticalfinding": _MACHINE,
+        "kestrel-workflow/Rolekestreldailydigest": _MACHINE,
+        "kestrel-workflow/Rolekestrelinspection": _MACHINE,
+        "kestrel-workflow/Rolekestrelretrain": _MACHINE,
+        "kestrel-workflow/WorkflowsStartRole": _PULL,
+        "kestrel-workflow/WorkflowsTaskRole": ("sns:ListTopics", "states:ListStateMachines", *ANSWER, *_TRACES),
+    }
+)
+"""Role (``stack/its name in the template``) -> what it may do on ``*``: these statements, and nobody else's.
+
+The IAM gate compares both ways with the templates of every size, so that neither a star nor a row of this table can be
+added or left behind unseen.
+"""
+
 TRUSTED_WITHOUT_SOURCE: Mapping[str, str] = MappingProxyType(
     {
         "ec2.amazonaws.com": "sends no source account; a role reaches a machine only through iam:PassRole here",
@@ -124,7 +186,6 @@ TRUSTED_WITHOUT_SOURCE: Mapping[str, str] = MappingProxyType(
 TAKE = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueUrl")
 SEND = ("sqs:SendMessage", "sqs:GetQueueUrl")
 COUNT = ("sqs:GetQueueAttributes", "sqs:GetQueueUrl")
-ANSWER = ("states:SendTaskSuccess", "states:SendTaskFailure", "states:SendTaskHeartbeat")
 ASK_MODEL = ("bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream")
 
 

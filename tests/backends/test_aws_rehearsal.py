@@ -17,6 +17,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import boto3
+import httpx
 import pytest
 from ministack.services.cloudformation.provisioners import _RESOURCE_HANDLERS as SUPPORTED
 from sqlalchemy import select
@@ -163,6 +164,34 @@ def test_a_run_of_the_deployed_machine_asks_its_handlers(outcomes: list[Outcome]
     [task] = SqsQueues().receive(resources.WORKFLOW_TASKS_QUEUE, 1, 10)
     assert json.loads(task.body)["task"] == "check"
     assert StepFunctions().status(arn) == "RUNNING"
+
+
+def test_the_gateway_itself_refuses_a_stranger_at_the_tools_and_leaves_the_rest_to_the_api(
+    outcomes: list[Outcome],
+) -> None:
+    """The API behind it does not run here: what is let through ends without an answer."""
+    assert outcomes
+    gateway, people = boto3.client("apigatewayv2"), boto3.client("cognito-idp")
+    [api] = [one for one in gateway.get_apis()["Items"] if one["Name"] == "kestrel"]
+    root = f"{gateway.meta.endpoint_url}/_aws/execute-api/{api['ApiId']}/$default"
+    [pool] = [one for one in people.list_user_pools(MaxResults=10)["UserPools"] if one["Name"] == "kestrel"]
+    [client] = people.list_user_pool_clients(UserPoolId=pool["Id"])["UserPoolClients"]
+    said = {"UserPoolId": pool["Id"], "Username": "ann@example.com"}
+    people.admin_create_user(**said, TemporaryPassword="Long-Enough-1234")
+    people.admin_set_user_password(**said, Password="Long-Enough-1234", Permanent=True)
+    signed_in = people.admin_initiate_auth(
+        UserPoolId=pool["Id"], ClientId=client["ClientId"], AuthFlow="ADMIN_USER_PASSWORD_AUTH",
+        AuthParameters={"USERNAME": "ann@example.com", "PASSWORD": "Long-Enough-1234"},
+    )  # fmt: skip
+    token = signed_in["AuthenticationResult"]["IdToken"]
+
+    def refused(path: str, **headers: str) -> bool:
+        return httpx.get(root + path, headers=headers).status_code == httpx.codes.UNAUTHORIZED
+
+    assert refused("/mcp")
+    assert refused("/mcp", authorization="Bearer ksk_0badcafe42")
+    assert not refused("/mcp", authorization=f"Bearer {token}")
+    assert not refused("/v1/drones", authorization="Bearer ksk_0badcafe42")
 
 
 def test_iot_has_the_policies_of_the_table_of_topics(outcomes: list[Outcome], place: Place) -> None:

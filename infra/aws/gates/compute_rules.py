@@ -93,6 +93,16 @@ def state_machines(templates: Templates, _place: Place) -> Iterator[str]:
             yield f"{found[name].where}: does not log its errors"
 
 
+def trainings(templates: Templates, _place: Place) -> Iterator[str]:
+    """A training's disk has our key, and what its machines tell each other is encrypted."""
+    for one in templates.all("AWS::SageMaker::Pipeline", "AWS::StepFunctions::StateMachine"):
+        text = json.dumps(one.properties)
+        if text.count("VolumeKmsKeyId") < text.count("VolumeSizeInGB"):
+            yield f"{one.where}: has a disk that is not encrypted with our key"
+        if len(re.findall(r"EnableInterContainerTrafficEncryption\W+true", text)) < text.count("StoppingCondition"):
+            yield f"{one.where}: its machines speak in the clear"
+
+
 def drone_policies(templates: Templates, place: Place) -> Iterator[str]:
     """MQTT policies are exactly the table of topics; a drone connects as its own attached thing, or not at all."""
     wanted = iot_policies.policies(place)
@@ -163,6 +173,7 @@ RULES = {
     "functions": functions,
     "images": images,
     "state-machines": state_machines,
+    "trainings": trainings,
     "drone-policies": drone_policies,
     "drone-folder": drone_folder,
     "topic-rules": topic_rules,

@@ -12,6 +12,20 @@ from infra.aws.place import RULE_ERRORS_QUEUE, Place
 _CLOSED = ("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets")
 _OWN_KEY_IMPOSSIBLE = "kestrel-access-logs-"
 """S3 writes access logs only to buckets with its own key."""
+_REMEMBERS = {
+    "AWS::Backup::BackupVault",
+    "AWS::Cognito::UserPool",
+    "AWS::DynamoDB::GlobalTable",
+    "AWS::ECR::Repository",
+    "AWS::KMS::Key",
+    "AWS::Logs::LogGroup",
+    "AWS::RDS::DBInstance",
+    "AWS::S3::Bucket",
+    "AWS::SecretsManager::Secret",
+}
+_KEPT = {"Retain", "Snapshot"}
+_MADE_ANEW = "DatabaseSecret"
+"""The database's own password: whoever restores the last snapshot gives it another."""
 
 
 def buckets(templates: Templates, place: Place) -> Iterator[str]:
@@ -171,7 +185,19 @@ def secrets(templates: Templates, _place: Place) -> Iterator[str]:
             yield f"{secret.where}: stands in the template in plain text"
 
 
+def remains(templates: Templates, _place: Place) -> Iterator[str]:
+    """What remembers outlives its stack, and its own replacement; so does what nobody could handle."""
+    for resource in templates.all(*_REMEMBERS, "AWS::SQS::Queue"):
+        name = str(resource.properties.get("QueueName", ""))
+        waits = resource.type == "AWS::SQS::Queue" and not name.endswith(resources.DEAD_LETTER_SUFFIX)
+        if waits or (resource.type == "AWS::SecretsManager::Secret" and _MADE_ANEW in resource.id):
+            continue
+        if {resource.whole.get("DeletionPolicy"), resource.whole.get("UpdateReplacePolicy")} - _KEPT:
+            yield f"{resource.where}: goes with its stack, or when it is replaced"
+
+
 RULES = {
+    "remains": remains,
     "buckets": buckets,
     "lifecycles": lifecycles,
     "bucket-policies": bucket_policies,

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
 from infra.aws.gates.templates import Resource, Templates, listed
-from infra.aws.rights import BOUNDARY, TRUSTED_WITHOUT_SOURCE, UNSCOPED
+from infra.aws.rights import BOUNDARY, STARS, TRUSTED_WITHOUT_SOURCE, UNSCOPED
 
 Statement = dict[str, Any]
+_POLICY_OF = re.compile(r"(?P<role>.+?)(?:DefaultPolicy)?[0-9A-F]{8}")
+"""The CDK names a role's policy after the role, with eight digits behind."""
 
 
 def findings(templates: Templates) -> list[str]:
@@ -19,7 +23,28 @@ def findings(templates: Templates) -> list[str]:
         found += [f"{resource.where}: {said}" for said in _of_statement(statement)]
     for role in templates.all("AWS::IAM::Role"):
         found += [f"{role.where}: {said}" for said in _of_role(role)]
+    return [*found, *_of_stars(templates)]
+
+
+def stars(templates: Templates) -> dict[str, set[str]]:
+    """Return what each role may do on every resource, by the role's name in its template."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for resource, statement in statements(templates):
+        if statement.get("Effect") == "Allow" and "*" in listed(statement.get("Resource")):
+            named = _POLICY_OF.fullmatch(resource.where)
+            found[named["role"] if named else resource.where] |= {str(one) for one in listed(statement.get("Action"))}
     return found
+
+
+def _of_stars(templates: Templates) -> Iterator[str]:
+    """Compare the stars of the templates with the table of those that are meant, in both directions."""
+    found = stars(templates)
+    for role in sorted({*found, *STARS}):
+        given, meant = found.get(role, set()), set(STARS.get(role, ()))
+        for action in sorted(given - meant):
+            yield f"{role}: {action} on resource *, which rights.STARS does not give it"
+        for action in sorted(meant - given):
+            yield f"{role}: rights.STARS gives it {action} on resource *, and no statement does: take it out there"
 
 
 def statements(templates: Templates) -> Iterator[tuple[Resource, Statement]]:
@@ -45,7 +70,7 @@ def _of_statement(statement: Statement) -> Iterator[str]:
             yield f"action {action} grants a whole service"
     if "*" in listed(statement.get("Resource")):
         scoped = [action for action in actions if action not in UNSCOPED]
-        if scoped and "ecs:cluster" not in json.dumps(statement.get("Condition", {})):
+        if scoped:
             yield f"resource * for {', '.join(scoped)}, which can be given on one resource"
     if "iam:PassRole" in actions and "iam:PassedToService" not in json.dumps(statement.get("Condition", {})):
         yield "iam:PassRole without iam:PassedToService: the role could be given to any service"

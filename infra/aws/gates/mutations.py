@@ -6,6 +6,7 @@ A mutation that no resource takes is an error, so that the table cannot rot.
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -91,6 +92,11 @@ def _star_resource(properties: Properties, _whole: dict[str, Any]) -> None:
     properties["PolicyDocument"]["Statement"].append(said)
 
 
+def _borrowed_star(properties: Properties, _whole: dict[str, Any]) -> None:
+    said = {"Effect": "Allow", "Action": "states:SendTaskSuccess", "Resource": "*"}
+    properties["PolicyDocument"]["Statement"].append(said)
+
+
 def _pass_any(properties: Properties, _whole: dict[str, Any]) -> None:
     said = {"Effect": "Allow", "Action": "iam:PassRole", "Resource": "arn:aws:iam::111111111111:role/kestrel-drone"}
     properties["PolicyDocument"]["Statement"].append(said)
@@ -130,6 +136,14 @@ def _key_for_all(properties: Properties, _whole: dict[str, Any]) -> None:
     properties["KeyPolicy"]["Statement"].append(said)
 
 
+def _any_token(properties: Properties, _whole: dict[str, Any]) -> None:
+    properties["JwtConfiguration"]["Audience"].append("somebody-else")
+
+
+def _plain_disk(properties: Properties, _whole: dict[str, Any]) -> None:
+    properties.update(json.loads(json.dumps(properties).replace("VolumeKmsKeyId", "VolumeLabel")))
+
+
 _CLOSED = "PublicAccessBlockConfiguration.BlockPublicPolicy"
 MUTATIONS: tuple[Mutation, ...] = (
     Mutation("bucket open to the public", "AWS::S3::Bucket", "storage/Media", _put(_CLOSED, False)),
@@ -138,6 +152,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation("bucket without our key", "AWS::S3::Bucket", "storage/Media", _drop("BucketEncryption")),
     Mutation("evidence without a lock", "AWS::S3::Bucket", "storage/Media", _drop("ObjectLockConfiguration")),
     Mutation("bucket deleted with its stack", "AWS::S3::Bucket", "storage/Media", _forget),
+    Mutation("people deleted with their stack", "AWS::Cognito::UserPool", "", _forget),
     Mutation("queue without our key", "AWS::SQS::Queue", "detections", _drop("KmsMasterKeyId")),
     Mutation("queue without dead letters", "AWS::SQS::Queue", "visionjobsQueue", _drop("RedrivePolicy")),
     Mutation("topic without our key", "AWS::SNS::Topic", "Engineers", _drop("KmsMasterKeyId")),
@@ -165,7 +180,10 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation("action on a whole service", "AWS::IAM::Policy", "vision/TaskRole", _star_action),
     Mutation("action on every resource", "AWS::IAM::Policy", "ConsumeTaskRole", _star_resource),
+    Mutation("star that another role may have", "AWS::IAM::Policy", "vision/TaskRole", _borrowed_star),
     Mutation("role passed to any service", "AWS::IAM::Policy", "TrainRole", _pass_any),
+    Mutation("tools without a token", "AWS::ApiGatewayV2::Route", "mcp", _put("AuthorizationType", "NONE")),
+    Mutation("token that was made for others", "AWS::ApiGatewayV2::Authorizer", "", _any_token),
     Mutation("role for any account", "AWS::IAM::Role", "RuleRole", _any_account),
     Mutation("drone on every drone's topics", "AWS::IoT::Policy", "KestrelDroneMessages", _all_topics),
     Mutation("drone without its thing", "AWS::IoT::Policy", "KestrelDroneMessages", _unattached),
@@ -183,6 +201,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         _put("Behaviors.0.Criteria.ComparisonOperator", "greater-than"),
     ),
     Mutation("proxy that takes passwords", "AWS::RDS::DBProxy", "", _put("Auth.0.IAMAuth", "DISABLED")),
+    Mutation("training on a plain disk", "AWS::SageMaker::Pipeline", "", _plain_disk),
     Mutation("guardrail without filters", "AWS::Bedrock::Guardrail", "", _drop("ContentPolicyConfig")),
     Mutation("broker over the internet", "AWS::Route53::RecordSet", "BrokerName", _put("Name", "other."), "fleet"),
     Mutation("service over the internet", "AWS::EC2::VPCEndpoint", "Sqs", _put("ServiceName", "none"), "fleet"),

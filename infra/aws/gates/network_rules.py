@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from infra.aws.gates.templates import Properties, Templates, listed
-from infra.aws.place import Place
+from infra.aws.place import TOKENS_ONLY, Place
 
 ANYWHERE = {"0.0.0.0/0", "::/0"}
 OUT_TO_ANYWHERE = {443, 8883}
@@ -191,6 +191,28 @@ def gateways(templates: Templates, _place: Place) -> Iterator[str]:
             yield f"{stage.where}: takes any number of requests"
 
 
+def tokens_at_the_door(templates: Templates, _place: Place) -> Iterator[str]:
+    """What takes tokens only stands behind the gateway's own check of them: our pool's, made for our client."""
+    for pool in templates.all("AWS::Cognito::UserPool"):
+        routes = [
+            route
+            for route in templates.all("AWS::ApiGatewayV2::Route")
+            if str(route.properties["RouteKey"]).endswith(f" {TOKENS_ONLY}")
+        ]
+        if [route.properties["RouteKey"] for route in routes] != [f"ANY {TOKENS_ONLY}"]:
+            yield f"{pool.stack}: the gateway has not one route for every call of {TOKENS_ONLY}"
+        for route in routes:
+            if route.properties.get("AuthorizationType") != "JWT" or "AuthorizerId" not in route.properties:
+                yield f"{route.where}: lets callers without a token through"
+        for authorizer in templates.all("AWS::ApiGatewayV2::Authorizer"):
+            said = authorizer.properties.get("JwtConfiguration", {})
+            clients = [client.id for client in templates.all("AWS::Cognito::UserPoolClient")]
+            if f'"Ref": "{pool.id}"' not in json.dumps(said.get("Issuer", "")):
+                yield f"{authorizer.where}: takes tokens of another issuer"
+            if said.get("Audience") != [{"Ref": name} for name in clients]:
+                yield f"{authorizer.where}: takes tokens that were made for others"
+
+
 def firewalls(templates: Templates, _place: Place) -> Iterator[str]:
     """Balancer and sign-in stand behind the firewall, which knows common attacks and counts requests."""
     if len(list(templates.all("AWS::WAFv2::WebACLAssociation"))) < 2:
@@ -218,6 +240,7 @@ RULES = {
     "flow-logs": flow_logs,
     "balancers": balancers,
     "gateways": gateways,
+    "tokens-at-the-door": tokens_at_the_door,
     "firewalls": firewalls,
     "sign-in": sign_in,
 }

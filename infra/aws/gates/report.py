@@ -101,10 +101,14 @@ def stale(folders: list[Path], place: Place) -> Row:
 def scanned(folders: list[Path], place: Place) -> Iterator[Row]:
     """Scan all sizes and the Dockerfiles at once: checkov takes longer to start than to read a size."""
     found, passed = scan.scan(folders)
+    linted = scan.linted()
     rows = nag.acceptances(scan.ACCEPTED)
     looked_at = f"{len(found)}, the others accepted; {passed} checks passed"
     yield _row("checkov", place, nag.unaccepted(found, rows), looked_at)._replace(size="all")
-    yield _row("accepted by scan", place, nag.stale(found, rows), f"{len(rows)} rows")._replace(size="all")
+    looked_at = f"{len(linted)} in {len(scan.dockerfiles())} Dockerfiles, the others accepted"
+    yield _row("hadolint", place, nag.unaccepted(linted, rows), looked_at)._replace(size="all")
+    both = [*found, *linted]
+    yield _row("accepted by scan", place, nag.stale(both, rows), f"{len(rows)} rows")._replace(size="all")
 
 
 def guarded(folder: Path, place: Place) -> Iterator[Row]:

@@ -1,6 +1,6 @@
-"""checkov's findings in the templates and in the Dockerfiles, against the list of those that are meant.
+"""checkov's findings in templates and Dockerfiles, and hadolint's in Dockerfiles, against the list of what is meant.
 
-checkov stands in an environment of its own (``requirements-scan.lock``): its pins and cfn-lint's exclude each other.
+Both stand in an environment of their own (``requirements-scan.lock``): checkov's pins exclude those of cfn-lint.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from infra.aws.gates.nag import Finding
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 CHECKOV = REPOSITORY / ".venv-scan" / "bin" / "checkov"
+HADOLINT = CHECKOV.with_name("hadolint")
 IMAGES = (REPOSITORY / "infra" / "aws" / "images", REPOSITORY / "edge" / "deploy")
 ACCEPTED = Path(__file__).parent / "accepted-scan.yaml"
 
@@ -38,6 +39,34 @@ def scan(folders: Iterable[Path]) -> tuple[list[Finding], int]:
     except ValueError as error:
         said = (done.stderr or done.stdout).strip().splitlines()
         raise Unavailable(f"checkov gave no report: {said[-1] if said else 'nothing was said'}") from error
+
+
+def linted() -> list[Finding]:
+    """Return what hadolint finds in the Dockerfiles, the shell in them included.
+
+    Raises:
+        Unavailable: hadolint is not installed, or ended without a report.
+
+    """
+    if not HADOLINT.exists():
+        raise Unavailable(f"No linter at {HADOLINT}.", hint="make setup-aws")
+    files = [str(file) for file in dockerfiles()]
+    command = [str(HADOLINT), "--no-fail", "--format", "json", *files]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    try:
+        return sorted({Finding(one["code"], _named(Path(one["file"])), "") for one in json.loads(done.stdout)})
+    except ValueError as error:
+        said = (done.stderr or done.stdout).strip().splitlines()
+        raise Unavailable(f"hadolint gave no report: {said[-1] if said else 'nothing was said'}") from error
+
+
+def dockerfiles() -> list[Path]:
+    """Return the files that the images are built from."""
+    return sorted(file for folder in IMAGES for file in folder.rglob("Dockerfile"))
+
+
+def _named(file: Path) -> str:
+    return f"{file.parent.name}/{file.name}"
 
 
 def _documents(text: str) -> Iterator[Any]:
@@ -70,7 +99,7 @@ def _failed(checks: Iterable[dict[str, Any]]) -> Iterator[Finding]:
     for check in checks:
         file, resource = Path(str(check.get("file_abs_path") or check["file_path"])), str(check["resource"])
         if file.name == "Dockerfile":
-            place = f"{file.parent.name}/Dockerfile"
+            place = _named(file)
         else:
             place = f"{file.name.removesuffix('.template.json')}/{resource.rpartition('.')[2]}"
         yield Finding(str(check["check_id"]), place, "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import aws_cdk as cdk
 from aws_cdk import aws_apigatewayv2 as apigateway
+from aws_cdk import aws_apigatewayv2_authorizers as authorizers
 from aws_cdk import aws_apigatewayv2_integrations as integrations
 from aws_cdk import aws_certificatemanager as certificates
 from aws_cdk import aws_cognito as cognito
@@ -16,7 +17,7 @@ from constructs import Construct
 
 from contracts.vocabulary import Role
 from infra.aws.ground import PlacedStack, log_group
-from infra.aws.place import Place
+from infra.aws.place import TOKENS_ONLY, Place
 from infra.aws.stacks import release
 from infra.aws.stacks.fences import HTTPS
 from infra.aws.stacks.programs import API_PORT, CloudProgram, Floor, Shape
@@ -32,7 +33,7 @@ _REQUESTS_PER_5_MINUTES = 3_000
 
 
 class ApiStack(PlacedStack):
-    """The gateway lets everything through to the API, which checks token, key or session itself (docs/aws.md)."""
+    """The API checks token, key or session itself; where it takes tokens only, the gateway does too (decision 0037)."""
 
     def __init__(self, scope: Construct, place: Place, floor: Floor) -> None:
         super().__init__(scope, "api", place, description="sign-in, HTTP API, firewall, API tasks")
@@ -189,14 +190,21 @@ class ApiStack(PlacedStack):
             certificate=certificate,
             security_policy=apigateway.SecurityPolicy.TLS_1_2,
         )
+        api = integrations.HttpAlbIntegration("Api", self.listener, vpc_link=link, secure_server_name=self.place.domain)
         http = apigateway.HttpApi(
             self,
             "Http",
             api_name="kestrel",
             disable_execute_api_endpoint=True,
             create_default_stage=False,
-            default_integration=integrations.HttpAlbIntegration(
-                "Api", self.listener, vpc_link=link, secure_server_name=self.place.domain
+            default_integration=api,
+        )
+        http.add_routes(
+            path=TOKENS_ONLY,
+            methods=[apigateway.HttpMethod.ANY],
+            integration=api,
+            authorizer=authorizers.HttpJwtAuthorizer(
+                "Tokens", self.issuer, jwt_audience=[self.client.user_pool_client_id]
             ),
         )
         group = log_group(self, "GatewayLog", "gateway", self._floor.security.logs_key, self.place)

@@ -110,6 +110,7 @@ def environment(place: Place, floor: Floor) -> dict[str, str]:
     return {
         "AWS_DEFAULT_REGION": place.region,
         "CLOUD_BUCKET": place.bucket,
+        "CLOUD_PUBLIC_URL": f"https://{place.domain}",
         "CLOUD_BEDROCK_MODEL_ID": place.bedrock_model,
         "KESTREL_DATABASE_HOST": floor.data.proxy.endpoint,
         "KESTREL_DATABASE_PORT": str(POSTGRES),

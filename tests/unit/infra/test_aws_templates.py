@@ -6,6 +6,7 @@ The full check (cfn-lint, cdk-nag and the scanners too) is ``make infra-check``.
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from pydantic import ValidationError
 
 from contracts import resources
 from contracts.errors import NotFound
-from infra.aws.gates import guard, iam, invariants, mutations, nag, snapshot
+from infra.aws.gates import guard, iam, invariants, mutations, nag, scan, snapshot
 from infra.aws.gates.templates import Templates
 from infra.aws.place import Place, place_of
 from infra.aws.sizes import SIZES
@@ -221,6 +222,30 @@ def test_an_accepted_finding_has_a_reason() -> None:
     assert all(len(row.reason) >= 25 for row in nag.acceptances())
     with pytest.raises(ValidationError):
         nag.Acceptance(rule="R1", where="x", reason="it is fine")
+
+
+@pytest.mark.parametrize("file", [nag.ACCEPTED, guard.ACCEPTED, scan.ACCEPTED], ids=lambda file: file.stem)
+def test_no_row_accepts_what_nobody_has_looked_at_yet(of_sizes: dict[str, Templates], file: Path) -> None:
+    places = [f"{stack}/{new}" for stack in of_sizes["enterprise"].stacks for new in ("New/Resource", "New0123ABCD")]
+    assert [row.where for row in nag.acceptances(file) if any(re.fullmatch(row.where, place) for place in places)] == []
+
+
+def test_a_role_that_loses_its_star_leaves_no_row_behind(templates: Templates) -> None:
+    poorer = Templates({name: stack for name, stack in templates.stacks.items() if name != "kestrel-ml"})
+    assert [said for said in iam.findings(poorer) if said.startswith("kestrel-ml/TrainRole: rights.STARS gives")]
+
+
+def test_every_program_of_the_cloud_knows_the_name_that_people_call(templates: Templates, place: Place) -> None:
+    """Links to the crew's page and what an assistant is told of the tools begin with it."""
+    shapes = [one.properties["ContainerDefinitions"] for one in templates.all("AWS::ECS::TaskDefinition")]
+    told = [
+        {variable["Name"]: variable["Value"] for variable in container["Environment"]}
+        for containers in shapes
+        for container in containers
+        if any(variable["Name"] == "CLOUD_BUCKET" for variable in container.get("Environment", []))
+    ]
+    assert len(told) > 4
+    assert {one["CLOUD_PUBLIC_URL"] for one in told} == {f"https://{place.domain}"}
 
 
 def test_a_report_of_cfn_guard_is_read_to_the_resource() -> None:
