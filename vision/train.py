@@ -50,6 +50,7 @@ class TrainingSpec(Frozen):
     pretrained: Pretrained | None = Field(default=None, description="where a network brings features, whose they are")
     frozen_epochs: int = Field(default=0, ge=0, description="so long a network's first layer is left as it came")
     held: tuple[str, ...] = Field(default=(), description="parts, by the start of their name, that are never trained")
+    validate_epochs: bool = Field(default=True, description="off: measured once at the end, and the last weights count")
     augment: dict[str, float]
     validation_share: float = Field(gt=0, lt=0.5)
     real: tuple[RealSet, ...]
@@ -200,6 +201,7 @@ def _arguments(spec: TrainingSpec, run: Run) -> dict[str, Any]:
         "workers": 1,
         "cache": "ram",
         "patience": 0,
+        "val": spec.validate_epochs,
         "deterministic": False,
         "channels_last": True,
         "project": str(run.out.resolve().parent),

@@ -6,6 +6,7 @@ import importlib.util
 import socket
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -21,7 +22,7 @@ from tests.vision_views import RedFinder
 from vision.detector import SHIPPED, load_card
 from vision.runtimes import OnnxRuntime
 from vision.school import School, evaluate_version, fetched, train_version
-from vision.train import Run, read_spec, train
+from vision.train import DEFAULT_SPEC, Run, read_spec, train
 from vision.train_verifier import NOTHING, agreement, export_verifier, mine, train_verifier
 
 pytestmark = [
@@ -108,6 +109,25 @@ def test_the_second_look_is_trained_and_exported(rendered: Path, tmp_path: Path)
     judged = OnnxRuntime(export_verifier(net, tmp_path / "second.onnx"), 1).infer(np.zeros((3, 96, 96, 3), np.uint8))
     assert judged.shape == (3, NOTHING + 1)
     np.testing.assert_allclose(judged.sum(axis=1), 1.0, atol=1e-5)
+
+
+@pytest.mark.parametrize(("spec", "validates"), [("training.yaml", True), ("training-photos.yaml", False)])
+def test_a_short_run_looks_at_its_validation_images_at_the_end_only(
+    rendered: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spec: str, validates: bool
+) -> None:
+    told: dict[str, object] = {}
+
+    class Network:
+        def __init__(self, _: str) -> None: ...
+        def add_callback(self, *_: object) -> None: ...
+        def train(self, **arguments: object) -> None:
+            told.update(arguments)
+
+    monkeypatch.setattr("vision.train.load_ultralytics", lambda: SimpleNamespace(YOLO=Network))
+    plain = {"network": "yolo11n", "real": (), "tile_px": 64}
+    run = Run((rendered,), None, tmp_path / "run", epochs=1, seed=0)
+    train(read_spec(DEFAULT_SPEC.with_name(spec)).model_copy(update=plain), run)
+    assert told["val"] is validates
 
 
 def test_a_missing_checkpoint_is_named(rendered: Path, tmp_path: Path) -> None:
