@@ -142,7 +142,7 @@ teardown: setup setup-aws ## delete the stacks on AWS, keep what was recorded (E
 RETRAIN_EPOCHS ?= 60
 KILLS ?= 500
 .PHONY: chaos
-.PHONY: load bench bench-vision bench-ingest bench-ticket bench-pages edge-size edge-faults drill retrain-run defect-life train docs clean
+.PHONY: load bench bench-vision bench-ingest bench-ticket bench-pages mavlink edge-size edge-faults drill retrain-run defect-life train docs clean
 bench: setup-dev setup-train ## measure against the budgets of docs
 	@$(SETUP) baselines && $(BIN)/python -m benchmarks $(ARGS)
 bench-ticket: setup-dev ## 50 critical crops at once to their SAP numbers, on the live stack
@@ -156,6 +156,8 @@ load: setup-dev setup-load ## 10 M samples, 100,000 findings: API mix, 200 watch
 	@$(BIN)/python -m benchmarks.load --soak $(SOAK) $(ARGS)
 bench-ingest: setup-dev ## telemetry into Postgres beside raw COPY and common libraries; time until it can be read
 	@$(BIN)/python -m benchmarks.ingest $(ARGS)
+mavlink: setup-dev ## write the agent's MAVLink dialect from pymavlink's definitions
+	@$(BIN)/python scripts/dialect.py edge/backends/mavlink_dialect.py
 edge-size: ## what the agent weighs in a fresh environment, and how fast it starts
 	@PYTHON=$(BIN)/python scripts/edge-size
 edge-faults: setup-dev ## the long run: 200 kills, 1000 damaged outboxes

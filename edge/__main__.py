@@ -34,7 +34,9 @@ from edge.settings import Settings
 from edge.status import status_file
 from edge.tracks import sidecars
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None, help=__doc__
+)
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 _RETRYABLE, _USAGE, _REFUSED, _FAILED = 75, 2, 1, 1

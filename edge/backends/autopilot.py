@@ -9,11 +9,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from pymavlink.dialects.v20 import ardupilotmega as mav
-
 from contracts.media import PoseSample
 from edge import logbook
 from edge.aircraft import Aircraft
+from edge.backends import mavlink_dialect as mav
 from edge.backends.mavlink_camera import CameraControl
 from edge.backends.mavlink_connection import SYSTEM, Connection, Message, next_of
 from edge.backends.mavlink_modes import ARDUPILOT, STACKS, Stack

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pymavlink.dialects.v20 import ardupilotmega as mav
-
 from edge.aircraft import Aircraft
+from edge.backends import mavlink_dialect as mav
 from edge.refusals import NotReady
 
 _STILL, _VIDEO = 0, 1

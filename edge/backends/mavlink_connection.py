@@ -10,10 +10,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from pymavlink.dialects.v20 import ardupilotmega as mav
-
 from contracts.errors import PlatformError, Unavailable
 from edge import logbook
+from edge.backends import mavlink_dialect as mav
 from edge.backends.mavlink_signing import Seal
 from edge.backends.mavlink_wire import line_of
 
@@ -23,7 +22,7 @@ _READ_TIMEOUT_S = 0.1
 _HEARTBEAT_S = 1.0
 _TEXT_PIECE = 50
 Message = Any
-"""A pymavlink message: the library has no types."""
+"""One of the dialect's messages; which one is known by its name only."""
 
 
 class Connection:
@@ -72,7 +71,7 @@ class Connection:
         self._stop.wait(seconds)
 
     def send(self, encode: str, *values: Any) -> None:
-        """Send one message, built by pymavlink's ``encode`` method."""
+        """Send one message, built by the dialect's ``encode`` method."""
         with self._sending:
             if self._seal is not None:
                 self._seal.stamp(self._codec)
@@ -110,7 +109,8 @@ class Connection:
 
     def _take(self, message: Message) -> None:
         kind = message.get_type()
-        if kind == "BAD_DATA" or message.get_srcSystem() == SYSTEM:
+        # UNKNOWN_*: kinds that the dialect leaves out. Neither sum nor signature of theirs was looked at.
+        if kind == "BAD_DATA" or kind.startswith("UNKNOWN_") or message.get_srcSystem() == SYSTEM:
             return
         if kind == "STATUSTEXT":
             self._hear_text(message)

@@ -7,8 +7,7 @@ import struct
 import time
 from collections.abc import Callable
 
-from pymavlink.dialects.v20 import ardupilotmega as mav
-
+from edge.backends import mavlink_dialect as mav
 from edge.backends.mavlink_connection import Connection, Message, next_of
 from edge.refusals import AutopilotRefused
 

@@ -45,7 +45,7 @@ class Seal:
         check = codec.check_signature
 
         def check_and_forget(packet: bytearray, system: int, component: int) -> bool:
-            """Undo what a forgery leaves: pymavlink notes the stamp before it checks the signature."""
+            """Undo what a forgery leaves: the dialect notes the stamp before it checks the signature."""
             stamps = dict(signing.stream_timestamps)
             sound = bool(check(packet, system, component))
             if not sound:

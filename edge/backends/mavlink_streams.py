@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import time
 
-from pymavlink.dialects.v20 import ardupilotmega as mav
-
 from edge import logbook
+from edge.backends import mavlink_dialect as mav
 from edge.backends.mavlink_connection import Connection, Message
 
 _ASK_AGAIN_S = 10.0

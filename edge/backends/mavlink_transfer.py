@@ -11,8 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from pymavlink.dialects.v20 import ardupilotmega as mav
-
+from edge.backends import mavlink_dialect as mav
 from edge.backends.mavlink_connection import Connection, Message, next_of
 from edge.itinerary import Item
 from edge.refusals import AutopilotRefused, AutopilotSilent, ReadsBackDifferently

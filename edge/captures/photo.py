@@ -11,11 +11,11 @@ from xml.etree.ElementTree import Element, ParseError
 
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
-from PIL import ExifTags, Image, UnidentifiedImageError
 
 from contracts.captures import CaptureDirection, CapturePlace, HeightDatum
-from contracts.errors import CorruptMedia, InvalidInput
+from contracts.errors import InvalidInput
 from contracts.optics import CameraIntrinsics
+from edge.captures import exif
 from edge.captures.sample import direction_of, number, place_of
 from edge.captures.terms import Terms, parse_offset, stated_utc
 
@@ -47,14 +47,7 @@ def read(path: Path, terms: Terms) -> Photo:
         InvalidInput: A field of it contradicts itself or is out of range.
 
     """
-    try:
-        with Image.open(path, formats=("JPEG",)) as image:
-            width_px, height_px = image.size
-            exif = image.getexif()
-            shot, gps = exif.get_ifd(ExifTags.IFD.Exif), exif.get_ifd(ExifTags.IFD.GPSInfo)
-            xmp = image.info.get("xmp", b"")
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-        raise CorruptMedia(f"not a readable JPEG: {error}") from error
+    width_px, height_px, image, shot, gps, xmp = exif.read(path)
     dji = _dji(xmp)
     camera_time = _camera_time(shot)
     captured_at = _captured_at(camera_time, shot, gps, terms.utc_offset)
@@ -63,7 +56,7 @@ def read(path: Path, terms: Terms) -> Photo:
     camera = _camera(width_px, height_px, shot, terms)
     missing = {"position": place, "camera direction": direction, "focal length": camera, "time zone": captured_at}
     notes = tuple(f"no {name}" for name, value in missing.items() if value is None)
-    model = _text(exif.get(ExifTags.Base.Model))
+    model = _text(image.get(exif.MODEL))
     return Photo(width_px, height_px, model, camera_time, captured_at, place, direction, camera, notes)
 
 
@@ -86,7 +79,8 @@ def _dji(xmp: bytes) -> dict[str, str]:
 
 def _place(dji: Mapping[str, str], gps: Mapping[int, Any], terms: Terms) -> CapturePlace | None:
     """Return the position: XMP's where it is there, EXIF's otherwise."""
-    latitude, longitude = _degrees(gps, "Latitude"), _degrees(gps, "Longitude")
+    latitude = _degrees(gps, "GPSLatitude", exif.LATITUDE, exif.LATITUDE_REF)
+    longitude = _degrees(gps, "GPSLongitude", exif.LONGITUDE, exif.LONGITUDE_REF)
     if (said := dji.get("GpsLatitude", dji.get("GPSLatitude"))) is not None:
         latitude = number(said, "GpsLatitude")
     spellings = ("GpsLongitude", "GPSLongitude", "GpsLongtitude", "GPSLongtitude")
@@ -110,22 +104,22 @@ def _height(dji: Mapping[str, str], gps: Mapping[int, Any], terms: Terms) -> tup
     if "AbsoluteAltitude" in dji:
         alt_m = number(dji["AbsoluteAltitude"], "AbsoluteAltitude")
         return alt_m, HeightDatum.ELLIPSOID if dji.get("AltitudeType") == "RtkAlt" else terms.heights.datum
-    altitude = gps.get(ExifTags.GPS.GPSAltitude)
+    altitude = gps.get(exif.ALTITUDE)
     if altitude is None:
         return None, HeightDatum.UNSTATED
-    below = gps.get(ExifTags.GPS.GPSAltitudeRef) in (b"\x01", 1)
-    return (-1 if below else 1) * number(str(float(altitude)), "GPSAltitude"), terms.heights.datum
+    below = gps.get(exif.ALTITUDE_REF) in (b"\x01", 1)
+    return (-1 if below else 1) * number(str(altitude), "GPSAltitude"), terms.heights.datum
 
 
-def _degrees(gps: Mapping[int, Any], name: str) -> float | None:
+def _degrees(gps: Mapping[int, Any], name: str, angle_tag: int, reference_tag: int) -> float | None:
     """Return an EXIF angle; it needs its hemisphere, without which its sign would be a guess."""
-    value, reference = gps.get(ExifTags.GPS[f"GPS{name}"]), gps.get(ExifTags.GPS[f"GPS{name}Ref"])
+    value, reference = gps.get(angle_tag), gps.get(reference_tag)
     if value is None or str(reference).strip("\x00 ") not in tuple("NSEW"):
         return None
     try:
         degrees, minutes, seconds = (float(part) for part in value)
     except (TypeError, ValueError, ZeroDivisionError) as error:
-        raise InvalidInput(f"GPS{name} is not three numbers", field=name) from error
+        raise InvalidInput(f"{name} is not three numbers", field=name) from error
     angle = number(repr(degrees + minutes / 60 + seconds / 3600), name)
     return -angle if str(reference).startswith(("S", "W")) else angle
 
@@ -139,10 +133,10 @@ def _direction(dji: Mapping[str, str]) -> CaptureDirection | None:
 
 
 def _camera(width_px: int, height_px: int, shot: Mapping[int, Any], terms: Terms) -> CameraIntrinsics | None:
-    said = shot.get(ExifTags.Base.FocalLengthIn35mmFilm) or terms.focal_mm35
+    said = shot.get(exif.FOCAL_LENGTH_35MM) or terms.focal_mm35
     if not said:
         return None
-    return intrinsics(width_px, height_px, float(said))
+    return intrinsics(width_px, height_px, number(str(said), "FocalLengthIn35mmFilm"))
 
 
 def intrinsics(width_px: int, height_px: int, focal_mm35: float) -> CameraIntrinsics:
@@ -152,7 +146,7 @@ def intrinsics(width_px: int, height_px: int, focal_mm35: float) -> CameraIntrin
 
 
 def _camera_time(shot: Mapping[int, Any]) -> datetime | None:
-    said = _text(shot.get(ExifTags.Base.DateTimeOriginal))
+    said = _text(shot.get(exif.TAKEN_AT))
     if not said or said.startswith("0000"):
         return None
     try:
@@ -170,12 +164,12 @@ def _captured_at(
         return satellites
     if camera_time is None:
         return None
-    written = _text(shot.get(ExifTags.Base.OffsetTimeOriginal))
+    written = _text(shot.get(exif.TAKEN_AT_OFFSET))
     return stated_utc(camera_time, parse_offset(written) if written else offset, None)
 
 
 def _satellite_time(gps: Mapping[int, Any]) -> datetime | None:
-    day, clock = _text(gps.get(ExifTags.GPS.GPSDateStamp)), gps.get(ExifTags.GPS.GPSTimeStamp)
+    day, clock = _text(gps.get(exif.SATELLITES_DATE)), gps.get(exif.SATELLITES_TIME)
     match = re.fullmatch(r"(\d{4}):(\d\d):(\d\d)", day)
     if match is None or clock is None:
         return None

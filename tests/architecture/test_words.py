@@ -17,7 +17,7 @@ FORBIDDEN = {
     "a stub": r"raise NotImplemented" + "Error",
     "a private key": "-----BEGIN " + "(EC |RSA )?PRIVATE KEY-----",
 }
-FROM_OTHERS = ("cloud/web/static/vendor/", "LICENSE")
+FROM_OTHERS = ("cloud/web/static/vendor/", "edge/backends/mavlink_dialect.py", "LICENSE")
 
 
 @cache

@@ -9,6 +9,7 @@ import pytest
 from pymavlink.dialects.v20 import ardupilotmega as mav
 
 from contracts.errors import Forbidden, InvalidInput
+from edge.backends import mavlink_dialect
 from edge.backends.mavlink_signing import Seal
 
 
@@ -19,8 +20,8 @@ def key_file(folder: Path, content: bytes = b"k" * 32, name: str = "key") -> Pat
     return path
 
 
-def codec(seal: Seal | None, system: int) -> Any:
-    made = mav.MAVLink(None, srcSystem=system, srcComponent=1)
+def codec(seal: Seal | None, system: int, dialect: Any = mav) -> Any:
+    made = dialect.MAVLink(None, srcSystem=system, srcComponent=1)
     made.robust_parsing = True
     if seal is not None:
         seal.put_on(made)
@@ -46,6 +47,23 @@ def test_the_same_key_is_believed_once_and_another_never(tmp_path: Path) -> None
     assert not heard(theirs, beat(stranger))
     assert not heard(theirs, beat(codec(None, 245))), "unsigned"
     assert heard(theirs, beat(ours))
+
+
+@pytest.mark.parametrize("agent_sends", [True, False], ids=["to the autopilot", "from the autopilot"])
+def test_the_agents_dialect_and_pymavlinks_believe_each_other_and_no_stranger(
+    tmp_path: Path, *, agent_sends: bool
+) -> None:
+    key, wrong = key_file(tmp_path), key_file(tmp_path, b"x" * 32, "other")
+    sends, hears = (mavlink_dialect, mav) if agent_sends else (mav, mavlink_dialect)
+    sender = codec(Seal(key, tmp_path / "stamp-a"), 1, sends)
+    receiver = codec(Seal(key, tmp_path / "stamp-b"), 2, hears)
+    packet = beat(sender)
+    damaged = bytearray(beat(sender))
+    damaged[12] ^= 1
+    forged = beat(codec(Seal(wrong, tmp_path / "stamp-c"), 1, sends))
+    unsigned = beat(codec(None, 1, sends))
+    tried = [forged, unsigned, damaged, packet, packet, beat(sender)]
+    assert [heard(receiver, bytes(p)) for p in tried] == [False, False, False, True, False, True]
 
 
 def test_the_stamp_never_goes_back_over_a_restart_with_a_clock_set_back(tmp_path: Path) -> None:
