@@ -128,10 +128,7 @@ def roles_of(session: Session, username: str) -> frozenset[Role]:
         NotAuthenticated: The user is gone or disabled since signing in.
 
     """
-    user = session.scalar(select(User).where(User.username == username, User.disabled.is_(False)))
-    if user is None:
-        raise NotAuthenticated(f"The user {username} is not active any more.", hint="Ask an administrator.")
-    return _roles(user)
+    return _roles(_active(session, username))
 
 
 class Rights(NamedTuple):
@@ -148,9 +145,15 @@ def rights_of(session: Session, username: str) -> Rights:
         NotAuthenticated: The user is gone or disabled since signing in.
 
     """
-    roles = roles_of(session, username)
-    sites = session.scalar(select(User.sites).where(User.username == username))
-    return Rights(roles, None if sites is None else frozenset(str(site) for site in sites))
+    user = _active(session, username)
+    return Rights(_roles(user), None if user.sites is None else frozenset(str(site) for site in user.sites))
+
+
+def _active(session: Session, username: str) -> User:
+    user = session.scalar(select(User).where(User.username == username, User.disabled.is_(False)))
+    if user is None:
+        raise NotAuthenticated(f"The user {username} is not active any more.", hint="Ask an administrator.")
+    return user
 
 
 def _roles(user: User) -> frozenset[Role]:

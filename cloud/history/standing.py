@@ -9,6 +9,7 @@ read is exact at any time, folded or not.
 from __future__ import annotations
 
 from datetime import datetime
+from functools import cache
 
 from sqlalchemy import Select, Subquery, delete, func, select, text, union_all
 from sqlalchemy.dialects.postgresql import distinct_on, insert
@@ -23,8 +24,9 @@ _FOLDED_AT_ONCE = 5_000
 _ONE_AT_A_TIME = text("SELECT pg_try_advisory_xact_lock(hashtext('kestrel.defects'))")
 
 
+@cache
 def latest() -> Subquery:
-    """Return every defect's row, its columns named as those of `DefectRow`."""
+    """Return every defect's row, its columns named as those of `DefectRow`; in a statement it is one and the same."""
     changed = select(DefectChange.link_group)
     kept = select(*DefectRow.__table__.columns).where(DefectRow.link_group.not_in(changed))
     found = _from_findings().where(Finding.link_group.in_(changed))

@@ -65,10 +65,13 @@ class Finding(Base):
             "findings_to_judge", text("severity_rank DESC"), "asset_id", "blade", "distance_to_root_m",
             postgresql_where=text("reviewed_at IS NULL"),
         ),
-        Index("findings_left", "severity_rank", "status", postgresql_where=text("reviewed_at IS NULL")),
+        Index(
+            "findings_left", "severity_rank", "status",
+            postgresql_include=["kind", "asset_id"], postgresql_where=text("reviewed_at IS NULL"),
+        ),
         Index(
             "findings_counted", "detected_at",
-            postgresql_include=["asset_id", "severity_rank", "status", "reviewed_at"],
+            postgresql_include=["asset_id", "severity_rank", "status", "reviewed_at", "kind"],
         ),
         Index("findings_due", "due_at", postgresql_where=text("due_at IS NOT NULL")),
     )  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, UniqueConstraint, func
+from sqlalchemy import BigInteger, ForeignKey, Index, UniqueConstraint, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from cloud.tables.columns import Base
@@ -60,7 +60,14 @@ class Flight(Base):
     """When its schedule wants it flown; one flight per schedule and time."""
     consents: Mapped[list[Any]] = mapped_column(default=list, server_default="[]")
     """[{"by": ..., "at": ..., "acknowledged": [names of checks that warn]}]"""
-    __table_args__ = (UniqueConstraint("schedule_id", "due_at", name="flights_schedule_id_due_at_key"),)
+    __table_args__ = (
+        UniqueConstraint("schedule_id", "due_at", name="flights_schedule_id_due_at_key"),
+        Index(
+            "flights_per_asset", "asset_id", text("created_at DESC"),
+            postgresql_include=["flight_id", "state", "started_at"],
+        ),
+    )  # fmt: skip
+    """The latest flights of an asset."""
 
 
 class CommandRow(Base):

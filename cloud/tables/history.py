@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, Identity, func
+from sqlalchemy import BigInteger, ForeignKey, Identity, Index, func
 from sqlalchemy.orm import Mapped, mapped_column
 
 from cloud.tables.columns import Base
@@ -109,6 +109,10 @@ class DefectRow(Base):
     length_mm: Mapped[float]
     last_seen_at: Mapped[datetime]
     first_seen_at: Mapped[datetime]
+    __table_args__ = (
+        Index("defects_per_asset", "asset_id", postgresql_include=["link_group", "severity_rank", "status"]),
+    )
+    """How many of each severity an asset has."""
 
 
 class DefectChange(Base):

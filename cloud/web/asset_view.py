@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 from urllib.parse import urlencode
 
 from pydantic import Field
-from sqlalchemy import func, select
-from sqlalchemy.dialects.postgresql import distinct_on
+from sqlalchemy import ColumnElement, ScalarSelect, func, select
 from sqlalchemy.orm import Session
 
 from cloud import health_index
@@ -46,6 +45,12 @@ class Wanted(Address):
     start: int = Field(default=0, ge=0, le=1_000_000)
     """How many are left out before the first: the rest of a long list comes as it is scrolled to."""
 
+    def terms(self) -> list[ColumnElement[bool]]:
+        """Return what a query of assets is limited by."""
+        terms = [Asset.site_id == self.site] if self.site else []
+        terms += [Asset.kind == self.kind.value] if self.kind else []
+        return terms + ([Asset.name.icontains(self.q, autoescape=True)] if self.q else [])
+
     @property
     def rest(self) -> str:
         """Return the address of what follows the rows shown."""
@@ -75,59 +80,57 @@ class AssetList(NamedTuple):
 
 
 def listed(session: Session, wanted: Wanted, now: datetime) -> AssetList:
-    """Return the assets asked for, the least healthy first unless told otherwise."""
-    query = select(Asset, Site.name).join(Site, Site.site_id == Asset.site_id).order_by(Asset.name)
-    query = query.where(Asset.site_id == wanted.site) if wanted.site else query
-    query = query.where(Asset.kind == wanted.kind.value) if wanted.kind else query
-    query = query.where(Asset.name.icontains(wanted.q, autoescape=True)) if wanted.q else query
-    found = session.execute(query).all()
-    today, before = _indexes(session, now.date()), _indexes(session, (now - _MONTH).date())
-    ranks, flown = _ranks(session), _flown(session)
-    risks = {risk.asset_id: risk for risk in session.scalars(select(AssetRisk))}
-    rows = [
-        Listed(
-            asset,
-            site,
-            today.get(asset.asset_id),
-            before.get(asset.asset_id),
-            ranks.get(asset.asset_id, {}),
-            flown.get(asset.asset_id),
-            risks.get(asset.asset_id),
-        )
-        for asset, site in found
-    ]
-    if wanted.sort == "health":
-        rows.sort(key=lambda row: (row.score is None, row.score or 0.0))
-    elif wanted.sort == "risk":
-        rows.sort(key=lambda row: -row.risk.chance_365_days if row.risk else 1.0)
-    sites = tuple(session.scalars(select(Site).order_by(Site.name)))
-    return AssetList(tuple(rows[wanted.start : wanted.start + AT_ONCE]), len(rows), sites, wanted)
+    """Return the assets asked for, the least healthy first unless told otherwise.
 
-
-def _indexes(session: Session, day: date) -> dict[str, float]:
-    """Return every asset's newest index on or before a day."""
+    All but what they are ordered by is asked of the few rows that are shown, not of every asset there is.
+    """
+    terms = wanted.terms()
+    score, chance = _index_on(now.date()).label("score"), AssetRisk.chance_365_days
+    first: dict[str, ColumnElement[Any]] = {
+        "health": score.asc().nulls_last(),
+        "risk": chance.desc().nulls_last(),
+        "name": Asset.name.asc(),
+    }
     query = (
-        select(HealthRow.subject, HealthRow.index)
-        .where(HealthRow.scope == "asset", HealthRow.day <= day.isoformat())
-        .order_by(HealthRow.subject, HealthRow.day.desc())
-        .ext(distinct_on(HealthRow.subject))
+        select(Asset, Site.name, score, _index_on((now - _MONTH).date()), _flown(), AssetRisk)
+        .join(Site, Site.site_id == Asset.site_id)
+        .outerjoin(AssetRisk, AssetRisk.asset_id == Asset.asset_id)
+        .where(*terms)
+        .order_by(first[wanted.sort], Asset.name, Asset.asset_id)
+        .offset(wanted.start)
+        .limit(AT_ONCE)
     )
-    return {subject: index for subject, index in session.execute(query)}  # noqa: C416 - rows are not tuples to mypy
+    found = session.execute(query).all()
+    ranks = _ranks(session, [asset.asset_id for asset, *_rest in found])
+    rows = tuple(
+        Listed(asset, site, today, before, ranks.get(asset.asset_id, {}), flown, risk)
+        for asset, site, today, before, flown, risk in found
+    )
+    total = session.scalar(select(func.count()).select_from(Asset).where(*terms)) or 0
+    return AssetList(rows, total, tuple(session.scalars(select(Site).order_by(Site.name))), wanted)
 
 
-def _ranks(session: Session) -> dict[str, dict[int, int]]:
-    """Return how many live defects of each severity rank an asset has, each as its latest finding grades it."""
+def _index_on(day: date) -> ScalarSelect[float]:
+    """Return an asset's newest index on or before a day."""
+    of_asset = (HealthRow.scope == "asset", HealthRow.subject == Asset.asset_id, HealthRow.day <= day.isoformat())
+    return select(HealthRow.index).where(*of_asset).order_by(HealthRow.day.desc()).limit(1).scalar_subquery()
+
+
+def _flown() -> ScalarSelect[datetime | None]:
+    """Return when an asset's last flight began that came to its end."""
+    flown = (Flight.asset_id == Asset.asset_id, Flight.state.in_(_FLOWN))
+    return select(func.max(Flight.started_at)).where(*flown).scalar_subquery()
+
+
+def _ranks(session: Session, asset_ids: Sequence[str]) -> dict[str, dict[int, int]]:
+    """Return how many live defects of each severity rank assets have, each as its latest finding grades it."""
     known = standing.latest()
-    query = select(known.c.asset_id, known.c.severity_rank, func.count()).where(known.c.status.in_(standing.LIVE))
+    live = (known.c.status.in_(standing.LIVE), known.c.asset_id.in_(asset_ids))
+    query = select(known.c.asset_id, known.c.severity_rank, func.count()).where(*live)
     ranks: dict[str, dict[int, int]] = {}
     for asset_id, rank, count in session.execute(query.group_by(known.c.asset_id, known.c.severity_rank)):
         ranks.setdefault(asset_id, {})[rank] = count
     return ranks
-
-
-def _flown(session: Session) -> dict[str, datetime]:
-    query = select(Flight.asset_id, func.max(Flight.started_at)).where(Flight.state.in_(_FLOWN))
-    return {asset_id: at for asset_id, at in session.execute(query.group_by(Flight.asset_id)) if at}
 
 
 class Shown(Address):

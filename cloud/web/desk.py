@@ -86,13 +86,20 @@ class Queue(NamedTuple):
     wanted: Wanted
 
 
+class Choice(NamedTuple):
+    """An asset to choose."""
+
+    asset_id: str
+    name: str
+
+
 class Desk(NamedTuple):
     """The first part of the queue, how long it is in all, and how many are left of each severity."""
 
     queue: Queue
     total: int
     left: dict[int, int]
-    assets: tuple[Asset, ...]
+    assets: tuple[Choice, ...]
     kinds: tuple[DefectKind, ...]
     wanted: Wanted
 
@@ -117,10 +124,15 @@ def build(session: Session, wanted: Wanted, *, choices: bool = True) -> Desk:
         queue=first,
         total=left.get(wanted.rank, 0) if wanted.rank else sum(left.values()),
         left=left,
-        assets=tuple(session.scalars(select(Asset).order_by(Asset.name).limit(200))) if choices else (),
+        assets=_choices(session) if choices else (),
         kinds=tuple(DefectKind),
         wanted=wanted,
     )
+
+
+def _choices(session: Session) -> tuple[Choice, ...]:
+    rows = session.execute(select(Asset.asset_id, Asset.name).order_by(Asset.name).limit(200))
+    return tuple(Choice(*row) for row in rows)
 
 
 def queue(session: Session, wanted: Wanted, after: str | None) -> Queue:

@@ -23,7 +23,7 @@ router = APIRouter(include_in_schema=False, dependencies=[Depends(authenticate)]
 def tickets(request: Request, me: Reader, session: UnitOfWork, wanted: Annotated[Wanted, Query()]) -> HTMLResponse:
     """Return the tickets as a board, or what is due as a month."""
     now = datetime.now(UTC)
-    assets = tuple(session.scalars(select(Asset).order_by(Asset.name).limit(500)))
+    assets = session.execute(select(Asset.asset_id, Asset.name).order_by(Asset.name).limit(500)).all()
     columns = ticket_board.board(session, wanted, now) if wanted.view == "board" else ()
     month = ticket_board.month(session, wanted, now, zone.of_reader(request)) if wanted.view == "calendar" else None
     return room(
