@@ -172,9 +172,10 @@ def _close(session: Session, row: TicketDecision, state: str, by: str, reason: s
 
 
 def _told(row: TicketDecision) -> str:
-    when = f" at {row.answered_at:%Y-%m-%d %H:%M} UTC" if row.answered_at else ""
-    who = f" by {row.answered_by}" if row.answered_by else ""
-    return f"The decision {row.decision_id} was {row.state}{who}{when} already."
+    if row.answered_at is None or not row.answered_by:
+        return f"The decision {row.decision_id} was {row.state} already."
+    when = f"{row.answered_at:%Y-%m-%d %H:%M} UTC"
+    return f"The decision {row.decision_id} was {row.state} by {row.answered_by} at {when} already."
 
 
 def _last(session: Session, finding_id: str) -> TicketDecision | None:

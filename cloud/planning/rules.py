@@ -76,12 +76,12 @@ def zone_check(name: str, crossings: Sequence[Crossing], frame: LocalFrame) -> C
     if not crossings:
         return Check(name=name, verdict=Verdict.PASS, sentence=f"The whole route stays {words[name][1]}.")
     first = min(crossings, key=lambda crossing: (crossing.leg.segment, crossing.metre))
-    others = f" and {len(crossings) - 1} more" if len(crossings) > 1 else ""
+    crossed = f"{words[name][0]} {first.zone.name!r}" + (f" and {len(crossings) - 1} more" if crossings[1:] else "")
     return Check(
         name=name,
         verdict=Verdict.BLOCK,
-        sentence=f"The {first.leg.word} of segment {first.leg.segment} {words[name][0]} {first.zone.name!r}{others}"
-        f" at metre {first.metre:.1f}, for {first.length_m:.1f} m.",
+        sentence=f"The {first.leg.word} of segment {first.leg.segment} {crossed} at metre {first.metre:.1f},"
+        f" for {first.length_m:.1f} m.",
         mend="Move the waypoints at the ends of that segment so that the line between them keeps the zone's rule.",
         value=round(first.length_m, 2),
         limit=0.0,

@@ -98,7 +98,7 @@ def accept(session: Session, slot_id: str, by: str) -> RepairSlot:
     _lock(session)
     row = slot(session, slot_id)
     if row.state not in (PROPOSED, ACCEPTED) or row.starts_at is None:
-        raise Conflict(f"{slot_id} is {row.state}.", hint=row.reason or "Only a proposal can be accepted.")
+        raise Conflict(f"The repair {slot_id} is {row.state}.", hint=row.reason or "Only a proposal can be accepted.")
     return _decide(session, row, by, "repair.accept", state=ACCEPTED, pinned=True)
 
 
@@ -124,7 +124,7 @@ def move(  # noqa: PLR0913 - who, what, where to, by which methods, and when tha
     row = slot(session, slot_id)
     present = board.read(session, methods, now)
     if slot_id not in present.slots:
-        raise Conflict(f"{slot_id} is {row.state}.", hint="Only an open repair can be moved.")
+        raise Conflict(f"The repair {slot_id} is {row.state}.", hint="Only an open repair can be moved.")
     job = present.job(slot_id)._replace(pinned=None)
     start = _checked(present, job, crew_id, starts_at)
     changes: dict[str, Any] = {

@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from cloud.web.language import _, message
+from cloud.web.language import SOURCE, _, message, spoken
+from cloud.web.sentences import translated
 
 _ADDRESS = re.compile(r"/v1/([a-z-]+)")
 _OPERATED = re.compile(r"`kestrel[^`]*`|\b(?:CLOUD|KESTREL)_[A-Z_]+|\bcloud/\S+")
@@ -64,19 +65,50 @@ WAYS = {
 
 
 def advice(hint: str | None) -> Advice:
-    """Return what a person can do by a hint."""
-    hint = (hint or "").strip()
-    if not _ADDRESS.search(hint) and not _OPERATED.search(hint):
-        return Advice(_followed(hint))
+    """Return what a person can do by a hint, in the reader's language where that is known."""
     said, way = [], None
-    for sentence in _SENTENCE.split(hint):
+    for sentence in steps((hint or "").strip()):
         if address := _ADDRESS.search(sentence):
             way = way or WAYS.get(address[1], _FLIGHTS)
         elif _OPERATED.search(sentence):
             said.append(_(_TELL))
         else:
-            said.append(_followed(sentence.rstrip(".;") + "."))
+            said.append(translated(sentence) or _followed(sentence))
     return Advice(" ".join(said), way)
+
+
+def steps(hint: str) -> list[str]:
+    """Return a hint's sentences; whole where each of them is for a person."""
+    if not _ADDRESS.search(hint) and not _OPERATED.search(hint):
+        return [hint]
+    return [s if _for_programs(s) else s.rstrip(".;") + "." for s in _SENTENCE.split(hint)]
+
+
+def _for_programs(sentence: str) -> bool:
+    return bool(_ADDRESS.search(sentence) or _OPERATED.search(sentence))
+
+
+def for_people(hint: str) -> list[str]:
+    """Return the sentences of a hint that a page shows."""
+    return [sentence for sentence in steps(hint.strip()) if not _for_programs(sentence)]
+
+
+class Told(NamedTuple):
+    """What happened, as a page says it."""
+
+    text: str
+    original: str = ""
+    """The API's own words, where the text is a translation."""
+    foreign: bool = False
+    """It is English on a page that is not."""
+
+
+def told(text: str | None) -> Told:
+    """Return what the API says of a problem in the reader's language."""
+    english = plain(text or "")
+    if english and (said := translated(text or "")):
+        return Told(said, english)
+    return Told(english, foreign=bool(english) and spoken() != SOURCE)
 
 
 def plain(text: str) -> str:

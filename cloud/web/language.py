@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from contextvars import ContextVar
 from functools import cache
 from http.cookies import SimpleCookie
@@ -93,6 +94,11 @@ def _translated(text: str) -> str:
 def catalogue(language: str) -> dict[str, str]:
     """Return a language's texts by the English ones; none for English."""
     return {} if language == SOURCE else {str(m.id): str(m.string) for m in _entries(language)}
+
+
+def stands_in(language: str, file: Callable[[str], bool]) -> list[tuple[str, str]]:
+    """Return (English, translation) of the texts that stand in certain files."""
+    return [(str(m.id), str(m.string)) for m in _entries(language) if any(file(p) for p, _line in m.locations)]
 
 
 @cache

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from cloud.planning.verdicts import Check
 from cloud.web import plots
+from cloud.web.advice import told
 from cloud.web.labels import words
 from cloud.web.language import message
 from cloud.web.plots import Dot, Plot, Tick
@@ -194,7 +195,14 @@ def _profile(route: Route, checks: Sequence[Check], frame: LocalFrame) -> Plot:
             )
             x, y = at(min(along[check.worst.segment] + check.worst.metre, whole), here.up)
             dots.append(
-                Dot(x, y, y, y, f"{words(check.name)}: {check.sentence}", f"spot {check.verdict.value} at-{check.name}")
+                Dot(
+                    x,
+                    y,
+                    y,
+                    y,
+                    f"{words(check.name)}: {told(check.sentence).text}",
+                    f"spot {check.verdict.value} at-{check.name}",
+                )
             )
     return Plot(
         dots=tuple(dots),

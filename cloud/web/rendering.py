@@ -79,6 +79,7 @@ def environment() -> Environment:
     made.filters |= {
         "advice": advice.advice,
         "plain": advice.plain,
+        "told": advice.told,
         "iso": _iso,
         "utc": _utc,
         "kind": labels.kind,

@@ -1,0 +1,97 @@
+"""What the API says of a problem comes to a page in the reader's language, with its values as they were."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cloud.planning.verdicts import Row, Verdict
+from cloud.web import language, rendering
+from cloud.web.advice import advice, told
+from contracts.errors import Conflict
+from scripts import sentences
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture(autouse=True)
+def in_german() -> Iterator[None]:
+    token = language._spoken.set("de")
+    yield
+    language._spoken.reset(token)
+
+
+@pytest.mark.parametrize(
+    ("english", "german"),
+    [
+        ("Approve the flight first.", "Geben Sie den Flug zuerst frei."),
+        ("The drone m-1 is flying flt-2.", "Die Drohne m-1 fliegt gerade flt-2."),
+        ("The drone m-1 was last heard 81 s ago.", "Die Drohne m-1 hat sich zuletzt vor 81 s gemeldet."),
+        ("take_off: the flight flt-1 is landed.", "„Starten“ geht nicht, Zustand des Fluges flt-1: Gelandet."),
+        (
+            "The plan is blocked: The forecast wind is 14.0 m/s; the limit is 12 m/s.",
+            "Der Plan ist gesperrt: Der vorhergesagte Wind ist 14.0 m/s; die Grenze ist 12 m/s.",
+        ),
+        (
+            "The line of segment 3 leaves the fence 'Hof' and 2 more at metre 4.0, for 7.0 m.",
+            "Abschnitt 3 (line) verlässt den Geofence 'Hof' und 2 weitere bei Meter 4.0, auf 7.0 m.",
+        ),
+        (
+            "The computer of m-1 reports: 3 % of memory is free. 4 % of the storage is free.",
+            "Der Rechner von m-1 meldet: 3 % des Arbeitsspeichers sind frei. 4 % des Speichers sind frei.",
+        ),
+        ("limit: Input should be less than or equal to 200.", "Grenze: Der Wert darf höchstens 200 sein."),
+        ("There is no finding '(.+?) {0}\nx'.", "Es gibt keinen Befund '(.+?) {0}\nx'."),
+    ],
+)
+def test_a_known_sentence_is_said_in_german_and_keeps_its_own_words_beside_it(english: str, german: str) -> None:
+    assert told(english) == (german, english, False)
+
+
+def test_a_sentence_that_is_not_known_stays_and_says_that_it_is_english() -> None:
+    assert told("Frobnicated: no.") == ("Frobnicated: no.", "", True)
+
+
+def test_on_an_english_page_nothing_is_marked() -> None:
+    language._spoken.set("en")
+    assert told("The drone m-1 is flying flt-2.") == ("The drone m-1 is flying flt-2.", "", False)
+
+
+def test_a_hint_is_said_in_german_and_leads_to_the_same_page() -> None:
+    said, way = advice("Replace its certificate; then an admin ends it with POST /v1/drones/{id}/readmit.")
+    assert (said, way and way.href) == ("Ersetzen Sie ihr Zertifikat.", "/fleet")
+
+
+def test_a_check_s_sentence_is_known_with_the_figures_it_is_given() -> None:
+    text = "The forecast wind is {value:.1f} m/s; the limit is {limit:.0f} m/s."
+    check = Row("wind", 13.25, 12.0, "m/s", text, "Wait for less wind.").decided(Verdict.BLOCK)
+    assert told(check.sentence).text == "Der vorhergesagte Wind ist 13.2 m/s; die Grenze ist 12 m/s."
+
+
+def test_a_problem_on_a_page_holds_its_own_words_as_a_title() -> None:
+    error = Conflict("The drone <m> is flying flt-2.", hint="Wait until it has landed.")
+    said = rendering.render("_problem.html", {"error": error})
+    assert '<span title="The drone &lt;m&gt; is flying flt-2.">Die Drohne &lt;m&gt; fliegt gerade flt-2.</span>' in said
+    assert "<span>Warten Sie, bis sie gelandet ist.</span>" in said
+
+
+def test_sentences_are_read_out_of_code_with_places_for_their_values() -> None:
+    code = (
+        'raise Conflict(f"The {a.b!r} is {c:.1f}.", hint="Do it." if x else f"Wait {s} s.")\n'
+        'heard = f"was heard {n} s ago"\n'
+        'Row("wind", v, l, "m/s", f"It is {{value:.1f}} of {n}.", "Mend.")\n'
+        'other("Not one.")\n'
+    )
+    found = set(sentences.of_code(code, frozenset({"Conflict"})))
+    assert found == {"The {0} is {1}.", "Do it.", "Wait {0} s.", "was heard {0} s ago", "It is {0} of {1}.", "Mend."}
+
+
+def test_every_refusal_of_a_command_is_known() -> None:
+    known = {text for text, _said in language.stands_in("de", lambda _file: True)}
+    code = (REPOSITORY / "cloud/fleet.py").read_text()
+    said = set(sentences.of_code(code, frozenset({"Conflict", "InvalidInput", "NotFound"})))
+    assert len(said) > 20
+    assert {text for text in said if not re.search(r"/v1/", text)} <= known
