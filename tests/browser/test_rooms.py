@@ -40,6 +40,9 @@ CUT = """() => [...document.querySelectorAll("table, figure, img, svg.frame")].f
   return box.right > document.documentElement.clientWidth + 1;
 }).map((shown) => shown.outerHTML.slice(0, 90))"""
 """What paper would not show whole: it can be scrolled no more."""
+SIDEWAYS = """() => [...document.querySelectorAll(".room .scroll")].filter((box) => box.scrollWidth > box.clientWidth)
+  .map((box) => box.getAttribute("aria-label") ?? box.getAttribute("aria-labelledby"))"""
+"""What a phone would have to scroll sideways."""
 EVIDENCE = ("/pictures/", "/v1/media/")
 """Frames and video are what people came to see; the page round them has the budget."""
 
@@ -113,6 +116,7 @@ def test_a_page_is_accessible_light_and_fits_a_phone_in_the_longest_language(ger
     assert violations(page, TAGS) == []
     page.set_viewport_size({"width": 390, "height": 844})
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert page.evaluate(SIDEWAYS) == []
 
 
 def weight(page: Page) -> int:
@@ -122,6 +126,16 @@ def weight(page: Page) -> int:
     )
     around = {path: size for path, size in loaded if not path.startswith(EVIDENCE)}
     return int(sum(around.values())) + len(gzip.compress(page.content().encode()))
+
+
+def test_on_a_phone_each_cell_says_its_column(page: Page) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto("/assets")
+    cell = page.get_by_role("row", name="T-01").get_by_role("cell").nth(1)
+    expect(cell).to_have_attribute("data-column", "Health, of 100")
+    page.get_by_label("Order").select_option("name")
+    expect(page).to_have_url(re.compile("sort=name"))
+    expect(cell).to_have_attribute("data-column", "Health, of 100")
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 
 import "./shell.js";
 import "./local-time.js";
+import "./narrow-tables.js";
 import "./hold-button.js";
 import "./frame-viewer.js";
 import "./chat-log.js";
