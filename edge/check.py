@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import socket
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -15,14 +14,13 @@ from urllib.parse import urlsplit
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from contracts.errors import Conflict, PlatformError
+from contracts.errors import PlatformError
 from edge.life import checks as life
 from edge.settings import Settings
 
 OPEN_TO_OTHERS = 0o077
 _OLDEST_SANE = datetime(2026, 1, 1, tzinfo=UTC)
 _CONNECT_S = 3.0
-_FRESH = timedelta(seconds=10)
 
 
 class Check(NamedTuple):
@@ -81,30 +79,6 @@ def broker(url: str) -> Check:
     except OSError as error:
         return Check("broker", False, f"{url}: {error}.", "Is the broker up and EDGE_MQTT_URL right?")
     return Check("broker", True, f"{url} answers.")
-
-
-def running_state(status_file: Path, now: datetime) -> str | None:
-    """Return what an agent that runs now says the aircraft is doing; None when none runs."""
-    try:
-        said = json.loads(status_file.read_text(encoding="utf-8"))
-        fresh = now - datetime.fromisoformat(said["at"]) < _FRESH
-        return str(said["state"]) if fresh and said["running"] else None
-    except (OSError, ValueError, KeyError):
-        return None
-
-
-def require_landed(status_file: Path) -> None:
-    """Refuse while a flight is under way.
-
-    Raises:
-        Conflict: The running agent is on a flight.
-
-    """
-    if running_state(status_file, datetime.now(UTC)) is None:
-        return
-    flight_id = json.loads(status_file.read_text(encoding="utf-8")).get("flight_id")
-    if flight_id is not None:
-        raise Conflict(f"The drone is on flight {flight_id}.", hint="Update it when it has landed.")
 
 
 def _local(settings: Settings) -> Iterator[Check]:

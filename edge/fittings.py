@@ -20,7 +20,7 @@ from edge.backends.mavlink_signing import Seal
 from edge.backends.release import fetch
 from edge.bandwidth import Pacer
 from edge.bench import Bench, Tell
-from edge.check import Probe, running_state, wait_for
+from edge.check import Probe, wait_for
 from edge.clock import utc_now
 from edge.exercise import Exercise, Row
 from edge.life.identity import Wallet
@@ -32,7 +32,7 @@ from edge.life.slots import Slots
 from edge.recorder import Rig
 from edge.refusals import AutopilotSilent
 from edge.settings import Settings
-from edge.status import status_file
+from edge.status import running_state, status_file
 
 if TYPE_CHECKING:
     from edge.backends.objects import S3Objects

@@ -9,13 +9,17 @@ import tomllib
 from importlib.metadata import distribution
 from pathlib import Path
 
+import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from typer.testing import CliRunner
+
+from edge.__main__ import VERBS, app
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 _ASK = """
 import json, sys
-import edge.__main__
+import edge.__main__, edge.verbs.{verb}
 print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})))
 """
 FOREIGN = {
@@ -33,9 +37,15 @@ FOREIGN = {
 }
 
 
+def loaded_by(verb: str) -> set[str]:
+    """Return the packages that a process loads which runs one verb."""
+    code = _ASK.replace("{verb}", verb)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(json.loads(done.stdout))
+
+
 def test_the_agent_imports_nothing_foreign() -> None:
-    done = subprocess.run([sys.executable, "-c", _ASK], capture_output=True, text=True, check=True)
-    loaded = set(json.loads(done.stdout))
+    loaded = loaded_by("run")
     assert {name: why for name, why in FOREIGN.items() if name in loaded} == {}
     assert {"edge", "contracts", "awscrt", "av"} <= loaded
     assert "boto3" not in loaded, "loaded when something is uploaded"
@@ -43,9 +53,27 @@ def test_the_agent_imports_nothing_foreign() -> None:
 
 def test_its_start_loads_few_modules() -> None:
     """Its start is a matter of what it imports: 778 modules when this was written. `make edge-size` takes the time."""
-    ask = "import sys, edge.__main__; print(len(sys.modules))"
+    ask = "import sys, edge.__main__, edge.verbs.run; print(len(sys.modules))"
     done = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True)
     assert int(done.stdout) < 1000
+
+
+def test_asking_how_the_agent_is_loads_none_of_it() -> None:
+    """A container asks every half minute, on a computer that has better to do."""
+    assert loaded_by("status") & {"av", "awscrt", "cryptography", "pydantic", "pydantic_settings", "rich"} == set()
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_the_help_says_of_each_verb_what_it_says_of_itself(verb: str) -> None:
+    shown = CliRunner().invoke(app, [verb, "--help"], terminal_width=300)
+    assert shown.exit_code == 0, shown.output
+    assert VERBS[verb] in " ".join(shown.output.split())
+
+
+def test_the_help_lists_every_verb_without_loading_one() -> None:
+    code = "import sys, edge.__main__ as e; e.app(['--help'], standalone_mode=False); assert 'av' not in sys.modules"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert [verb for verb in VERBS if f"  {verb} " not in done.stdout] == []
 
 
 def brought_along() -> dict[str, int]:

@@ -18,8 +18,9 @@ from typer.testing import CliRunner
 
 from contracts.errors import Unavailable
 from edge.__main__ import app
-from edge.check import Check, broker, certificate, private_key, run_checks, running_state
+from edge.check import Check, broker, certificate, private_key, run_checks
 from edge.settings import Settings
+from edge.status import running_state
 
 NOW = datetime.now(UTC)
 

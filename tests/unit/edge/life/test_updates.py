@@ -21,12 +21,12 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from contracts.errors import Conflict, Forbidden, InvalidInput, Unavailable
 from contracts.events import DroneEventKind
 from contracts.updates import UPDATE_PREFIX, SignedUpdate, UpdateOrder
-from edge.check import require_landed
 from edge.files import rename_durably, write_durably
 from edge.life import slots as slot_files
 from edge.life.proof import PROVED_AFTER_S, PROVED_WITHIN_S, Proof, Signs
 from edge.life.slots import Slots
 from edge.life.updates import install, verified, wheels_into
+from edge.status import require_landed
 
 LAUNCH = Path(__file__).parents[4] / "edge" / "deploy" / "kestrel-launch"
 
