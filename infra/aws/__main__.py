@@ -169,6 +169,7 @@ def check(
     if not sizes:
         rows.append(report.repeated(folders[0]))
         rows.append(report.pictured(folders))
+        rows.append(report.drawn(folders))
         rows.append(report.stale(folders, place_of({})))
         sys.stderr.write("infra.aws: checkov …\n")
         rows += report.scanned(folders, place_of({}))

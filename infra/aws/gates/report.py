@@ -9,13 +9,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from infra.aws.gates import actions, cost, guard, iam, invariants, mutations, nag, scan, snapshot
+from infra.aws.gates import actions, cost, guard, iam, invariants, mutations, nag, picture, scan, snapshot
 from infra.aws.gates.templates import Templates
-from infra.aws.place import Place
+from infra.aws.place import Place, place_of
 
 LINT_IGNORED = ("W3005", "W3010")
 """A dependency named twice (the CDK is careful), and zones named in the template (synthesis asks no account)."""
 MUTATIONS_TO_CATCH = 28
+DOCS = Path(__file__).resolve().parents[3] / "docs"
 
 
 class Row(NamedTuple):
@@ -89,6 +90,17 @@ def pictured(folders: list[Path]) -> Row:
     if found:
         found.append("meant? `make infra-snapshot`, and read its diff")
     return Row("snapshots", "all", not found, f"{sum(map(len, kept.values()))} resources as kept", tuple(found))
+
+
+def drawn(folders: list[Path]) -> Row:
+    """Compare the bill and the picture in docs/ with what the templates give now."""
+    read = {folder.name: Templates.read(folder) for folder in folders}
+    now = {
+        "cost.md": cost.page({size: (templates, place_of({"size": size})) for size, templates in read.items()}),
+        "aws.svg": picture.svg(read["fleet"]),
+    }
+    found = tuple(f"docs/{name} is old" for name, text in now.items() if (DOCS / name).read_text("utf-8") != text)
+    return Row("pages", "all", not found, f"{', '.join(now)} as the templates give them", found)
 
 
 def stale(folders: list[Path], place: Place) -> Row:
