@@ -227,11 +227,12 @@ def card_verb(
     unseen: Annotated[list[Path] | None, typer.Option(help="Sets never trained on; test is measured.")] = None,
     threshold: Annotated[float, typer.Option(min=0.01, max=0.99, help="Boxes below it are dropped.")] = 0.2,
     accept: Annotated[float, typer.Option(min=0.01, max=0.99, help="Least mean confidence of a defect.")] = 0.35,
+    limit: Annotated[list[str] | None, typer.Option(help="What it cannot do; default: the shipped one's.")] = None,
     threads: Threads = 2,
     as_json: Json = False,
 ) -> None:
     """Measure a weights file and write its card: <name>.json and README.md beside it."""
-    from vision.card import FullCard, card_text, plain_card, sha256_of, sources_of
+    from vision.card import LIMITS, FullCard, card_text, plain_card, sha256_of, sources_of
     from vision.detector import open_detector
     from vision.evaluate import evaluate
 
@@ -252,6 +253,7 @@ def card_verb(
         training=told,
         data=sources_of(told, [*(rendered or []), *(real or [])]),
         metrics=tuple(metrics),
+        limits=tuple(limit or LIMITS),
     )
     weights.with_suffix(".json").write_text(card.model_dump_json(indent=2) + "\n")
     (weights.parent / "README.md").write_text(card_text(card))

@@ -80,18 +80,15 @@ def card_text(card: FullCard) -> str:
     lines = [
         f"# Model card: {card.name}",
         "",
-        f"SHA-256 `{card.sha256}`, second look `{card.verifier_sha256}`. Licence: {card.licence}.",
+        f"SHA-256 `{card.sha256}`, {_second(card)}. Licence: {card.licence}.",
         "",
-        "Finds " + ", ".join(f"`{kind.value}`" for kind in card.kinds) + " on wind-turbine blades in drone video.",
-        "A detector points at places; a small classifier (the second look) then judges each cut-out by itself, and",
-        f"its verdict multiplies the confidence. Input: {card.input}. Boxes below {card.threshold} are dropped;",
-        f"a defect needs a mean confidence of {_accepted(card)} over the key frames that could have shown it.",
+        *_works(card),
         "",
         "## How it was made",
         "",
         *(_run_line(number, run) for number, run in enumerate(_runs(card.training), start=1)),
         "",
-        "Every choice of the last run, as `vision/training.yaml` had it:",
+        "Every choice of the last run, as its training file had it:",
         "",
         "```json",
         json.dumps(card.training.get("spec", {}), indent=2),
@@ -110,6 +107,25 @@ def card_text(card: FullCard) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _second(card: Card) -> str:
+    return f"second look `{card.verifier_sha256}`" if card.verifier_sha256 else "no second look"
+
+
+def _works(card: FullCard) -> tuple[str, ...]:
+    finds, accepted = ", ".join(f"`{kind.value}`" for kind in card.kinds), _accepted(card)
+    if card.verifier_sha256 is None:
+        return (
+            f"Its classes are {finds}; it was shown those of its data. Input: {card.input}.",
+            f"Boxes below {card.threshold} are dropped; a defect needs a confidence of {accepted}.",
+        )
+    return (
+        f"Finds {finds} on wind-turbine blades in drone video.",
+        "A detector points at places; a small classifier (the second look) then judges each cut-out by itself, and",
+        f"its verdict multiplies the confidence. Input: {card.input}. Boxes below {card.threshold} are dropped;",
+        f"a defect needs a mean confidence of {accepted} over the key frames that could have shown it.",
+    )
 
 
 def _accepted(card: Card) -> str:

@@ -29,8 +29,8 @@ from cloud.training.labels import JUDGEMENTS, split_of
 from contracts.training import Judgement, Split
 from contracts.vocabulary import FindingStatus
 
-MOST_ASKED, MOST_KNOWN = 1000, 500
-"""The most doubtful of the unjudged are weighed, against the newest of the judged."""
+NEWEST, MOST_ASKED, MOST_KNOWN = 5000, 500, 500
+"""Of the newest unjudged the most doubtful are weighed, against the judged of late."""
 _IMAGINED = 4.0
 _TENTHS = 10
 _LEAST = 1e-3
@@ -106,10 +106,15 @@ def _candidates(session: Session, wanted: Select[Finding, str]) -> list[tuple[Fi
     right, all_of = func.coalesce(told.c.right, 0), func.coalesce(told.c.all_of, 0)
     chance = (right + _IMAGINED * Finding.confidence) / (all_of + _IMAGINED)
     known = exists().where(twin.link_group == Finding.link_group, twin.status.in_(_TOLD))
+    unjudged = wanted.with_only_columns(Finding.finding_id).where(
+        Finding.status == FindingStatus.OPEN.value, Finding.reviewed_at.is_(None)
+    )
+    newest = unjudged.order_by(Finding.detected_at.desc(), Finding.finding_id).limit(NEWEST).subquery()
     query = (
-        wanted.with_only_columns(Finding, chance)
+        select(Finding, chance)
+        .join(newest, newest.c.finding_id == Finding.finding_id)
         .outerjoin(told, and_(told.c.kind == Finding.kind, told.c.tenth == _tenth(Finding.confidence)))
-        .where(Finding.status == FindingStatus.OPEN.value, Finding.reviewed_at.is_(None), ~known, _pictured())
+        .where(~known, _pictured())
         .order_by((chance * (1 - chance)).desc(), Finding.detected_at.desc(), Finding.finding_id)
         .limit(MOST_ASKED)
     )

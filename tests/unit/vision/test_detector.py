@@ -11,8 +11,11 @@ from contracts.errors import InvalidInput, NotFound
 from contracts.vocabulary import DefectKind
 from tests.vision_views import CARD
 from vision.boxes import KINDS
-from vision.detector import SHIPPED, Detector, decode, load_card, open_detector
+from vision.card import FullCard, card_text
+from vision.detector import MODELS, SHIPPED, Detector, decode, load_card, open_detector
 from vision.runtimes import Frames, OnnxRuntime, OpenVino, Raw
+
+PHOTO = MODELS / "photo/kestrel-photo-n.onnx"
 
 
 class FakeRuntime:
@@ -96,9 +99,10 @@ def test_missing_weights_are_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
-def test_the_shipped_model_takes_any_shape(engine: str) -> None:
+@pytest.mark.parametrize("weights", [SHIPPED, PHOTO], ids=["shipped", "photo"])
+def test_what_ships_takes_any_shape(weights: Path, engine: str) -> None:
     pytest.importorskip(engine)
-    detector = open_detector(SHIPPED, threads=1, engine=engine)
+    detector = open_detector(weights, threads=1, engine=engine)
     given = images((320, 320), (224, 640), (75, 90))
     for image, boxes in zip(given, detector.find(given), strict=True):
         height, width = image.shape[:2]
@@ -107,11 +111,22 @@ def test_the_shipped_model_takes_any_shape(engine: str) -> None:
     assert detector.engine.startswith(engine)
 
 
-def test_engines_agree_on_the_shipped_model() -> None:
+@pytest.mark.parametrize("weights", [SHIPPED, PHOTO], ids=["shipped", "photo"])
+def test_engines_agree_on_what_ships(weights: Path) -> None:
     pytest.importorskip("openvino")
     noise = np.random.default_rng(3).integers(0, 255, (1, 320, 320, 3), np.uint8)
-    first, second = OnnxRuntime(SHIPPED, 1).infer(noise), OpenVino(SHIPPED, 1, half=False).infer(noise)
+    first, second = OnnxRuntime(weights, 1).infer(noise), OpenVino(weights, 1, half=False).infer(noise)
     np.testing.assert_allclose(first[:, 4:], second[:, 4:], atol=1e-3)
+
+
+def test_the_card_of_the_photo_detector_names_what_it_learnt_and_under_which_licence() -> None:
+    card = FullCard.model_validate_json(PHOTO.with_suffix(".json").read_text())
+    learnt = {name.partition("/")[0] for name in card.training["images"]}
+    assert {record["set"] for record in card.data} == {"ImageNet features", *learnt}
+    assert all(record["license"] for record in card.data)
+    assert {record["data"] for record in card.metrics} == learnt
+    assert card.training["data_manifest_sha256"]
+    assert PHOTO.with_name("README.md").read_text() == card_text(card)
 
 
 def test_an_unknown_engine_is_refused() -> None:
