@@ -17,6 +17,9 @@ from cloud.web.language import SOURCE, catalogue, message, spoken, stands_in
 ENDS = re.compile(r"(?<=[.!?])\s+(?=[A-Z0-9{])")
 _SLOT = re.compile(r"\{(\d+)\}")
 _DEEPEST = 4
+_LONGEST, _MOST = 400, 4000
+"""Characters of a sentence and of a text. What is longer holds somebody's data rather than words, and to fit a pattern
+to it could take minutes: it stays English."""
 OF_FIELDS = (
     message("Field required"),
     message("Extra inputs are not permitted"),
@@ -64,7 +67,7 @@ class Pattern(NamedTuple):
 
 def translated(text: str) -> str | None:
     """Return sentences of the API in the reader's language; None where one of them is not known or it is English."""
-    return None if spoken() == SOURCE else _whole(text.strip(), spoken(), _DEEPEST)
+    return None if spoken() == SOURCE or len(text) > _MOST else _whole(text.strip(), spoken(), _DEEPEST)
 
 
 def _whole(text: str, language: str, deep: int) -> str | None:
@@ -75,6 +78,8 @@ def _whole(text: str, language: str, deep: int) -> str | None:
 
 def _sentence(text: str, language: str, deep: int) -> str | None:
     exact, patterns = _known(language)
+    if len(text) > _LONGEST:
+        return None
     if text in exact:
         return exact[text]
     for pattern in patterns:

@@ -11,6 +11,7 @@ import pytest
 from cloud.planning.verdicts import Row, Verdict
 from cloud.web import language, rendering
 from cloud.web.advice import advice, told
+from cloud.web.sentences import translated
 from contracts.errors import Conflict
 from scripts import sentences
 
@@ -53,6 +54,13 @@ def test_a_known_sentence_is_said_in_german_and_keeps_its_own_words_beside_it(en
 
 def test_a_sentence_that_is_not_known_stays_and_says_that_it_is_english() -> None:
     assert told("Frobnicated: no.") == ("Frobnicated: no.", "", True)
+
+
+@pytest.mark.parametrize(
+    "text", ["The drone " + "is flying " * 2000 + ".", "Value error, " * 200 + ".", "a: b. " * 9000]
+)
+def test_what_is_too_long_to_be_words_stays_english_and_is_not_fitted(text: str) -> None:
+    assert translated(text) is None
 
 
 def test_on_an_english_page_nothing_is_marked() -> None:
