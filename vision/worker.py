@@ -8,12 +8,12 @@ import threading
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, Self
 
 from pydantic import ValidationError
 
 from contracts import resources
-from contracts.errors import CorruptMedia, InvalidInput, NotFound, PlatformError
+from contracts.errors import CorruptMedia, InvalidInput, NotFound, PlatformError, Unavailable
 from contracts.events import AnalyseSegment, BatchReady
 from contracts.findings import DetectionBatch, ModelCard
 from contracts.media import SegmentManifest, batch_key
@@ -23,7 +23,9 @@ from vision.detector import BoxFinder
 from vision.logbook import log, log_failure
 
 _QUEUE = resources.VISION_JOBS_QUEUE
-_EXTEND_EVERY_S = 30.0
+_HOLD_S = 40
+"""So long a job stays hidden after the last word of who works on it: a dead worker's job is another's this soon."""
+_BEAT_S = 10.0
 _PATIENCE = 3
 """An object missing at this many deliveries of its job is missing for good."""
 _MAX_BACKOFF_S = 10.0
@@ -148,9 +150,8 @@ class Worker:
                     f"{request.video_key} has sha256 {fetched.sha256[:12]}, the job says {request.video_sha256[:12]}.",
                     hint="Upload the segment again.",
                 )
-            keep = _KeepAlive(self._jobs, job)
-            with metrics.QUEUE_SECONDS.labels(queue=_QUEUE).time():
-                result = self._analyser.analyse(path, manifest, request.geometry, lambda _done, _of: keep.touch())
+            with metrics.QUEUE_SECONDS.labels(queue=_QUEUE).time(), _Kept(self._jobs, job) as kept:
+                result = self._analyser.analyse(path, manifest, request.geometry, lambda _done, _of: kept.moved())
         for name, body in result.pictures.items():
             self._objects.put(name, body, "image/jpeg")
         batch = self._batch(request, result, fetched.version)
@@ -195,19 +196,44 @@ class Worker:
         return BatchReady(segment_id=request.segment_id, batch_key=key, failed_reason=f"{error.code}: {error}"[:400])
 
 
-class _KeepAlive:
-    """Keeps a job hidden from other workers while it is being worked on."""
+class _Kept:
+    """Keeps a job hidden from other workers, a little at a time, while it is being worked on.
 
-    def __init__(self, jobs: Jobs, job: Job) -> None:
+    Who dies gives the job back within ``_HOLD_S``; who is stuck does so ``resources.VISIBILITY_S`` later.
+    """
+
+    def __init__(
+        self, jobs: Jobs, job: Job, *, beat_s: float = _BEAT_S, patience_s: float = resources.VISIBILITY_S
+    ) -> None:
         self._jobs = jobs
         self._job = job
-        self._last_s = time.monotonic()
+        self._beat_s = beat_s
+        self._patience_s = patience_s
+        self._moved_s = time.monotonic()
+        self._done = threading.Event()
+        self._beating = threading.Thread(target=self._beat, name="kestrel-heartbeat", daemon=True)
 
-    def touch(self) -> None:
-        """Extend the job's time if it is due."""
-        if time.monotonic() - self._last_s >= _EXTEND_EVERY_S:
-            self._jobs.extend(self._job, resources.VISIBILITY_S)
-            self._last_s = time.monotonic()
+    def __enter__(self) -> Self:
+        self._beating.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._beating.join()
+
+    def moved(self) -> None:
+        """Say that the work has got on."""
+        self._moved_s = time.monotonic()
+
+    def _beat(self) -> None:
+        while time.monotonic() - self._moved_s <= self._patience_s:
+            try:
+                self._jobs.extend(self._job, _HOLD_S)
+            except Unavailable as error:
+                log("heartbeat_missed", error=str(error))
+            if self._done.wait(self._beat_s):
+                return
+        log("analysis_stuck", patience_s=self._patience_s)
 
 
 def _log_analysis(request: AnalyseSegment, result: Analysis) -> None:

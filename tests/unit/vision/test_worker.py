@@ -26,7 +26,7 @@ from tests.vision_views import (
     place_at,
 )
 from vision.boxes import Boxes, Image
-from vision.worker import Fetched, Job, Worker, run
+from vision.worker import Fetched, Job, Worker, _Kept, run
 
 
 class FakeJobs:
@@ -264,3 +264,46 @@ def test_the_loop_outlives_a_broken_step(
     jobs = FakeJobs(job(recorded))
     run(Worker(jobs, objects, BreaksOnce(), tmp_path), stop)
     assert len(jobs.answers) == 1
+
+
+class Beats(FakeJobs):
+    """A queue that tells when it was asked to hide the job again; the first time it is away."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.news = threading.Condition()
+
+    def extend(self, job: Job, seconds: int) -> None:
+        with self.news:
+            super().extend(job, seconds)
+            self.news.notify_all()
+        if len(self.extended) == 1:
+            raise Unavailable("the queue is away")
+
+    def heard(self, times: int) -> bool:
+        with self.news:
+            return self.news.wait_for(lambda: len(self.extended) >= times, 20)
+
+
+JOB = Job("{}", "receipt-1", 1)
+
+
+def test_a_job_is_hidden_for_a_short_while_from_the_start_and_again_and_again() -> None:
+    jobs = Beats()
+    with _Kept(jobs, JOB, beat_s=0.001):
+        assert jobs.heard(4)
+    assert set(jobs.extended) == {40}
+
+
+def test_after_the_work_the_job_is_no_longer_hidden() -> None:
+    jobs = Beats()
+    with _Kept(jobs, JOB, beat_s=0.001) as kept:
+        assert jobs.heard(2)
+    assert not kept._beating.is_alive()
+
+
+def test_work_that_is_stuck_lets_its_job_go() -> None:
+    jobs = Beats()
+    with _Kept(jobs, JOB, beat_s=0.001, patience_s=0.02) as kept:
+        kept._beating.join(20)
+        assert not kept._beating.is_alive()
