@@ -6,14 +6,16 @@ Everything lies in the media bucket below ``models/<version>/``, so that a step 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Annotated, Final, TypeAlias
 
 from pydantic import AwareDatetime, Field
 
 from contracts.geo import BoxNorm, Frozen
 from contracts.ids import Sha256
-from contracts.vocabulary import DefectKind
+from contracts.vocabulary import DefectKind, FindingStatus
 
 PREFIX: Final = "models"
 CURRENT_KEY: Final = f"{PREFIX}/current.json"
@@ -40,6 +42,16 @@ class Judgement(StrEnum):
     """Rejected, or not found by the crew: what the detector must learn to leave alone."""
     OPEN = "open"
     """Nobody has judged it: neither taught nor counted."""
+
+
+JUDGEMENTS: Final[Mapping[FindingStatus, Judgement]] = MappingProxyType(
+    {
+        FindingStatus.CONFIRMED: Judgement.DEFECT,
+        FindingStatus.REPAIRED: Judgement.DEFECT,
+        FindingStatus.REJECTED: Judgement.NOTHING,
+    }
+)
+"""What a finding's status says of its boxes; any other says `Judgement.OPEN`."""
 
 
 class LabelledBox(Frozen):

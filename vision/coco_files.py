@@ -15,18 +15,12 @@ from typing import Annotated, NamedTuple, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from contracts.errors import InvalidInput
-from contracts.training import Judgement, LabelledBox, Split
+from contracts.training import JUDGEMENTS, Judgement, LabelledBox, Split
 from contracts.vocabulary import DefectKind, FindingStatus
 from vision.label_files import FROM_FILE, MOST_CHARACTERS, Labelled, box_between
 
 _ROUNDING_PX = 0.5
 """Others round boxes to whole pixels: a border so far outside the picture is the picture's."""
-_SAID = {
-    FindingStatus.CONFIRMED: Judgement.DEFECT,
-    FindingStatus.REPAIRED: Judgement.DEFECT,
-    FindingStatus.REJECTED: Judgement.NOTHING,
-    FindingStatus.OPEN: Judgement.OPEN,
-}
 _T = TypeVar("_T", bound="_Numbered")
 
 
@@ -64,8 +58,10 @@ class _Annotation(_Numbered):
     def judgement(self) -> Judgement:
         """Return what people said of it."""
         said = self.attributes
-        if said.judgement or said.status:
-            return said.judgement or _SAID[FindingStatus(said.status or "")]
+        if said.judgement:
+            return said.judgement
+        if said.status:
+            return JUDGEMENTS.get(said.status, Judgement.OPEN)
         return Judgement.OPEN if self.iscrowd else Judgement.DEFECT
 
 
@@ -121,7 +117,10 @@ def from_coco(text: str, split: Split = Split.TRAIN) -> list[Labelled]:
         read = _Coco.model_validate_json(text)
     except ValidationError as error:
         where = ".".join(map(str, error.errors()[0]["loc"])) or "file"
-        raise InvalidInput(f"This is no COCO set: {where}: {error.errors()[0]['msg']}.", field=where) from error
+        hint = "Export the labels as COCO, object detection."
+        raise InvalidInput(
+            f"This is no COCO set: {where}: {error.errors()[0]['msg']}.", hint=hint, field=where
+        ) from error
     known = _Known(_by_id(read.images, "images"), {i: c.name for i, c in _by_id(read.categories, "categories").items()})
     boxes: dict[int, list[LabelledBox]] = defaultdict(list)
     for annotation in _by_id(read.annotations, "annotations").values():
@@ -141,7 +140,10 @@ def _labelled(annotation: _Annotation, known: _Known) -> LabelledBox:
     where = f"annotation {annotation.id}"
     image = known.images.get(annotation.image_id)
     if image is None:
-        raise InvalidInput(f"{where}: there is no image {annotation.image_id}.", field="annotations.image_id")
+        hint = "Export the images together with their annotations."
+        raise InvalidInput(
+            f"{where}: there is no image {annotation.image_id}.", hint=hint, field="annotations.image_id"
+        )
     name = known.kinds.get(annotation.category_id)
     if name not in set(DefectKind):
         hint = f"Name the categories as ours: {', '.join(DefectKind)}."

@@ -150,7 +150,7 @@ class Worker:
                     f"{request.video_key} has sha256 {fetched.sha256[:12]}, the job says {request.video_sha256[:12]}.",
                     hint="Upload the segment again.",
                 )
-            with metrics.QUEUE_SECONDS.labels(queue=_QUEUE).time(), _Kept(self._jobs, job) as kept:
+            with metrics.QUEUE_SECONDS.labels(queue=_QUEUE).time(), _Kept(self._jobs, job, request.segment_id) as kept:
                 result = self._analyser.analyse(path, manifest, request.geometry, lambda _done, _of: kept.moved())
         for name, body in result.pictures.items():
             self._objects.put(name, body, "image/jpeg")
@@ -203,10 +203,17 @@ class _Kept:
     """
 
     def __init__(
-        self, jobs: Jobs, job: Job, *, beat_s: float = _BEAT_S, patience_s: float = resources.VISIBILITY_S
+        self,
+        jobs: Jobs,
+        job: Job,
+        segment_id: str,
+        *,
+        beat_s: float = _BEAT_S,
+        patience_s: float = resources.VISIBILITY_S,
     ) -> None:
         self._jobs = jobs
         self._job = job
+        self._segment_id = segment_id
         self._beat_s = beat_s
         self._patience_s = patience_s
         self._moved_s = time.monotonic()
@@ -230,10 +237,10 @@ class _Kept:
             try:
                 self._jobs.extend(self._job, _HOLD_S)
             except Unavailable as error:
-                log("heartbeat_missed", error=str(error))
+                log("heartbeat_missed", segment=self._segment_id, error=str(error))
             if self._done.wait(self._beat_s):
                 return
-        log("analysis_stuck", patience_s=self._patience_s)
+        log("analysis_stuck", segment=self._segment_id, patience_s=self._patience_s)
 
 
 def _log_analysis(request: AnalyseSegment, result: Analysis) -> None:

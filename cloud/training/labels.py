@@ -12,18 +12,13 @@ from sqlalchemy.orm import Session
 from cloud.tables import EvidenceRow, Finding
 from contracts.errors import TooFewLabels
 from contracts.geo import BoxNorm
-from contracts.training import Judgement, LabelledBox, LabelledFrame, LabelSet, Split
+from contracts.training import JUDGEMENTS, Judgement, LabelledBox, LabelledFrame, LabelSet, Split
 from contracts.vocabulary import DefectKind, FindingStatus
 
 LEAST_JUDGED = 40
 """Judged findings below which training on them teaches their chance."""
 _HELD_OUT = {Split.TEST: 0.25, Split.VAL: 0.40}
 """Up to which share of names a split reaches: a quarter measures, fifteen per cent stops the training."""
-JUDGEMENTS = {
-    FindingStatus.CONFIRMED.value: Judgement.DEFECT,
-    FindingStatus.REPAIRED.value: Judgement.DEFECT,
-    FindingStatus.REJECTED.value: Judgement.NOTHING,
-}
 
 
 def gather(session: Session, version: str, now: datetime, least: int = LEAST_JUDGED) -> LabelSet:
@@ -43,7 +38,7 @@ def gather(session: Session, version: str, now: datetime, least: int = LEAST_JUD
     boxes: dict[str, list[LabelledBox]] = defaultdict(list)
     splits: dict[str, Split] = {}
     for key, box, kind, status, finding_id, defect in rows:
-        judgement = JUDGEMENTS.get(status, Judgement.OPEN)
+        judgement = JUDGEMENTS.get(FindingStatus(status), Judgement.OPEN)
         made = LabelledBox(
             box=BoxNorm.model_validate(box), kind=DefectKind(kind), judgement=judgement, finding_id=finding_id
         )

@@ -25,8 +25,8 @@ from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 
 from cloud.tables import EvidenceRow, Finding
-from cloud.training.labels import JUDGEMENTS, split_of
-from contracts.training import Judgement, Split
+from cloud.training.labels import split_of
+from contracts.training import JUDGEMENTS, Judgement, Split
 from contracts.vocabulary import FindingStatus
 
 NEWEST, MOST_ASKED, MOST_KNOWN = 5000, 500, 500
@@ -35,8 +35,8 @@ _IMAGINED = 4.0
 _TENTHS = 10
 _LEAST = 1e-3
 """Lengths and scales are compared by their logarithm."""
-_TOLD = tuple(JUDGEMENTS)
-_DEFECT = tuple(status for status, judgement in JUDGEMENTS.items() if judgement is Judgement.DEFECT)
+_TOLD = tuple(status.value for status in JUDGEMENTS)
+_DEFECT = tuple(status.value for status, judgement in JUDGEMENTS.items() if judgement is Judgement.DEFECT)
 
 Numbers = NDArray[np.float64]
 

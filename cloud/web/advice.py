@@ -79,7 +79,7 @@ def advice(hint: str | None) -> Advice:
 
 def steps(hint: str) -> list[str]:
     """Return a hint's sentences; whole where each of them is for a person."""
-    if not _ADDRESS.search(hint) and not _OPERATED.search(hint):
+    if not _for_programs(hint):
         return [hint]
     return [s if _for_programs(s) else s.rstrip(".;") + "." for s in _SENTENCE.split(hint)]
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 RETRYABLE, USAGE, REFUSED, FAILED = 75, 2, 1, 1
 """How a verb ends that may succeed later, was told wrongly, refused something, or did not succeed."""
+StateDir = Annotated[Path, typer.Option(envvar="EDGE_STATE_DIR", help="The agent's state directory.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 
 AutopilotUrl = Annotated[

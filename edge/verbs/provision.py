@@ -25,7 +25,7 @@ def provision(
     ca_file: Annotated[Path, typer.Option(envvar="EDGE_CA_FILE", help="Authority that signed the broker.")],
     claim_cert: Annotated[Path, typer.Option(help="The claim certificate.")],
     claim_key: Annotated[Path, typer.Option(help="Its key.")],
-    state_dir: Annotated[Path, typer.Option(envvar="EDGE_STATE_DIR", help="The agent's state directory.")],
+    state_dir: guard.StateDir,
     json_: guard.Json = False,
 ) -> None:
     """Get this drone its own certificate, with a claim; its key is made here and never leaves."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -17,7 +16,7 @@ app = guard.verb()
 
 @app.command()
 def status(
-    state_dir: Annotated[Path, typer.Option(envvar="EDGE_STATE_DIR", help="The agent's state directory.")],
+    state_dir: guard.StateDir,
     fresh: Annotated[bool, typer.Option("--fresh", help="Fail unless an agent said this within 10 s.")] = False,
     json_: guard.Json = False,
 ) -> None:

@@ -25,7 +25,7 @@ def update(
     order: Annotated[Path, typer.Argument(help="Its signed order (JSON).")],
     slots: Annotated[Path, typer.Option(envvar="EDGE_SLOTS_DIR", help="Where versions lie side by side.")],
     keys: Annotated[Path, typer.Option(help="Folder of the release keys, <key_id>.pem.")],
-    state_dir: Annotated[Path, typer.Option(envvar="EDGE_STATE_DIR", help="The agent's state directory.")],
+    state_dir: guard.StateDir,
     handed: Annotated[Path | None, typer.Option(help="The agent's update folder: answer its job there.")] = None,
     json_: guard.Json = False,
 ) -> None:

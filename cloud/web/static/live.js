@@ -104,7 +104,7 @@ export async function fetchMap() {
   try {
     while (again) {
       again = false;
-      await drawn();
+      await loadMap();
     }
   } finally {
     fetching = false;
@@ -112,7 +112,7 @@ export async function fetchMap() {
 }
 
 /** Hand the map, the newest sample of each drone with it, to whoever draws. */
-async function drawn() {
+async function loadMap() {
   const src = document.querySelector("drone-map")?.getAttribute("src") ?? document.getElementById("link-lost")?.dataset.map;
   if (!src) return;
   const response = await fetch(src, { headers: { Accept: "application/json" } }).catch(() => null); // the stream asks again when it is back

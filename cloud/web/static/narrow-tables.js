@@ -5,7 +5,7 @@ const narrow = matchMedia("(max-width: 600px)");
 /** What a browser forgets of a table that is laid out as blocks. @type {Record<string, string>} */
 const ROLES = { TABLE: "table", THEAD: "rowgroup", TBODY: "rowgroup", TR: "row", TH: "columnheader", TD: "cell" };
 
-function name() {
+function nameCells() {
   if (!narrow.matches) return;
   for (const table of document.querySelectorAll(".room .scroll table:has(thead)")) {
     const heads = [...table.querySelectorAll("thead th")].map((th) => th.textContent?.trim() ?? "");
@@ -14,6 +14,6 @@ function name() {
   }
 }
 
-narrow.addEventListener("change", name);
-document.addEventListener("htmx:after:swap", name);
-name();
+narrow.addEventListener("change", nameCells);
+document.addEventListener("htmx:after:swap", nameCells);
+nameCells();

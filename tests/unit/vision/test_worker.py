@@ -290,20 +290,20 @@ JOB = Job("{}", "receipt-1", 1)
 
 def test_a_job_is_hidden_for_a_short_while_from_the_start_and_again_and_again() -> None:
     jobs = Beats()
-    with _Kept(jobs, JOB, beat_s=0.001):
+    with _Kept(jobs, JOB, "seg-1", beat_s=0.001):
         assert jobs.heard(4)
     assert set(jobs.extended) == {40}
 
 
 def test_after_the_work_the_job_is_no_longer_hidden() -> None:
     jobs = Beats()
-    with _Kept(jobs, JOB, beat_s=0.001) as kept:
+    with _Kept(jobs, JOB, "seg-1", beat_s=0.001) as kept:
         assert jobs.heard(2)
     assert not kept._beating.is_alive()
 
 
 def test_work_that_is_stuck_lets_its_job_go() -> None:
     jobs = Beats()
-    with _Kept(jobs, JOB, beat_s=0.001, patience_s=0.02) as kept:
+    with _Kept(jobs, JOB, "seg-1", beat_s=0.001, patience_s=0.02) as kept:
         kept._beating.join(20)
         assert not kept._beating.is_alive()
