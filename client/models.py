@@ -1387,6 +1387,95 @@ class FindingStatus(StrEnum):
     repaired = 'repaired'
 
 
+class State3(StrEnum):
+    starting = 'starting'
+    looking = 'looking'
+    gave_up = 'gave_up'
+
+
+class FramesPerS(RootModel[float]):
+    root: Annotated[float, Field(ge=0.0, title='Frames Per S')]
+
+
+class CorePercent(RootModel[float]):
+    root: Annotated[
+        float,
+        Field(description='processor time, of one core', ge=0.0, title='Core Percent'),
+    ]
+
+
+class LookS(RootModel[float]):
+    root: Annotated[
+        float, Field(description='what one look takes', ge=0.0, title='Look S')
+    ]
+
+
+class FrameToCropS(RootModel[float]):
+    root: Annotated[
+        float,
+        Field(
+            description="from a frame's own time to its crop on disk",
+            ge=0.0,
+            title='Frame To Crop S',
+        ),
+    ]
+
+
+class FirstLookHealth(BaseModel):
+    """
+    How the detector on board does; rates and medians over its newest sixty looks.
+    """
+
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    state: Annotated[State3, Field(title='State')]
+    why: Annotated[
+        str | None,
+        Field(description='gave_up: what it lacked', max_length=300, title='Why'),
+    ] = ''
+    looked: Annotated[
+        int,
+        Field(
+            description='key frames looked at since the agent started',
+            ge=0,
+            title='Looked',
+        ),
+    ]
+    skipped: Annotated[
+        int,
+        Field(
+            description='key frames passed over for a newer one', ge=0, title='Skipped'
+        ),
+    ]
+    crops: Annotated[
+        int, Field(description='crops stored to be sent ahead', ge=0, title='Crops')
+    ]
+    held_back: Annotated[
+        int,
+        Field(
+            description='sights not sent ahead, so that they do not fill the link',
+            ge=0,
+            title='Held Back',
+        ),
+    ]
+    frames_per_s: Annotated[FramesPerS | None, Field(title='Frames Per S')] = None
+    core_percent: Annotated[
+        CorePercent | None,
+        Field(description='processor time, of one core', title='Core Percent'),
+    ] = None
+    look_s: Annotated[
+        LookS | None, Field(description='what one look takes', title='Look S')
+    ] = None
+    frame_to_crop_s: Annotated[
+        FrameToCropS | None,
+        Field(
+            description="from a frame's own time to its crop on disk",
+            title='Frame To Crop S',
+        ),
+    ] = None
+
+
 class FirstLookOut(BaseModel):
     """
     A crop from the drone's own small detector. Provisional: the full analysis confirms it or does not.
@@ -1642,6 +1731,10 @@ class Health(BaseModel):
     ]
     uptime_s: Annotated[UptimeS | None, Field(title='Uptime S')] = None
     clock_synchronised: Annotated[bool | None, Field(title='Clock Synchronised')] = None
+    first_look: Annotated[
+        FirstLookHealth | None,
+        Field(description='the detector on board, where it is wanted'),
+    ] = None
 
 
 class HealthOut(BaseModel):
@@ -2438,7 +2531,7 @@ class PolicyIn(BaseModel):
     body: Annotated[str, Field(max_length=100000, min_length=1, title='Body')]
 
 
-class State3(StrEnum):
+class State4(StrEnum):
     draft = 'draft'
     active = 'active'
     retired = 'retired'
@@ -2453,7 +2546,7 @@ class PolicyOut(BaseModel):
     scheme: Annotated[str, Field(title='Scheme')]
     asset_kinds: Annotated[list[AssetKind], Field(title='Asset Kinds')]
     customer: Annotated[str, Field(title='Customer')]
-    state: Annotated[State3, Field(title='State')]
+    state: Annotated[State4, Field(title='State')]
     created_by: Annotated[str, Field(title='Created By')]
     created_at: Annotated[AwareDatetime, Field(title='Created At')]
     approved_by: Annotated[str | None, Field(title='Approved By')]
@@ -2964,7 +3057,7 @@ class SubjectKind(StrEnum):
     asker = 'asker'
 
 
-class State4(StrEnum):
+class State5(StrEnum):
     open = 'open'
     closed = 'closed'
 
@@ -2980,7 +3073,7 @@ class SecurityEventOut(BaseModel):
     subject: Annotated[str, Field(title='Subject')]
     summary: Annotated[str, Field(title='Summary')]
     facts: Annotated[dict[str, Any], Field(title='Facts')]
-    state: Annotated[State4, Field(title='State')]
+    state: Annotated[State5, Field(title='State')]
     times: Annotated[int, Field(title='Times')]
     first_at: Annotated[AwareDatetime, Field(title='First At')]
     last_at: Annotated[AwareDatetime, Field(title='Last At')]

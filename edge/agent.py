@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from contracts.captures import CAPTURE_PREFIX
 from contracts.errors import Forbidden, PlatformError
 from contracts.events import DroneEvent, DroneEventKind, SegmentVerified
+from contracts.health import Health
 from contracts.ids import mint
 from contracts.media import UploadOrder
 from contracts.telemetry import DroneStatus, Stream, Watermark
@@ -29,7 +30,16 @@ from edge.check import private_key
 from edge.clock import WatchedClock, utc_now
 from edge.commands import CommandDesk
 from edge.diagnostics import LOGGER, Diagnostics
-from edge.fittings import autopilot_of, jobs_of, link_of, next_certificate, objects_of, rig_of, will_of
+from edge.fittings import (
+    autopilot_of,
+    jobs_of,
+    link_of,
+    lookout_of,
+    next_certificate,
+    objects_of,
+    rig_of,
+    will_of,
+)
 from edge.flights import Flights
 from edge.frames import Rank
 from edge.journal import Journal
@@ -115,13 +125,9 @@ class Agent:
             Surroundings(self._offline_s, self._storage_full),
         )
         self._publisher = Publisher(settings.drone_id, self._outbox, self._link, lambda: self._status(online=True))
-        self._recorder = Recorder(
-            rig_of(settings),
-            self._poses,
-            self._flights,
-            self.announce,
-            self.stop,
-        )
+        self._lookout = lookout_of(settings, self._flights, self._poses, self.announce, self.stop)
+        rig = rig_of(settings, self._lookout.offer)
+        self._recorder = Recorder(rig, self._poses, self._flights, self.announce, self.stop)
         self._pacer = Pacer(
             settings.upload_ceiling_bytes_per_s,
             shares_link=lambda: self._flights.active() is not None,
@@ -169,6 +175,7 @@ class Agent:
         for thread in threads:
             thread.join(timeout=8.0)
         self._recorder.close()
+        self._lookout.close()
         self._autopilot.stop()
         logging.getLogger(LOGGER).removeHandler(diagnostics)
         self._drain()
@@ -203,6 +210,8 @@ class Agent:
             Loop("publisher", self._publisher.step, 0.02),
             Loop("recorder", self._recorder.step, 0.5),
             Loop("uploader", self._uploader.step, 0.5, max_backoff_s=30.0),
+            Loop("first-looks", self._uploader.step_ahead, 0.2, max_backoff_s=30.0),
+            Loop("lookout", self._lookout.step, 0.1, max_backoff_s=30.0),
             Loop("captures", self._courier.step, 5.0, max_backoff_s=60.0),
             Loop("link-loss", self._guard_link_loss, 2.0),
             Loop("retention", self._retention.step, 30.0),
@@ -246,7 +255,10 @@ class Agent:
             self._uploader.order(content)
 
     def _tell_health(self) -> None:
-        self.announce(DroneEventKind.HEALTH, {"health": health.read(self._settings.state_dir)})
+        self.announce(DroneEventKind.HEALTH, {"health": self._health()})
+
+    def _health(self) -> Health:
+        return health.read(self._settings.state_dir, first_look=self._lookout.health())
 
     def _turning(self) -> bool:
         """Tell whether the loops still turn: the status is written each second."""
@@ -257,6 +269,8 @@ class Agent:
         ceiling = wanted.upload_ceiling_bytes_per_s
         self._pacer.limit(self._settings.upload_ceiling_bytes_per_s if ceiling is None else ceiling)
         self._retention.limit(wanted.storage_budget_bytes or self._settings.storage_budget_bytes)
+        looks = self._settings.first_look if wanted.first_look is None else wanted.first_look
+        self._lookout.want(looks and self._settings.first_look_model is not None)
 
     def _rotate(self) -> bool | None:
         """Replace the certificate when it ends soon or the shadow asks; never in flight."""
@@ -345,7 +359,7 @@ class Agent:
             "waypoint": waypoint,
             "pending": pending,
             "storage": self._outbox.trouble or "well",
-            "health": health.read(self._settings.state_dir).model_dump(mode="json"),
+            "health": self._health().model_dump(mode="json"),
             "flights": [f.model_dump(mode="json", exclude={"route"}) for f in self._flights.all()[-5:]],
         }
         write_status(self._settings.state_dir, status)

@@ -12,7 +12,7 @@ from contracts.media import PoseSample
 from contracts.topics import COMMANDS, STATUS, UPLOAD_ORDERS, VERIFIED, WATERMARKS
 from contracts.vocabulary import AircraftState
 from edge.backends.autopilot import MavlinkAutopilot
-from edge.backends.camera import camera_at
+from edge.backends.camera import camera_at, encoded
 from edge.backends.container import Mp4File, whole_frames
 from edge.backends.dialogue import rotated
 from edge.backends.link import Credentials, MqttLink, Post, Will
@@ -23,13 +23,18 @@ from edge.bench import Bench, Tell
 from edge.check import Probe, wait_for
 from edge.clock import utc_now
 from edge.exercise import Exercise, Row
+from edge.first_look.card import load_model
+from edge.first_look.lookout import Lookout, Means
+from edge.first_look.process import EyeProcess, eye_command
+from edge.flights import Flights
 from edge.life.identity import Wallet
 from edge.life.jobs import JobPost, JobUpdate
 from edge.life.jobs import topics as job_topics
 from edge.life.proof import Signs
 from edge.life.shadow import topics as shadow_topics
 from edge.life.slots import Slots
-from edge.recorder import Rig
+from edge.poses import Poses
+from edge.recorder import Announce, Rig, Watch
 from edge.refusals import AutopilotSilent
 from edge.settings import Settings
 from edge.status import running_state, status_file
@@ -48,9 +53,26 @@ def autopilot_of(settings: Settings, on_pose: Callable[[PoseSample], None]) -> M
     )
 
 
-def rig_of(settings: Settings) -> Rig:
-    """Return the camera of the settings and how its files are written."""
-    return Rig(settings.drone_id, settings.camera, camera_at(settings.camera_url), Mp4File, whole_frames)
+def rig_of(settings: Settings, watch: Watch) -> Rig:
+    """Return the camera of the settings and how its files are written; ``watch`` is shown its key frames."""
+    return Rig(settings.drone_id, settings.camera, camera_at(settings.camera_url), Mp4File, whole_frames, watch)
+
+
+def lookout_of(
+    settings: Settings, flights: Flights, poses: Poses, announce: Announce, stop: threading.Event
+) -> Lookout:
+    """Return what looks at key frames on board; without a detector in the settings it is never to be wanted."""
+    weights, sha256 = settings.first_look_model, settings.first_look_sha256 or ""
+    command = eye_command(weights or Path(), sha256)
+    means = Means(
+        settings.drone_id,
+        settings.camera,
+        sha256,
+        settings.first_look_slowest_s,
+        lambda: EyeProcess(command, stop),
+        encoded,
+    )
+    return Lookout(means, flights, poses, announce)
 
 
 class _WhenAsked:
@@ -137,6 +159,7 @@ def probes(settings: Settings) -> dict[str, Probe]:
     return {
         "autopilot": lambda: _probe_autopilot(settings),
         "camera": lambda: camera_at(settings.camera_url).probe(),
+        "first look": lambda: _probe_first_look(settings),
         "bucket": lambda: objects_of(settings).reachable(),
     }
 
@@ -182,6 +205,20 @@ def bench_session(url: str, altitude_m: float, lines: Iterable[str], tell: Tell)
                 return bench.come_home() and good
         finally:
             autopilot.stop()
+
+
+def _probe_first_look(settings: Settings) -> str:
+    """Open the detector as the agent does, in a process of its own, and take the time of a tile."""
+    if settings.first_look_model is None or settings.first_look_sha256 is None:
+        return "No detector on board (EDGE_FIRST_LOOK_MODEL): the cloud finds everything."
+    model = load_model(settings.first_look_model, settings.first_look_sha256)
+    eye = EyeProcess(eye_command(settings.first_look_model, model.sha256), threading.Event())
+    try:
+        tile_s = eye.ready(30.0)
+    finally:
+        eye.close()
+    wanted = "on" if settings.first_look else "off unless the shadow asks for it"
+    return f"{settings.first_look_model.name} finds {len(model.kinds)} kinds, {tile_s:.2f} s a tile; {wanted}."
 
 
 def _probe_autopilot(settings: Settings) -> str:

@@ -100,14 +100,23 @@ class PoseTrack(Protocol):
 Announce = Callable[[DroneEventKind, dict[str, object]], object]
 
 
+Watch = Callable[[str, int, Any], None]
+"""Is told of each key frame that is recorded: the flight, the frame's time and packet. It must not wait."""
+
+
+def _unwatched(flight_id: str, t_us: int, packet: Any) -> None:
+    """Nobody looks at frames on board."""
+
+
 class Rig(NamedTuple):
-    """The drone's camera and how its files are written."""
+    """The drone's camera, how its files are written, and who is shown its key frames."""
 
     drone_id: str
     intrinsics: CameraIntrinsics
     camera: Camera
     open_file: OpenFile
     rescue: Rescue
+    watch: Watch = _unwatched
 
 
 class _Segment:
@@ -250,6 +259,8 @@ class Recorder:
         else:
             self._segment.add(frame)
         self._from_us = frame.t_us + 1
+        if frame.key:
+            self._rig.watch(self._flight_id, frame.t_us, frame.packet)
 
     def _close(self) -> None:
         """Make the segment in hand whole: file, poses, manifest, then their names."""

@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from contracts.ids import DroneId
+from contracts.ids import DroneId, Sha256
 from contracts.optics import CameraIntrinsics
 from contracts.resources import BUCKET
 
@@ -41,6 +41,10 @@ class Settings(BaseSettings):
     camera_focal_px: float = Field(gt=0)
     camera_width_px: int = Field(default=3840, gt=0)
     camera_height_px: int = Field(default=2160, gt=0)
+    first_look: bool = Field(default=False, description="look at key frames on board; the shadow may ask otherwise")
+    first_look_model: Path | None = Field(default=None, description="the detector (.onnx), its card (.json) beside it")
+    first_look_sha256: Sha256 | None = Field(default=None, description="of the detector's file")
+    first_look_slowest_s: float = Field(default=5.0, gt=0, le=60, description="a look that takes longer is of no use")
     bucket: str = BUCKET
     credentials_url: str | None = Field(
         default=None,
@@ -82,6 +86,12 @@ class Settings(BaseSettings):
             raise ValueError("EDGE_MQTT_URL must be mqtts://HOST:PORT (mqtt:// is for loopback only)")
         if not (self.ca_file and self.cert_file and self.key_file):
             raise ValueError("mqtts:// needs EDGE_CA_FILE, EDGE_CERT_FILE and EDGE_KEY_FILE")
+        return self
+
+    @model_validator(mode="after")
+    def _looks(self) -> Settings:
+        if (self.first_look or self.first_look_model) and not (self.first_look_model and self.first_look_sha256):
+            raise ValueError("the first look needs EDGE_FIRST_LOOK_MODEL and EDGE_FIRST_LOOK_SHA256")
         return self
 
     @model_validator(mode="after")

@@ -74,6 +74,7 @@ class Uploader(Sender):
         self._healthy = True
         self._known: dict[str, _Known] = {}
         self._damaged: set[str] = set()
+        self._ahead = threading.Lock()
 
     def step(self) -> bool | None:
         """Upload the next object; False when the store would not have it."""
@@ -83,6 +84,12 @@ class Uploader(Sender):
                 if (work := find(flight)) is not None:
                     return self._attempt(work)
         return None
+
+    def step_ahead(self) -> bool | None:
+        """Upload the next first look beside whatever large thing is under way; False when it would not go."""
+        waiting = [flight for flight in self._flights.all() if not flight.media_told]
+        work = next((found for flight in waiting if (found := self._crop(flight)) is not None), None)
+        return None if work is None else self._attempt(work)
 
     def order(self, order: UploadOrder) -> None:
         """Send these segments before the others from now on, also after a restart."""
@@ -166,9 +173,11 @@ class Uploader(Sender):
 
     def _send_look(self, flight: Flight, path: Path, look: FirstLook) -> bool:
         crop = crop_key(self._drone_id, flight.flight_id, look.look_id)
-        if not self.done(crop):
-            self.send_file(crop, path.with_suffix(".jpg"), look.crop_sha256)
-        return self._record(record_key(self._drone_id, flight.flight_id, look.look_id), path.read_bytes())
+        record = record_key(self._drone_id, flight.flight_id, look.look_id)
+        with self._ahead:  # two loops send first looks: the other one may just have sent this
+            if not self.done(crop):
+                self.send_file(crop, path.with_suffix(".jpg"), look.crop_sha256)
+            return self.done(record) or self._record(record, path.read_bytes())
 
     def _thumbnail(self, flight: Flight) -> Work | None:
         return self._picture(flight, "thumbs/*.jpg", thumbnail_key)

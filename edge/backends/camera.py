@@ -19,6 +19,7 @@ import av
 from contracts.errors import Unavailable
 from edge import logbook
 from edge.clock import now_us
+from edge.first_look.scene import Encoded
 from edge.recorder import Frame
 from edge.sei import frame_time_us, parameter_sets
 
@@ -136,6 +137,12 @@ class PlainCamera:
     def finished(self, after_us: int) -> bool:  # noqa: ARG002 - a plain stream cannot be asked
         """Tell whether nothing has come for 3 s."""
         return time.monotonic() - self._last_at > self._IDLE_S
+
+
+def encoded(packet: Any) -> Encoded:
+    """Return a key frame's packet as bytes, with what its decoder must know beforehand."""
+    context = packet.stream.codec_context
+    return Encoded(str(context.name), bytes(context.extradata or b""), bytes(packet))
 
 
 class Source(NamedTuple):

@@ -8,14 +8,21 @@ import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
-from contracts.health import Health
+from contracts.health import FirstLookHealth, Health
 from edge import VERSION
 
 _PROC, _THERMAL, _CLOCK = Path("/proc"), Path("/sys/class/thermal"), Path("/run/systemd/timesync/synchronized")
 
 
-def read(state_dir: Path, proc: Path = _PROC, thermal: Path = _THERMAL, clock: Path = _CLOCK) -> Health:
-    """Read how the computer is now."""
+def read(
+    state_dir: Path,
+    proc: Path = _PROC,
+    thermal: Path = _THERMAL,
+    clock: Path = _CLOCK,
+    *,
+    first_look: FirstLookHealth | None = None,
+) -> Health:
+    """Read how the computer is now; how the detector on board does comes with it."""
     disk = shutil.disk_usage(state_dir)
     memory = _memory(proc / "meminfo")
     return Health(
@@ -31,6 +38,7 @@ def read(state_dir: Path, proc: Path = _PROC, thermal: Path = _THERMAL, clock: P
         storage_free_percent=100.0 * disk.free / disk.total,
         uptime_s=_uptime(proc / "uptime"),
         clock_synchronised=clock.exists() if clock.parent.exists() else None,
+        first_look=first_look,
     )
 
 

@@ -27,6 +27,7 @@ class Tunables(Frozen):
 
     upload_ceiling_bytes_per_s: int | None = Field(default=None, ge=16 * 1024, le=1_000_000_000)
     storage_budget_bytes: int | None = Field(default=None, ge=1024**2, le=16 * 1024**4)
+    first_look: bool | None = Field(default=None, description="look at key frames on board, where there is a detector")
     replace_certificate: str | None = Field(default=None, max_length=128, description="id of the one to replace now")
 
 
