@@ -98,9 +98,9 @@ def keep(session: Session, now: datetime) -> int:
         rows.append(_row("asset", asset.asset_id, whole, now))
     rows += [_row("site", site, of_site(assets), now) for site, assets in by_site.items()]
     if rows:
-        added = insert(HealthRow).values(rows)
+        added = insert(HealthRow)
         new = {name: added.excluded[name] for name in ("index", "derivation", "made_at")}
-        session.execute(added.on_conflict_do_update(index_elements=["scope", "subject", "day"], set_=new))
+        session.execute(added.on_conflict_do_update(index_elements=["scope", "subject", "day"], set_=new), rows)
     return len(rows)
 
 

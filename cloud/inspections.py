@@ -323,7 +323,7 @@ def _attach(session: Session, finding_id: str, detections: Iterable[Detection]) 
     ids = [d.detection_id for d in detections]
     session.execute(update(DetectionRow).where(DetectionRow.detection_id.in_(ids)).values(finding_id=finding_id))
     rows = [_evidence_values(finding_id, d, position) for d in detections for position in range(len(d.evidence))]
-    session.execute(insert(EvidenceRow).values(rows).on_conflict_do_nothing(index_elements=["evidence_id"]))
+    session.execute(insert(EvidenceRow).on_conflict_do_nothing(index_elements=["evidence_id"]), rows)
 
 
 def _evidence_values(finding_id: str, detection: Detection, position: int) -> Mapping[str, object]:
@@ -351,11 +351,14 @@ def _evidence_values(finding_id: str, detection: Detection, position: int) -> Ma
 
 
 def _cover(session: Session, flight_id: str, cells: Iterable[CoverageCell]) -> None:
-    """Keep the best that any segment saw of each cell."""
+    """Keep the best that any segment saw of each cell.
+
+    Rows go beside the statement, not into it: a statement as long as its rows is compiled anew each time.
+    """
     rows = [{"flight_id": flight_id, **cell.model_dump(mode="json")} for cell in _once(cells)]
     if not rows:
         return
-    added = insert(Coverage).values(rows)
+    added = insert(Coverage)
     new = added.excluded
     best = {
         "seen_share": func.greatest(Coverage.seen_share, new.seen_share),
@@ -363,7 +366,7 @@ def _cover(session: Session, flight_id: str, cells: Iterable[CoverageCell]) -> N
         "best_incidence_deg": func.least(Coverage.best_incidence_deg, new.best_incidence_deg),
         "best_sharpness": func.greatest(Coverage.best_sharpness, new.best_sharpness),
     }
-    session.execute(added.on_conflict_do_update(index_elements=["flight_id", "blade", "side", "cell"], set_=best))
+    session.execute(added.on_conflict_do_update(index_elements=["flight_id", "blade", "side", "cell"], set_=best), rows)
 
 
 def _once(cells: Iterable[CoverageCell]) -> list[CoverageCell]:
