@@ -34,7 +34,7 @@ from cloud.db import Database
 from cloud.tables import Finding
 from cloud.web import rendering
 from contracts.vocabulary import Role
-from tests import platform, rooms, stock
+from tests import chromium, platform, rooms, stock
 from tests.platform import Server
 from tests.scenes import utc_now
 from tests.services import DatabaseServer
@@ -52,7 +52,6 @@ class _Machines:
         return True
 
 
-CHROMIUM = Path("/usr/bin/chromium")
 PASSWORD = "fly-high-9"  # noqa: S105 - of a database that lives for one run
 PAINT_MS, ANSWER_MS, PAGE_BYTES = 1000.0, 100.0, 600_000
 _PAINT = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? null"
@@ -297,7 +296,7 @@ def main() -> int:
         rendering.warm()  # as `kestrel-cloud serve` does, and the next line
         with Server(built) as server, sync_playwright() as playwright, flying(built.database):
             server.web.openapi()
-            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+            browser = playwright.chromium.launch(executable_path=chromium.executable(), args=["--no-sandbox"])
             result: dict[str, Any] = {"findings": asked.findings, "drones_in_the_air": LIVE}
             parts: dict[str, Callable[[], dict[str, Any]]] = {
                 "server": lambda: served(server, asked.repeats),

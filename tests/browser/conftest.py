@@ -19,13 +19,12 @@ from cloud.services import Services
 from cloud.tables import Flight, Telemetry
 from contracts.geo import GeoPoint
 from contracts.vocabulary import Role
-from tests import platform
+from tests import chromium, platform
 from tests.factories import World
 from tests.platform import Server
 from tests.scenes import seed_live, utc_now
 from tests.services import DatabaseServer
 
-CHROMIUM = Path("/usr/bin/chromium")
 HERE = Path(__file__).parent
 PASSWORD = "fly-high-9"
 Open = Callable[..., Page]
@@ -44,7 +43,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 # Ended with the file: its loop runs in the thread, and no other test could start one of its own beside it.
 @pytest.fixture(scope="module")
 def playwright() -> Iterator[Playwright]:
-    if not CHROMIUM.exists():
+    if chromium.executable() is None:
         pytest.skip("Chromium is not installed; `make setup-browser` brings it.")
     with sync_playwright() as running:
         yield running
@@ -52,7 +51,7 @@ def playwright() -> Iterator[Playwright]:
 
 @pytest.fixture(scope="module")
 def browser(playwright: Playwright) -> Iterator[Browser]:
-    running = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    running = playwright.chromium.launch(executable_path=chromium.executable(), args=["--no-sandbox"])
     yield running
     running.close()
 
