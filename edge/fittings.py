@@ -76,7 +76,7 @@ def lookout_of(
 
 
 class _WhenAsked:
-    """Makes the object store when it is first asked for something: the SDK takes longer to load than all the rest."""
+    """Makes the object store when it is first asked for something: what it needs is not needed to fly."""
 
     def __init__(self, make: Callable[[], S3Objects]) -> None:
         self._make = make

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import AliasChoices, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from contracts.ids import DroneId, Sha256
@@ -13,6 +13,26 @@ from contracts.optics import CameraIntrinsics
 from contracts.resources import BUCKET
 
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+
+
+class StoreSettings(BaseSettings):
+    """Where the object store is, by the standard AWS_* variables; who reads them is the agent's own S3 client."""
+
+    model_config = SettingsConfigDict(env_prefix="AWS_", frozen=True, populate_by_name=True)
+
+    endpoint_url: str | None = Field(
+        default=None, validation_alias=AliasChoices("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
+    )
+    region_name: str = Field(default="us-east-1", validation_alias=AliasChoices("AWS_REGION", "AWS_DEFAULT_REGION"))
+    access_key_id: str | None = None
+    secret_access_key: SecretStr | None = None
+    session_token: str | None = None
+    ca_bundle: str | None = Field(default=None, description="the authorities trusted; unset: the system's")
+
+    @property
+    def endpoint(self) -> str:
+        """Return the store's address; AWS's own for the region where none is named."""
+        return self.endpoint_url or f"https://s3.{self.region_name}.amazonaws.com"
 
 
 class Settings(BaseSettings):

@@ -9,22 +9,20 @@ from __future__ import annotations
 
 import json
 import ssl
+import threading
 import urllib.error
 import urllib.request
-from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import botocore.session
-from botocore.credentials import DeferredRefreshableCredentials
-from botocore.exceptions import CredentialRetrievalError
-
-from contracts.errors import InvalidInput
+from contracts.errors import InvalidInput, Unavailable
 from edge import logbook
+from edge.backends.signed_http import Keys
 
-METHOD = "kestrel-role-alias"
 _TIMEOUT_S = 10.0
+_LAST_S = 600.0
+"""So long before they end, or a quarter of their life, rights are no longer used when new ones cannot be had."""
 
 
 class Files(NamedTuple):
@@ -33,6 +31,14 @@ class Files(NamedTuple):
     ca_file: Path | None
     cert_file: Path
     key_file: Path
+
+
+class _Loan(NamedTuple):
+    keys: Keys
+    half_at: datetime
+    """From here on new ones are asked for."""
+    last_at: datetime
+    """From here on these are not used any more."""
 
 
 class RoleAlias:
@@ -47,59 +53,42 @@ class RoleAlias:
             self._tls.load_cert_chain(files.cert_file, files.key_file)
         except OSError as error:
             raise InvalidInput(f"The drone's certificate files: {error}.", hint="See `kestrel-edge check`.") from error
-        self.rights = _Lent(self._fetch)
+        self._lock = threading.Lock()
+        self._loan: _Loan | None = None
 
-    def session(self) -> Any:
-        """Return a botocore session that uses, and renews, the lent rights."""
-        session = botocore.session.Session()
-        session.register_component("credential_provider", _Lender(self.rights))
-        return session
+    def keys(self) -> Keys:
+        """Return the rights in hand, new ones where those are past half their life.
+
+        Raises:
+            Unavailable: None are lent, and those in hand are at their end.
+
+        """
+        with self._lock:
+            now = datetime.now(UTC)
+            if self._loan is None or now >= self._loan.half_at:
+                try:
+                    self._loan = self._fetch()
+                except Unavailable as error:
+                    if self._loan is None or now >= self._loan.last_at:
+                        raise
+                    logbook.warn("rights_not_renewed", error=error.message)
+            return self._loan.keys
 
     def renew(self) -> None:
         """Fetch new rights at the next call, whatever these say of their end."""
-        self.rights.spoil()
+        with self._lock:
+            self._loan = None
         logbook.note("rights_renewed", thing=self._thing)
 
-    def _fetch(self) -> dict[str, str]:
+    def _fetch(self) -> _Loan:
         request = urllib.request.Request(self._url, headers={"x-amzn-iot-thingname": self._thing})  # noqa: S310 - settings allow https only
         try:
             with urllib.request.urlopen(request, timeout=_TIMEOUT_S, context=self._tls) as answer:  # noqa: S310
                 lent = json.loads(answer.read(65_536))["credentials"]
-            return {
-                "access_key": lent["accessKeyId"],
-                "secret_key": lent["secretAccessKey"],
-                "token": lent["sessionToken"],
-                "expiry_time": lent["expiration"],
-            }
+            keys = Keys(lent["accessKeyId"], lent["secretAccessKey"], lent["sessionToken"])
+            until, now = datetime.fromisoformat(lent["expiration"]), datetime.now(UTC)
+            life_s = (until - now).total_seconds()
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise CredentialRetrievalError(provider=METHOD, error_msg=f"{self._url}: {error}") from error
-
-
-class _Lent(DeferredRefreshableCredentials):
-    """Rights that are fetched when first needed, and again at half the life they came with."""
-
-    def __init__(self, fetch: Callable[[], dict[str, str]]) -> None:
-        self._fetch = fetch
-        super().__init__(refresh_using=self._take, method=METHOD)
-
-    def spoil(self) -> None:
-        """Be of no use any more; botocore has no other way to say so."""
-        self._expiry_time = datetime(1970, 1, 1, tzinfo=UTC)
-
-    def _take(self) -> dict[str, str]:
-        lent = self._fetch()
-        life_s = (datetime.fromisoformat(lent["expiry_time"]) - datetime.now(UTC)).total_seconds()
-        self._advisory_refresh_timeout = life_s / 2
-        self._mandatory_refresh_timeout = min(life_s / 4, 600.0)
-        logbook.note("rights_lent", until=lent["expiry_time"])
-        return lent
-
-
-class _Lender:
-    """What botocore asks for credentials."""
-
-    def __init__(self, rights: _Lent) -> None:
-        self._rights = rights
-
-    def load_credentials(self) -> _Lent:
-        return self._rights
+            raise Unavailable(f"{self._url}: {error}.", hint="Is the drone's certificate still good?") from error
+        logbook.note("rights_lent", until=lent["expiration"])
+        return _Loan(keys, now + timedelta(seconds=life_s / 2), until - timedelta(seconds=min(life_s / 4, _LAST_S)))

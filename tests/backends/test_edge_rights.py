@@ -13,12 +13,12 @@ from pathlib import Path
 
 import boto3
 import pytest
-from botocore.exceptions import ClientError
 
 from contracts.errors import Unavailable
 from contracts.resources import BUCKET
 from edge.backends.credentials import Files, RoleAlias
 from edge.backends.objects import S3Objects
+from edge.backends.signed_http import Answer
 from infra.local import certificates
 from infra.local.certificates import Identity, Keys
 from infra.local.lender import Lender, Rights, lend_from_sts
@@ -106,14 +106,8 @@ def test_rights_refused_as_expired_are_fetched_again_whatever_they_say(
 ) -> None:
     store = S3Objects(BUCKET, rights=alias(lender, keys))
     store.put("flights/a.json", b"{}")
-    plain, refusals = store._s3.put_object, iter(["ExpiredToken"])
-
-    def expired_once(**request: object) -> object:
-        for code in refusals:
-            raise ClientError({"Error": {"Code": code}}, "PutObject")
-        return plain(**request)
-
-    monkeypatch.setattr(store._s3, "put_object", expired_once)
+    plain, refusals = store._http.send, iter([Answer(400, {}, b"<Error><Code>ExpiredToken</Code></Error>")])
+    monkeypatch.setattr(store._http, "send", lambda request, pace: next(refusals, None) or plain(request, pace))
     with pytest.raises(Unavailable, match="ExpiredToken"):
         store.put("flights/a.json", b"{}")
     store.put("flights/a.json", b"{}")
