@@ -21,6 +21,8 @@ from infra.local import resources
 from tests.machines import FINDING, Answer, Machine, trained
 from tests.services import AwsServer, Moto
 
+pytestmark = pytest.mark.flaky(reruns=1)  # moto's threads stopped between two states once: docs/decisions/0034
+
 
 @pytest.fixture
 def machine(aws: AwsServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
