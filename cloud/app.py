@@ -84,6 +84,7 @@ from cloud.web import (
     webhooks_room,
     work_room,
 )
+from cloud.web.in_words import InWords
 from cloud.web.language import Language
 
 ROUTERS = (
@@ -166,6 +167,7 @@ def create_app(settings: Settings, services: Services | None = None) -> FastAPI:
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
     app.add_middleware(Language)
     app.add_middleware(Envelope)
+    app.add_middleware(InWords)
     app.add_middleware(Measured)
     return app
 

@@ -12,6 +12,7 @@ _SAID_BY = frozenset({"hint", "mend", "sentence", "detail"})
 _KEPT_AS = _SAID_BY | {"what", "heard", "seen", "words"}
 _ROWS = {"Row": (4, 5), "Rule": (1,), "_Trouble": (1,)}
 """Calls whose places hold sentences."""
+_OF_CHECKS = frozenset({"Row", "Check"})
 _LISTS = frozenset({"complaints", "_told"})
 """Functions whose every text is one."""
 _PLACE = re.compile(r"\0")
@@ -24,6 +25,14 @@ def of_code(source: str, errors: frozenset[str]) -> Iterator[str]:
             for text in _texts(value):
                 if re.search(r"[^\W\d_]{2,}", _PLACE.sub("", text)):
                     yield _numbered(text)
+
+
+def names_of_checks(source: str) -> Iterator[str]:
+    """Yield what the checks of a module are called: ``Row("wind", …)``, ``Check(name="wind", …)``."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in _OF_CHECKS:
+            named = [*node.args[:1], *(k.value for k in node.keywords if k.arg == "name")]
+            yield from (n.value for n in named if isinstance(n, ast.Constant) and isinstance(n.value, str))
 
 
 def _spoken(node: ast.AST, errors: frozenset[str]) -> Iterator[ast.expr]:

@@ -29,8 +29,8 @@ from contracts.errors import NotFound
 from contracts.vocabulary import AssetKind, FindingStatus, FlightState
 
 MOST = 200
-AT_ONCE = 40
-"""Rows of the list that are drawn at once."""
+AT_ONCE = 20
+"""Rows of the list that are drawn at once, more than a screen shows."""
 _FLOWN = (FlightState.LANDED.value, FlightState.COMPLETE.value)
 _MONTH = timedelta(days=30)
 
@@ -79,10 +79,11 @@ class AssetList(NamedTuple):
     wanted: Wanted
 
 
-def listed(session: Session, wanted: Wanted, now: datetime) -> AssetList:
+def listed(session: Session, wanted: Wanted, now: datetime, *, choices: bool = True) -> AssetList:
     """Return the assets asked for, the least healthy first unless told otherwise.
 
-    All but what they are ordered by is asked of the few rows that are shown, not of every asset there is.
+    All but what they are ordered by is asked of the few rows that are shown, not of every asset there is. Without
+    ``choices`` the sites to choose from are left out, where they stand on the page already.
     """
     terms = wanted.terms()
     score, chance = _index_on(now.date()).label("score"), AssetRisk.chance_365_days
@@ -107,7 +108,8 @@ def listed(session: Session, wanted: Wanted, now: datetime) -> AssetList:
         for asset, site, today, before, flown, risk in found
     )
     total = session.scalar(select(func.count()).select_from(Asset).where(*terms)) or 0
-    return AssetList(rows, total, tuple(session.scalars(select(Site).order_by(Site.name))), wanted)
+    sites = tuple(session.scalars(select(Site).order_by(Site.name))) if choices else ()
+    return AssetList(rows, total, sites, wanted)
 
 
 def _index_on(day: date) -> ScalarSelect[float]:

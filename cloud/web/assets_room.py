@@ -12,7 +12,7 @@ from cloud.history import comparison, pictures
 from cloud.history.comparison import Layer
 from cloud.requests import Svc, UnitOfWork
 from cloud.security import Reader, authenticate
-from cloud.web import asset_view, defect_view, link_question
+from cloud.web import asset_view, defect_view, link_question, shell
 from cloud.web.asset_view import Shown, Wanted
 from cloud.web.shell import room
 from contracts.vocabulary import AssetKind, Role
@@ -23,7 +23,7 @@ router = APIRouter(include_in_schema=False, dependencies=[Depends(authenticate)]
 @router.get("/assets")
 def asset_list(request: Request, me: Reader, session: UnitOfWork, wanted: Annotated[Wanted, Query()]) -> HTMLResponse:
     """Return the list of assets."""
-    found = asset_view.listed(session, wanted, datetime.now(UTC))
+    found = asset_view.listed(session, wanted, datetime.now(UTC), choices=not shell.is_middle(request))
     return room(request, session, me, "assets.html", here="assets", list=found, kinds=tuple(AssetKind))
 
 

@@ -11,7 +11,7 @@ from fastapi import APIRouter, BackgroundTasks, Depends, Form, Query, Request
 from fastapi.responses import HTMLResponse, Response
 from pydantic import BaseModel, Field
 from sqlalchemy import ColumnElement, Select, and_, false, func, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, load_only
 
 from cloud import consume, grading, paging, reviews
 from cloud.history import comparison
@@ -27,8 +27,15 @@ from contracts.errors import Forbidden, InvalidInput, PlatformError
 from contracts.vocabulary import DefectKind, FindingStatus, Role, Verdict
 
 router = APIRouter(include_in_schema=False, dependencies=[Depends(authenticate)])
-AT_ONCE = 40
-"""Findings in one part of the queue; the next part comes before its end is reached."""
+AT_ONCE = 20
+"""Findings in one part of the queue, more than a screen shows; the next part comes before its end is reached."""
+_QUESTIONS = 40
+"""Findings in the one part of what teaches."""
+_IN_A_ROW = (
+    *(Finding.finding_id, Finding.number, Finding.asset_id, Finding.kind, Finding.severity_rank, Finding.status),
+    *(Finding.blade, Finding.side, Finding.distance_to_root_m, Finding.lat_deg, Finding.lon_deg, Finding.reviewed_at),
+)
+"""What a row of the queue shows and is ordered by: a third of a finding."""
 
 
 class Wanted(Address):
@@ -145,6 +152,7 @@ def queue(session: Session, wanted: Wanted, after: str | None) -> Queue:
     if wanted.teach:
         return _teaching(session, wanted)
     rows = select(Finding, Asset.name).join(Asset, Asset.asset_id == Finding.asset_id)
+    rows = rows.options(load_only(*_IN_A_ROW, raiseload=True))
     worst_first = (Finding.severity_rank.desc(), Finding.asset_id, Finding.blade, Finding.distance_to_root_m)
     query = wanted.of(rows).where(*_behind(after)).order_by(*worst_first, Finding.number).limit(AT_ONCE + 1)
     found = session.execute(query).all()
@@ -154,7 +162,7 @@ def queue(session: Session, wanted: Wanted, after: str | None) -> Queue:
 
 
 def _teaching(session: Session, wanted: Wanted) -> Queue:
-    found = [q.finding for q in teaching.questions(session, wanted.of(select(Finding, Finding.kind)), AT_ONCE)]
+    found = [q.finding for q in teaching.questions(session, wanted.of(select(Finding, Finding.kind)), _QUESTIONS)]
     named = select(Asset.asset_id, Asset.name).where(Asset.asset_id.in_([f.asset_id for f in found]))
     names = {asset_id: name for asset_id, name in session.execute(named)}  # noqa: C416 - rows are not tuples to mypy
     return Queue(_queued(session, [(f, names[f.asset_id]) for f in found]), None, wanted)

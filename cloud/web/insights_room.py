@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import HTMLResponse, Response
+from sqlalchemy.orm import Session
 
 from cloud import miss_rate
 from cloud.datasets import exports
 from cloud.datasets.views import VIEWS
 from cloud.requests import Svc, UnitOfWork
 from cloud.security import Reader, authenticate
-from cloud.web import cost_view, insights_view, zone
-from cloud.web.insights_view import Wanted
+from cloud.services import Services
+from cloud.web import cost_view, insights_rest, insights_view, shell, zone
+from cloud.web.insights_view import Live, Wanted
+from cloud.web.rendering import page
 from cloud.web.shell import room
 from contracts.vocabulary import AssetKind
 
@@ -31,14 +35,25 @@ _MEDIA = {
 def insights(
     request: Request, me: Reader, services: Svc, session: UnitOfWork, wanted: Annotated[Wanted, Query()]
 ) -> HTMLResponse:
-    """Return what many inspections say together."""
+    """Return what many inspections say together; a filter gets the figures, and asks for the lists by itself."""
+    now, middle = datetime.now(UTC), shell.is_middle(request)
+    view = insights_view.build(session, wanted, now, zone.of_reader(request), choices=not middle)
+    more = {} if middle else _lists(session, services, wanted, now, view.defects)
+    return room(request, session, me, "insights.html", here="insights", view=view, kinds=tuple(AssetKind), **more)
+
+
+@router.get("/rest")
+def rest(session: UnitOfWork, services: Svc, wanted: Annotated[Wanted, Query()]) -> HTMLResponse:
+    """Return the lists below the figures."""
     now = datetime.now(UTC)
-    view = insights_view.build(session, wanted, now, zone.of_reader(request))
-    since = now - timedelta(days=int(wanted.days))
-    cost = cost_view.build(session, wanted, view.defects, since, services.settings)
-    more: dict[str, Any] = {"view": view, "cost": cost, "qualities": miss_rate.of_classes(session)}
-    more |= {"kinds": tuple(AssetKind), "views": tuple(VIEWS)}
-    return room(request, session, me, "insights.html", here="insights", **more)
+    live = insights_view.live_defects(session, wanted, now)
+    return page("_insights_rest.html", _lists(session, services, wanted, now, live))
+
+
+def _lists(session: Session, services: Services, wanted: Wanted, now: datetime, live: Iterable[Live]) -> dict[str, Any]:
+    cost = cost_view.build(session, wanted, live, now - timedelta(days=int(wanted.days)), services.settings)
+    more: dict[str, Any] = {"rest": insights_rest.build(session, wanted), "cost": cost}
+    return more | {"qualities": miss_rate.of_classes(session), "views": tuple(VIEWS)}
 
 
 @router.get("/{view}.{form}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -13,39 +13,27 @@ from pydantic import Field
 from sqlalchemy import (
     ColumnElement,
     DateTime,
-    Double,
-    Integer,
-    Select,
     Subquery,
-    and_,
     bindparam,
     case,
-    cast,
     func,
-    literal,
     literal_column,
-    or_,
     select,
-    true,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from cloud.coverage import SEEN_SHARE
 from cloud.history import standing
-from cloud.tables import Asset, AssetRisk, Coverage, DefectLink, Finding, Flight, Site
+from cloud.tables import Asset, Finding, Flight, Site
 from cloud.web import plots
 from cloud.web.labels import dated, inline, kind, severity
 from cloud.web.language import _, message
 from cloud.web.plots import Tick
 from cloud.web.shell import Address
-from contracts.turbine import TurbineGeometry
-from contracts.vocabulary import AssetKind, Blade, BladeSide, FindingStatus, FlightState
+from contracts.vocabulary import AssetKind, FindingStatus, FlightState
 
 _FLOWN = (FlightState.LANDED.value, FlightState.COMPLETE.value)
 _SHOWN = 10
-_UNSEEN = 20
-_BLADE_M = TurbineGeometry.model_fields["blade_length_m"].default
 _SERIES = 6
 """Kinds or sites with a colour of their own in a bar."""
 _AGES = (
@@ -111,25 +99,6 @@ class Bars(NamedTuple):
     legend: tuple[tuple[str, str], ...] = ()
 
 
-class Worst(NamedTuple):
-    """A live defect among the worst: its latest finding, how it grows."""
-
-    finding: Finding
-    asset: Asset
-    grown_mm: float | None
-    sigma_mm: float | None
-    first_seen_at: datetime
-
-
-class Unseen(NamedTuple):
-    """An asset that was not wholly looked at: when last, and how many metres of its blades were not seen then."""
-
-    asset: Asset
-    flown_at: datetime | None
-    unseen_m: int | None
-    whole_m: int
-
-
 class Live(NamedTuple):
     """How many live defects there are of a kind, a severity, a site and an age (a place in _AGES)."""
 
@@ -141,7 +110,7 @@ class Live(NamedTuple):
 
 
 class Insights(NamedTuple):
-    """The whole page."""
+    """What the page begins with: figures, months, live defects by kind, site and age."""
 
     wanted: Wanted
     sites: tuple[Site, ...]
@@ -157,15 +126,15 @@ class Insights(NamedTuple):
     by_kind: Bars
     by_site: Bars
     by_age: Bars
-    worst: tuple[Worst, ...]
-    risks: tuple[tuple[Asset, AssetRisk], ...]
-    unseen: tuple[Unseen, ...]
 
 
-def build(session: Session, wanted: Wanted, now: datetime, zone: ZoneInfo) -> Insights:
-    """Return what the inspections of a period say, of the sites and assets asked for."""
+def build(session: Session, wanted: Wanted, now: datetime, zone: ZoneInfo, *, choices: bool = True) -> Insights:
+    """Return what the inspections of a period say, of the sites and assets asked for.
+
+    Without ``choices`` the sites to choose from are left out, where they stand on the page already.
+    """
     since = now - timedelta(days=int(wanted.days))
-    live = _live(session, wanted, now)
+    live = live_defects(session, wanted, now)
     months = _months(since.astimezone(zone).date(), now.astimezone(zone).date())
     rows = _counted(session, wanted, months, since, zone)
     kept = [row for row in rows if row.status != FindingStatus.REJECTED.value]
@@ -176,7 +145,7 @@ def build(session: Session, wanted: Wanted, now: datetime, zone: ZoneInfo) -> In
     ).one()
     return Insights(
         wanted=wanted,
-        sites=tuple(session.scalars(select(Site).order_by(Site.name))),
+        sites=tuple(session.scalars(select(Site).order_by(Site.name))) if choices else (),
         inspections=flown[0],
         inspected=flown[1],
         assets=session.scalar(select(func.count()).select_from(Asset).where(*wanted.of_assets())) or 0,
@@ -189,9 +158,6 @@ def build(session: Session, wanted: Wanted, now: datetime, zone: ZoneInfo) -> In
         by_kind=_ranked(((row.kind, row) for row in live), kind),
         by_site=_ranked(((row.site, row) for row in live), str),
         by_age=_by_age(live),
-        worst=_worst(session, wanted),
-        risks=_risks(session, wanted),
-        unseen=_unseen(session, wanted),
     )
 
 
@@ -245,7 +211,7 @@ def _following(month: date) -> date:
     return (month + timedelta(days=32)).replace(day=1)
 
 
-def _live(session: Session, wanted: Wanted, now: datetime) -> list[Live]:
+def live_defects(session: Session, wanted: Wanted, now: datetime) -> list[Live]:
     """Count the live defects, each as its latest finding says."""
     known = standing.latest()
     young = [(known.c.first_seen_at > now - timedelta(days=most), n) for n, (most, _) in enumerate(_AGES[:-1])]
@@ -260,33 +226,6 @@ def _live(session: Session, wanted: Wanted, now: datetime) -> list[Live]:
         .group_by(known.c.kind, known.c.severity_rank, Site.name, literal_column("4"))
     )
     return [Live(*row) for row in session.execute(query)]
-
-
-def _worst(session: Session, wanted: Wanted) -> tuple[Worst, ...]:
-    """Return the gravest live defects, the fastest growing first among equals."""
-    known = standing.latest()
-    terms = (known.c.status.in_(standing.LIVE), *wanted.among(known.c.asset_id))
-    said = (known.c.finding_id, known.c.severity_rank, known.c.length_mm, known.c.first_seen_at)
-    live = select(*said).where(*terms).cte("live").prefix_with("MATERIALIZED")
-    ranks = select(live.c.severity_rank).order_by(live.c.severity_rank.desc())
-    least = ranks.offset(_SHOWN - 1).limit(1).scalar_subquery()  # growth is asked of those that can be shown only
-    growth = (DefectLink.grown_since_first_mm, DefectLink.since_first_sigma_mm)
-    grown = func.coalesce(growth[0], 0.0).label("grown")
-    shown = (
-        select(*live.c, *growth, grown)
-        .outerjoin(DefectLink, DefectLink.finding_id == live.c.finding_id)
-        .where(live.c.severity_rank >= func.coalesce(least, 0))
-        .order_by(live.c.severity_rank.desc(), grown.desc(), live.c.length_mm.desc())
-        .limit(_SHOWN)
-        .subquery()
-    )
-    query = (
-        select(Finding, Asset, shown.c.grown_since_first_mm, shown.c.since_first_sigma_mm, shown.c.first_seen_at)
-        .join(shown, shown.c.finding_id == Finding.finding_id)
-        .join(Asset, Asset.asset_id == Finding.asset_id)
-        .order_by(shown.c.severity_rank.desc(), shown.c.grown.desc(), shown.c.length_mm.desc())
-    )
-    return tuple(Worst(*row) for row in session.execute(query))
 
 
 def _by_age(live: Iterable[Live]) -> Bars:
@@ -364,46 +303,3 @@ def _by_part(rows: Iterable[_Count]) -> Counter[str]:
     for row in rows:
         counts[row.part] += row.findings
     return counts
-
-
-def _risks(session: Session, wanted: Wanted) -> tuple[tuple[Asset, AssetRisk], ...]:
-    query = select(Asset, AssetRisk).join(AssetRisk, AssetRisk.asset_id == Asset.asset_id).where(*wanted.of_assets())
-    rows = session.execute(query.order_by(AssetRisk.chance_365_days.desc(), Asset.name).limit(_SHOWN))
-    return tuple((asset, risk) for asset, risk in rows)
-
-
-def _unseen(session: Session, wanted: Wanted) -> tuple[Unseen, ...]:
-    """Return assets never inspected, and those of whose blades the last inspection with coverage missed something."""
-    seen = _last_looks(wanted).subquery()
-    unseen_m = case((and_(seen.c.whole_m > 0, seen.c.flight_id.is_not(None)), seen.c.whole_m - seen.c.seen_m))
-    query = (
-        select(Asset, seen.c.at, unseen_m, seen.c.whole_m)
-        .join(seen, seen.c.asset_id == Asset.asset_id)
-        .where(or_(seen.c.at.is_(None), unseen_m != 0))
-        .order_by(seen.c.at.is_not(None), func.coalesce(unseen_m, 0).desc(), seen.c.at.nulls_first(), Asset.name)
-        .limit(_UNSEEN)
-    )
-    rows = session.execute(query)
-    return tuple(Unseen(asset, at.astimezone(UTC) if at else None, missed, whole) for asset, at, missed, whole in rows)
-
-
-def _last_looks(wanted: Wanted) -> Select[str, datetime | None, str | None, int, int]:
-    """Return a query of when each asset was flown last and what its last flight with coverage saw of its blades, m."""
-    of_asset = Flight.asset_id == Asset.asset_id
-    flown = select(func.max(Flight.started_at).label("at")).where(of_asset, Flight.state.in_(_FLOWN)).lateral("flown")
-    covered = select(Coverage.flight_id).where(Coverage.flight_id == Flight.flight_id).exists()
-    newest_first = (Flight.created_at.desc(), Flight.flight_id)
-    looked = select(Flight.flight_id).where(of_asset, covered).order_by(*newest_first).limit(1).lateral("looked")
-    seen = (Coverage.flight_id == looked.c.flight_id, Coverage.seen_share >= SEEN_SHARE)
-    metres = select(func.count().label("seen_m")).where(*seen).lateral("metres")
-    length_m = func.coalesce(cast(Asset.geometry["blade_length_m"].astext, Double), _BLADE_M)
-    turbine = and_(Asset.kind == AssetKind.WIND_TURBINE.value, Asset.geometry != literal({}, JSONB))
-    whole_m = case((turbine, cast(func.ceil(length_m), Integer) * len(Blade) * len(BladeSide)), else_=0)
-    return (
-        select(Asset.asset_id, flown.c.at, looked.c.flight_id, metres.c.seen_m, whole_m.label("whole_m"))
-        .select_from(Asset)
-        .outerjoin(flown, true())
-        .outerjoin(looked, true())
-        .outerjoin(metres, true())
-        .where(*wanted.of_assets())
-    )

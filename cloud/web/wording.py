@@ -22,7 +22,7 @@ NEUTRAL = frozenset(
 """Words that are the same in every language."""
 SPOKEN = frozenset({"title", "aria-label", "placeholder", "alt", "hx-confirm", "content-label"})
 """Attributes that people read or hear."""
-_INSIDE_TAGS = frozenset({"told", "acts", "swaps"})
+_INSIDE_TAGS = frozenset({"told", "acts", "refused", "swaps"})
 """Blocks and macros that hold attributes."""
 _SILENT = frozenset({"code", "kbd", "script", "style"})
 _WORD = re.compile(r"[^\W\d_]{2,}")

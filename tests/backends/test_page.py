@@ -472,6 +472,14 @@ def test_a_filter_gets_what_it_swaps_as_the_page_has_it_and_not_what_stands_roun
     assert middle.title == page.title
 
 
+def test_the_lists_below_the_figures_come_by_themselves_as_the_page_has_them(admin: httpx.Client) -> None:
+    asked = {"site": "nordmarsch", "days": "30", "kind": ""}
+    page, lists = soup(admin.get("/insights", params=asked)), soup(admin.get("/insights/rest", params=asked))
+    answer = soup(admin.get("/insights", params=asked, headers={"HX-Boosted": "true"}))
+    assert answer.select_one("#insights-rest") is None
+    assert str(lists.select_one("#insights-rest")) == str(page.select_one("#insights-rest")) != "None"
+
+
 @pytest.mark.parametrize(
     ("by", "said"),
     [

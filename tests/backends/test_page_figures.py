@@ -18,7 +18,7 @@ from cloud.coverage import SEEN_SHARE
 from cloud.security import Principal
 from cloud.services import Services
 from cloud.tables import Asset, AssetRisk, Coverage, Finding, Flight, HealthRow
-from cloud.web import asset_view, desk, insights_view
+from cloud.web import asset_view, desk, insights_rest, insights_view
 from contracts.vocabulary import DefectKind, Role
 from tests import platform, stock
 
@@ -141,7 +141,7 @@ def test_what_was_not_seen_is_told_of_the_last_flight_with_coverage(session: Ses
             unseen_m = whole_m - sum(cell.seen_share >= SEEN_SHARE for cell in looked)
         if not times or unseen_m:
             expected[asset.asset_id] = (max(times, default=None), unseen_m, whole_m)
-    found = insights_view.build(session, insights_view.Wanted(), NOW, ZoneInfo("UTC")).unseen
+    found = insights_rest.build(session, insights_view.Wanted()).unseen
     assert {u.asset.asset_id: u[1:] for u in found} == expected
     assert len({u.flown_at is None for u in found}) == 2
     order = [(u.flown_at is not None, -(u.unseen_m or 0)) for u in found]

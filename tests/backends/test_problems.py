@@ -129,6 +129,28 @@ def test_a_given_request_id_is_kept_when_it_is_sane(admin: httpx.Client) -> None
     assert admin.get("/healthz", headers={"x-request-id": "<script>"}).headers["x-request-id"] != "<script>"
 
 
+def test_a_script_of_a_page_gets_the_page_s_language_and_a_program_english(admin: httpx.Client) -> None:
+    german = {"Accept-Language": "de"}
+    programs = problem(admin.get("/v1/drones/none", headers=german), 404, "not_found")
+    answer = admin.get("/v1/drones/none", headers=german | {"X-Kestrel-Page": "1"})
+    scripts = problem(answer, 404, "not_found")
+    assert programs["detail"] == "No drone 'none' is registered."
+    assert scripts["detail"] == "Es ist keine Drohne 'none' eingetragen."
+    assert answer.headers["content-length"] == str(len(answer.content))
+
+
+def test_a_refused_sign_in_is_said_in_the_page_s_language(server: Server) -> None:
+    with server.client() as http:
+        asked = {"Accept-Language": "de", "X-Kestrel-Page": "1"}
+        answer = http.post("/login", data={"username": "ana", "password": "wrong"}, headers=asked)
+    assert problem(answer, 401, "not_authenticated")["detail"] == "Der Name oder das Passwort ist falsch."
+
+
+def test_what_is_no_json_passes_as_it_is(admin: httpx.Client) -> None:
+    plain, asked = admin.get("/login"), admin.get("/login", headers={"X-Kestrel-Page": "1"})
+    assert (plain.status_code, plain.text) == (asked.status_code, asked.text)
+
+
 def test_the_unexpected_is_logged_and_not_told(
     admin: httpx.Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -394,6 +394,8 @@ def test_what_insights_show_can_be_taken_away(page: Page) -> None:
     page.get_by_label("Kind of asset").select_option("pipeline")
     expect(page.locator(".figures dd").nth(3)).to_contain_text("1")
     expect(page).to_have_url(re.compile("kind=pipeline"))
+    expect(page.get_by_role("region", name="Worst first").locator("tbody tr")).to_have_count(1)
+    expect(page.locator("#insights-rest[aria-busy]")).to_have_count(0)
     with page.expect_download() as download:
         page.get_by_role("link", name="Defects, CSV").click()
     assert download.value.path().read_text().startswith("defect_id,")

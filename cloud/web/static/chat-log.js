@@ -1,7 +1,7 @@
 // @ts-check
 // <chat-log>: asks a question and writes the streamed answer: sentences with citation chips, tool steps folded.
 
-import { AS_A_PIECE, refuse } from "./problem.js";
+import { AS_A_PIECE, IN_WORDS, refuse } from "./problem.js";
 import { inline, t } from "./words.js";
 
 /** @param {string} name @param {string} [text] @param {string} [className] */
@@ -48,7 +48,7 @@ class ChatLog extends HTMLElement {
       const response = await fetch("/v1/assistant/ask", {
         method: "POST",
         signal: running.signal,
-        headers: { "Content-Type": "application/json", Accept: "application/x-ndjson", "X-Kestrel-CSRF": document.body.dataset.csrf ?? "" },
+        headers: { ...IN_WORDS, "Content-Type": "application/json", Accept: "application/x-ndjson", "X-Kestrel-CSRF": document.body.dataset.csrf ?? "" },
         body: JSON.stringify({ question, previous: this.#previous, time_zone: Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC" }),
       });
       if (response.status === 401) return location.assign("/login");

@@ -3,6 +3,7 @@
 // Or what differs in the two, or both in one picture.
 
 import "./room.js";
+import { IN_WORDS } from "./problem.js";
 import { t } from "./words.js";
 
 class CompareSlider extends HTMLElement {
@@ -26,7 +27,7 @@ class CompareSlider extends HTMLElement {
     const said = /** @type {HTMLElement} */ (this.querySelector("[role=status]"));
     const image = /** @type {HTMLImageElement} */ (this.querySelector(".earlier"));
     said.textContent = t("Bringing the pictures onto each other …");
-    const answer = await fetch(`/pictures/${encodeURIComponent(earlier)}/onto/${encodeURIComponent(this.dataset.later ?? "")}.jpg?layer=${layer}`);
+    const answer = await fetch(`/pictures/${encodeURIComponent(earlier)}/onto/${encodeURIComponent(this.dataset.later ?? "")}.jpg?layer=${layer}`, { headers: IN_WORDS });
     if (layer !== this.#layer()) return; // another one was chosen meanwhile
     if (!answer.ok) {
       image.hidden = true;

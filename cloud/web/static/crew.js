@@ -110,12 +110,13 @@ async function send() {
 /** Send one answer; returns why it was refused for good. Throws where trying again helps. @param {Waiting} one */
 async function delivered(one) {
   const address = `/crew/${one.token}/reports/${one.id}`;
-  const json = { "Content-Type": "application/json" };
+  const shown = { "X-Kestrel-Page": "1", "Accept-Language": document.documentElement.lang };
+  const json = { ...shown, "Content-Type": "application/json" };
   const answer = await fetch(address, { method: "PUT", body: JSON.stringify(one.told), headers: json });
   let refusal = await refused(answer);
   if (!refusal && one.photo) {
     const query = new URLSearchParams({ taken_at: one.takenAt ?? "", taken_by: one.takenBy ?? "phone" });
-    const jpeg = { "Content-Type": "image/jpeg" };
+    const jpeg = { ...shown, "Content-Type": "image/jpeg" };
     refusal = await refused(await fetch(`${address}/photo?${query}`, { method: "PUT", body: one.photo, headers: jpeg }));
   }
   return refusal;

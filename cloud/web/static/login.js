@@ -1,6 +1,7 @@
 // @ts-check
 // The sign-in form: a refusal is shown in place instead of as a raw problem document.
 
+import { IN_WORDS } from "./problem.js";
 import { t } from "./words.js";
 
 const form = /** @type {HTMLFormElement} */ (document.getElementById("sign-in"));
@@ -13,7 +14,7 @@ form.addEventListener("submit", async (event) => {
   refusal.hidden = true;
   const body = new URLSearchParams(/** @type {any} */ (new FormData(form)));
   try {
-    const response = await fetch("/login", { method: "POST", body, redirect: "manual", headers: { Accept: "application/json" } });
+    const response = await fetch("/login", { method: "POST", body, redirect: "manual", headers: IN_WORDS });
     if (response.type === "opaqueredirect" || response.ok) {
       const next = String(body.get("next") ?? "/");
       location.assign(next.startsWith("/") && !next.startsWith("//") && !next.includes("\\") ? next : "/");

@@ -11,6 +11,9 @@ const AHEAD = 3;
 const LOW = 12;
 const SAID = /** @type {Record<string, string>} */ ({ confirm: t("{0} confirmed"), reject: t("{0} rejected"), regrade: t("{0} graded {1}") });
 
+/** When the page is drawn as it is now. @returns {Promise<unknown>} */
+const drawn = () => new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)));
+
 /** @typedef {{ ids: string[], verdict: string, rank?: string, saved: Promise<boolean> }} Verdict */
 
 class ReviewDesk extends HTMLElement {
@@ -50,7 +53,7 @@ class ReviewDesk extends HTMLElement {
     this.#current = "";
     this.#watch();
     const first = this.#items().find((item) => !item.classList.contains("judged")) ?? this.#items()[0];
-    if (first) this.#show(first.dataset.id ?? "");
+    if (first) this.#show(first.dataset.id ?? "", first === this.#items()[0]);
     else this.#desk().innerHTML = `<p class="empty">${t("Nothing to judge.")}</p>`;
   }
 
@@ -156,11 +159,12 @@ class ReviewDesk extends HTMLElement {
     return /** @type {HTMLElement} */ (this.querySelector("#desk"));
   }
 
-  /** @param {string} id */
-  async #show(id) {
+  /** @param {string} id @param {boolean} [inSight] it is known to be seen: nothing has to be laid out to find out */
+  async #show(id, inSight = false) {
     this.#current = id;
     for (const item of this.#items()) item.querySelector("button")?.setAttribute("aria-current", String(item.dataset.id === id));
-    this.#item(id)?.scrollIntoView({ block: "nearest" });
+    if (!inSight) this.#item(id)?.scrollIntoView({ block: "nearest" });
+    if (inSight) await drawn(); // the list first: what is fetched now would hold it up
     const html = await this.#fetch(id);
     if (this.#current !== id) return;
     this.#desk().innerHTML = html;

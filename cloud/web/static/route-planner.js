@@ -3,7 +3,7 @@
 // the drawings, exports kept plans and judges plans of other programs.
 
 import "./room.js";
-import { AS_A_PIECE, refuse } from "./problem.js";
+import { AS_A_PIECE, IN_WORDS, refuse } from "./problem.js";
 import { inline, t } from "./words.js";
 
 const QUIET_MS = 180;
@@ -85,7 +85,7 @@ class RoutePlanner extends HTMLElement {
   /** @param {HTMLFormElement} form */
   async #take(form) {
     const select = /** @type {HTMLSelectElement} */ (form.querySelector("select"));
-    const answer = await fetch(`/v1/routes/${form.dataset.plan}?format=${select.value}`, { headers: { Accept: "application/json", ...AS_A_PIECE } });
+    const answer = await fetch(`/v1/routes/${form.dataset.plan}?format=${select.value}`, { headers: { ...IN_WORDS, ...AS_A_PIECE } });
     const box = /** @type {HTMLElement} */ (this.querySelector("#losses"));
     if (!answer.ok) return refuse(answer, box);
     const said = await answer.json();
@@ -106,7 +106,7 @@ class RoutePlanner extends HTMLElement {
     const bytes = new Uint8Array(await file.arrayBuffer());
     const content = btoa(bytes.reduce((text, byte) => text + String.fromCharCode(byte), ""));
     const about = keep ? {} : { site_id: form.dataset.site, home: JSON.parse(form.dataset.home ?? "null") };
-    const headers = { "Content-Type": "application/json", "X-Kestrel-CSRF": document.body.dataset.csrf ?? "", ...AS_A_PIECE };
+    const headers = { ...IN_WORDS, "Content-Type": "application/json", "X-Kestrel-CSRF": document.body.dataset.csrf ?? "", ...AS_A_PIECE };
     const body = JSON.stringify({ content_base64: content, name: file.name, asset_id: form.dataset.asset, ...about });
     const answer = await fetch(keep ? "/v1/routes/import" : "/v1/routes/checks", { method: "POST", headers, body });
     const box = /** @type {HTMLElement} */ (this.querySelector("#judged"));

@@ -43,6 +43,26 @@ document.addEventListener("formdata", (event) => {
   for (const [name, value] of [...event.formData]) if (value === "") event.formData.delete(name);
 });
 
+// An answer that comes at once is not held up by dimming what it replaces.
+const main = document.getElementById("main");
+const WAITED_MS = 150;
+let waiting = 0;
+document.addEventListener("htmx:before:request", () => {
+  clearTimeout(waiting);
+  waiting = setTimeout(() => main?.classList.add("waited"), WAITED_MS);
+});
+document.addEventListener("htmx:finally:request", () => {
+  clearTimeout(waiting);
+  main?.classList.remove("waited");
+});
+
+// What stands below what a filter changed asks for itself once that is drawn.
+document.addEventListener("htmx:after:swap", (event) => {
+  const rest = document.getElementById(`${/** @type {CustomEvent} */ (event).detail.ctx.target.id}-rest`);
+  rest?.setAttribute("aria-busy", "true");
+  if (rest) requestAnimationFrame(() => setTimeout(() => rest.dispatchEvent(new Event("kestrel:rest"))));
+});
+
 /** Whether a key press is text for a field. @param {Event} event */
 export function isTyping(event) {
   const target = event.target;

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from enum import Enum
 from pathlib import Path
 
 import pytest
 
 from cloud.planning.verdicts import Row, Verdict
+from cloud.planning.wishes import Pattern
 from cloud.web import language, rendering
 from cloud.web.advice import advice, told
+from cloud.web.in_words import in_words
 from cloud.web.sentences import translated
+from contracts import vocabulary
 from contracts.errors import Conflict
 from scripts import sentences
 
@@ -84,6 +88,42 @@ def test_a_problem_on_a_page_holds_its_own_words_as_a_title() -> None:
     said = rendering.render("_problem.html", {"error": error})
     assert '<span title="The drone &lt;m&gt; is flying flt-2.">Die Drohne &lt;m&gt; fliegt gerade flt-2.</span>' in said
     assert "<span>Warten Sie, bis sie gelandet ist.</span>" in said
+
+
+def shown_names() -> list[str]:
+    """Return what pages put into words of the code: checks, verdicts, kinds, states, commands, patterns, roles."""
+    kinds: list[type[Enum]] = [Verdict, Pattern]
+    kinds += [kind for kind in vars(vocabulary).values() if isinstance(kind, type) and issubclass(kind, Enum)]
+    named = [str(member.value) for kind in kinds for member in kind if len(str(member.value)) > 2]
+    for path in (REPOSITORY / "cloud/planning").glob("*.py"):
+        named += sentences.names_of_checks(path.read_text())
+    return sorted(set(named))
+
+
+@pytest.mark.parametrize("name", shown_names())
+def test_every_name_of_the_code_that_a_page_shows_has_a_german_word(name: str) -> None:
+    english = name.replace("_", " ")
+    assert language.catalogue("de").get(english[:1].upper() + english[1:])
+
+
+@pytest.mark.parametrize("name", ["floor", "obstacle_clearance", "camera_limits", "fence_radius", "wind", "coverage"])
+def test_checks_are_found_by_name_in_the_code(name: str) -> None:
+    assert name in shown_names()
+
+
+def test_a_script_of_a_page_gets_a_problem_and_checks_in_the_page_s_language() -> None:
+    refused = {"title": "Conflict", "detail": "The drone m-1 is flying flt-2.", "hint": "Approve the flight first."}
+    judged = {"name": "wind", "sentence": "The forecast wind is 14.0 m/s; the limit is 12 m/s.", "mend": ""}
+    assert in_words({"checks": [judged], "errors": [refused]}) == {
+        "checks": [judged | {"sentence": "Der vorhergesagte Wind ist 14.0 m/s; die Grenze ist 12 m/s."}],
+        "errors": [
+            {
+                "title": "Conflict",
+                "detail": "Die Drohne m-1 fliegt gerade flt-2.",
+                "hint": "Geben Sie den Flug zuerst frei.",
+            }
+        ],
+    }
 
 
 def test_sentences_are_read_out_of_code_with_places_for_their_values() -> None:

@@ -1,0 +1,130 @@
+"""What insights list below the figures: the worst defects, assets at risk, what was not inspected."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from sqlalchemy import Double, Integer, Select, and_, case, cast, func, literal, or_, select, true
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Session
+
+from cloud.coverage import SEEN_SHARE
+from cloud.history import standing
+from cloud.tables import Asset, AssetRisk, Coverage, DefectLink, Finding, Flight
+from cloud.web.insights_view import Wanted
+from contracts.turbine import TurbineGeometry
+from contracts.vocabulary import AssetKind, Blade, BladeSide, FlightState
+
+_FLOWN = (FlightState.LANDED.value, FlightState.COMPLETE.value)
+_SHOWN = 10
+_UNSEEN = 20
+_BLADE_M = TurbineGeometry.model_fields["blade_length_m"].default
+
+
+class Worst(NamedTuple):
+    """A live defect among the worst: its latest finding, how it grows."""
+
+    finding: Finding
+    asset: Asset
+    grown_mm: float | None
+    sigma_mm: float | None
+    first_seen_at: datetime
+
+
+class Unseen(NamedTuple):
+    """An asset that was not wholly looked at: when last, and how many metres of its blades were not seen then."""
+
+    asset: Asset
+    flown_at: datetime | None
+    unseen_m: int | None
+    whole_m: int
+
+
+class Rest(NamedTuple):
+    """All that is listed."""
+
+    worst: tuple[Worst, ...]
+    risks: tuple[tuple[Asset, AssetRisk], ...]
+    unseen: tuple[Unseen, ...]
+    assets: int
+
+
+def build(session: Session, wanted: Wanted) -> Rest:
+    """Return what is listed of the sites and assets asked for."""
+    return Rest(
+        worst=_worst(session, wanted),
+        risks=_risks(session, wanted),
+        unseen=_unseen(session, wanted),
+        assets=session.scalar(select(func.count()).select_from(Asset).where(*wanted.of_assets())) or 0,
+    )
+
+
+def _worst(session: Session, wanted: Wanted) -> tuple[Worst, ...]:
+    """Return the gravest live defects, the fastest growing first among equals."""
+    known = standing.latest()
+    terms = (known.c.status.in_(standing.LIVE), *wanted.among(known.c.asset_id))
+    said = (known.c.finding_id, known.c.severity_rank, known.c.length_mm, known.c.first_seen_at)
+    live = select(*said).where(*terms).cte("live").prefix_with("MATERIALIZED")
+    ranks = select(live.c.severity_rank).order_by(live.c.severity_rank.desc())
+    least = ranks.offset(_SHOWN - 1).limit(1).scalar_subquery()  # growth is asked of those that can be shown only
+    growth = (DefectLink.grown_since_first_mm, DefectLink.since_first_sigma_mm)
+    grown = func.coalesce(growth[0], 0.0).label("grown")
+    shown = (
+        select(*live.c, *growth, grown)
+        .outerjoin(DefectLink, DefectLink.finding_id == live.c.finding_id)
+        .where(live.c.severity_rank >= func.coalesce(least, 0))
+        .order_by(live.c.severity_rank.desc(), grown.desc(), live.c.length_mm.desc())
+        .limit(_SHOWN)
+        .subquery()
+    )
+    query = (
+        select(Finding, Asset, shown.c.grown_since_first_mm, shown.c.since_first_sigma_mm, shown.c.first_seen_at)
+        .join(shown, shown.c.finding_id == Finding.finding_id)
+        .join(Asset, Asset.asset_id == Finding.asset_id)
+        .order_by(shown.c.severity_rank.desc(), shown.c.grown.desc(), shown.c.length_mm.desc())
+    )
+    return tuple(Worst(*row) for row in session.execute(query))
+
+
+def _risks(session: Session, wanted: Wanted) -> tuple[tuple[Asset, AssetRisk], ...]:
+    query = select(Asset, AssetRisk).join(AssetRisk, AssetRisk.asset_id == Asset.asset_id).where(*wanted.of_assets())
+    rows = session.execute(query.order_by(AssetRisk.chance_365_days.desc(), Asset.name).limit(_SHOWN))
+    return tuple((asset, risk) for asset, risk in rows)
+
+
+def _unseen(session: Session, wanted: Wanted) -> tuple[Unseen, ...]:
+    """Return assets never inspected, and those of whose blades the last inspection with coverage missed something."""
+    seen = _last_looks(wanted).subquery()
+    unseen_m = case((and_(seen.c.whole_m > 0, seen.c.flight_id.is_not(None)), seen.c.whole_m - seen.c.seen_m))
+    query = (
+        select(Asset, seen.c.at, unseen_m, seen.c.whole_m)
+        .join(seen, seen.c.asset_id == Asset.asset_id)
+        .where(or_(seen.c.at.is_(None), unseen_m != 0))
+        .order_by(seen.c.at.is_not(None), func.coalesce(unseen_m, 0).desc(), seen.c.at.nulls_first(), Asset.name)
+        .limit(_UNSEEN)
+    )
+    rows = session.execute(query)
+    return tuple(Unseen(asset, at.astimezone(UTC) if at else None, missed, whole) for asset, at, missed, whole in rows)
+
+
+def _last_looks(wanted: Wanted) -> Select[str, datetime | None, str | None, int, int]:
+    """Return a query of when each asset was flown last and what its last flight with coverage saw of its blades, m."""
+    of_asset = Flight.asset_id == Asset.asset_id
+    flown = select(func.max(Flight.started_at).label("at")).where(of_asset, Flight.state.in_(_FLOWN)).lateral("flown")
+    covered = select(Coverage.flight_id).where(Coverage.flight_id == Flight.flight_id).exists()
+    newest_first = (Flight.created_at.desc(), Flight.flight_id)
+    looked = select(Flight.flight_id).where(of_asset, covered).order_by(*newest_first).limit(1).lateral("looked")
+    seen = (Coverage.flight_id == looked.c.flight_id, Coverage.seen_share >= SEEN_SHARE)
+    metres = select(func.count().label("seen_m")).where(*seen).lateral("metres")
+    length_m = func.coalesce(cast(Asset.geometry["blade_length_m"].astext, Double), _BLADE_M)
+    turbine = and_(Asset.kind == AssetKind.WIND_TURBINE.value, Asset.geometry != literal({}, JSONB))
+    whole_m = case((turbine, cast(func.ceil(length_m), Integer) * len(Blade) * len(BladeSide)), else_=0)
+    return (
+        select(Asset.asset_id, flown.c.at, looked.c.flight_id, metres.c.seen_m, whole_m.label("whole_m"))
+        .select_from(Asset)
+        .outerjoin(flown, true())
+        .outerjoin(looked, true())
+        .outerjoin(metres, true())
+        .where(*wanted.of_assets())
+    )
