@@ -67,6 +67,16 @@ def unpack(payload: bytes) -> dict[str, Any]:
     return {"drone_id": drone_id, "boot_id": boot_id, "samples": samples}
 
 
+class Head(NamedTuple):
+    """A packed message with its columns as they came: ``same``, ``each``, or ``first`` and ``steps``."""
+
+    drone_id: Any
+    boot_id: Any
+    size: int
+    """How many samples."""
+    fields: Mapping[str, Any]
+
+
 class Parsed(NamedTuple):
     """A packed message, not yet checked; a column has ``size`` values, or one that holds for all."""
 
@@ -77,8 +87,11 @@ class Parsed(NamedTuple):
     columns: dict[str, list[Any]]
 
 
-def parse(payload: bytes) -> Parsed:
-    """Return a packed message's columns; raises like ``unpack``."""
+_DAMAGES = (zlib.error, ValueError, KeyError, TypeError, AttributeError, OverflowError)
+
+
+def head(payload: bytes) -> Head:
+    """Return a packed message with its columns as they came; raises like ``unpack``."""
     try:
         whole = from_json(_inflate(payload))
         if whole["columns"] != _VERSION:
@@ -86,10 +99,23 @@ def parse(payload: bytes) -> Parsed:
         count = int(whole["count"])
         if not 1 <= count <= MAX_RECORDS:
             raise InvalidInput(f"A message holds 1 to {MAX_RECORDS} samples, not {count}.", field="count")
-        columns = {name: _values(name, column, count) for name, column in whole["fields"].items()}
-    except (zlib.error, ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
-        raise InvalidInput(f"Not telemetry columns: {error}.", hint="See contracts/columns.py.") from error
-    return Parsed(whole.get("drone_id"), whole.get("boot_id"), count, columns)
+        return Head(whole.get("drone_id"), whole.get("boot_id"), count, whole["fields"])
+    except _DAMAGES as error:
+        raise _damaged(error) from error
+
+
+def parse(payload: bytes) -> Parsed:
+    """Return a packed message's columns; raises like ``unpack``."""
+    drone_id, boot_id, count, fields = head(payload)
+    try:
+        columns = {name: _values(name, column, count) for name, column in fields.items()}
+    except _DAMAGES as error:
+        raise _damaged(error) from error
+    return Parsed(drone_id, boot_id, count, columns)
+
+
+def _damaged(error: Exception) -> InvalidInput:
+    return InvalidInput(f"Not telemetry columns: {error}.", hint="See contracts/columns.py.")
 
 
 def _inflate(payload: bytes) -> bytes:
@@ -149,5 +175,8 @@ def _summed(column: Mapping[str, Any]) -> list[Any]:
         raise InvalidInput(f"A difference is a whole number, not {wrong!r}.")
     if "decimals" not in column:
         return whole
-    scale: int = 10 ** min(_MAX_DECIMALS, int(column["decimals"]))
+    decimals = int(column["decimals"])
+    if decimals < 0:
+        raise InvalidInput(f"A column has no fewer than 0 decimals, not {decimals}.")
+    scale: int = 10 ** min(_MAX_DECIMALS, decimals)
     return [value / scale for value in whole]

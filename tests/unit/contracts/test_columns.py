@@ -104,6 +104,7 @@ def hand_made(**changes: object) -> bytes:
         (hand_made(count=0), InvalidInput, "1 to 200"),
         (hand_made(fields={"seq": {"each": [1, 2]}}), InvalidInput, "seq holds 2 values"),
         (hand_made(fields={"seq": {"first": 1.5, "steps": []}}), InvalidInput, "whole number"),
+        (hand_made(fields={"seq": {"first": 1, "steps": [], "decimals": -400}}), InvalidInput, "fewer than 0 decimals"),
         (hand_made(fields={"seq": {"same": 1}}), InvalidInput, "captured_at"),
         (hand_made(fields=[1]), InvalidInput, "Not telemetry columns"),
         (hand_made(fields={"captured_at": {"same": 10**30}}), InvalidInput, "Not telemetry columns"),
