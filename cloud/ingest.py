@@ -17,15 +17,15 @@ from sqlalchemy import select
 from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.orm import Session
 
-from cloud import dead_letters, reports, samples, watermarks
+from cloud import dead_letters, packed_samples, reports, sample_rows, samples, watermarks
 from cloud.db import Database, notify_of_telemetry
 from cloud.logbook import log
+from cloud.sample_rows import Rows
 from cloud.tables import Drone
 from cloud.watermarks import StreamId
 from contracts.commands import AckBatch
 from contracts.errors import InvalidInput, PlatformError, Unavailable
 from contracts.events import DroneEventKind, EventBatch
-from contracts.sample_table import SampleTable
 from contracts.telemetry import DroneStatus, Stream, Watermark
 from contracts.topics import TELEMETRY, TOPICS, WATERMARKS, decode, decode_samples, parse_topic
 from instruments import metrics, traces
@@ -36,6 +36,8 @@ _WATERMARK_EVERY_S = 0.5
 _LIVE_EVERY_S = 0.5
 _SEEN_EVERY_S = 1.0
 _DRONES_FOR_S = 5.0
+_READ_TOGETHER = 50
+"""Messages: enough for arrays to pay, few enough that Postgres writes while others are still read."""
 _STREAMS_KEPT = 20_000
 _NAMES = frozenset(topic.name for topic in TOPICS)
 
@@ -115,7 +117,7 @@ class Ingest:
         _count(messages, batches)
         return marks
 
-    def _write(self, session: Session, messages: Sequence[Received]) -> tuple[list[Watermark], list[SampleTable]]:
+    def _write(self, session: Session, messages: Sequence[Received]) -> tuple[list[Watermark], list[Rows]]:
         telemetry: list[Received] = []
         statuses: list[DroneStatus] = []
         touched: set[StreamId] = set()
@@ -148,7 +150,7 @@ class Ingest:
         _bury(session, message, f"No drone {drone_id!r} is registered.", key="unregistered")
         return False
 
-    def _note(self, batches: Sequence[SampleTable]) -> None:
+    def _note(self, batches: Sequence[Rows]) -> None:
         """Remember how far streams have come; of a drone that has begun anew, the new boot only."""
         for batch in batches:
             stream = batch.drone_id, batch.boot_id
@@ -191,7 +193,7 @@ class Ingest:
             del self._due[stream]
 
 
-def _count(messages: Sequence[Received], batches: Sequence[SampleTable]) -> None:
+def _count(messages: Sequence[Received], batches: Sequence[Rows]) -> None:
     """Count what is committed, by the topic's name: one that the table does not have counts as unknown."""
     metrics.INGEST_SAMPLES.inc(sum(len(batch.seqs) for batch in batches))
     for name, count in Counter(message.topic.rpartition("/")[2] for message in messages).items():
@@ -224,13 +226,15 @@ def _trace(batch: EventBatch) -> None:
             traces.began("mqtt segment_recorded", event.segment_id, drone_id=batch.drone_id)
 
 
-def _decoded(messages: Sequence[Received], refused: list[tuple[Received, PlatformError]]) -> Iterator[SampleTable]:
+def _decoded(messages: Sequence[Received], refused: list[tuple[Received, PlatformError]]) -> Iterator[Rows]:
     """Yield what can be read, while it is being stored; the rest is put on ``refused``."""
-    for message in messages:
-        try:
-            yield decode_samples(message.topic, message.payload)
-        except PlatformError as error:
-            refused.append((message, error))
+    for first in range(0, len(messages), _READ_TOGETHER):
+        some = messages[first : first + _READ_TOGETHER]
+        for message, rows in zip(some, packed_samples.rows([message[:2] for message in some]), strict=True):
+            try:
+                yield rows or sample_rows.rows(decode_samples(message.topic, message.payload))
+            except PlatformError as error:
+                refused.append((message, error))
 
 
 def _bury(session: Session, message: Received, reason: str, key: str = "") -> None:

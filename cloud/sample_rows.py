@@ -1,7 +1,7 @@
 """Samples as the rows of COPY's binary format: what Python and Postgres would spend on digits is not spent.
 
 The format is PostgreSQL's (``COPY``, "Binary Format"): a count of fields, then each field's length and bytes.
-Numbers that every sample has are packed a row at a time; texts, and what may be missing, stand behind them.
+Numbers that every sample has are packed a row at a time; texts, and what may be missing, stand before them.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import struct
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import chain, repeat
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import BigInteger, DateTime, Float, Integer
 
@@ -22,44 +22,68 @@ HEADER: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 TRAILER: Final = b"\xff\xff"
 _CODES: Final = ((BigInteger, "q"), (Integer, "i"), (Float, "d"), (DateTime, "q"))
 _COLUMNS: Final = Telemetry.__table__.c
-_CODE_OF: Final = {
+CODE_OF: Final = {
     name: next((code for kind, code in _CODES if isinstance(_COLUMNS[name].type, kind)), "") for name in FIELDS
 }
-_ALWAYS: Final = [name for name, code in _CODE_OF.items() if code and not _COLUMNS[name].nullable]
-_REST: Final = [name for name in FIELDS if name not in _ALWAYS]
-NAMES: Final = ("drone_id", "boot_id", *_ALWAYS, *_REST)
-"""The columns in the order of the rows."""
+_ALWAYS: Final = [name for name, code in CODE_OF.items() if code and not _COLUMNS[name].nullable]
+_REST: Final = sorted((name for name in FIELDS if name not in _ALWAYS), key=lambda name: CODE_OF[name] != "")
+NAMES: Final = ("drone_id", "boot_id", *_REST, *_ALWAYS)
+"""The columns in the order of the rows: texts first."""
 _COUNT: Final = struct.pack(">h", len(NAMES))
-_SIZES: Final = [struct.calcsize(f">{_CODE_OF[name]}") for name in _ALWAYS]
-_NUMBERS: Final = struct.Struct(">" + "".join(f"i{_CODE_OF[name]}" for name in _ALWAYS))
-_FIELDS: Final = {name: struct.Struct(f">i{code}") for name, code in _CODE_OF.items() if code}
+_SIZES: Final = [struct.calcsize(f">{CODE_OF[name]}") for name in _ALWAYS]
+_NUMBERS: Final = struct.Struct(">" + "".join(f"i{CODE_OF[name]}" for name in _ALWAYS))
+_FIELDS: Final = {name: struct.Struct(f">i{code}") for name, code in CODE_OF.items() if code}
 _MISSING: Final = struct.pack(">i", -1)
 _EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
 """Where Postgres' time begins."""
+EPOCH_US: Final = 946_684_800_000_000
+"""The same, in microseconds since 1970."""
 _US: Final = timedelta(microseconds=1)
 
 
-def binary(batch: SampleTable) -> bytes:
-    """Return a batch's rows, without the format's header and trailer.
+class Rows(NamedTuple):
+    """Samples of one boot, in order, as rows of ``NAMES``."""
+
+    drone_id: str
+    boot_id: str
+    seqs: list[int]
+    binary: bytes
+    """Without the format's header and trailer."""
+
+
+def time_us(at: datetime) -> int:
+    """Return a time as Postgres writes it."""
+    return (at - _EPOCH) // _US
+
+
+def beginning(drone_id: str, boot_id: str, texts: Iterable[str | None] = ()) -> bytes:
+    """Return what a row begins with: the count of its fields, and texts."""
+    written = (_MISSING if text is None else _text(text) for text in (drone_id, boot_id, *texts))
+    return _COUNT + b"".join(written)
+
+
+def rows(batch: SampleTable) -> Rows:
+    """Return a batch as rows.
 
     Raises:
         InvalidInput: A number is larger than its column holds.
 
     """
-    head = _COUNT + _text(batch.drone_id) + _text(batch.boot_id)
+    head = beginning(batch.drone_id, batch.boot_id)
     try:
         numbers = map(_NUMBERS.pack, *chain.from_iterable(_sized(batch)))
         rest = _rest(batch)
-        return b"".join(chain.from_iterable(zip(repeat(head), numbers, rest)))
+        binary = b"".join(chain.from_iterable(zip(repeat(head), rest, numbers)))
     except struct.error as error:
         raise InvalidInput(f"A sample cannot be stored: {error}.", field="samples") from error
+    return Rows(batch.drone_id, batch.boot_id, batch.seqs, binary)
 
 
 def _sized(batch: SampleTable) -> Iterator[tuple[Iterable[int], Iterable[Any]]]:
     for name, size in zip(_ALWAYS, _SIZES, strict=True):
         column = batch.columns[name]
         if name == "captured_at":
-            column = [(at - _EPOCH) // _US for at in column]
+            column = list(map(time_us, column))
         yield repeat(size), column if len(column) == batch.size else repeat(column[0], batch.size)
 
 

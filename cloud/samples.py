@@ -16,8 +16,8 @@ from psycopg2.errors import UniqueViolation
 from sqlalchemy.orm import Session
 
 from cloud import sample_rows
+from cloud.sample_rows import Rows
 from contracts.errors import InvalidInput
-from contracts.sample_table import SampleTable
 
 _COLUMNS = ", ".join(sample_rows.NAMES)
 _COPY = "COPY {} (" + _COLUMNS + ") FROM STDIN WITH (FORMAT binary)"
@@ -35,14 +35,17 @@ ON CONFLICT DO NOTHING
 """A sample is there already when its key is, or when it lies in the time of an archived object and its stream's
 watermark covers it: only what a watermark covers is archived."""
 
+_HAND_OVER_BYTES = 64 * 1024
+
 Highest = Mapping[tuple[str, str], int]
 """(drone, boot) -> the highest sequence that has been stored."""
 
 
-def store(session: Session, batches: Iterable[SampleTable], highest: Highest | None = None) -> list[SampleTable]:
+def store(session: Session, batches: Iterable[Rows], highest: Highest | None = None) -> list[Rows]:
     """Store samples in the session's transaction; return the batches. A sample that is there already changes nothing.
 
-    ``batches`` may still be decoding: it must not use the session. Above ``highest`` samples are taken to be new.
+    ``batches`` may still be decoding: it must not use the session, and not raise, which the driver would hide. Above
+    ``highest`` samples are taken to be new.
 
     Raises:
         InvalidInput: The database refuses a sample.
@@ -63,12 +66,10 @@ def store(session: Session, batches: Iterable[SampleTable], highest: Highest | N
 class _Intake:
     """Tells batches that must be new from those that may be there already, as they come by."""
 
-    def __init__(self, batches: Iterable[SampleTable], highest: dict[tuple[str, str], int]) -> None:
+    def __init__(self, batches: Iterable[Rows], highest: dict[tuple[str, str], int]) -> None:
         self._batches, self._highest = batches, highest
-        self.taken: list[SampleTable] = []
-        self.later: list[SampleTable] = []
-        self.refused: InvalidInput | None = None
-        """What ended the rows early: the driver would hide an error that is raised while it reads."""
+        self.taken: list[Rows] = []
+        self.later: list[Rows] = []
 
     def new(self) -> Iterator[bytes]:
         for batch in self._batches:
@@ -79,11 +80,7 @@ class _Intake:
                 self.later.append(batch)
                 continue
             self._highest[stream] = batch.seqs[-1]
-            try:
-                yield sample_rows.binary(batch)
-            except InvalidInput as error:
-                self.refused = error
-                return
+            yield batch.binary
 
 
 def _copy_new(cursor: Any, intake: _Intake) -> None:
@@ -95,24 +92,28 @@ def _copy_new(cursor: Any, intake: _Intake) -> None:
         for _ in intake.new():
             continue  # what the COPY had not read yet
         intake.later = intake.taken
-    if intake.refused:
-        raise intake.refused
     cursor.execute("RELEASE SAVEPOINT new_samples")
 
 
-def _copy_rest(cursor: Any, batches: Iterable[SampleTable]) -> None:
+def _copy_rest(cursor: Any, batches: Iterable[Rows]) -> None:
     cursor.execute(_STAGING)
-    cursor.copy_expert(_COPY.format("staging"), _Reader([sample_rows.binary(batch) for batch in batches]))
+    cursor.copy_expert(_COPY.format("staging"), _Reader(batch.binary for batch in batches))
     cursor.execute(_INSERT)
     cursor.execute("TRUNCATE staging")
 
 
 class _Reader:
-    """Rows as the file that COPY reads, a batch at a time."""
+    """Rows as the file that COPY reads, many batches at a time: each hand-over wakes Postgres."""
 
     def __init__(self, rows: Iterable[bytes]) -> None:
         self._parts = chain((sample_rows.HEADER,), rows, (sample_rows.TRAILER,))
 
     def read(self, _size: int = -1) -> bytes:
         """Return the next rows; COPY takes any length; no bytes end it."""
-        return next(self._parts, b"")
+        some, length = list[bytes](), 0
+        for part in self._parts:
+            some.append(part)
+            length += len(part)
+            if length >= _HAND_OVER_BYTES:
+                break
+        return b"".join(some)

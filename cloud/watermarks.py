@@ -9,9 +9,9 @@ from sqlalchemy import select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from cloud.sample_rows import Rows
 from cloud.tables import LostRow, WatermarkRow
 from contracts.events import DroneEventKind, EventBatch
-from contracts.sample_table import SampleTable
 from contracts.telemetry import SeqRange, Stream, Watermark
 
 MAX_ABOVE = 32
@@ -99,7 +99,7 @@ ORDER BY 1, 2, 3 ON CONFLICT DO NOTHING
 """)
 
 
-def runs(batches: Iterable[SampleTable]) -> dict[StreamId, Island]:
+def runs(batches: Iterable[Rows]) -> dict[StreamId, Island]:
     """Return the streams of which these batches hold records without a gap, and which."""
     seqs: dict[StreamId, list[int]] = {}
     for batch in batches:

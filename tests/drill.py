@@ -23,7 +23,7 @@ from typing import NamedTuple
 
 import httpx
 
-from cloud import samples
+from cloud import sample_rows, samples
 from cloud.backends.objects import S3Objects
 from cloud.db import Database
 from contracts.resources import BUCKET
@@ -82,7 +82,7 @@ def writing(stack: Stack) -> Iterator[list[Written]]:
         while not stop.wait(0.01):
             batch = decode_samples(TELEMETRY.of("kite-01"), platform.telemetry(seq + 1, seq + 10))
             with rows.session() as session:
-                samples.store(session, [batch])
+                samples.store(session, [sample_rows.rows(batch)])
             seq += 10
             done.append(Written(seq, datetime.now(UTC)))
 

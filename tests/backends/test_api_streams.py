@@ -11,7 +11,7 @@ import httpx
 import pytest
 import yaml
 
-from cloud import changes, samples
+from cloud import changes, sample_rows, samples
 from cloud.db import Database, notify
 from cloud.services import Services
 from cloud.tables import Flight
@@ -131,7 +131,7 @@ def fly(database: Database, *, seconds_ago: float = 1.0, count: int = 20) -> Non
         for s in batch.samples
     )
     with database.session() as session:
-        samples.store(session, [of_batch(batch.model_copy(update={"samples": moved}))])
+        samples.store(session, [sample_rows.rows(of_batch(batch.model_copy(update={"samples": moved})))])
         session.add(
             Flight(
                 flight_id="flt-live",

@@ -13,7 +13,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from cloud import fleet, samples
+from cloud import fleet, sample_rows, samples
 from cloud.dispatch import Dispatch
 from cloud.services import Services
 from cloud.signing import Signer
@@ -295,7 +295,9 @@ def test_an_aborted_flight_stays_on_the_ground(operator: httpx.Client) -> None:
 
 def test_telemetry_is_thinned_and_ordered(services: Services, operator: httpx.Client) -> None:
     with services.database.session() as session:
-        samples.store(session, [of_batch(TelemetryBatch.model_validate_json(platform.telemetry(1, 200)))])
+        samples.store(
+            session, [sample_rows.rows(of_batch(TelemetryBatch.model_validate_json(platform.telemetry(1, 200))))]
+        )
     period = {"from": "2026-11-20T12:00:00Z", "to": "2026-11-20T12:01:00Z"}
     path = "/v1/drones/kite-01/telemetry"
     every = operator.get(path, params=period).json()["data"]

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from cloud import fleet, samples
+from cloud import fleet, sample_rows, samples
 from cloud.dispatch import Dispatch
 from cloud.schedules.timetable import Timetable
 from cloud.services import Services
@@ -264,7 +264,7 @@ def test_the_log_is_one_order_of_time(services: Services, operator: httpx.Client
     with services.database.session() as session:
         batch = TelemetryBatch.model_validate_json(platform.telemetry(1, 50))
         moved = [s.model_copy(update={"flight_id": flight_id}) for s in batch.samples]
-        samples.store(session, [of_batch(batch.model_copy(update={"samples": tuple(moved)}))])
+        samples.store(session, [sample_rows.rows(of_batch(batch.model_copy(update={"samples": tuple(moved)})))])
         at = batch.samples[20].captured_at + timedelta(milliseconds=50)
         said = {"detail": "=cmd|' /C calc'!A0"}
         session.add(

@@ -12,7 +12,7 @@ from typing import Any
 import boto3
 import pytest
 
-from cloud import fleet, quarantine, samples
+from cloud import fleet, quarantine, sample_rows, samples
 from cloud.backends.certificates import QUARANTINE_GROUP, AwsIotCertificates
 from cloud.intrusion import findings
 from cloud.intrusion.census import Census
@@ -44,7 +44,7 @@ def fly(services: Services, boot: str, first_s: int, last_s: int, **changes: Any
     ]
     with services.database.session() as session:
         batch = TelemetryBatch(drone_id="kite-01", boot_id=boot, samples=tuple(taken))
-        samples.store(session, [of_batch(batch)])
+        samples.store(session, [sample_rows.rows(of_batch(batch))])
 
 
 def events(services: Services) -> list[SecurityEvent]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import zlib
 from collections.abc import Callable
 from datetime import timedelta
 from functools import cache, partial
@@ -14,6 +15,7 @@ import httpx
 import numpy as np
 from pydantic import BaseModel, ValidationError
 
+from cloud import packed_samples, sample_rows
 from cloud.backends.sap import SapOData
 from cloud.consume import event_keys
 from cloud.grading import parse_policy
@@ -108,6 +110,20 @@ def _mqtt(data: bytes) -> None:
     _refusable(partial(decode_samples, TOPICS[0].of("kite-01"), data))
 
 
+def _packed(data: bytes) -> None:
+    """Read a packed message's text both ways: arrays take nothing that care refuses, or stores otherwise."""
+    topic, payload = TOPICS[0].of("kite-01"), zlib.compress(data, 1)
+    (taken,) = packed_samples.rows([(topic, payload)])
+    try:
+        with_care = sample_rows.rows(decode_samples(topic, payload))
+    except PlatformError:
+        if taken is not None:
+            raise AssertionError("Arrays take a message that care refuses.") from None
+        raise
+    if taken not in (None, with_care):
+        raise AssertionError("Two readings of one message differ.")
+
+
 def _messages(data: bytes) -> None:
     _refusable(lambda: list(event_keys(data.decode("utf-8", "replace"))))
     for model in _MODELS:
@@ -163,6 +179,7 @@ TARGETS: dict[str, Target] = {
     "frames": _frames,
     "odata": _odata,
     "mqtt": _mqtt,
+    "mqtt-packed": _packed,
     "messages": _messages,
     "policy": _policy,
     "labels": _labels,
