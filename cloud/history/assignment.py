@@ -12,9 +12,12 @@ from numpy.typing import NDArray
 
 from cloud.history.pairs import Known, Pairs
 from cloud.history.sightings import Vector
+from cloud.merging import alike
 
 _SURE_RECORD = 2.0
 """What must speak for another record of a finding's defect (a log-likelihood ratio)."""
+_FEW = 64
+"""Contested pairs that are solved faster together than their parts are found."""
 Chosen = NDArray[np.bool_]
 Indices = NDArray[np.intp]
 
@@ -26,12 +29,18 @@ class Records:
         """Keep what is asked of them, by index of the defect."""
         self._flights = [frozenset(k.flights) for k in known]
         self._decided = [k.decided for k in known]
+        self._kinds = [frozenset(s.kind for s in k.sightings) for k in known]
         self._pairs = pairs
 
     def may_be_one(self, one: int, other: int) -> bool:
         """Return whether two known defects may be one."""
         decided = self._decided[one] or self._decided[other]
         return not decided and self._flights[one].isdisjoint(self._flights[other])
+
+    def not_told_apart(self, one: int, other: int) -> bool:
+        """Return whether two known defects may be one, and look alike."""
+        pairs = ((a, b) for a in self._kinds[one] for b in self._kinds[other])
+        return one != other and self.may_be_one(one, other) and any(alike(a, b) for a, b in pairs)
 
     def further(self, chosen: Chosen, ratio: Vector) -> int | None:
         """Return the likeliest pair that makes a chosen finding a further record, None when there is none."""
@@ -56,13 +65,16 @@ def assigned(pairs: Pairs, ratio: Vector) -> Chosen:
 
 
 def parts(pairs: Pairs, ratio: Vector) -> tuple[Indices, list[Indices]]:
-    """Return the pairs worth making that nothing contests, and the rest in parts that have nothing in common."""
+    """Return the pairs worth making that nothing contests, and the rest in parts that have nothing in common.
+
+    A few stay in one part, whose best assignment is that of its parts.
+    """
     worth = np.flatnonzero(ratio > 0)
     known, new = pairs.known[worth], pairs.new[worth]
     rivals = (np.bincount(known)[known] > 1) | (np.bincount(new)[new] > 1) if len(worth) else worth > 0
     alone, worth, known, new = worth[~rivals], worth[rivals], known[rivals], new[rivals]
-    if not len(worth):
-        return alone, []
+    if len(worth) <= _FEW:
+        return alone, [worth] if len(worth) else []
     from scipy.sparse import coo_array  # noqa: PLC0415 - slow to load, and most programs never match
     from scipy.sparse.csgraph import connected_components  # noqa: PLC0415
 

@@ -35,8 +35,12 @@ class Doubts(NamedTuple):
     probability: Vector
 
 
-def doubts(pairs: Pairs, chosen: Chosen, shift: Shift, probability: Vector) -> Doubts:
-    """Return what speaks against each chosen pair, given that the other chosen ones are right."""
+def doubts(pairs: Pairs, chosen: Chosen, shift: Shift, given: tuple[Vector, Records]) -> Doubts:
+    """Return what speaks against each chosen pair, given that the other chosen ones are right.
+
+    ``given``: how probable each pair is, and which known defects may be records of one.
+    """
+    probability, records = given
     reason, least = [""] * pairs.size, probability.copy()
     for p in np.flatnonzero(chosen).tolist():
         mean, covariance = _without(pairs, shift, (p,))
@@ -45,7 +49,7 @@ def doubts(pairs: Pairs, chosen: Chosen, shift: Shift, probability: Vector) -> D
         beside = pairs.on_surface and abs((pairs.residual[p] - pairs.lever[p] @ mean)[0]) > NEIGHBOUR_M
         if not _tied(pairs, p, covariance):
             reason[p] = ALONE
-        elif beside or 1 / (1 + against) < SURE_OF_NEIGHBOURS:
+        elif beside or 1 / (1 + against) < SURE_OF_NEIGHBOURS or _parts(pairs, chosen, p, (mean, records)):
             reason[p] = BESIDE
         elif probability[p] < SURE_ENOUGH:
             reason[p] = UNSURE
@@ -57,6 +61,18 @@ def agree(pairs: Pairs, shift: Shift, one: int, other: int) -> bool:
     mean, _ = _without(pairs, shift, (one, other))
     apart = (pairs.residual[one] - pairs.lever[one] @ mean) - (pairs.residual[other] - pairs.lever[other] @ mean)
     return not pairs.on_surface or bool(abs(apart[0]) <= NEIGHBOUR_M)
+
+
+def _parts(pairs: Pairs, chosen: Chosen, p: int, given: tuple[Vector, Records]) -> bool:
+    """Return whether a pair says of two records that they are two, which nobody has seen together nor a metre apart.
+
+    One of them may be badly placed, on the side of the next defect of the strip: only a finding of both is of either.
+    """
+    mean, records = given
+    off = (pairs.residual - pairs.lever @ mean)[:, 0]
+    near = (pairs.new == pairs.new[p]) & (abs(off - off[p]) < 2 * NEIGHBOUR_M) & ~chosen
+    one = int(pairs.known[p])
+    return pairs.on_surface and any(records.not_told_apart(one, int(k)) for k in pairs.known[near])
 
 
 def _without(pairs: Pairs, shift: Shift, left_out: tuple[int, ...]) -> Shift:

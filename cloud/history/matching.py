@@ -22,6 +22,10 @@ from cloud.history.pairs import Known, Pairs, Shift, paired
 from cloud.history.sightings import Sighting, Vector
 
 _STARTS = 8
+_LOOKED_AT = 200
+"""Shifts that one or two pairs tell, likeliest first."""
+_AT_ONCE = 2_000_000
+"""Numbers that a table of shifts, pairs and levers may hold."""
 _GREEDY_STEPS = 6
 _SETTLING_STEPS = 4
 _TOO_UNLIKELY = 1e-3
@@ -85,7 +89,7 @@ def match(known: Sequence[Known], sightings: Sequence[Sighting], prior: Shift) -
     for hypothesis, weight in zip(hypotheses, weights, strict=True):
         if weight / whole > _TOO_UNLIKELY:
             probability += weight / whole * certainty(pairs, hypothesis.chosen, hypothesis.shift, records)
-    doubted = doubts(pairs, best.chosen, best.shift, probability)
+    doubted = doubts(pairs, best.chosen, best.shift, (probability, records))
     # Only what others place may say where the flight was: a wrong pair would make itself look right later.
     placed = best.chosen & ~np.isin(doubted.reason, (ALONE, BESIDE))
     shift = _shift(pairs, placed, np.asarray(np.linalg.inv(prior.covariance), dtype=np.float64))
@@ -139,10 +143,11 @@ def _suggested(
 
 
 def _hypotheses(pairs: Pairs, nothing: Shift, records: Records) -> list[_Hypothesis]:
-    """Return distinct settled hypotheses: from no shift at all, and from the likeliest single pairs."""
+    """Return distinct settled hypotheses: from no shift at all, from the likeliest single pairs and pairs of pairs."""
     precision = np.asarray(np.linalg.inv(nothing.covariance), dtype=np.float64)
-    grown = _grow(pairs, _starts(pairs, nothing), nothing)
-    starts = {assigned(pairs, ratio).tobytes(): None for ratio in pairs.ratio(*grown)}
+    one, two = _starts(pairs, nothing)
+    begun = _stacked(_grow(pairs, one, nothing), two)
+    starts = {assigned(pairs, ratio).tobytes(): None for ratio in pairs.ratio(*begun)}
     found: dict[bytes, _Hypothesis] = {}
     for start in starts:
         settled = _settle(pairs, np.frombuffer(start, bool), nothing, (precision, records))
@@ -150,23 +155,50 @@ def _hypotheses(pairs: Pairs, nothing: Shift, records: Records) -> list[_Hypothe
     return list(found.values())
 
 
-def _starts(pairs: Pairs, nothing: Shift) -> Shift:
-    """Return the shifts to start from, stacked: none at all, and those that the likeliest single pairs tell."""
-    ratio = pairs.ratio(*nothing)
-    likely = np.argsort(-ratio, kind="stable")[: 4 * _STARTS]
-    likely = likely[ratio[likely] > 0]
-    several = Shift(
-        np.repeat(nothing.mean[None], len(likely), axis=0), np.repeat(nothing.covariance[None], len(likely), axis=0)
-    )
-    told = _told(pairs, several, likely)
+def _starts(pairs: Pairs, nothing: Shift) -> tuple[Shift, Shift]:
+    """Return the shifts to grow from (none, and those that the likeliest single pairs tell), and to start from as is.
+
+    One pair tells of a shift along one blade; two on different blades fix it in the rotor's plane. Grown from one, each
+    next pair is final even where another is about as likely, and the rest is put where that leaves it. So of all that
+    two pairs tell, those are taken as well under which most of what is seen fits.
+    """
+    none = Shift(nothing.mean[None], nothing.covariance[None])
+    one, likely = _one_more(pairs, none, np.zeros(1), _STARTS)
+    two, _ = _one_more(pairs, one, likely, _LOOKED_AT)
+    best = np.argsort(-_fitting(pairs, two), kind="stable")[:_STARTS]
+    return _stacked(none, one), Shift(two.mean[best], two.covariance[best])
+
+
+def _stacked(one: Shift, other: Shift) -> Shift:
+    return Shift(np.concatenate([one.mean, other.mean]), np.concatenate([one.covariance, other.covariance]))
+
+
+def _one_more(pairs: Pairs, shifts: Shift, said: Vector, most: int) -> tuple[Shift, Vector]:
+    """Return the likeliest shifts that one more pair makes of several, none twice; and what speaks for each."""
+    ratio = pairs.ratio(*shifts)
+    at, likely = np.nonzero(ratio > 0)
+    whole = said[at] + ratio[at, likely]
+    order = np.argsort(-whole, kind="stable")[:_LOOKED_AT]
+    at, likely, whole = at[order], likely[order], whole[order]
+    told = _told(pairs, Shift(shifts.mean[at], shifts.covariance[at]), likely)
     taken: list[int] = []
-    for n in range(len(likely)):
-        if len(taken) < _STARTS and all(np.linalg.norm(told.mean[n] - told.mean[m]) > _APART_M for m in taken):
-            taken.append(n)
-    return Shift(
-        np.concatenate([nothing.mean[None], told.mean[taken]]),
-        np.concatenate([nothing.covariance[None], told.covariance[taken]]),
-    )
+    free = np.ones(len(order), bool)
+    while len(taken) < most and free.any():
+        taken.append(int(np.argmax(free)))
+        free &= np.linalg.norm(told.mean - told.mean[taken[-1]], axis=1) > _APART_M
+    return Shift(told.mean[taken], told.covariance[taken]), whole[taken]
+
+
+def _fitting(pairs: Pairs, shifts: Shift) -> Vector:
+    """Return how much of what is seen fits under each of several shifts: each finding's best pair."""
+    order = np.argsort(pairs.new, kind="stable")
+    first = np.flatnonzero(np.diff(pairs.new[order], prepend=-1))
+    step = max(1, _AT_ONCE // pairs.lever.size)
+    fits = [np.zeros(0)]
+    for n in range(0, len(shifts.mean), step):
+        ratio = np.maximum(pairs.ratio(shifts.mean[n : n + step], shifts.covariance[n : n + step]), 0.0)
+        fits.append(np.maximum.reduceat(ratio[:, order], first, axis=1).sum(axis=1))
+    return np.concatenate(fits)
 
 
 def _told(pairs: Pairs, shift: Shift, right: NDArray[np.intp]) -> Shift:

@@ -84,9 +84,32 @@ def test_two_records_that_lie_on_either_side_of_a_finding_stay_two() -> None:
     assert {"old", "young"}.isdisjoint(said.joined)
 
 
+def test_a_finding_of_one_of_two_records_that_may_be_one_is_not_linked() -> None:
+    """Flight 0 may have placed "old" badly: it is "same", and "next" lies where it was put; or it is "next"."""
+    tied = [seen("one", 20.0, 0, "A/PS"), seen("two", 16.0, 0, "A/SS"), seen("three", 8.0, 0, "A/TE")]
+    again = [s._replace(sighting_id=f"again {s.sighting_id}") for s in tied]
+    now = [s._replace(sighting_id=f"now {s.sighting_id}") for s in tied]
+    flights = {0: [*tied, seen("old", 12.0, 0)], 1: [*again, seen("same", 12.6, 1)]}
+    said = matched(flights, [*now, seen("next", 11.8, 2), seen("new", 12.6, 2)])
+    assert "next" not in said.links
+    assert said.suggested["next"].reason == BESIDE
+    apart = {0: flights[0], 1: [*again, seen("same", 13.2, 1)]}
+    said = matched(apart, [*now, seen("next", 11.8, 2), seen("new", 13.2, 2)])
+    assert said.links["next"].link_group == "old"
+
+
 def test_a_farm_of_twenty_turbines_is_told_apart() -> None:
     """Five inspections in three years, a close pair of one kind on every turbine."""
     score = scored(history(HistoryPlan(seed=21)), joint)
     assert score.precision >= 0.98
     assert score.recall >= 0.95
     assert score.close_pairs_merged == 0
+
+
+def test_a_flight_is_put_where_most_of_what_it_saw_fits() -> None:
+    """The surest pairs one by one lead this turbine's third flight astray: it took a close pair for one defect."""
+    made = history(HistoryPlan(seed=126, turbines=16))
+    last = made.assets[-1]
+    score = scored(made.model_copy(update={"assets": (last,)}), joint)
+    assert score.close_pairs_merged == 0
+    assert score.precision == 1.0

@@ -94,12 +94,13 @@ def series() -> list[list[Image]]:
 
 
 @with_data
-def test_rust_never_falls_beyond_the_error_in_four_of_five_series() -> None:
-    rising = sum(
-        all((b.change(a) or 0.0) >= 0 for a, b in itertools.pairwise([rust(image) for image in images]))
-        for images in series()
-    )
-    assert rising / 11 >= 0.8
+def test_rust_rises_and_never_falls_beyond_the_error() -> None:
+    """Seven of the eleven parts show next to no red rust: that those do not fall says little, that four rise does."""
+    measured = [[rust(image) for image in images] for images in series()]
+    falls = [min(b.change(a) or 0.0 for a, b in itertools.pairwise(each)) < 0 for each in measured]
+    rises = [(each[-1].change(each[0]) or 0.0) > 0 for each in measured]
+    assert sum(falls) / 11 <= 0.2
+    assert sum(rises) >= 4
 
 
 @with_data
