@@ -38,6 +38,7 @@ from edge.fittings import (
     next_certificate,
     objects_of,
     rig_of,
+    wallet_of,
     will_of,
 )
 from edge.flights import Flights
@@ -45,7 +46,6 @@ from edge.frames import Rank
 from edge.journal import Journal
 from edge.life import health
 from edge.life.checks import rotation_due
-from edge.life.identity import Wallet
 from edge.life.proof import Proof, Signs
 from edge.life.shadow import Shadow, ShadowPost, Tunables
 from edge.life.slots import Slots
@@ -86,7 +86,7 @@ class Agent:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._wallet = Wallet(settings.state_dir / "identity")
+        self._wallet = wallet_of(settings)
         _require_private_key(settings)
         self.stop = threading.Event()
         self.boot_id = mint("boot")

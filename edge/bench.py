@@ -17,8 +17,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from nacl.signing import SigningKey
 from pydantic import BaseModel
 
 from contracts.commands import MAX_LIFE_S, AckState, Command, CommandAck, Preconditions, SignedCommand
@@ -39,6 +38,7 @@ from edge.outbox import Make, Outbox
 from edge.pilot import Pilot
 from edge.refusals import AutopilotSilent, NoEffect, NotReady
 from edge.safety import Limits, require_position
+from edge.signatures import public_pem
 from edge.verification import Gate
 
 WORDS = {
@@ -189,7 +189,7 @@ class Bench:
 
     def _sent(self, command: Command) -> CommandAck:
         payload = command.model_dump_json()
-        signature = base64.b64encode(self._key.sign(payload.encode())).decode()
+        signature = base64.b64encode(self._key.sign(payload.encode()).signature).decode()
         signed = SignedCommand(payload=payload, signature_b64=signature, key_id=_KEY)
         with self._heard:
             self._acks[command.command_id] = []
@@ -307,10 +307,9 @@ class Bench:
             self._heard.notify_all()
 
 
-def _key_into(folder: Path) -> Ed25519PrivateKey:
+def _key_into(folder: Path) -> SigningKey:
     """Make the session's key and let the drone trust it; its private half stays in memory."""
-    key = Ed25519PrivateKey.generate()
+    key = SigningKey.generate()
     folder.mkdir(parents=True, exist_ok=True)
-    public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-    (folder / f"{_KEY}.pem").write_bytes(public)
+    (folder / f"{_KEY}.pem").write_bytes(public_pem(bytes(key.verify_key)))
     return key

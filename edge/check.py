@@ -11,11 +11,9 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from cryptography import x509
-from cryptography.x509.oid import NameOID
-
 from contracts.errors import PlatformError
 from edge.life import checks as life
+from edge.life import der
 from edge.settings import Settings
 
 OPEN_TO_OTHERS = 0o077
@@ -57,16 +55,20 @@ def private_key(path: Path) -> Check:
 def certificate(path: Path, drone_id: str, now: datetime) -> Check:
     """The certificate is valid now and names this drone."""
     try:
-        cert = x509.load_pem_x509_certificate(path.read_bytes())
+        cert = der.certificate(path.read_bytes())
     except (OSError, ValueError) as error:
         return Check("certificate", False, f"{path}: {error}.", "Set EDGE_CERT_FILE to the drone's certificate.")
-    names = [str(a.value) for a in cert.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
-    if names != [drone_id]:
-        return Check("certificate", False, f"It names {names}, this is {drone_id}.", "Issue one for this drone.")
-    if not cert.not_valid_before_utc <= now <= cert.not_valid_after_utc:
-        valid = f"{cert.not_valid_before_utc:%Y-%m-%d} to {cert.not_valid_after_utc:%Y-%m-%d}"
+    if cert.common_names != (drone_id,):
+        return Check(
+            "certificate",
+            False,
+            f"It names {list(cert.common_names)}, this is {drone_id}.",
+            "Issue one for this drone.",
+        )
+    if not cert.not_before <= now <= cert.not_after:
+        valid = f"{cert.not_before:%Y-%m-%d} to {cert.not_after:%Y-%m-%d}"
         return Check("certificate", False, f"It is valid from {valid}.", "Renew it, or set the clock.")
-    days = (cert.not_valid_after_utc - now).days
+    days = (cert.not_after - now).days
     return Check("certificate", True, f"Names {drone_id}, {days} days left.")
 
 

@@ -15,6 +15,7 @@ from edge.backends.autopilot import MavlinkAutopilot
 from edge.backends.camera import camera_at, encoded
 from edge.backends.container import Mp4File, whole_frames
 from edge.backends.dialogue import rotated
+from edge.backends.keys import Smith
 from edge.backends.link import Credentials, MqttLink, Post, Will
 from edge.backends.mavlink_signing import Seal
 from edge.backends.release import fetch
@@ -135,6 +136,11 @@ def jobs_of(settings: Settings, slots: Slots, signs: Signs, link: MqttLink) -> J
     if not settings.takes_jobs or settings.release_keys_dir is None:
         return None
     return JobPost(JobUpdate(slots, settings.release_keys_dir, fetch, signs), link, settings.drone_id)
+
+
+def wallet_of(settings: Settings) -> Wallet:
+    """Return where the drone's certificates lie."""
+    return Wallet(settings.state_dir / "identity", Smith())
 
 
 def will_of(settings: Settings, status: bytes) -> Will:

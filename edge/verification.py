@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 import secrets
 import threading
@@ -11,9 +10,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 from pydantic import ValidationError
 
 from contracts.commands import (
@@ -36,6 +32,7 @@ from edge.refusals import (
     RouteMismatch,
     WrongDrone,
 )
+from edge.signatures import PublicKey
 
 _KEY_ID = re.compile(r"^[A-Za-z0-9_-]{1,64}$")
 MAX_CLOCK_SKEW = timedelta(seconds=60)
@@ -101,13 +98,11 @@ def authenticate(signed: SignedCommand, keys_dir: Path) -> None:
         BadSignature: Unknown key, or the signature does not fit.
 
     """
-    try:
-        signature = base64.b64decode(signed.signature_b64, validate=True)
-        _public_key(keys_dir, signed.key_id).verify(signature, signed.payload.encode())
-    except (InvalidSignature, binascii.Error) as error:
+    key = _public_key(keys_dir, signed.key_id)
+    if not key.fits(_bytes_of(signed.signature_b64), signed.payload.encode()):
         raise BadSignature(
             f"The signature by key {signed.key_id!r} does not fit the command.", hint="Sign the exact payload bytes."
-        ) from error
+        )
 
 
 def parse(signed: SignedCommand) -> Command:
@@ -174,12 +169,13 @@ def require_approvals(signed: SignedCommand, approvers_dir: Path, lowered: list[
     for approval in signed.approvals:
         try:
             key = _public_key(approvers_dir, approval.key_id)
-            signature = base64.b64decode(approval.signature_b64, validate=True)
-            key.verify(signature, APPROVAL_PREFIX + signed.payload.encode())
-        except (BadSignature, InvalidSignature, binascii.Error):
-            reasons.append(f"the approval by {approval.key_id!r} does not fit")
+            fits = key.fits(_bytes_of(approval.signature_b64), APPROVAL_PREFIX + signed.payload.encode())
+        except BadSignature:
+            fits = False
+        if fits:
+            people.add(key.raw)
         else:
-            people.add(key.public_bytes(Encoding.Raw, PublicFormat.Raw))
+            reasons.append(f"the approval by {approval.key_id!r} does not fit")
     if len(people) < APPROVERS_NEEDED:
         why = "; ".join([f"{len(people)} of {APPROVERS_NEEDED} approved", *reasons])
         raise NotApproved(
@@ -199,11 +195,19 @@ def _require_timely(command: Command, known: Known) -> None:
         raise Replayed("The command is older than the drone's journal: it may have run before.", hint="Send it anew.")
 
 
-def _public_key(keys_dir: Path, key_id: str) -> Ed25519PublicKey:
+def _bytes_of(signature_b64: str) -> bytes:
+    """Return a signature's bytes; none of them for what is no Base64, and none is no signature."""
+    try:
+        return base64.b64decode(signature_b64, validate=True)
+    except ValueError:
+        return b""
+
+
+def _public_key(keys_dir: Path, key_id: str) -> PublicKey:
     path = keys_dir / f"{key_id}.pem"
     if not _KEY_ID.match(key_id) or not path.is_file():
         raise BadSignature(f"Key {key_id!r} is not trusted by this drone.", hint="Install its public key.")
-    key = load_pem_public_key(path.read_bytes())
-    if not isinstance(key, Ed25519PublicKey):
-        raise BadSignature(f"Key {key_id!r} is not an Ed25519 key.")
-    return key
+    try:
+        return PublicKey(path.read_bytes())
+    except ValueError as error:
+        raise BadSignature(f"Key {key_id!r} is not an Ed25519 key: {error}.", hint="Install it anew.") from error

@@ -6,9 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from cryptography import x509
-
-from edge.life import health
+from edge.life import der, health
 from edge.life.identity import Wallet, open_to_others
 
 RENEW_DAYS = 30
@@ -49,8 +47,7 @@ def _health(state_dir: Path) -> Row:
 
 def days_left(cert_file: Path, now: datetime) -> int:
     """Return how long a certificate is still valid, whole days."""
-    certificate = x509.load_pem_x509_certificate(cert_file.read_bytes())
-    return (certificate.not_valid_after_utc - now).days
+    return (der.certificate(cert_file.read_bytes()).not_after - now).days
 
 
 def rotation_due(wallet: Wallet, asked_for: str | None = None) -> bool:

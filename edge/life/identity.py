@@ -8,26 +8,32 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    PublicFormat,
-    load_pem_private_key,
-)
-from cryptography.x509.oid import NameOID
 from pydantic import Field
 
 from contracts.errors import InvalidInput
 from contracts.geo import Frozen
 from edge.files import rename_durably, write_durably
+from edge.life import der
 
 _PRIVATE_FOLDER, _PRIVATE_FILE = 0o700, 0o600
+
+
+_KEY = "PRIVATE KEY"
+
+
+class Smith(Protocol):
+    """Makes and uses keys: private as PKCS #8, public as SubjectPublicKeyInfo, both DER."""
+
+    def make(self) -> bytes:
+        """Return a new private key."""
+
+    def public(self, key: bytes) -> bytes:
+        """Return the public half; ValueError for what is no EC key."""
+
+    def sign(self, key: bytes, message: bytes) -> bytes:
+        """Return the signature over a message."""
 
 
 class Identity(Frozen):
@@ -65,7 +71,8 @@ class Papers(NamedTuple):
 class Wallet:
     """The folder of identities."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, smith: Smith) -> None:
+        self._smith = smith
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(_PRIVATE_FOLDER)
         self._folder = folder
@@ -78,15 +85,14 @@ class Wallet:
         self.next.folder.mkdir(exist_ok=True)
         self.next.folder.chmod(_PRIVATE_FOLDER)
         if not self.next.key_file.exists():
-            key = ec.generate_private_key(ec.SECP256R1())
-            private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-            write_durably(self.next.key_file, private, mode=_PRIVATE_FILE)
-        loaded = load_pem_private_key(self.next.key_file.read_bytes(), None)
-        if not isinstance(loaded, ec.EllipticCurvePrivateKey):
-            raise InvalidInput(f"{self.next.key_file} is no EC key.", hint="Remove the folder and provision again.")
-        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
-        request = x509.CertificateSigningRequestBuilder().subject_name(name).sign(loaded, hashes.SHA256())
-        return request.public_bytes(Encoding.PEM).decode()
+            write_durably(self.next.key_file, der.pem(_KEY, self._smith.make()), mode=_PRIVATE_FILE)
+        try:
+            key = der.from_pem(_KEY, self.next.key_file.read_bytes())
+            return der.request(common_name, self._smith.public(key), lambda info: self._smith.sign(key, info))
+        except ValueError as error:
+            raise InvalidInput(
+                f"{self.next.key_file} is no EC key: {error}.", hint="Remove the folder and provision again."
+            ) from error
 
     def accept(self, certificate_pem: str, identity: Identity) -> None:
         """Keep what the cloud issued for the key in the making.
@@ -96,12 +102,10 @@ class Wallet:
 
         """
         try:
-            certificate = x509.load_pem_x509_certificate(certificate_pem.encode())
+            certificate = der.certificate(certificate_pem.encode())
         except ValueError as error:
             raise InvalidInput(f"The issued certificate cannot be read: {error}.") from error
-        key = load_pem_private_key(self.next.key_file.read_bytes(), None)
-        form = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-        if certificate.public_key().public_bytes(*form) != key.public_key().public_bytes(*form):
+        if certificate.public_key != self._smith.public(der.from_pem(_KEY, self.next.key_file.read_bytes())):
             raise InvalidInput("The issued certificate is for another key.", hint="Provision again.")
         write_durably(self.next.cert_file, certificate_pem.encode())
         write_durably(self.next.folder / "identity.json", identity.model_dump_json().encode())

@@ -28,6 +28,7 @@ NOT_ON_A_DRONE = {
     "sqlalchemy": "the outbox is plain SQLite",
     "fastapi": "the drone serves nothing",
     "psycopg2": "the drone knows no database server",
+    "cryptography": "signatures by libsodium, keys by awscrt",
     "boto3": "uploads are a handful of signed requests",
     "botocore": "the same",
     "pymavlink": "one dialect is enough",

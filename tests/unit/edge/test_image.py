@@ -32,6 +32,7 @@ FOREIGN = {
     "vision": "the drone knows contracts only",
     "simulators": "the real agent flies the real thing",
     "infra": "the drone knows contracts only",
+    "cryptography": "signatures by libsodium, keys by awscrt",
     "boto3": "uploads are a handful of signed requests",
     "botocore": "the same",
     "pymavlink": "one dialect is enough",
@@ -61,7 +62,7 @@ def test_its_start_loads_few_modules() -> None:
 
 def test_asking_how_the_agent_is_loads_none_of_it() -> None:
     """A container asks every half minute, on a computer that has better to do."""
-    assert loaded_by("status") & {"av", "awscrt", "cryptography", "pydantic", "pydantic_settings", "rich"} == set()
+    assert loaded_by("status") & {"av", "awscrt", "nacl", "pydantic", "pydantic_settings", "rich"} == set()
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -95,8 +96,17 @@ def brought_along() -> dict[str, int]:
 
 
 def test_what_it_brings_along_does_not_grow() -> None:
-    """`make edge-size` weighs a fresh environment; 151 MB, 106 of them FFmpeg with its binding."""
+    """`make edge-size` weighs a fresh environment; 141 MB, 106 of them FFmpeg with its binding."""
     weights = brought_along()
-    assert {"av", "awscrt", "cryptography", "pydantic"} <= weights.keys()
-    assert {"pymavlink", "lxml", "pillow", "numpy", "awsiotsdk", "boto3", "botocore"} & weights.keys() == set()
-    assert sum(weights.values()) < 153e6, weights
+    assert {"av", "awscrt", "pynacl", "pydantic"} <= weights.keys()
+    assert {
+        "pymavlink",
+        "lxml",
+        "pillow",
+        "numpy",
+        "awsiotsdk",
+        "boto3",
+        "botocore",
+        "cryptography",
+    } & weights.keys() == set()
+    assert sum(weights.values()) < 143e6, weights
