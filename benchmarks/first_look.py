@@ -86,6 +86,8 @@ def measure(folder: Path, width_px: int, height_px: int, gsd_mm_px: float, secon
     assert found is not None
     assert looks, "the planted defect was not seen"
     kept = found.model_dump(include={"looked", "skipped", "frames_per_s", "core_percent", "look_s", "frame_to_crop_s"})
+    processor_s = (found.core_percent or 0.0) / 100 / (found.frames_per_s or 1.0)
+    kept["processor_s_a_look"] = processor_s
     return {"picture": f"{width_px}x{height_px}", "gsd_mm_px": gsd_mm_px, **kept, "memory_mb": memory_mb}
 
 
