@@ -12,7 +12,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template, select
 from cloud.assistant.words import severity_label
 from cloud.reporting.facts import InspectionReport
 
-CONTENT_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; frame-ancestors 'none'"
+CONTENT_POLICY = (
+    "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'"
+)
 """What the file needs, for whoever serves it."""
 
 
