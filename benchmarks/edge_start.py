@@ -4,7 +4,7 @@ Usage: python -m benchmarks.edge_start [--runs 5] [--json]
 
 The agent is started as on a drone, with nobody at the other ends: no broker, no autopilot, no camera. It has started
 when it says ``agent_started``: its databases are open and its loops begin to turn. Run by run, in turn with the named
-alternative: a Python that loads boto3 and makes one S3 client, which the agent needs only when it uploads.
+alternative: a Python that loads boto3 and makes one S3 client, which the agent does without.
 """
 
 from __future__ import annotations

@@ -73,7 +73,8 @@ def test_a_planted_defect_leaves_before_its_video_with_its_place_and_the_pose(tm
     uploader = Uploader("drone-1", flights, UploadJournal(tmp_path / "uploads.db"), shop, events, stop)
     lookout.want(True)
     try:
-        lookout.step()
+        while lookout.step() is False:
+            continue  # a machine so busy that the process gets no turn within a minute; the third time it gives up
         recorder.step()
         lookout.step()
         health = lookout.health()

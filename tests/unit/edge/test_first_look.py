@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts.errors import InvalidInput, NotFound, PlatformError, Unavailable
@@ -241,6 +241,7 @@ def test_asked_for_anew_it_tries_again(bench: Bench) -> None:
     assert bench.health().state == "looking"
 
 
+@settings(deadline=None)
 @given(st.integers(33, 8000), st.integers(33, 5000))
 def test_tiles_cover_the_picture_with_an_overlap(width: int, height: int) -> None:
     plan = boxes.layout(width, height)
@@ -319,6 +320,7 @@ def test_other_weights_and_missing_ones_are_refused(tmp_path: Path) -> None:
         load_model(weights, sha256)
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.text(), st.integers() | st.text()), st.binary(), st.integers(0, 200))
 def test_a_message_arrives_whole_or_not_at_all(head: dict[str, object], body: bytes, cut: int) -> None:
     sent = packed(Message(head, body))

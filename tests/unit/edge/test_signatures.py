@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.signatures import PublicKey, public_pem
@@ -43,6 +43,7 @@ def _pem(key: ed25519.Ed25519PrivateKey) -> bytes:
     return key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
 
+@settings(deadline=None)
 @given(st.binary(min_size=32, max_size=32), st.binary(max_size=300), st.integers(0, 511))
 def test_what_the_other_library_signs_fits_and_no_bit_of_it_may_change(seed: bytes, message: bytes, bit: int) -> None:
     theirs = ed25519.Ed25519PrivateKey.from_private_bytes(seed)

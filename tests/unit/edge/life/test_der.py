@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_der_private_key,
 )
 from cryptography.x509.oid import NameOID
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.backends.keys import Smith
@@ -44,6 +44,7 @@ NAMES = st.lists(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, m
 MOMENTS = st.datetimes(datetime(1950, 1, 1), datetime(2100, 1, 1)).map(lambda t: t.replace(microsecond=0))  # noqa: DTZ001 - naive is UTC to the other library
 
 
+@settings(deadline=None)
 @given(NAMES, MOMENTS)
 def test_a_certificate_says_what_the_other_library_reads(names: list[str], start: datetime) -> None:
     whole = issued(*names, start=start, end=start + timedelta(days=400))
@@ -51,6 +52,7 @@ def test_a_certificate_says_what_the_other_library_reads(names: list[str], start
     assert read == der.Certificate(tuple(names), whole.not_valid_before_utc, whole.not_valid_after_utc, PUBLIC)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2000), st.integers(1, 255))
 def test_a_damaged_certificate_is_a_value_error_or_read(at: int, by: int) -> None:
     now = datetime(2026, 11, 27, tzinfo=UTC)
