@@ -13,7 +13,7 @@ _KEPT_AS = _SAID_BY | {"what", "heard", "seen", "words"}
 _ROWS = {"Row": (4, 5), "Rule": (1,), "_Trouble": (1,)}
 """Calls whose places hold sentences."""
 _OF_CHECKS = frozenset({"Row", "Check"})
-_LISTS = frozenset({"complaints", "_told"})
+_LISTS = frozenset({"complaints", "_told", "_why_not", "_turned", "objections", "dropped_kinds"})
 """Functions whose every text is one."""
 _PLACE = re.compile(r"\0")
 

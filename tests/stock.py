@@ -356,7 +356,7 @@ def _work(world: World, now: datetime) -> None:
                 starts_at=morning + timedelta(days=i) if placed else None,
                 ends_at=morning + timedelta(days=i, hours=4) if placed else None,
                 late=not placed,
-                reason="" if placed else "No crew has the skill composite.",
+                reason="" if placed else "No crew has the skills composite.",
                 wind_known=i == 0,
             )
         )

@@ -377,7 +377,7 @@ def test_a_security_event_is_closed_with_what_it_was(page: Page) -> None:
 
 def test_a_detector_comes_into_force_by_a_yes_that_is_asked_for_twice(page: Page, services: Services) -> None:
     page.goto("/settings/detectors")
-    row = page.get_by_role("row", name="waiting")
+    row = page.get_by_role("row", name="waits for an answer")
     expect(row).to_contain_text("crack 45 %")
     row.get_by_label("Why").fill("Better on cracks")
     page.once("dialog", lambda dialog: dialog.accept())

@@ -49,6 +49,21 @@ def in_german() -> Iterator[None]:
             "Der Rechner von m-1 meldet: 3 % des Arbeitsspeichers sind frei. 4 % des Speichers sind frei.",
         ),
         ("limit: Input should be less than or equal to 200.", "Grenze: Der Wert darf höchstens 200 sein."),
+        (
+            "The route passes T-02 rotor at 171.3 m; the limit is 4.0 m.",
+            "Die Route kommt bis auf 171.3 m heran (Rotor von T-02); die Grenze ist 4.0 m.",
+        ),
+        ("No crew has the skills composite, rope.", "Kein Team hat die Fähigkeiten composite, rope."),
+        ("20% of what the other components lack on average", "20% dessen, was den anderen Bauteilen im Mittel fehlt"),
+        ("Its mAP50 is 0.440, that of the one in force 0.500.", "Ihr mAP50 ist 0.440, der der geltenden 0.500."),
+        (
+            "It finds 81.0%, the one in force 90.0% of 40 crack; it may lose 2.0%.",
+            "Sie findet 81.0%, die geltende 90.0%, bei 40 (Riss); verlieren darf sie 2.0%.",
+        ),
+        (
+            "Crack of 742 x 9 mm (± 4 mm) reaches rank 5 from 500 mm (wind-gwo-1).",
+            "Riss von 742 x 9 mm (± 4 mm) erreicht ab 500 mm den Rang 5 (wind-gwo-1).",
+        ),
         ("There is no finding '(.+?) {0}\nx'.", "Es gibt keinen Befund '(.+?) {0}\nx'."),
     ],
 )
