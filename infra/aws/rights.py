@@ -22,10 +22,6 @@ CALLS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "list_objects_v2": "s3:ListBucket",
             "head_bucket": "s3:ListBucket",
             "generate_presigned_url": "s3:GetObject",
-            "create_multipart_upload": "s3:PutObject",
-            "upload_part": "s3:PutObject",
-            "complete_multipart_upload": "s3:PutObject",
-            "list_parts": "s3:ListMultipartUploadParts",
         },
         "sqs": {
             "send_message": "sqs:SendMessage",
@@ -319,6 +315,10 @@ def _vision(place: Place) -> Program:
 
 
 def drone(place: Place) -> tuple[Right, ...]:
-    """Return what a drone's certificate lends: its own folder, to write. The variable is its name."""
+    """Return what a drone's certificate lends: its own folder, to write. The variable is its name.
+
+    ``edge/backends/objects.py`` makes the requests itself: PUT of objects and parts, POST to begin and end an upload,
+    GET of the parts that are stored.
+    """
     own = f"{place.objects()}/flights/${{credentials-iot:ThingName}}/*"
     return (Right(("s3:PutObject", "s3:ListMultipartUploadParts"), (own,)),)
