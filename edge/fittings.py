@@ -166,7 +166,7 @@ def probes(settings: Settings) -> dict[str, Probe]:
         "autopilot": lambda: _probe_autopilot(settings),
         "camera": lambda: camera_at(settings.camera_url).probe(),
         "first look": lambda: _probe_first_look(settings),
-        "bucket": lambda: objects_of(settings).reachable(),
+        "bucket": lambda: objects_of(settings).reachable(f"flights/{settings.drone_id}"),
     }
 
 

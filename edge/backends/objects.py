@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import zlib
+from contextlib import suppress
 from xml.etree.ElementTree import Element, SubElement, tostring
 
 from awscrt import checksums
@@ -97,15 +98,18 @@ class S3Objects:
         answer = self._call(key, request)
         self._text(key, answer, "ETag")
 
-    def reachable(self) -> str:
-        """Say that the bucket exists and lets us in.
+    def reachable(self, folder: str) -> str:
+        """Say that the bucket takes uploads into ``folder``: a drone's rights are for its own, not for the bucket.
+
+        An upload that nobody began is asked for. Who has no right to it is refused before he is told so.
 
         Raises:
             PlatformError: Why not.
 
         """
-        self._call("", Request("HEAD", f"/{self._bucket}"))
-        return f"s3://{self._bucket} answers."
+        with suppress(UploadGone):
+            self.parts(f"{folder}/check", "none")
+        return f"s3://{self._bucket}/{folder} answers."
 
     def _list_of(self, parts: dict[int, Part]) -> bytes:
         root = Element("CompleteMultipartUpload", xmlns=_NAMESPACE)

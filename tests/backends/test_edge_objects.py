@@ -13,6 +13,7 @@ from contracts.errors import PlatformError, Unavailable
 from contracts.media import manifest_key, video_key
 from contracts.resources import BUCKET
 from edge.backends.objects import S3Objects
+from edge.backends.signed_http import Answer, Pace, Request, SignedHttp
 from edge.flights import Flights, Phase
 from edge.sender import PART_BYTES, Part, UploadGone, UploadJournal
 from edge.uploader import Uploader
@@ -61,7 +62,25 @@ def test_a_missing_bucket_is_an_error_never_a_success(aws: AwsServer) -> None:
     with pytest.raises(PlatformError):
         S3Objects("no-such-bucket-here").put("k", b"x")
     with pytest.raises(PlatformError):
-        S3Objects("no-such-bucket-here").reachable()
+        S3Objects("no-such-bucket-here").reachable("flights/d")
+
+
+def test_a_check_asks_for_nothing_that_a_drones_role_has_no_right_to(
+    store: S3Objects, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The role may write into its own folder and list the parts there; of the bucket it may not even ask."""
+    asked: list[Request] = []
+    send = SignedHttp.send
+
+    def noted(self: SignedHttp, request: Request, pace: Pace | None = None) -> Answer:
+        asked.append(request)
+        return send(self, request, pace)
+
+    monkeypatch.setattr(SignedHttp, "send", noted)
+    assert store.reachable("flights/d") == f"s3://{BUCKET}/flights/d answers."
+    assert [(one.method, one.path, sorted(one.query)) for one in asked] == [
+        ("GET", f"/{BUCKET}/flights/d/check", ["part-number-marker", "uploadId"])
+    ]
 
 
 def test_a_store_that_is_not_there_is_unavailable(aws: AwsServer, monkeypatch: pytest.MonkeyPatch) -> None:
