@@ -125,6 +125,10 @@ class CommandDesk:
                 self._running = None
         return True
 
+    def busy(self) -> bool:
+        """Tell whether a command runs: what increases safety would break it off."""
+        return self._running is not None
+
     def recover(self, keep: Callable[[Entry], bool]) -> None:
         """After a restart: say ``unknown`` of what was under way, run safety commands again, keep what still flies."""
         left_over, self._left_over = self._left_over, []
