@@ -15,7 +15,7 @@ from edge.backends.autopilot import MavlinkAutopilot
 from edge.backends.camera import camera_at, encoded
 from edge.backends.container import Mp4File, whole_frames
 from edge.backends.dialogue import rotated
-from edge.backends.keys import Smith
+from edge.backends.keys import P256KeyPairs
 from edge.backends.link import Credentials, MqttLink, Post, Will
 from edge.backends.mavlink_signing import Seal
 from edge.backends.release import fetch
@@ -140,7 +140,7 @@ def jobs_of(settings: Settings, slots: Slots, signs: Signs, link: MqttLink) -> J
 
 def wallet_of(settings: Settings) -> Wallet:
     """Return where the drone's certificates lie."""
-    return Wallet(settings.state_dir / "identity", Smith())
+    return Wallet(settings.state_dir / "identity", P256KeyPairs())
 
 
 def will_of(settings: Settings, status: bytes) -> Will:

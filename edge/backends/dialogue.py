@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from contracts.errors import Conflict, Unavailable
-from edge.backends.keys import Smith
+from edge.backends.keys import P256KeyPairs
 from edge.backends.link import Credentials, MqttLink, Post
 from edge.life.identity import Papers, Wallet
 from edge.life.provisioning import Clerk, Rotation, answers
@@ -81,7 +81,7 @@ def provisioned(state_dir: Path, url: str, claim: Credentials, template: str, se
         PlatformError: The cloud refuses or does not answer.
 
     """
-    wallet = Wallet(state_dir / "identity", Smith())
+    wallet = Wallet(state_dir / "identity", P256KeyPairs())
     if wallet.current.whole:
         raise Conflict(f"{wallet.current.folder} holds an identity.", hint="Rotate it, or remove it to start anew.")
     if not wallet.next.whole:

@@ -8,7 +8,7 @@ from awscrt.crypto import EC, ECExportFormat, ECType
 from awscrt.exceptions import AwsCrtError
 
 
-class Smith:
+class P256KeyPairs:
     """Private keys go in and out as PKCS #8 (DER), public ones as SubjectPublicKeyInfo (DER)."""
 
     def make(self) -> bytes:

@@ -6,11 +6,11 @@ Who signed a certificate is TLS's to check, and the broker's.
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import NamedTuple
+
+from edge import pem
 
 _INTEGER, _BITS, _OID, _UTF8, _SEQUENCE, _SET = 0x02, 0x03, 0x06, 0x0C, 0x30, 0x31
 _UTC_TIME, _TIME, _NO_ATTRIBUTES, _VERSION = 0x17, 0x18, 0xA0, 0xA0
@@ -41,7 +41,7 @@ def request(common_name: str, public_key: bytes, sign: Callable[[bytes], bytes])
     name = _tlv(_SEQUENCE, _tlv(_SET, _tlv(_SEQUENCE, _tlv(_OID, _COMMON_NAME), _tlv(_UTF8, common_name.encode()))))
     info = _tlv(_SEQUENCE, _tlv(_INTEGER, b"\0"), name, public_key, _tlv(_NO_ATTRIBUTES))
     how = _tlv(_SEQUENCE, _tlv(_OID, _ECDSA_SHA256))
-    return pem("CERTIFICATE REQUEST", _tlv(_SEQUENCE, info, how, _tlv(_BITS, b"\0" + sign(info)))).decode()
+    return pem.wrapped("CERTIFICATE REQUEST", _tlv(_SEQUENCE, info, how, _tlv(_BITS, b"\0" + sign(info)))).decode()
 
 
 def certificate(text: bytes) -> Certificate:
@@ -51,7 +51,7 @@ def certificate(text: bytes) -> Certificate:
         ValueError: There is none, or it is malformed.
 
     """
-    ((_, whole),) = _children(from_pem("CERTIFICATE", text), 1)
+    ((_, whole),) = _children(pem.unwrapped("CERTIFICATE", text), 1)
     (_, body), *_ = _children(whole, 3)
     fields = list(_children(body))
     if fields and fields[0][0] == _VERSION:
@@ -61,30 +61,6 @@ def certificate(text: bytes) -> Certificate:
     _, _, _, (_, validity), (_, subject), (tag, key) = fields[:6]
     start, end = _children(validity, 2)
     return Certificate(tuple(_common_names(subject)), _time(*start), _time(*end), _tlv(tag, key))
-
-
-def pem(label: str, der: bytes) -> bytes:
-    """Return DER as PEM, lines of 64."""
-    text = base64.b64encode(der).decode()
-    lines = "\n".join(text[at : at + 64] for at in range(0, len(text), 64))
-    return f"-----BEGIN {label}-----\n{lines}\n-----END {label}-----\n".encode()
-
-
-def from_pem(label: str, text: bytes) -> bytes:
-    """Return the first PEM block of a kind as DER.
-
-    Raises:
-        ValueError: There is none.
-
-    """
-    _, begun, rest = text.partition(f"-----BEGIN {label}-----".encode())
-    body, ended, _ = rest.partition(f"-----END {label}-----".encode())
-    if not (begun and ended):
-        raise ValueError(f"no {label} in PEM")
-    try:
-        return base64.b64decode(b"".join(body.split()), validate=True)
-    except binascii.Error as error:
-        raise ValueError(f"the {label} is no PEM: {error}") from error
 
 
 def _common_names(subject: bytes) -> Iterator[str]:

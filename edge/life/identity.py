@@ -14,16 +14,15 @@ from pydantic import Field
 
 from contracts.errors import InvalidInput
 from contracts.geo import Frozen
+from edge import pem
 from edge.files import rename_durably, write_durably
 from edge.life import der
 
 _PRIVATE_FOLDER, _PRIVATE_FILE = 0o700, 0o600
-
-
 _KEY = "PRIVATE KEY"
 
 
-class Smith(Protocol):
+class KeyPairs(Protocol):
     """Makes and uses keys: private as PKCS #8, public as SubjectPublicKeyInfo, both DER."""
 
     def make(self) -> bytes:
@@ -71,8 +70,8 @@ class Papers(NamedTuple):
 class Wallet:
     """The folder of identities."""
 
-    def __init__(self, folder: Path, smith: Smith) -> None:
-        self._smith = smith
+    def __init__(self, folder: Path, key_pairs: KeyPairs) -> None:
+        self._key_pairs = key_pairs
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(_PRIVATE_FOLDER)
         self._folder = folder
@@ -85,10 +84,10 @@ class Wallet:
         self.next.folder.mkdir(exist_ok=True)
         self.next.folder.chmod(_PRIVATE_FOLDER)
         if not self.next.key_file.exists():
-            write_durably(self.next.key_file, der.pem(_KEY, self._smith.make()), mode=_PRIVATE_FILE)
+            write_durably(self.next.key_file, pem.wrapped(_KEY, self._key_pairs.make()), mode=_PRIVATE_FILE)
         try:
-            key = der.from_pem(_KEY, self.next.key_file.read_bytes())
-            return der.request(common_name, self._smith.public(key), lambda info: self._smith.sign(key, info))
+            key = pem.unwrapped(_KEY, self.next.key_file.read_bytes())
+            return der.request(common_name, self._key_pairs.public(key), lambda info: self._key_pairs.sign(key, info))
         except ValueError as error:
             raise InvalidInput(
                 f"{self.next.key_file} is no EC key: {error}.", hint="Remove the folder and provision again."
@@ -105,7 +104,7 @@ class Wallet:
             certificate = der.certificate(certificate_pem.encode())
         except ValueError as error:
             raise InvalidInput(f"The issued certificate cannot be read: {error}.") from error
-        if certificate.public_key != self._smith.public(der.from_pem(_KEY, self.next.key_file.read_bytes())):
+        if certificate.public_key != self._key_pairs.public(pem.unwrapped(_KEY, self.next.key_file.read_bytes())):
             raise InvalidInput("The issued certificate is for another key.", hint="Provision again.")
         write_durably(self.next.cert_file, certificate_pem.encode())
         write_durably(self.next.folder / "identity.json", identity.model_dump_json().encode())

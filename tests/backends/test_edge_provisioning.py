@@ -14,7 +14,7 @@ from cryptography.x509.oid import NameOID
 from contracts.errors import Conflict, Forbidden, InvalidInput, Unavailable
 from edge.backends import dialogue as dialogues
 from edge.backends.dialogue import MqttDialogue, lets_in, provisioned, rotated
-from edge.backends.keys import Smith
+from edge.backends.keys import P256KeyPairs
 from edge.backends.link import Credentials
 from edge.files import rename_durably
 from edge.life import identity as identities
@@ -84,7 +84,7 @@ def test_silence_is_retryable(aws_iot: AwsIot, tmp_path: Path) -> None:
 
 def test_a_certificate_for_another_key_is_refused(aws_iot: AwsIot, tmp_path: Path) -> None:
     foreign = provisioned(tmp_path / "other", aws_iot.broker.url, aws_iot.claim, TEMPLATE, SERIAL)
-    wallet = Wallet(tmp_path / "identity", Smith())
+    wallet = Wallet(tmp_path / "identity", P256KeyPairs())
     wallet.prepare(SERIAL)
     with pytest.raises(InvalidInput, match="another key"):
         wallet.accept(foreign.cert_file.read_text(), Identity(thing_name=SERIAL, certificate_id="x"))
@@ -102,7 +102,7 @@ class Drone:
 
     @property
     def wallet(self) -> Wallet:
-        return Wallet(self.folder / "identity", Smith())
+        return Wallet(self.folder / "identity", P256KeyPairs())
 
     def proves(self) -> bool:
         return lets_in(self.aws_iot.broker.url, SERIAL, self.own(self.wallet.next.folder))
@@ -152,7 +152,7 @@ def test_a_refused_rotation_leaves_the_current_one(aws_iot: AwsIot, tmp_path: Pa
 
 def test_the_agents_own_steps_rotate_beside_its_link(aws_iot: AwsIot, tmp_path: Path) -> None:
     papers = provisioned(tmp_path, aws_iot.broker.url, aws_iot.claim, TEMPLATE, SERIAL)
-    wallet, revoked = Wallet(tmp_path / "identity", Smith()), list[str]()
+    wallet, revoked = Wallet(tmp_path / "identity", P256KeyPairs()), list[str]()
     first, ca_file = papers.identity().certificate_id, aws_iot.claim.ca_file
     for _ in range(3):
         assert rotated(aws_iot.broker.url, ca_file, wallet, TEMPLATE, revoked.append) is True

@@ -19,7 +19,8 @@ from cryptography.x509.oid import NameOID
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.backends.keys import Smith
+from edge import pem
+from edge.backends.keys import P256KeyPairs
 from edge.life import der
 
 KEY = ec.generate_private_key(ec.SECP256R1())
@@ -60,7 +61,7 @@ def test_a_damaged_certificate_is_a_value_error_or_read(at: int, by: int) -> Non
     body[at % len(body)] ^= by
     for damaged in (bytes(body), bytes(body[: at % len(body)])):
         try:
-            der.certificate(der.pem("CERTIFICATE", damaged))
+            der.certificate(pem.wrapped("CERTIFICATE", damaged))
         except ValueError:
             continue
 
@@ -73,9 +74,9 @@ def test_what_is_no_certificate_is_a_value_error(text: bytes) -> None:
 
 @pytest.mark.parametrize("common_name", ["kestrel-0042", "Möwe " * 10])
 def test_a_request_is_one_the_other_library_takes(common_name: str) -> None:
-    smith = Smith()
-    key = smith.make()
-    text = der.request(common_name, smith.public(key), lambda info: smith.sign(key, info))
+    key_pairs = P256KeyPairs()
+    key = key_pairs.make()
+    text = der.request(common_name, key_pairs.public(key), lambda info: key_pairs.sign(key, info))
     read = x509.load_pem_x509_csr(text.encode())
     assert read.is_signature_valid
     assert read.subject == x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
@@ -85,16 +86,16 @@ def test_a_request_is_one_the_other_library_takes(common_name: str) -> None:
 
 def test_keys_made_before_by_the_other_library_go_on_being_used() -> None:
     before = KEY.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
-    assert Smith().public(before) == PUBLIC
-    KEY.public_key().verify(Smith().sign(before, b"info"), b"info", ec.ECDSA(hashes.SHA256()))
+    assert P256KeyPairs().public(before) == PUBLIC
+    KEY.public_key().verify(P256KeyPairs().sign(before, b"info"), b"info", ec.ECDSA(hashes.SHA256()))
 
 
 def test_a_key_file_is_the_one_the_other_library_writes() -> None:
     before = KEY.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
-    assert der.pem("PRIVATE KEY", before) == KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    assert der.from_pem("PRIVATE KEY", der.pem("PRIVATE KEY", before)) == before
+    assert pem.wrapped("PRIVATE KEY", before) == KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    assert pem.unwrapped("PRIVATE KEY", pem.wrapped("PRIVATE KEY", before)) == before
 
 
 def test_what_is_no_key_is_a_value_error() -> None:
     with pytest.raises(ValueError, match="no EC key"):
-        Smith().public(b"rubbish")
+        P256KeyPairs().public(b"rubbish")
