@@ -156,8 +156,8 @@ bench-vision: setup-dev setup-train ## one 4K clip with truth, the same weights:
 SOAK ?= 0
 load: setup-dev setup-load ## 10 M samples, 100,000 findings: API mix, 200 watchers, 50 uploads, SOAK=120 minutes; build/load.json
 	@$(BIN)/python -m benchmarks.load --soak $(SOAK) $(ARGS)
-bench-ingest: setup-dev ## telemetry into Postgres beside raw COPY and common libraries; time until it can be read
-	@$(BIN)/python -m benchmarks.ingest $(ARGS)
+bench-ingest: setup-dev ## telemetry into Postgres beside raw COPY, common libraries and collectd; time until it can be read
+	@$(SETUP) collector && $(BIN)/python -m benchmarks.ingest $(ARGS)
 mavlink: setup-dev ## write the agent's MAVLink dialect from pymavlink's definitions
 	@$(BIN)/python scripts/dialect.py edge/backends/mavlink_dialect.py
 edge-size: ## what the agent weighs in a fresh environment, and how fast it starts

@@ -74,6 +74,13 @@ def unpack(frame: bytes) -> Record | None:
     body = frame[_HEAD.size : _HEAD.size + size]
     if len(body) != size:
         return None
+    try:
+        return _record(magic, crc, body)
+    except ValueError:  # the sum holds, but this is no record of ours
+        return None
+
+
+def _record(magic: bytes, crc: int, body: bytes) -> Record | None:
     if magic == _MAGIC and crc32.iscsi(body) == crc:
         stream, boot_id, seq, rank, payload = body.split(b"\0", 4)
         return Record(Stream(stream.decode()), boot_id.decode(), int(seq), payload, Rank(int(rank)))

@@ -11,6 +11,7 @@ from xml.etree.ElementTree import Element, ParseError
 
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
+from pydantic import ValidationError
 
 from contracts.captures import CaptureDirection, CapturePlace, HeightDatum
 from contracts.errors import InvalidInput
@@ -140,9 +141,18 @@ def _camera(width_px: int, height_px: int, shot: Mapping[int, Any], terms: Terms
 
 
 def intrinsics(width_px: int, height_px: int, focal_mm35: float) -> CameraIntrinsics:
-    """Return the camera of a focal length as on a 36 mm wide film."""
+    """Return the camera of a focal length as on a 36 mm wide film.
+
+    Raises:
+        InvalidInput: There is no such camera.
+
+    """
     longer = max(width_px, height_px)
-    return CameraIntrinsics(width_px=width_px, height_px=height_px, focal_px=focal_mm35 / _FILM_WIDTH_MM * longer)
+    try:
+        return CameraIntrinsics(width_px=width_px, height_px=height_px, focal_px=focal_mm35 / _FILM_WIDTH_MM * longer)
+    except ValidationError as error:
+        said = f"no camera takes {width_px} x {height_px} pixels at {focal_mm35:g} mm"
+        raise InvalidInput(said, field="FocalLengthIn35mmFilm") from error
 
 
 def _camera_time(shot: Mapping[int, Any]) -> datetime | None:
