@@ -7,11 +7,12 @@ Every way stores the same samples, as many to a commit (``--commit``; under load
 ready, COPY straight into the table, a duplicate would stop it; ``bare_copy`` is the same into a table without key,
 index or month, which nothing could be read from in time. Kestrel's figure has everything in it: packed messages of
 drones are decoded and checked, copied, deduplicated, watermarks raised.
-``execute_values`` and ``executemany`` are psycopg2's own and SQLAlchemy's, from rows that lie ready. Telegraf, the
-packaged consumer with a Postgres output, is in no registry that Python or Debian installs from, so it is not here.
+``execute_values`` and ``executemany`` are psycopg2's own and SQLAlchemy's, from rows that lie ready.
 
-The second part sends 5,000 samples a second through a real Mosquitto and asks how long each message takes until a
-reader finds it in the database; the third sends everything again, which must change no row.
+The second part puts the same samples through a real Mosquitto as fast as they are taken: by ``kestrel-cloud ingest``,
+and by collectd, a packaged consumer (Telegraf is in no registry that Python or Debian installs from). The third sends
+5,000 samples a second and asks how long each message takes until a reader finds it in the database; the fourth sends
+everything again, which must change no row.
 """
 
 from __future__ import annotations
@@ -22,7 +23,6 @@ import io
 import json
 import statistics
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -30,19 +30,17 @@ from pathlib import Path
 from typing import Any
 
 import psycopg2
-from awscrt import io as io_crt
-from awscrt import mqtt5
 from psycopg2.extras import execute_values
 from sqlalchemy import insert, text
 
+from benchmarks import _ingest_live as live
 from benchmarks._samples import samples
-from cloud.backends.link import Credentials, MqttLink
 from cloud.db import Database
 from cloud.ingest import Ingest, Received
 from cloud.tables import Drone, Site, Telemetry
 from contracts import columns
 from contracts.telemetry import TelemetryBatch, TelemetrySample
-from contracts.topics import PLATFORM_IDENTITY, TELEMETRY
+from contracts.topics import TELEMETRY
 from tests.services import Broker, DatabaseServer
 
 _BATCH = 20
@@ -75,11 +73,11 @@ def drone(number: int) -> str:
     return f"kite-{number:03d}"
 
 
-def batches(count: int, boot_id: str) -> Iterator[TelemetryBatch]:
+def batches(count: int, boot_id: str, drones: int = _DRONES) -> Iterator[TelemetryBatch]:
     """Yield ``count`` samples of all drones in messages, as they take turns."""
-    made = list(samples(count // _DRONES))
+    made = list(samples(count // drones))
     for first in range(0, len(made), _BATCH):
-        for number in range(_DRONES):
+        for number in range(drones):
             yield TelemetryBatch(drone_id=drone(number), boot_id=boot_id, samples=tuple(made[first : first + _BATCH]))
 
 
@@ -204,102 +202,34 @@ def duplicates(database: Database, count: int, commit: int) -> dict[str, Any]:
     return {"rows_changed": int(before != after), "rows_added": after[0] - before[0], "per_s": round(count / took_s)}
 
 
-class Sender:
-    """A drone's connection, with its own certificate."""
-
-    def __init__(self, broker: Broker, drone_id: str) -> None:
-        self._up = threading.Event()
-        identity = broker.identity(drone_id)
-        options = io_crt.TlsContextOptions.create_client_with_mtls_from_path(
-            str(identity.cert_file), str(identity.key_file)
-        )
-        options.override_default_trust_store_from_path(None, str(broker.keys.ca_file))
-        choice = mqtt5.ExtendedValidationAndFlowControlOptions
-        self._client = mqtt5.Client(
-            mqtt5.ClientOptions(
-                host_name="127.0.0.1",
-                port=broker.port,
-                tls_ctx=io_crt.ClientTlsContext(options),
-                connect_options=mqtt5.ConnectPacket(client_id=drone_id),
-                extended_validation_and_flow_control_options=choice.NONE,
-                on_lifecycle_event_connection_success_fn=lambda _: self._up.set(),
-            )
-        )
-        self._client.start()
-        self._up.wait(10)
-
-    def send(self, topic: str, payload: bytes) -> None:
-        """Send, without waiting for the broker's word."""
-        self._client.publish(mqtt5.PublishPacket(topic=topic, payload=payload, qos=mqtt5.QoS.AT_LEAST_ONCE))
-
-    def stop(self) -> None:
-        """Disconnect."""
-        self._client.stop()
-
-
-def latency(database: Database, broker: Broker, seconds: int, rate: int) -> dict[str, Any]:
-    """Return how long messages at ``rate`` samples a second take from a drone's publish until they are committed."""
+def in_use(
+    database: Database, broker: Broker, folder: Path, count: int, seconds: int, rate: int
+) -> dict[str, dict[str, Any]]:
+    """Return what whole programs take from a real broker at most, and how soon at ``rate`` samples a second."""
+    url = database.engine.url.render_as_string(hide_password=False)
+    names = [drone(number) for number in range(_LIVE_DRONES)]
+    drones = {name: live.Sender(broker, broker.identity(name), name) for name in names}
+    platform = live.Sender(broker, broker.platform, "kestrel-cloud-bench")
+    of_drone: Callable[[live.Message], live.Sender] = lambda message: drones[message[0].split("/")[3]]  # noqa: E731
+    some = list(batches(count, "boot-through", _LIVE_DRONES))
+    paced = list(batches(rate * seconds, "boot-live", _LIVE_DRONES))
+    order = [(batch.drone_id, batch.samples[-1].seq) for batch in paced]
+    ours, paced_ours, theirs = packed(some), packed(paced), live.collectd_messages(some) if live.COLLECTD else []
+    gc.collect()
+    gc.freeze()  # what waits to be sent is not looked through while it is
+    took_s = {}
     _empty(database)
-    platform = broker.platform
-    link = MqttLink(
-        broker.url,
-        f"{PLATFORM_IDENTITY}-ingest",
-        Credentials(*platform),
-    )
-    link.start()
-    link.wait_connected(10)
-    stop = threading.Event()
-    worker = threading.Thread(target=_run, args=(Ingest(database, link), stop))
-    worker.start()
-    every = batches(rate * seconds * _DRONES // _LIVE_DRONES, "boot-live")
-    some = [batch for batch in every if batch.drone_id < drone(_LIVE_DRONES)]
-    senders = {drone(number): Sender(broker, drone(number)) for number in range(_LIVE_DRONES)}
-    sent: dict[tuple[str, int], float] = {}
-    seen: dict[tuple[str, int], float] = {}
-    watcher = threading.Thread(target=_watch, args=(database, len(some), seen))
-    watcher.start()
-    began = time.perf_counter()
-    for number, (batch, (topic, payload)) in enumerate(zip(some, packed(some), strict=True)):
-        ahead_s = began + number * _BATCH / rate - time.perf_counter()
-        if ahead_s > 0:
-            time.sleep(ahead_s)
-        sent[batch.drone_id, batch.samples[-1].seq] = time.perf_counter()
-        senders[batch.drone_id].send(topic, payload)
-    watcher.join(60)
-    stop.set()
-    worker.join()
-    link.stop()
-    for sender in senders.values():
+    with live.kestrel(url, broker, folder):
+        took_s["kestrel"] = live.through_broker(database, ours, of_drone, _BATCH, count)
+        _empty(database)
+        told = live.latency(database, paced_ours, order, of_drone, rate, _BATCH)
+    if theirs:
+        _empty(database)
+        with live.collectd(url, broker, folder):
+            took_s["collectd"] = live.through_broker(database, theirs, lambda _: platform, 1, count)
+    for sender in (*drones.values(), platform):
         sender.stop()
-    took = sorted(seen[key] - at for key, at in sent.items() if key in seen)
-    return {
-        "rate_per_s": rate,
-        "messages": len(sent),
-        "committed": len(took),
-        "p50_ms": round(1000 * took[len(took) // 2]),
-        "p99_ms": round(1000 * took[int(len(took) * 0.99)]),
-    }
-
-
-def _run(ingest: Ingest, stop: threading.Event) -> None:
-    while not stop.is_set():
-        ingest.step()
-
-
-def _watch(database: Database, messages: int, seen: dict[tuple[str, int], float]) -> None:
-    """Note when each message's last sample is below its drone's watermark, which commits with the samples."""
-    query = text("SELECT drone_id, seq FROM watermarks WHERE boot_id = 'boot-live'")
-    marks: dict[str, int] = {}
-    ends = time.perf_counter() + 120
-    while len(seen) < messages and time.perf_counter() < ends:
-        with database.session() as session:
-            rows = session.execute(query).all()
-        now = time.perf_counter()
-        for drone_id, seq in rows:
-            for last in range(marks.get(drone_id, 0) + _BATCH, seq + 1, _BATCH):
-                seen[drone_id, last] = now
-            marks[drone_id] = seq // _BATCH * _BATCH
-        time.sleep(0.01)
+    return {"through_broker_per_s": {name: round(count / took) for name, took in took_s.items()}, "live": told}
 
 
 def _empty(database: Database) -> None:
@@ -324,7 +254,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--samples", type=int, default=100_000)
     parser.add_argument("--commit", type=int, default=2000, help="samples to a commit, at most 10000")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=3, help="0: only what goes through a broker")
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=WAYS, help="raw_copy is always among them")
     parser.add_argument("--live-seconds", type=int, default=20)
     parser.add_argument("--live-rate", type=int, default=5000)
@@ -333,17 +263,19 @@ def main() -> None:
         tempfile.TemporaryDirectory(prefix="kb") as folder,
         DatabaseServer(Path(folder) / "pg", durable=True) as server,
         server.database(migrated=True) as url,
-        Broker(Path(folder) / "mq") as broker,
     ):
         database = Database(url)
         _register(database)
         named = [way for way in WAYS if way in (*options.ways, "raw_copy")]
-        told = {
-            "throughput": throughput(database, options.samples, options.rounds, named, options.commit),
-            "duplicates": duplicates(database, options.samples, options.commit),
-        }
+        told: dict[str, Any] = {}
+        if options.rounds:
+            told["throughput"] = throughput(database, options.samples, options.rounds, named, options.commit)
+            told["duplicates"] = duplicates(database, options.samples, options.commit)
         if options.live_seconds:
-            told["live"] = latency(database, broker, options.live_seconds, options.live_rate)
+            broker = Broker(Path(folder) / "mq")
+            live.allow_collectd(broker)
+            with broker:
+                told |= in_use(database, broker, Path(folder), options.samples, options.live_seconds, options.live_rate)
         database.close()
     print(json.dumps(told, indent=2))
 
