@@ -11,6 +11,8 @@ HOLDING_MODES = frozenset({"HOLD", "BRAKE", "LOITER", "POSHOLD"})
 """Modes in which the aircraft stays where it is. ``HOLD`` is what the agent asks for; ArduPilot answers with BRAKE."""
 READY_MODES = frozenset({"GUIDED", "HOLD"})
 """Modes from which a commanded take-off starts: GUIDED, which PX4 knows as HOLD."""
+TAKE_OFF_MODES = READY_MODES | {"TAKEOFF", "READY"}
+"""Modes in which an aircraft is that the agent takes off; PX4 has one of its own for the climb."""
 RETURN_MODES = frozenset({"RTL", "SMART_RTL", "AUTO_RTL"})
 LAND_MODES = frozenset({"LAND", "PRECLAND"})
 _GOOD = 1 | 2 | 16

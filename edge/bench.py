@@ -175,10 +175,7 @@ class Bench:
                 raise InvalidInput(f"{' '.join(words)!r} is no word of the bench.", hint=f"Known: {known}.")
 
     def _send(self, kind: CommandKind) -> None:
-        """Send a command and wait for its end; a flight ends later, so for it until it has begun and is on its route.
-
-        It may be on its route and still confirm that: a pause then breaks its beginning off.
-        """
+        """Send a command and wait for its end; a flight ends later, so for it until it is on its route."""
         command = self._command(kind)
         last = self._sent(command)
         if last.nonce is not None:  # our clock and the autopilot's GPS differ: answer the challenge, as the cloud does
@@ -189,7 +186,6 @@ class Bench:
             raise NotReady(f"{kind} {last.state}: {last.code} {last.detail}".strip(), hint=last.hint)
         if kind is CommandKind.BEGIN_FLIGHT:
             self._wait_for([AircraftState.ON_ROUTE, AircraftState.PAUSED])
-            self._wait(lambda: not self._desk.busy(), ["begun"])
 
     def _sent(self, command: Command) -> CommandAck:
         payload = command.model_dump_json()

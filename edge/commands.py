@@ -125,10 +125,6 @@ class CommandDesk:
                 self._running = None
         return True
 
-    def busy(self) -> bool:
-        """Tell whether a command runs: what increases safety would break it off."""
-        return self._running is not None
-
     def recover(self, keep: Callable[[Entry], bool]) -> None:
         """After a restart: say ``unknown`` of what was under way, run safety commands again, keep what still flies."""
         left_over, self._left_over = self._left_over, []
@@ -244,6 +240,8 @@ class CommandDesk:
             return
         self._advance(entry, AckState.EXECUTING)
         try:
+            if command.kind not in SAFETY_INCREASING:
+                self._executor.check(command)  # what ran before it may have changed what it was accepted in
             outcome = self._executor.fly(command, stop)
         except PlatformError as error:
             self.conclude(entry.command_id, AckState.FAILED, error.code, error.message, error.hint)

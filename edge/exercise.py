@@ -157,7 +157,7 @@ class Exercise:
     def _fence(self) -> str:
         route, home = self._route()
         check_route(route, home, Start(Enu(0.0, 0.0, self._altitude_m)), _LIMITS)
-        self._moves.store_fence(route)
+        self._moves.store_fence(route, self._stop)
         return (
             f"circle of {route.fence.radius_m:.0f} m, ceiling {route.fence.max_alt_rel_m:.0f} m: read back, switched on"
         )

@@ -16,14 +16,16 @@ from edge.files import write_durably
 
 
 class Phase(StrEnum):
-    """How far a flight has come."""
+    """How far a flight has come; it never goes back in this order."""
 
     PREPARING = "preparing"
+    ABANDONED = "abandoned"
+    """Its beginning failed before anything of it was told."""
+    BEGUN = "begun"
+    """Its beginning is over and it stands, though it was not seen on its route yet."""
     FLYING = "flying"
     RETURNING = "returning"
     ENDED = "ended"
-    ABANDONED = "abandoned"
-    """Never got onto its route."""
 
 
 class Flight(Frozen):
@@ -49,7 +51,7 @@ class Flight(Frozen):
     @property
     def active(self) -> bool:
         """Tell whether the aircraft is still on it."""
-        return self.phase in (Phase.PREPARING, Phase.FLYING, Phase.RETURNING)
+        return self.phase not in (Phase.ABANDONED, Phase.ENDED)
 
 
 class Flights:
@@ -102,3 +104,32 @@ class Flights:
         """Store a flight with some fields changed."""
         with self._lock:
             return self.save(self._flights[flight_id].model_copy(update=changes))
+
+    def close_beginning(self, flight_id: str, *, stands: bool, t_us: int) -> Flight:
+        """End the beginning of a flight: it stands or is abandoned. One that was seen on its route stays what it is."""
+        with self._lock:
+            flight = self._flights[flight_id]
+            if flight.phase is not Phase.PREPARING:
+                return flight
+            if stands:
+                return self.change(flight_id, phase=Phase.BEGUN)
+            return self.change(flight_id, phase=Phase.ABANDONED, ended_us=t_us)
+
+    def follow(self, before: Flight, after: Flight) -> Flight:
+        """Store what was seen of a flight that may have been changed since it was looked at.
+
+        A command runs in another thread: it stores a route, or breaks off, while what was seen is being told. What it
+        wrote stays; of what was seen only the progress is added, and none on a route that is no longer the one flown.
+        """
+        with self._lock:
+            now = self._flights[before.flight_id]
+            same_route = (now.reached, now.joined_at, now.route) == (before.reached, before.joined_at, before.route)
+            return self.change(
+                before.flight_id,
+                phase=max(now.phase, after.phase, key=_ORDER.index),
+                reached=after.reached if same_route else now.reached,
+                ended_us=now.ended_us if now.ended_us is not None else after.ended_us,
+            )
+
+
+_ORDER = tuple(Phase)

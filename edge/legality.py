@@ -84,11 +84,11 @@ def require_legal(kind: CommandKind, now: Situation) -> None:
     """
     if now.state not in _CONNECTED and now.state not in LEGAL[kind]:
         raise AutopilotSilent(_NO_WORD[now.state], hint="Check its link and power.")
-    if kind in _NEEDS_FLYING and (now.flight is None or now.flight.phase is not Phase.FLYING):
+    if kind in _NEEDS_FLYING and (now.flight is None or now.flight.phase not in (Phase.BEGUN, Phase.FLYING)):
         raise NotReady("No flight is paused." if kind is CommandKind.RESUME else "No flight is under way.")
     if now.latched is not None and kind in _LATCHED_OUT and now.state is not AircraftState.ON_GROUND:
         raise NotReady(f"The aircraft must land first: {now.latched.detail}")
-    if kind is CommandKind.BEGIN_FLIGHT and now.flight is not None and now.flight.phase is not Phase.PREPARING:
+    if kind is CommandKind.BEGIN_FLIGHT and now.flight is not None:
         raise NotReady(f"Flight {now.flight.flight_id} is still under way.", hint="Send return_home first.")
     if now.state not in LEGAL[kind]:
         raise NotReady(_WRONG_STATE.get(kind, f"{kind} is not possible while the aircraft is {now.state}."))

@@ -6,10 +6,11 @@ from typing import NamedTuple
 
 from contracts.commands import AckState
 from contracts.events import DroneEventKind
+from contracts.geo import GeoPoint
 from contracts.vocabulary import AircraftState
 from edge.aircraft import HOLDING_MODES, LAND_MODES, RETURN_MODES, Aircraft, Landed, MissionState
 from edge.flights import Flight, Phase
-from edge.itinerary import Itinerary
+from edge.itinerary import Itinerary, itinerary_of
 
 
 class Emit(NamedTuple):
@@ -37,6 +38,11 @@ class Picture(NamedTuple):
     state: AircraftState | None = None
     """None before the first look."""
     flight: Flight | None = None
+
+
+def itinerary_for(flight: Flight | None, home: GeoPoint | None) -> Itinerary | None:
+    """Return the mission of a flight; None without one, or without a home to count its heights from."""
+    return itinerary_of(flight.route, home, flight.joined_at) if flight and home else None
 
 
 def aircraft_state(aircraft: Aircraft, itinerary: Itinerary | None) -> AircraftState:
@@ -67,7 +73,7 @@ def advance(
     flight = before.flight
     if flight is None or itinerary is None or not aircraft.connected:
         return Picture(state, flight), effects
-    if flight.phase is Phase.PREPARING and state in (AircraftState.ON_ROUTE, AircraftState.PAUSED):
+    if _has_begun(flight, state):
         flight = flight.model_copy(update={"phase": Phase.FLYING})
         effects.append(Emit(DroneEventKind.FLIGHT_STARTED))
     if flight.phase is Phase.FLYING:
@@ -80,6 +86,15 @@ def advance(
         reached = flight.reached if flight.reached >= 0 else None
         effects.append(Emit(DroneEventKind.FLIGHT_ENDED, waypoint=reached, detail=_how_far(flight)))
     return Picture(state, flight), effects
+
+
+def _has_begun(flight: Flight, state: AircraftState) -> bool:
+    """Tell whether a flight starts now: its beginning is over, or it is seen on the very route that was stored.
+
+    Before that an aircraft in the air may fly another mission, or hold, as it did before the beginning.
+    """
+    on_its_route = flight.stored and state is AircraftState.ON_ROUTE
+    return flight.phase is Phase.BEGUN or (flight.phase is Phase.PREPARING and on_its_route)
 
 
 def _on_mission(aircraft: Aircraft, itinerary: Itinerary | None) -> AircraftState:

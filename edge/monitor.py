@@ -21,7 +21,7 @@ from edge.clock import now_us
 from edge.flights import Flight, Flights, Phase
 from edge.journal import Entry
 from edge.legality import Refusal
-from edge.mission import Conclude, Emit, Picture, advance
+from edge.mission import Conclude, Emit, Picture, advance, itinerary_for
 from edge.pilot import Pilot
 from edge.rules import Action, Breach, Sight, broken_rules
 
@@ -106,34 +106,36 @@ class Monitor:
 
     def step(self) -> bool | None:
         """Look once."""
+        flight = self._flights.active()  # before the aircraft: what it shows then is never older than the record
         aircraft = self._look()
         if self._state is None and not aircraft.connected and self._around.clock() < self._patient_until:
             return None
         if aircraft.connected and not self._recovered:
             self._recovered = True
-            self._adopt(aircraft)
-        flight = self._flights.active()
+            flight = self._adopt(aircraft)
         t_us = aircraft.fix.t_us if aircraft.fix else now_us()
-        picture, effects = advance(Picture(self._state, flight), aircraft, self._pilot.itinerary(), t_us)
+        picture, effects = advance(Picture(self._state, flight), aircraft, itinerary_for(flight, aircraft.home), t_us)
         self._state = picture.state
         told = [self._tell(effect, picture) for effect in effects]
-        if picture.flight is not None and picture.flight != flight:
+        if flight is not None and picture.flight is not None and picture.flight != flight:
             # First told, then counted: a kill between the two tells it twice, the other way round never.
             wait([future for future in told if future is not None], _DURABLE_S)
-            self._flights.save(picture.flight)
+            self._flights.follow(flight, picture.flight)
         self._guard(aircraft, picture.flight)
         return None
 
-    def _adopt(self, aircraft: Aircraft) -> None:
+    def _adopt(self, aircraft: Aircraft) -> Flight | None:
         """After a restart: go on with the flight the aircraft is on, settle the rest."""
         flight = self._flights.active()
-        if flight is not None and flight.phase is Phase.PREPARING and (aircraft.on_ground or aircraft.mode != "AUTO"):
-            self._flights.change(flight.flight_id, phase=Phase.ABANDONED, ended_us=now_us())
-            flight = None
+        if flight is not None and flight.phase is Phase.PREPARING:
+            on_its_mission = flight.stored and aircraft.mode == "AUTO" and not aircraft.on_ground
+            flight = self._flights.close_beginning(flight.flight_id, stands=on_its_mission, t_us=now_us())
+            flight = flight if flight.active else None
         if flight is not None:
             logbook.note("flight_adopted", flight_id=flight.flight_id, phase=flight.phase, reached=flight.reached)
         kept = flight.command_id if flight is not None else None
         self._desk.recover(lambda entry: entry.command_id == kept)
+        return flight
 
     def _tell(self, effect: Emit | Conclude, picture: Picture) -> Future[int] | None:
         flight = picture.flight

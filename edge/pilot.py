@@ -14,14 +14,15 @@ from contracts.vocabulary import CommandKind
 from edge import logbook
 from edge.aircraft import Aircraft
 from edge.allowances import Allowances, loosened
+from edge.beginning import VERDICTS, Verdict, end_of
 from edge.bodies import place_of
 from edge.clock import now_us
 from edge.flights import Flight, Flights, Phase
 from edge.itinerary import Itinerary, itinerary_of
 from edge.legality import Refusal, Situation, require_expected, require_legal
-from edge.mission import aircraft_state
-from edge.procedures import Autopilot, Procedures
-from edge.refusals import NotReady
+from edge.mission import aircraft_state, itinerary_for
+from edge.procedures import Autopilot, Procedures, standing
+from edge.refusals import NotReady, Preempted
 from edge.rules import Action
 from edge.safety import Limits, Start, check_energy, check_route, lowered_margins, require_charge, require_position
 
@@ -70,8 +71,7 @@ class Pilot:
 
     def itinerary(self) -> Itinerary | None:
         """Return the mission of the active flight."""
-        flight, home = self._flights.active(), self._autopilot.look().home
-        return itinerary_of(flight.route, home, flight.joined_at) if flight and home else None
+        return itinerary_for(self._flights.active(), self._autopilot.look().home)
 
     def check(self, command: Command) -> None:
         """Refuse what cannot be flown in the present state, before it is accepted.
@@ -158,6 +158,7 @@ class Pilot:
         itinerary_of(route, home, command.resume_at)
 
     def _begin(self, command: Command, stop: threading.Event) -> Outcome:
+        """Store, take off, start. What is broken off before the take-off has failed; after it there is a flight."""
         aircraft = self._autopilot.look()
         home, route = require_position(aircraft), _route_of(command)
         flight = self._flights.save(
@@ -168,38 +169,65 @@ class Pilot:
                 started_us=aircraft.fix.t_us if aircraft.fix else now_us(),
                 joined_at=command.resume_at,
                 reached=command.resume_at - 1,
+                stored=False,
             )
         )
+        in_air = not standing(aircraft)
         try:
-            self._procedures.store_fence(route)
-            self._procedures.store_route(route, home, flight.joined_at, stop)
-            if self._autopilot.look().on_ground:
-                self._procedures.take_off(_CLIMB_TO_M, stop)
-                self._follow_home(route, home, flight.joined_at, stop)
+            self._procedures.store_fence(route, stop)
+            self._store(flight, home, stop)
+            if not in_air:
+                self._procedures.get_armed(stop)
+                in_air = True
+                self._procedures.climb(_CLIMB_TO_M, stop)
+                self._follow_home(flight, home, stop)
             self._procedures.start_mission(stop)
-        except PlatformError:
-            self._flights.change(flight.flight_id, phase=Phase.ABANDONED, ended_us=now_us())
-            self._hold_after_failure(stop)
-            raise
+        except PlatformError as error:
+            self._close_beginning(flight, error, stop, in_air=in_air)
         return Outcome.FLYING
 
-    def _follow_home(self, route: Route, stored_for: GeoPoint, first: int, stop: threading.Event) -> None:
+    def _close_beginning(self, flight: Flight, error: PlatformError, stop: threading.Event, *, in_air: bool) -> None:
+        """Keep the flight where it has begun all the same; else abandon it and raise why."""
+        verdict = VERDICTS[in_air, end_of(error)]
+        stands = verdict is Verdict.HAS_BEGUN
+        if self._flights.close_beginning(flight.flight_id, stands=stands, t_us=now_us()).active:
+            logbook.note("flight_begun", flight_id=flight.flight_id, broken_off_by=error.code, why=error.message)
+            return
+        if verdict is Verdict.GIVEN_UP:
+            self._hold_after_failure(stop)
+        elif isinstance(error, Preempted):
+            raise Preempted(f"{error.message} Nothing has taken off yet.", hint="Begin the flight anew.") from error
+        raise error
+
+    def _follow_home(self, flight: Flight, stored_for: GeoPoint, stop: threading.Event) -> None:
         """Store the mission again where arming has set home anew: on the ground a barometer drifts by metres."""
         home = require_position(self._autopilot.look())
         if abs(home.alt_m - stored_for.alt_m) > _HOME_MOVED_M:
             logbook.note("home_moved", by_m=round(home.alt_m - stored_for.alt_m, 2))
-            self._procedures.store_route(route, home, first, stop)
+            self._store(flight, home, stop)
+        self._procedures.require_control()
 
     def _adjust(self, command: Command, stop: threading.Event) -> None:
-        """Leave the mission, store the changed one, go on. Until it is stored whole, `resume` stores it again."""
+        """Leave the mission, store the changed one, go on.
+
+        The flight is on the changed route once that is stored whole and flown. Where this breaks off it stays on the
+        one before, as the acknowledgement says, and `resume` stores that again.
+        """
         home, flight = require_position(self._autopilot.look()), self._flights.known(command.flight_id or "")
-        route, fence = _route_of(command), flight.route.fence
         self._procedures.hold(stop)
-        joins = {"joined_at": command.resume_at, "reached": command.resume_at - 1}
-        flight = self._flights.change(flight.flight_id, route=route, stored=False, **joins)
-        if route.fence != fence:
-            self._procedures.store_fence(route)
-        self._store_and_go(flight, home, stop)
+        flight = self._flights.change(flight.flight_id, stored=False)
+        route = _route_of(command)
+        changed = {"route": route, "joined_at": command.resume_at, "reached": command.resume_at - 1}
+        before = {"route": flight.route, "joined_at": flight.joined_at, "reached": flight.reached}
+        try:
+            if route.fence != flight.route.fence:
+                self._procedures.store_fence(route, stop)
+            self._store(flight.model_copy(update=changed), home, stop, **changed)
+            self._procedures.start_mission(stop)
+        except PlatformError:
+            self._flights.change(flight.flight_id, stored=False, **before)
+            self._hold_after_failure(stop)
+            raise
 
     def _resume(self, stop: threading.Event) -> None:
         """Go on. What left its mission gets the rest of it anew, with the speed and the camera of the leg.
@@ -212,15 +240,16 @@ class Pilot:
             self._procedures.go_on(stop)
             return
         if not flight.stored:
-            self._procedures.store_fence(flight.route)
-        else:
-            flight = self._flights.change(flight.flight_id, stored=False, joined_at=flight.reached + 1)
-        self._store_and_go(flight, require_position(aircraft), stop)
-
-    def _store_and_go(self, flight: Flight, home: GeoPoint, stop: threading.Event) -> None:
-        self._procedures.store_route(flight.route, home, flight.joined_at, stop)
-        self._flights.change(flight.flight_id, stored=True)
+            self._procedures.store_fence(flight.route, stop)
+        flight = self._flights.change(flight.flight_id, stored=False, joined_at=flight.reached + 1)
+        self._store(flight, require_position(aircraft), stop)
         self._procedures.start_mission(stop)
+
+    def _store(self, flight: Flight, home: GeoPoint, stop: threading.Event, **changes: object) -> None:
+        """Store a flight's mission; its record says so, with what else changes then, once it reads back whole."""
+        self._flights.change(flight.flight_id, stored=False)
+        self._procedures.store_route(flight.route, home, flight.joined_at, stop)
+        self._flights.change(flight.flight_id, stored=True, **changes)
 
     def _change_limits(self, command: Command) -> None:
         if command.limits is None:
@@ -228,7 +257,7 @@ class Pilot:
         self._allowances.change(command.limits)
 
     def _hold_after_failure(self, stop: threading.Event) -> None:
-        """After a failed start nothing may fly on by itself; a safety command that took over decides instead."""
+        """After a failure nothing may fly on by itself; a safety command that took over decides instead."""
         aircraft = self._autopilot.look()
         if stop.is_set() or aircraft.on_ground or aircraft.mode != "AUTO":
             return

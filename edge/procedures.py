@@ -11,7 +11,7 @@ from contracts.errors import PlatformError
 from contracts.geo import GeoPoint
 from contracts.routes import Route
 from edge import logbook
-from edge.aircraft import FENCE_CAPABILITY, HOLDING_MODES, READY_MODES, Aircraft, MissionState
+from edge.aircraft import FENCE_CAPABILITY, HOLDING_MODES, READY_MODES, TAKE_OFF_MODES, Aircraft, Landed, MissionState
 from edge.enclosure import fence_items
 from edge.itinerary import Item, itinerary_of
 from edge.refusals import AutopilotSilent, NoEffect, Preempted
@@ -38,10 +38,10 @@ class Autopilot(Protocol):
     def take_off(self, altitude_m: float) -> None:
         """Climb straight up to a height above home."""
 
-    def upload(self, items: tuple[Item, ...]) -> None:
+    def upload(self, items: tuple[Item, ...], stop: threading.Event) -> None:
         """Store a mission to be flown from its start, and read it back; AutopilotRefused when it differs."""
 
-    def store_fence(self, items: tuple[Item, ...], ceiling_m: float) -> None:
+    def store_fence(self, items: tuple[Item, ...], ceiling_m: float, stop: threading.Event) -> None:
         """Store a fence, read it back, switch it on."""
 
 
@@ -51,7 +51,7 @@ class Procedures:
     def __init__(self, autopilot: Autopilot) -> None:
         self._autopilot = autopilot
 
-    def store_fence(self, route: Route) -> None:
+    def store_fence(self, route: Route, stop: threading.Event) -> None:
         """Give the autopilot the route's fence, where it can keep one: a second guard that needs no agent.
 
         Raises:
@@ -62,7 +62,8 @@ class Procedures:
         if capabilities is not None and not capabilities & FENCE_CAPABILITY:
             logbook.note("fence_not_stored", why="the autopilot keeps no fence")
             return
-        self._autopilot.store_fence(fence_items(route.fence), route.fence.max_alt_rel_m)
+        heed(stop)
+        self._autopilot.store_fence(fence_items(route.fence), route.fence.max_alt_rel_m, stop)
 
     def store_route(self, route: Route, home: GeoPoint, first: int, stop: threading.Event) -> None:
         """Store the mission from waypoint ``first`` on; a mission under way is left before it is overwritten.
@@ -71,24 +72,60 @@ class Procedures:
             PlatformError: Refused, or it reads back differently: the stored mission is then a mix, fly none of it.
 
         """
+        heed(stop)
         aircraft = self._autopilot.look()
         if aircraft.mode == "AUTO" and not aircraft.on_ground:
             self.hold(stop)
-        self._autopilot.upload(itinerary_of(route, home, first, gimbal_turns=aircraft.gimbal_turns).items)
+        self._autopilot.upload(itinerary_of(route, home, first, gimbal_turns=aircraft.gimbal_turns).items, stop)
 
     def take_off(self, altitude_m: float, stop: threading.Event, arm_patience_s: float = ARM_PATIENCE_S) -> None:
-        """Arm and climb; done when it is up and climbs no more, so that the next command finds it holding.
+        """Arm and climb.
 
         Raises:
             PlatformError: With the autopilot's reasons.
 
         """
+        self.get_armed(stop, arm_patience_s)
+        self.climb(altitude_m, stop)
+
+    def get_armed(self, stop: threading.Event, patience_s: float = ARM_PATIENCE_S) -> None:
+        """Arm in the mode that a take-off starts from.
+
+        Raises:
+            PlatformError: With the autopilot's reasons.
+
+        """
+        heed(stop)
         self._autopilot.set_mode("GUIDED")
         self.until(lambda a: a.mode in READY_MODES, _MODE_S, stop, "mode GUIDED")
-        self.arm(stop, arm_patience_s)
+        self.arm(stop, patience_s)
+        heed(stop)
+
+    def climb(self, altitude_m: float, stop: threading.Event) -> None:
+        """Climb an armed aircraft; done when it climbs no more, so that the next command finds it holding.
+
+        Raises:
+            Preempted: ``stop`` was set, or it is in another mode than a take-off's: somebody else has it.
+            PlatformError: With the autopilot's reasons.
+
+        """
         self._autopilot.take_off(altitude_m)
-        up = f"{altitude_m:.0f} m"
-        self.until(lambda a: height_m(a) >= 0.95 * altitude_m and not a.climbing, 20.0 + 2.0 * altitude_m, stop, up)
+
+        def up(aircraft: Aircraft) -> bool:
+            self.require_control()
+            return height_m(aircraft) >= 0.95 * altitude_m and not aircraft.climbing
+
+        self.until(up, 20.0 + 2.0 * altitude_m, stop, f"{altitude_m:.0f} m")
+
+    def require_control(self) -> None:
+        """Let pass an aircraft in a mode of our take-off.
+
+        Raises:
+            Preempted: Its autopilot by itself, or a pilot with a transmitter, chose another: it is not taken from them.
+
+        """
+        if (mode := self._autopilot.look().mode) not in TAKE_OFF_MODES:
+            raise Preempted(f"The aircraft is in mode {mode}, which was not asked for: somebody else has it.")
 
     def arm(self, stop: threading.Event, patience_s: float = ARM_PATIENCE_S) -> None:
         """Arm; the estimator needs up to a minute after power-on, so be patient and pass its reasons up.
@@ -117,6 +154,7 @@ class Procedures:
             PlatformError: It does not begin.
 
         """
+        heed(stop)
         self._autopilot.set_mode("AUTO")
         self._autopilot.command(MISSION_START)
         self.until(on_mission, 10.0, stop, "start of the mission")
@@ -194,8 +232,7 @@ class Procedures:
         deadline = time.monotonic() + timeout_s
         while True:
             aircraft = self._autopilot.look()
-            if stop.is_set():
-                raise Preempted("A safety command took over.")
+            heed(stop)
             if not aircraft.connected:
                 raise AutopilotSilent(f"The autopilot fell silent while waiting for {what}.")
             if reached(aircraft):
@@ -209,6 +246,22 @@ class Procedures:
         deadline = time.monotonic() + _REACH_S
         while not self._autopilot.look().connected and time.monotonic() < deadline and not stop.wait(0.1):
             continue
+
+
+def heed(stop: threading.Event) -> None:
+    """Give up where ``stop`` is set.
+
+    Raises:
+        Preempted: It is.
+
+    """
+    if stop.is_set():
+        raise Preempted("A safety command took over.")
+
+
+def standing(aircraft: Aircraft) -> bool:
+    """Tell whether it stands on the ground, armed or not: a flight begins with a take-off then."""
+    return aircraft.landed is Landed.ON_GROUND
 
 
 def on_mission(aircraft: Aircraft) -> bool:

@@ -160,28 +160,30 @@ class MavlinkAutopilot:
         said = self.said(asked_at, mav.MAV_SEVERITY_WARNING)
         return reasons + [text for text in said if text.startswith(_PROMPT) or "reflight" in text]
 
-    def upload(self, items: tuple[Item, ...]) -> None:
-        """Store a mission whose item 0 is home, read it back and compare.
+    def upload(self, items: tuple[Item, ...], stop: threading.Event | None = None) -> None:
+        """Store a mission whose item 0 is home, read it back and compare; ``stop`` makes it give up at once.
 
         Raises:
+            Preempted: ``stop`` was set; what is stored now is a mix.
             AutopilotRefused: Refused, or what was read back differs.
             AutopilotSilent: The exchange broke off.
 
         """
         first = 1 if self._stack.home_is_item_0 else 0
-        self._replace(MISSION, items if first else items[1:], first)
+        self._replace(MISSION, items if first else items[1:], first, stop)
         self._go_to_start(first)
         self._maker.forget_progress()
 
-    def store_fence(self, items: tuple[Item, ...], ceiling_m: float) -> None:
+    def store_fence(self, items: tuple[Item, ...], ceiling_m: float, stop: threading.Event | None = None) -> None:
         """Store the fence's shapes and height, read them back, switch it on with a return on breach.
 
         Raises:
+            Preempted: ``stop`` was set.
             AutopilotRefused: Refused, differs when read back, or cannot be switched on.
             AutopilotSilent: The exchange broke off.
 
         """
-        self._replace(FENCE, items, 0)
+        self._replace(FENCE, items, 0, stop)
         for name, value in {self._stack.fence_ceiling: ceiling_m, **self._stack.fence_on}.items():
             if not self._parameters.put(name, value):
                 raise AutopilotRefused(f"{self._stack.name} has no parameter {name}; its fence cannot be switched on.")
@@ -254,9 +256,9 @@ class MavlinkAutopilot:
             if next_of(told, _ACK_TIMEOUT_S) is None:
                 raise AutopilotSilent("The autopilot does not say which mission item is the current one.")
 
-    def _replace(self, kind: int, items: tuple[Item, ...], first: int) -> None:
+    def _replace(self, kind: int, items: tuple[Item, ...], first: int, stop: threading.Event | None = None) -> None:
         with self._lock:
-            transfer = Transfer(self._connection, self._goal, kind)
+            transfer = Transfer(self._connection, self._goal, kind, stop)
             for left in reversed(range(_UPLOADS)):
                 transfer.store(items)
                 try:

@@ -7,6 +7,7 @@ before it was read back.
 from __future__ import annotations
 
 import queue
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -14,12 +15,13 @@ from typing import Any
 from edge.backends import mavlink_dialect as mav
 from edge.backends.mavlink_connection import Connection, Message, next_of
 from edge.itinerary import Item
-from edge.refusals import AutopilotRefused, AutopilotSilent, ReadsBackDifferently
+from edge.refusals import AutopilotRefused, AutopilotSilent, Preempted, ReadsBackDifferently
 
 MISSION, FENCE, RALLY = 0, 1, 2
 NAMES = {MISSION: "mission", FENCE: "fence", RALLY: "rally points"}
 _ASK_AGAIN_S = 2.2
 _ANSWER_S = 0.6
+_HEED_S = 0.1
 _TRIES = 12
 """Many short tries: on a link that loses three of ten packets each way, one exchange in 3,000 fails."""
 Goal = Callable[[], tuple[int, int]]
@@ -28,10 +30,12 @@ Goal = Callable[[], tuple[int, int]]
 class Transfer:
     """Moves item lists of one kind to and from the autopilot that ``goal`` names."""
 
-    def __init__(self, connection: Connection, goal: Goal, kind: int) -> None:
+    def __init__(self, connection: Connection, goal: Goal, kind: int, stop: threading.Event | None = None) -> None:
+        """``stop`` breaks an exchange off within ``_HEED_S``: whoever sets it needs the autopilot now."""
         self._connection = connection
         self._goal = goal
         self._kind = kind
+        self._stop = stop or threading.Event()
 
     def store(self, items: tuple[Item, ...]) -> None:
         """Send items; the autopilot asks for each, by MISSION_REQUEST or MISSION_REQUEST_INT.
@@ -39,6 +43,7 @@ class Transfer:
         Raises:
             AutopilotRefused: With the autopilot's result.
             AutopilotSilent: The exchange broke off.
+            Preempted: ``stop`` was set.
 
         """
         deadline = time.monotonic() + 20.0 + 0.1 * len(items)
@@ -47,7 +52,7 @@ class Transfer:
             while time.monotonic() < deadline:
                 if not asked:
                     self._connection.send("mission_count_encode", *self._goal(), len(items), self._kind)
-                answer = next_of(answers, _ASK_AGAIN_S)
+                answer = self._next(answers, _ASK_AGAIN_S)
                 if answer is None and len(asked) == len(items):
                     return  # the acknowledgement was lost; what is read back decides
                 if answer is None:  # it asks every second while it waits: this silence means that it gave up
@@ -75,6 +80,7 @@ class Transfer:
 
         Raises:
             AutopilotSilent: It does not answer.
+            Preempted: ``stop`` was set.
 
         """
         with self._connection.hear("MISSION_COUNT", "MISSION_ITEM_INT") as answers:
@@ -117,11 +123,20 @@ class Transfer:
         for _ in range(_TRIES):
             self._connection.send(encode, *values)
             deadline = time.monotonic() + _ANSWER_S
-            while (answer := next_of(answers, deadline - time.monotonic())) is not None:
+            while (answer := self._next(answers, deadline - time.monotonic())) is not None:
                 fits = answer.get_type() == kind and answer.mission_type == self._kind
                 if fits and (seq is None or answer.seq == seq):
                     return answer
         raise AutopilotSilent(f"The {NAMES[self._kind]} could not be read back.", hint="Send the command anew.")
+
+    def _next(self, answers: queue.Queue[Message], timeout_s: float) -> Message | None:
+        deadline = time.monotonic() + timeout_s
+        while (left_s := deadline - time.monotonic()) > 0:
+            if self._stop.is_set():
+                raise Preempted(f"The exchange of the {NAMES[self._kind]} was broken off: a safety command took over.")
+            if (answer := next_of(answers, min(left_s, _HEED_S))) is not None:
+                return answer
+        return None
 
     def _send_item(self, seq: int, item: Item) -> None:
         head = (*self._goal(), seq, item.frame, item.command, 0, 1)

@@ -117,6 +117,22 @@ def test_a_flight_begins_pauses_resumes_and_comes_home(craft: Craft, tmp_path: P
     craft.until(lambda a: a.on_ground, 60)
 
 
+@ONE_LINK
+def test_paused_in_its_climb_a_flight_has_begun_and_goes_on(craft: Craft, tmp_path: Path) -> None:
+    pilot, stop = _pilot(craft, tmp_path), threading.Event()
+    ended: list[Outcome] = []
+    beginning = threading.Thread(target=lambda: ended.append(pilot.fly(command(CommandKind.BEGIN_FLIGHT), stop)))
+    beginning.start()
+    craft.until(lambda a: a.climbing and a.fix is not None and a.fix.alt_rel_m > 2.0)
+    stop.set()  # as the desk does when a pause arrives
+    beginning.join(10)
+    assert (ended, pilot._flights.known("flt-1").phase) == ([Outcome.FLYING], Phase.BEGUN)
+    pilot.fly(command(CommandKind.PAUSE), threading.Event())
+    craft.until(lambda a: not a.climbing and a.mode == "BRAKE")
+    pilot.fly(command(CommandKind.RESUME), threading.Event())
+    craft.until(lambda a: a.reached_seq >= 3, 60)
+
+
 def _look_closer(craft: Craft, pilot: Pilot, stop: threading.Event) -> None:
     """In flight: the changed route is stored, and the aircraft goes to its detour and passes it."""
     pilot._flights.change("flt-1", phase=Phase.FLYING)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -66,11 +67,11 @@ class Craft:
         assert fix is not None
         self.now(landed=Landed.IN_AIR, fix=fix._replace(point=at(0, 0, altitude_m)))
 
-    def upload(self, items: tuple[Item, ...]) -> None:
+    def upload(self, items: tuple[Item, ...], stop: threading.Event) -> None:
         self._do(f"upload {len(items)}")
         self.now(reached_seq=-1)
 
-    def store_fence(self, items: tuple[Item, ...], ceiling_m: float) -> None:
+    def store_fence(self, items: tuple[Item, ...], ceiling_m: float, stop: threading.Event) -> None:
         self._do("fence")
 
     def store_rally(self, items: tuple[Item, ...]) -> None:

@@ -61,10 +61,10 @@ class Craft:
         self._do("take off")
         self.now(landed=Landed.TAKING_OFF, fix=aircraft(up=altitude_m).fix)
 
-    def store_fence(self, items: tuple[Item, ...], ceiling_m: float) -> None:
+    def store_fence(self, items: tuple[Item, ...], ceiling_m: float, stop: threading.Event) -> None:
         self._do(f"fence {len(items)} below {ceiling_m:.0f} m")
 
-    def upload(self, items: tuple[Item, ...]) -> None:
+    def upload(self, items: tuple[Item, ...], stop: threading.Event) -> None:
         self.items = items
         self._do(f"upload {len(items)}")
 
@@ -281,16 +281,24 @@ def test_a_changed_route_is_flown_from_its_detour_on(tmp_path: Path) -> None:
     assert (kept.route, kept.joined_at, kept.reached, kept.stored) == (bench.look_closer, 1, 0, True)
 
 
-def test_a_change_that_broke_off_is_stored_again_before_the_flight_goes_on(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("breaks_at", "did"),
+    [("upload 12", ["HOLD", "upload 12"]), ("start", ["HOLD", "upload 12", "AUTO", "start", "HOLD"])],
+)
+def test_after_a_change_that_broke_off_the_flight_goes_on_on_the_route_before(
+    tmp_path: Path, breaks_at: str, did: list[str]
+) -> None:
     bench = Flying(tmp_path)
-    bench.craft.refuse = {"upload 12": 1}
+    bench.craft.refuse = {breaks_at: 1}
     with pytest.raises(AutopilotRefused):
         bench.pilot.fly(bench.order(bench.look_closer), bench.stop)
-    assert bench.craft.did[-1] == "upload 12", "a mix of two missions is not flown"
-    assert not Flights(tmp_path / "recordings").known("flt-1").stored
+    assert bench.craft.did == did, "a mix of two missions is not flown"
+    kept = Flights(tmp_path / "recordings").known("flt-1")
+    assert (kept.route, kept.reached, kept.stored) == (route(), 0, False), "what was told as failed is not flown"
     bench.craft.did.clear()
     bench.fly(K.RESUME)
-    assert bench.craft.did == [FENCED, "upload 12", "AUTO", "start"]
+    assert bench.craft.did == [FENCED, "upload 10", "AUTO", "start"]
+    assert bench.flights.known("flt-1").joined_at == 1
 
 
 WRONG_CHANGES: list[tuple[str, Callable[[Route], Route], dict[str, Any], str]] = [
