@@ -395,4 +395,4 @@ def _ticketed(session: Session, flight_id: str) -> set[str]:
 
 def _geometry(session: Session, asset_id: str) -> TurbineGeometry | None:
     asset = session.get(Asset, asset_id)
-    return TurbineGeometry.model_validate(asset.geometry) if asset is not None and asset.geometry else None
+    return asset.turbine if asset is not None else None

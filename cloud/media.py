@@ -17,7 +17,6 @@ from contracts.errors import Conflict, CorruptMedia, InvalidInput, NotFound
 from contracts.events import AnalyseSegment, SegmentVerified
 from contracts.media import FlightMedia, SegmentManifest
 from contracts.topics import VERIFIED
-from contracts.turbine import TurbineGeometry
 from contracts.vocabulary import MediaState
 
 _REASON_MAX = 400
@@ -133,10 +132,9 @@ def record_flight_media(session: Session, record: FlightMedia) -> None:
 
 
 def job_of(session: Session, segment_id: str) -> AnalyseSegment:
-    """Return the vision job of a segment, with the geometry of its asset."""
+    """Return the vision job of a segment, with a turbine's geometry; of other assets vision says that it cannot."""
     row = session.get_one(Media, segment_id)
     asset = session.get(Asset, row.asset_id)
-    geometry = TurbineGeometry.model_validate(asset.geometry) if asset is not None and asset.geometry else None
     return AnalyseSegment(
         segment_id=row.segment_id,
         flight_id=row.flight_id,
@@ -145,7 +143,7 @@ def job_of(session: Session, segment_id: str) -> AnalyseSegment:
         video_key=row.video_key,
         manifest_key=row.manifest_key,
         video_sha256=row.sha256,
-        geometry=geometry,
+        geometry=asset.turbine if asset is not None else None,
     )
 
 

@@ -134,6 +134,14 @@ def bench(opened: Database, database_url: str) -> Bench:
     return Bench(services, queues, objects, flows)
 
 
+def test_a_segment_of_a_mast_is_given_to_vision_without_a_turbine(bench: Bench) -> None:
+    with bench.services.database.session() as session:
+        session.execute(update(Asset).values(kind="telecom_tower", geometry={"height_m": 40.0}))
+    bench.event(bench.upload())
+    bench.media_events.step()
+    assert [AnalyseSegment.model_validate_json(b).geometry for b in bench.queues.bodies(VISION_JOBS_QUEUE)] == [None]
+
+
 def test_a_stored_segment_is_recorded_queued_and_its_drone_told(bench: Bench) -> None:
     bench.event(bench.upload())
     assert bench.media_events.step() is True
