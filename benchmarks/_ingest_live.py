@@ -39,7 +39,7 @@ _TYPE = "kestrel_sample"
 _TEXTS = ("state", "flight_id", "clock", "captured_at")
 _AHEAD = 5000
 """Messages that may wait in the broker, half of what it keeps for a consumer."""
-_LIVE = "boot-live"
+LIVE_BOOT = "boot-live"
 
 
 def allow_collectd(broker: Broker) -> None:
@@ -215,7 +215,7 @@ def through_broker(
         time.sleep(0.05)
         if sent == len(messages):
             senders(messages[-1]).send(*messages[-1])
-        stored = _count(database)
+        stored = count(database)
         if time.perf_counter() - began > 600:
             raise SystemExit(f"Only {stored} of {total} samples were committed within 600 s.")
     return time.perf_counter() - began
@@ -223,14 +223,15 @@ def through_broker(
 
 def _wait_for(database: Database, send: Callable[[], object]) -> None:
     ends = time.perf_counter() + 60
-    while not _count(database):
+    while not count(database):
         if time.perf_counter() > ends:
             raise SystemExit("The consumer stored nothing of the first message within 60 s.")
         send()
         time.sleep(0.2)
 
 
-def _count(database: Database) -> int:
+def count(database: Database) -> int:
+    """Return how many samples are stored."""
     with database.session() as session:
         return session.scalar(text("SELECT count(*) FROM telemetry")) or 0
 
@@ -274,7 +275,7 @@ def _watch(database: Database, messages: int, each: int, seen: dict[tuple[str, i
     ends = time.perf_counter() + 120
     while len(seen) < messages and time.perf_counter() < ends:
         with database.session() as session:
-            rows = session.execute(query, {"boot": _LIVE}).all()
+            rows = session.execute(query, {"boot": LIVE_BOOT}).all()
         now = time.perf_counter()
         for drone_id, seq in rows:
             for last in range(marks.get(drone_id, 0) + each, seq + 1, each):

@@ -9,10 +9,10 @@ index or month, which nothing could be read from in time. Kestrel's figure has e
 drones are decoded and checked, copied, deduplicated, watermarks raised.
 ``execute_values`` and ``executemany`` are psycopg2's own and SQLAlchemy's, from rows that lie ready.
 
-The second part puts the same samples through a real Mosquitto as fast as they are taken: by ``kestrel-cloud ingest``,
-and by collectd, a packaged consumer (Telegraf is in no registry that Python or Debian installs from). The third sends
-5,000 samples a second and asks how long each message takes until a reader finds it in the database; the fourth sends
-everything again, which must change no row.
+The second part sends everything again, which must change no row. The third puts as many through a real Mosquitto as
+fast as they are taken: by ``kestrel-cloud ingest``, and by collectd, a packaged consumer (Telegraf is in no registry
+that Python or Debian installs from). The fourth sends 5,000 samples a second and asks how long each message takes until
+a reader finds it in the database.
 """
 
 from __future__ import annotations
@@ -179,8 +179,8 @@ def throughput(database: Database, count: int, rounds: int, named: Sequence[str]
         for name in named:
             _empty(database)
             took.setdefault(name, []).append(ways[name]())
-            if _count(database) != count:
-                raise SystemExit(f"{name} stored {_count(database)} of {count} samples")
+            if live.count(database) != count:
+                raise SystemExit(f"{name} stored {live.count(database)} of {count} samples")
     speed = {name: round(count / statistics.median(each)) for name, each in took.items()}
     over_copy = {f"{name}_over_raw_copy": round(speed[name] / speed["raw_copy"], 2) for name in speed}
     share = [round(copied / ours, 2) for ours, copied in zip(took.get("kestrel", []), took["raw_copy"], strict=False)]
@@ -212,7 +212,7 @@ def in_use(
     platform = live.Sender(broker, broker.platform, "kestrel-cloud-bench")
     of_drone: Callable[[live.Message], live.Sender] = lambda message: drones[message[0].split("/")[3]]  # noqa: E731
     some = list(batches(count, "boot-through", _LIVE_DRONES))
-    paced = list(batches(rate * seconds, "boot-live", _LIVE_DRONES))
+    paced = list(batches(rate * seconds, live.LIVE_BOOT, _LIVE_DRONES))
     order = [(batch.drone_id, batch.samples[-1].seq) for batch in paced]
     ours, paced_ours, theirs = packed(some), packed(paced), live.collectd_messages(some) if live.COLLECTD else []
     gc.collect()
@@ -235,11 +235,6 @@ def in_use(
 def _empty(database: Database) -> None:
     with database.session() as session:
         session.execute(text("TRUNCATE telemetry, watermarks"))
-
-
-def _count(database: Database) -> int:
-    with database.session() as session:
-        return session.scalar(text("SELECT count(*) FROM telemetry")) or 0
 
 
 def _register(database: Database) -> None:
