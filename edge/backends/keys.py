@@ -7,13 +7,21 @@ import hashlib
 from awscrt.crypto import EC, ECExportFormat, ECType
 from awscrt.exceptions import AwsCrtError
 
+_WHOLE_KEY_BYTES = 138  # PKCS #8 around a P-256 key of 32 bytes and its public point
+
 
 class P256KeyPairs:
     """Private keys go in and out as PKCS #8 (DER), public ones as SubjectPublicKeyInfo (DER)."""
 
     def make(self) -> bytes:
-        """Return a new private key."""
-        return bytes(EC.new_generate(ECType.P_256).export_key(ECExportFormat.PKCS8))
+        """Return a new private key.
+
+        One in 256 begins with a zero byte, which awscrt (0.36) leaves out when it writes a key and then misses when it
+        reads that key (RFC 5915 §3 asks for all 32 bytes). Such a key is thrown away: a drone could never use it.
+        """
+        while len(key := bytes(EC.new_generate(ECType.P_256).export_key(ECExportFormat.PKCS8))) != _WHOLE_KEY_BYTES:
+            pass
+        return key
 
     def public(self, key: bytes) -> bytes:
         """Return the public half; ValueError for what is no EC key."""

@@ -90,6 +90,11 @@ def test_keys_made_before_by_the_other_library_go_on_being_used() -> None:
     KEY.public_key().verify(P256KeyPairs().sign(before, b"info"), b"info", ec.ECDSA(hashes.SHA256()))
 
 
+def test_every_key_made_can_be_read_again() -> None:
+    key_pairs = P256KeyPairs()
+    assert all(key_pairs.public(key_pairs.make()) for _ in range(2_000)), "one in 256 could not"
+
+
 def test_a_key_file_is_the_one_the_other_library_writes() -> None:
     before = KEY.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
     assert pem.wrapped("PRIVATE KEY", before) == KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
