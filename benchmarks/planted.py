@@ -64,6 +64,8 @@ class Planted(NamedTuple):
     px: float
     """Longer side of its box in the picture that shows it largest."""
     found: bool
+    shown: bool
+    """Found, or left to a person."""
 
 
 class Flown(NamedTuple):
@@ -71,6 +73,7 @@ class Flown(NamedTuple):
 
     planted: tuple[Planted, ...]
     false: tuple[str, ...]
+    false_for_review: int
     looked_at_share: float
 
 
@@ -140,12 +143,18 @@ def fly(seed: int, light: str) -> Flown:
     detections, coverage = SegmentAnalyser(_finder()).analyse_views(images, manifest, geometry)
     px = _sizes(geometry, defects, poses)
     near = [[d.defect_id for d in defects if _is_near(geometry, d, f.place)] for f in detections]
-    found = {name for names in near for name in names}
+    shown = {name for names in near for name in names}
+    found = {name for f, names in zip(detections, near, strict=True) for name in names if not f.for_review}
     seen = [d for d in defects if d.defect_id in px]
-    planted = tuple(Planted(d.kind.value, light, px[d.defect_id], d.defect_id in found) for d in seen)
-    false = tuple(f.kind.value for f, names in zip(detections, near, strict=True) if not names)
+    planted = tuple(
+        Planted(d.kind.value, light, px[d.defect_id], d.defect_id in found, d.defect_id in shown) for d in seen
+    )
+    wrong = [f for f, names in zip(detections, near, strict=True) if not names]
+    false = tuple(f.kind.value for f in wrong if not f.for_review)
     metres = sum(cell.seen_share for cell in coverage)
-    return Flown(planted, false, metres / (len(Blade) * len(BladeSide) * geometry.blade_length_m))
+    return Flown(
+        planted, false, len(wrong) - len(false), metres / (len(Blade) * len(BladeSide) * geometry.blade_length_m)
+    )
 
 
 def _sizes(geometry: TurbineGeometry, defects: Sequence[PlantedDefect], poses: Sequence[Pose]) -> dict[str, float]:
@@ -205,6 +214,8 @@ def told(made: Sequence[Flown]) -> dict[str, Any]:
         },
         "by_light": {name: recall([p for p in planted if p.light == name]) for name in LIGHTS},
         "by_kind": {name: recall([p for p in planted if p.kind == name]) for name in kinds},
+        "found_or_for_review": recall([p._replace(found=p.shown) for p in planted]),
+        "false_for_review": sum(f.false_for_review for f in made),
         "false_findings": false,
         "false_per_flight_as_looked_at": round(false / max(len(made), 1), 3),
         "looked_at_share_of_a_turbine": round(looked_at / max(len(made), 1), 3),

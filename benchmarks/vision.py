@@ -165,7 +165,7 @@ def kestrel(folder: Path, _step: int) -> Row:
     defects = {d.defect_id: d for d in planted_in(SCENE, 1)}
     wanted = {name for frame in truth_of(folder) for name, _ in frame}
     found, false = set[str](), 0
-    for detection in result.detections:
+    for detection in (d for d in result.detections if not d.for_review):
         near = [n for n, d in defects.items() if _apart_m(d.place, detection.place) <= NEAR_M + d.length_mm / 2000]
         found.update(near)
         false += not near

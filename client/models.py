@@ -306,6 +306,20 @@ class BodyToken(BaseModel):
     ] = ''
 
 
+class BoxNorm(BaseModel):
+    """
+    A box in an image as fractions of its width and height (0..1), corners (x0, y0) and (x1, y1).
+    """
+
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    x0: Annotated[float, Field(ge=0.0, le=1.0, title='X0')]
+    y0: Annotated[float, Field(ge=0.0, le=1.0, title='Y0')]
+    x1: Annotated[float, Field(ge=0.0, le=1.0, title='X1')]
+    y1: Annotated[float, Field(ge=0.0, le=1.0, title='Y1')]
+
+
 class CameraIntrinsics(BaseModel):
     """
     A rectified camera. The optical centre is the image centre.
@@ -1055,6 +1069,15 @@ class DeliveryOut(BaseModel):
     delivered_at: Annotated[AwareDatetime | None, Field(title='Delivered At')]
 
 
+class Ce90M(RootModel[float]):
+    root: Annotated[
+        float,
+        Field(
+            description='90 % circular error along the surface', ge=0.0, title='Ce90 M'
+        ),
+    ]
+
+
 class DetectorAnswerIn(BaseModel):
     """
     A person's answer.
@@ -1264,6 +1287,14 @@ class EventIn(BaseModel):
             title='Note',
         ),
     ] = ''
+
+
+class CropSha256(RootModel[str]):
+    root: Annotated[str, Field(pattern='^[0-9a-f]{64}$', title='Crop Sha256')]
+
+
+class FrameSha256(RootModel[str]):
+    root: Annotated[str, Field(pattern='^[0-9a-f]{64}$', title='Frame Sha256')]
 
 
 class EvidenceOut(BaseModel):
@@ -2554,6 +2585,20 @@ class PolicyOut(BaseModel):
     reason: Annotated[str, Field(title='Reason')]
 
 
+class Pose(BaseModel):
+    """
+    Where a camera is and where its optical axis points.
+    """
+
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    point: GeoPoint
+    yaw_deg: Annotated[float, Field(title='Yaw Deg')]
+    pitch_deg: Annotated[float, Field(ge=-90.0, le=90.0, title='Pitch Deg')]
+    roll_deg: Annotated[float | None, Field(title='Roll Deg')] = 0.0
+
+
 class Position(BaseModel):
     """
     Where it is. ``alt`` is above the WGS 84 ellipsoid, metres; accuracies are not known.
@@ -3301,6 +3346,23 @@ class SummaryOut(BaseModel):
     source: Annotated[str, Field(title='Source')]
     sentences: Annotated[list[SentenceOut], Field(title='Sentences')]
     created_at: Annotated[AwareDatetime, Field(title='Created At')]
+
+
+class SurfacePlace(BaseModel):
+    """
+    A place on a blade.
+
+    ``offset_m`` runs across the side from its first edge: from the leading edge on PS and SS,
+    from the pressure side on LE and TE.
+    """
+
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    blade: Blade
+    side: BladeSide
+    distance_to_root_m: Annotated[float, Field(title='Distance To Root M')]
+    offset_m: Annotated[float, Field(title='Offset M')]
 
 
 class Switch(BaseModel):
@@ -4515,6 +4577,33 @@ class ForecastOut(BaseModel):
     given_at: Annotated[AwareDatetime, Field(title='Given At')]
 
 
+class Frame(BaseModel):
+    """
+    Which pixels: a frame of a segment.
+    """
+
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    segment_id: Annotated[
+        str, Field(pattern='^[a-z0-9][a-z0-9-]{0,62}\\.\\d{5}$', title='Segment Id')
+    ]
+    frame: Annotated[
+        int, Field(description='index in the segment, from 0', ge=0, title='Frame')
+    ]
+    pts_ms: Annotated[float, Field(ge=0.0, title='Pts Ms')]
+    captured_at: Annotated[AwareDatetime, Field(title='Captured At')]
+    pose: Pose
+    sharpness: Annotated[
+        float,
+        Field(
+            description='variance of the Laplacian over the asset region, half size, 8-bit grey',
+            ge=0.0,
+            title='Sharpness',
+        ),
+    ]
+
+
 class Given(BaseModel):
     """
     What the person who converts knows, and the file may not say.
@@ -5035,6 +5124,16 @@ class ZoneOut(BaseModel):
     created_at: Annotated[AwareDatetime, Field(title='Created At')]
 
 
+class CloudApiSuggestionsCandidateOut(BaseModel):
+    """
+    A known defect that the finding may be.
+    """
+
+    link_group: Annotated[str, Field(title='Link Group')]
+    probability: Annotated[float, Field(ge=0.0, le=1.0, title='Probability')]
+    latest: FindingOut
+
+
 class Answer(BaseModel):
     """
     A whole answer. ``answered`` is False for a refusal; then ``reason`` and ``questions`` say what to do.
@@ -5073,16 +5172,6 @@ class Answer(BaseModel):
     input_tokens: Annotated[int | None, Field(title='Input Tokens')] = 0
     output_tokens: Annotated[int | None, Field(title='Output Tokens')] = 0
     cost_usd: Annotated[float | None, Field(title='Cost Usd')] = 0.0
-
-
-class CandidateOut(BaseModel):
-    """
-    A known defect that the finding may be.
-    """
-
-    link_group: Annotated[str, Field(title='Link Group')]
-    probability: Annotated[float, Field(ge=0.0, le=1.0, title='Probability')]
-    latest: FindingOut
 
 
 class ChapterOut(BaseModel):
@@ -5211,6 +5300,25 @@ class DetectorVersionOut(BaseModel):
     promoted_at: Annotated[AwareDatetime | None, Field(title='Promoted At')]
 
 
+class Evidence(BaseModel):
+    """
+    One frame that shows a detection.
+    """
+
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    frame: Frame
+    box: BoxNorm
+    confidence: Annotated[float, Field(ge=0.0, le=1.0, title='Confidence')]
+    gsd_mm_px: Annotated[float, Field(gt=0.0, title='Gsd Mm Px')]
+    incidence_deg: Annotated[float, Field(ge=0.0, le=90.0, title='Incidence Deg')]
+    crop_key: Annotated[str | None, Field(max_length=200, title='Crop Key')] = ''
+    crop_sha256: Annotated[CropSha256 | None, Field(title='Crop Sha256')] = None
+    frame_key: Annotated[str | None, Field(max_length=200, title='Frame Key')] = ''
+    frame_sha256: Annotated[FrameSha256 | None, Field(title='Frame Sha256')] = None
+
+
 class Fence(BaseModel):
     """
     A cylinder the aircraft must stay in, limits above home, and zones: inside every stay_in, outside every keep_out.
@@ -5320,9 +5428,56 @@ class SuggestionOut(BaseModel):
     """
 
     finding: FindingOut
-    candidates: Annotated[list[CandidateOut], Field(title='Candidates')]
+    candidates: Annotated[
+        list[CloudApiSuggestionsCandidateOut], Field(title='Candidates')
+    ]
     reason: Annotated[Reason, Field(title='Reason')]
     why: Annotated[str, Field(description='the reason in words', title='Why')]
+
+
+class Detection(BaseModel):
+    """
+    One physical defect candidate in one segment: a track, placed, with its best evidence first.
+    """
+
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    detection_id: Annotated[
+        str,
+        Field(
+            description='stable: same segment and model give the same id',
+            max_length=80,
+            title='Detection Id',
+        ),
+    ]
+    kind: DefectKind
+    confidence: Annotated[float, Field(ge=0.0, le=1.0, title='Confidence')]
+    place: Annotated[
+        SurfacePlace | None, Field(description='None where the asset model was not hit')
+    ]
+    point: GeoPoint | None
+    ce90_m: Annotated[
+        Ce90M | None,
+        Field(description='90 % circular error along the surface', title='Ce90 M'),
+    ] = None
+    length_mm: Annotated[
+        float, Field(description='along the blade', ge=0.0, title='Length Mm')
+    ]
+    width_mm: Annotated[
+        float, Field(description='across the blade', ge=0.0, title='Width Mm')
+    ]
+    size_sigma_mm: Annotated[float, Field(ge=0.0, title='Size Sigma Mm')]
+    evidence: Annotated[
+        list[Evidence], Field(max_length=20, min_length=1, title='Evidence')
+    ]
+    for_review: Annotated[
+        bool | None,
+        Field(
+            description='the model card leaves it to a person: in no finding until one says what it is',
+            title='For Review',
+        ),
+    ] = False
 
 
 class ImportOut(BaseModel):
@@ -5337,4 +5492,24 @@ class ImportOut(BaseModel):
 
 class PageSuggestionOut(BaseModel):
     data: Annotated[list[SuggestionOut], Field(title='Data')]
+    next_cursor: Annotated[str | None, Field(title='Next Cursor')] = None
+
+
+class CloudApiCandidatesCandidateOut(BaseModel):
+    """
+    A detection that is in no finding: too weak alone, or between the two levels of the model card.
+    """
+
+    flight_id: Annotated[str, Field(title='Flight Id')]
+    asset_id: Annotated[str, Field(title='Asset Id')]
+    detection: Annotated[
+        Detection,
+        Field(
+            description='the best frame first; `for_review`: the model card leaves it to a person'
+        ),
+    ]
+
+
+class PageCandidateOut(BaseModel):
+    data: Annotated[list[CloudApiCandidatesCandidateOut], Field(title='Data')]
     next_cursor: Annotated[str | None, Field(title='Next Cursor')] = None

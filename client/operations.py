@@ -376,6 +376,18 @@ class Operations(Transport):
         """Take back your own last review: the finding is as it was before. A ticket that was opened stays."""
         return models.FindingOut.model_validate_json(self.request("POST", f"/v1/findings/{self.quoted(finding_id)}/reviews/undo"))
 
+    def list_candidates(self, *, flight_id: str | None = None, limit: int | None = None, cursor: str | None = None) -> models.PageCandidateOut:
+        """List what waits for a person, the surest first."""
+        return models.PageCandidateOut.model_validate_json(self.request("GET", "/v1/candidates", query={"flight_id": flight_id, "limit": limit, "cursor": cursor}))
+
+    def get_candidate_picture(self, detection_id: str, part: Literal['crop', 'frame']) -> bytes:
+        """Return the crop around what was seen, or the whole frame (JPEG)."""
+        return self.request("GET", f"/v1/candidates/{self.quoted(detection_id)}/{self.quoted(part)}")
+
+    def judge_candidate(self, detection_id: str, body: models.ReviewIn, *, idempotency_key: str | None = None) -> models.FindingOut:
+        """Say what it is: it becomes a finding, confirmed, graded or rejected."""
+        return models.FindingOut.model_validate_json(self.request("POST", f"/v1/candidates/{self.quoted(detection_id)}/reviews", headers={"Idempotency-Key": idempotency_key}, body=body))
+
     def list_defects(self, *, asset_id: str | None = None, state: Literal['new', 'same', 'grown', 'repaired', 'gone', 'not_visible'] | None = None, limit: int | None = None, cursor: str | None = None) -> models.PageDefectOut:
         """List defects by id."""
         return models.PageDefectOut.model_validate_json(self.request("GET", "/v1/defects", query={"asset_id": asset_id, "state": state, "limit": limit, "cursor": cursor}))

@@ -13,7 +13,7 @@ from cloud import audit, decisions, executions, flights, grading
 from cloud.db import notify
 from cloud.history import identity
 from cloud.logbook import log
-from cloud.merging import is_finding, merged, same_defect
+from cloud.merging import core, is_finding, merged, same_defect
 from cloud.policy.replay import yearly
 from cloud.policy.versions import active_policy
 from cloud.tables import (
@@ -30,13 +30,15 @@ from cloud.tables import (
     Ticket,
     WorkflowRun,
 )
-from contracts.errors import InvalidInput, NotFound
+from contracts.errors import Conflict, InvalidInput, NotFound
 from contracts.findings import CoverageCell, Detection, DetectionBatch, ModelCard
 from contracts.ids import mint
 from contracts.turbine import TurbineGeometry
 from contracts.vocabulary import FindingStatus, MediaState
 
 _CLOSED = (FindingStatus.REJECTED.value, FindingStatus.REPAIRED.value)
+_UNKNOWN = ModelCard(name="not recorded", sha256=64 * "0", threshold=0.0)
+"""Of what was held before the detector was written beside it."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,11 @@ class _Group:
     findings: list[str]
     changed: bool = False
 
+    @property
+    def is_told(self) -> bool:
+        """Return whether it is a finding: it is one already, or what was seen suffices."""
+        return bool(self.findings) or is_finding(self.detections)
+
 
 def record_batch(session: Session, batch: DetectionBatch, policy: grading.Policy | None = None) -> RecordOutcome:
     """Bring everything vision said of a segment into the inspection; the same batch again changes nothing.
@@ -76,9 +83,9 @@ def record_batch(session: Session, batch: DetectionBatch, policy: grading.Policy
     if media.sha256 != batch.video_sha256:
         raise InvalidInput(f"The batch of {batch.segment_id} was made of another video than the one stored.")
     groups, held_before = _grouped(session, batch)
-    outcome = RecordOutcome(held=sum(1 for g in groups if not is_finding(g.detections)) - held_before)
+    outcome = RecordOutcome(held=sum(1 for g in groups if not g.is_told) - held_before)
     inspection = _Inspection(flight, batch.model, policy, _geometry(session, flight.asset_id), outcome)
-    written = [(f, g) for g in groups if g.changed and (f := _write(session, inspection, g)) is not None]
+    written = [(_write(session, inspection, g), g) for g in groups if g.changed and g.is_told]
     _cover(session, flight.flight_id, batch.coverage)
     # Severity may hang on growth, and growth on which defects the whole flight found again.
     identity.link_asset(session, flight.asset_id, since=flight)
@@ -86,6 +93,37 @@ def record_batch(session: Session, batch: DetectionBatch, policy: grading.Policy
         _judge(session, inspection, finding, group)
     _analysed(session, media, batch)
     return outcome
+
+
+def tell(session: Session, detection_id: str, shipped: grading.Policy) -> Finding:
+    """Make a held detection, and those held that show the same defect, a finding: a person says what it is.
+
+    Nothing is started for it: what its severity asks for follows from what the person says.
+
+    Raises:
+        NotFound: No such detection.
+        Conflict: It is in a finding already.
+
+    """
+    row = session.get(DetectionRow, detection_id)
+    if row is None:
+        raise NotFound(f"No detection {detection_id!r}.", hint="GET /v1/candidates lists those that wait.")
+    media = session.get_one(Media, row.segment_id)
+    flight = flights.flight(session, media.flight_id, lock=True)
+    session.refresh(row)
+    groups = _known(session, flight.flight_id)
+    if row.finding_id is None:
+        _join(groups, groups.pop(detection_id).detections[0], set())
+    group = groups[row.finding_id or detection_id]
+    if group.findings:
+        raise Conflict(f"Detection {detection_id} is in finding {group.findings[0]} by now.", hint="Judge that one.")
+    model = _UNKNOWN if row.model is None else ModelCard.model_validate(row.model)
+    policy, geometry = active_policy(session, flight.asset_id, shipped), _geometry(session, flight.asset_id)
+    inspection = _Inspection(flight, model, policy, geometry, RecordOutcome())
+    finding = _write(session, inspection, group)
+    identity.link_asset(session, flight.asset_id, since=flight)
+    _grade_growth(session, inspection, finding, group)
+    return finding
 
 
 def regrade(session: Session, flight_id: str, shipped: grading.Policy) -> list[str]:
@@ -119,33 +157,40 @@ def regrade(session: Session, flight_id: str, shipped: grading.Policy) -> list[s
 
 def _grouped(session: Session, batch: DetectionBatch) -> tuple[list[_Group], int]:
     """Return the flight's detections with the batch's new ones, grouped by defect; and how many were held."""
-    rows = session.execute(
-        select(DetectionRow.finding_id, DetectionRow.body)
-        .join(Media, Media.segment_id == DetectionRow.segment_id)
-        .where(Media.flight_id == batch.flight_id)
-        .order_by(DetectionRow.detection_id)
-    ).all()
-    groups: dict[str, _Group] = {}
-    known: set[str] = set()
-    for finding_id, body in rows:
-        detection = Detection.model_validate(body)
-        known.add(detection.detection_id)
-        group = groups.setdefault(finding_id or detection.detection_id, _Group([], [finding_id] if finding_id else []))
-        group.detections.append(detection)
+    groups = _known(session, batch.flight_id)
+    known = {detection.detection_id for group in groups.values() for detection in group.detections}
     held = sum(1 for g in groups.values() if not g.findings)
     ticketed = _ticketed(session, batch.flight_id)
     for detection in sorted(batch.detections, key=lambda d: d.detection_id):
         if detection.detection_id not in known:
             known.add(detection.detection_id)
             _join(groups, detection, ticketed)
-            session.add(_detection_row(batch.segment_id, detection))
+            session.add(_detection_row(batch, detection))
     session.flush()
     return list(groups.values()), held
 
 
+def _known(session: Session, flight_id: str) -> dict[str, _Group]:
+    """Return what is known of a flight: by finding, and what is held by detection."""
+    rows = session.execute(
+        select(DetectionRow.finding_id, DetectionRow.body)
+        .join(Media, Media.segment_id == DetectionRow.segment_id)
+        .where(Media.flight_id == flight_id)
+        .order_by(DetectionRow.detection_id)
+    ).all()
+    groups: dict[str, _Group] = {}
+    for finding_id, body in rows:
+        detection = Detection.model_validate(body)
+        group = groups.setdefault(finding_id or detection.detection_id, _Group([], [finding_id] if finding_id else []))
+        group.detections.append(detection)
+    return groups
+
+
 def _join(groups: dict[str, _Group], detection: Detection, ticketed: set[str]) -> None:
-    """Put a detection into its defect's group, joining groups that it ties together."""
-    touching = [key for key, g in groups.items() if any(same_defect(detection, other) for other in g.detections)]
+    """Put a detection into its defect's group, joining groups that it ties together: findings only when it is sure."""
+    touching = [key for key, g in groups.items() if any(same_defect(detection, other) for other in core(g.detections))]
+    if detection.for_review:
+        touching = [key for key in touching if groups[key].is_told][:1] or touching
     # Two notifications in SAP cannot become one: of several ticketed findings only the first is joined.
     keys = [k for k in touching if ticketed.isdisjoint(groups[k].findings)]
     keys += [k for k in touching if k not in keys][:1]
@@ -168,9 +213,7 @@ class _Inspection:
     outcome: RecordOutcome
 
 
-def _write(session: Session, inspection: _Inspection, group: _Group) -> Finding | None:
-    if not is_finding(group.detections):
-        return None
+def _write(session: Session, inspection: _Inspection, group: _Group) -> Finding:
     flight, outcome = inspection.flight, inspection.outcome
     finding = _survivor(session, group, outcome)
     if finding is None:
@@ -188,13 +231,17 @@ def _write(session: Session, inspection: _Inspection, group: _Group) -> Finding 
 
 def _judge(session: Session, inspection: _Inspection, finding: Finding, group: _Group) -> None:
     """Let what has grown be graded higher, and start what a finding's severity asks for."""
-    grown = _grown_mm_per_year(session, finding)
-    if grown is not None and finding.severity_source != "manual":
-        _grade(finding, group.detections, inspection.policy, inspection.geometry, grown)
+    _grade_growth(session, inspection, finding, group)
     critical = finding.severity_rank >= inspection.policy.critical_rank and finding.status not in _CLOSED
     if critical and executions.want(session, finding.finding_id) is not None:
         inspection.outcome.critical.append(finding.finding_id)
     notify(session, "finding", finding.finding_id)
+
+
+def _grade_growth(session: Session, inspection: _Inspection, finding: Finding, group: _Group) -> None:
+    grown = _grown_mm_per_year(session, finding)
+    if grown is not None and finding.severity_source != "manual":
+        _grade(finding, group.detections, inspection.policy, inspection.geometry, grown)
 
 
 def _survivor(session: Session, group: _Group, outcome: RecordOutcome) -> Finding | None:
@@ -307,14 +354,15 @@ def _grade(
     finding.due_at = severity.due_at(finding.detected_at)
 
 
-def _detection_row(segment_id: str, detection: Detection) -> DetectionRow:
+def _detection_row(batch: DetectionBatch, detection: Detection) -> DetectionRow:
     return DetectionRow(
         detection_id=detection.detection_id,
-        segment_id=segment_id,
+        segment_id=batch.segment_id,
         finding_id=None,
         kind=detection.kind.value,
         confidence=detection.confidence,
         body=detection.model_dump(mode="json"),
+        model=batch.model.model_dump(mode="json"),
     )
 
 

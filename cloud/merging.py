@@ -109,13 +109,20 @@ def is_weak(detection: Detection) -> bool:
 
 
 def is_finding(detections: Sequence[Detection]) -> bool:
-    """Return whether a group is a finding: two detections agree, or one is not weak."""
+    """Return whether a group is a finding: two detections agree, or one is not weak; not where all are for a person."""
+    if all(detection.for_review for detection in detections):
+        return False
     return len(detections) > 1 or not is_weak(detections[0])
+
+
+def core(detections: Sequence[Detection]) -> Sequence[Detection]:
+    """Return those that say what a defect is and where: what is for a person only where there is nothing else."""
+    return [d for d in detections if not d.for_review] or detections
 
 
 def merged(detections: Sequence[Detection]) -> Defect:
     """Return what a non-empty group says together; the same for every order of the group."""
-    ordered = sorted(detections, key=lambda d: d.detection_id)
+    ordered = sorted(core(detections), key=lambda d: d.detection_id)
     kind = _kind(ordered)
     placed = [d for d in ordered if d.place is not None]
     sigma_mm = min(d.size_sigma_mm for d in ordered)

@@ -48,6 +48,9 @@ class Detection(Frozen):
     width_mm: float = Field(ge=0, description="across the blade")
     size_sigma_mm: float = Field(ge=0)
     evidence: tuple[Evidence, ...] = Field(min_length=1, max_length=20)
+    for_review: bool = Field(
+        default=False, description="the model card leaves it to a person: in no finding until one says what it is"
+    )
 
 
 class CoverageCell(Frozen):

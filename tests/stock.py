@@ -27,8 +27,10 @@ from cloud.tables import (
     CertificateRevocation,
     CrewRow,
     Delivery,
+    DetectionRow,
     DetectorVersion,
     Drone,
+    EvidenceRow,
     Finding,
     Flight,
     HealthRow,
@@ -50,6 +52,7 @@ from contracts.vocabulary import DefectKind
 from tests.factories import HOME, World
 from tests.policies import stricter
 from tests.scenes import seed_live
+from tests.sightings import MODEL, detection
 from tests.verdicts import IN_FORCE
 
 
@@ -299,6 +302,29 @@ def _outlook(session: Session, now: datetime) -> None:
         )
 
 
+def _unsure(world: World) -> None:
+    """Add detections that wait for a person, with the pictures of others."""
+    pictures = world.session.scalars(
+        select(EvidenceRow).where(EvidenceRow.crop_key != "").order_by(EvidenceRow.evidence_id).limit(3)
+    )
+    for i, shown in enumerate(pictures.all()):
+        name = f"det-unsure-{i}"
+        seen = detection(name, segment=shown.segment_id, root_m=5.0 + 4 * i, length_mm=90.0, confidence=0.4)
+        first, *rest = seen.evidence
+        first = first.model_copy(update={"crop_key": shown.crop_key, "frame_key": shown.frame_key})
+        body = seen.model_copy(update={"for_review": True, "evidence": (first, *rest)}).model_dump(mode="json")
+        world.add(
+            DetectionRow(
+                detection_id=name,
+                segment_id=shown.segment_id,
+                kind=seen.kind.value,
+                confidence=seen.confidence,
+                body=body,
+                model=MODEL.model_dump(mode="json"),
+            )
+        )
+
+
 def _work(world: World, now: datetime) -> None:
     session = world.session
     worst = session.scalars(select(Finding).where(Finding.severity_rank >= 4).order_by(Finding.number.desc())).all()
@@ -311,6 +337,7 @@ def _work(world: World, now: datetime) -> None:
             "Look at it.",
             now - timedelta(minutes=7 * i),
         )
+    _unsure(world)
     book.acknowledge(session, session.scalars(select(Alert.alert_id).order_by(Alert.created_at)).first() or "", "ana")
     for i, finding in enumerate(worst[:3]):
         world.add(

@@ -18,6 +18,7 @@ from contracts import media as keys
 from contracts.captures import photo_key
 from contracts.vocabulary import AssetKind, DefectKind
 from tests.factories import HOME, World
+from tests.sightings import detection
 
 MARK = "Ravenscar"
 """In every text of the site that must not be seen."""
@@ -39,6 +40,7 @@ _VALUES: dict[str, dict[str, Any]] = {
     "defect_absences": {"state": "gone"},
     "defect_links": {"state": "new", "source": "computed", "previous_finding_id": None, "joined_by": None},
     "first_looks": {"kind": "crack"},
+    "detections": {"finding_id": None, "model": None},
     "health": {"scope": "asset", "day": "2026-11-20"},
     "link_edits": {"action": "merge", "undoes": None},
     "link_suggestions": {"reason": "alone", "others": []},
@@ -112,6 +114,7 @@ class Site(World):
             ("changes", "object_id"): self.names["finding_id"],
             ("webhooks", "sites"): [self.names["site_id"]],
             ("first_looks", "crop_key"): f"{self.mark}/crop",
+            ("detections", "body"): detection(self.names["detection_id"]).model_dump(mode="json"),
             **{(table, name): self.names["username"] for name in _ASKERS},
             **{(table, name): value for name, value in _VALUES.get(table, {}).items()},
         }

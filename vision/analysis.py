@@ -138,7 +138,7 @@ class _Pass:
             self._shots[frame.frame] = self._shot(frame, looks)
 
     def results(self) -> tuple[tuple[Detection, ...], dict[str, bytes]]:
-        """Return the accepted tracks as detections, and their pictures by object key."""
+        """Return the tracks that are accepted, or left to a person, as detections; and their pictures by object key."""
         detections: dict[str, Detection] = {}
         pictures: dict[str, bytes] = {}
         for track in group_by_place(self._looks):
@@ -192,7 +192,8 @@ class _Pass:
             return None
         placed = found.placed
         chances = max(self.coverage.looks_at(placed.place), len(track.frames))
-        if support(track, chances) < self._finder.card.accepts(track.kind):
+        card, supported = self._finder.card, support(track, chances)
+        if supported < card.reviews(track.kind):
             return None
         detection_id = detection_name(self._manifest.segment_id, self._finder.card.sha256, track.kind, placed.place)
         return Detection(
@@ -206,6 +207,7 @@ class _Pass:
             width_mm=placed.width_mm,
             size_sigma_mm=placed.size_sigma_mm,
             evidence=self._evidence(track, detection_id),
+            for_review=supported < card.accepts(track.kind),
         )
 
     def _evidence(self, track: Track, detection_id: str) -> tuple[Evidence, ...]:

@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from cloud import coverage, merging, miss_rate, tickets
+from cloud import candidates, coverage, merging, miss_rate, tickets
 from cloud.assistant.words import kind_label, severity_label
 from cloud.history.growth import growth
 from cloud.reporting import blades
@@ -130,6 +130,8 @@ class InspectionReport(Frozen):
     as_of: datetime
     findings: tuple[Reported, ...]
     rejected: int
+    unsure: int
+    """Places that the detector left to a person, and nobody has judged: they are among no findings."""
     seen: Seen
     video: Video
     method: Method
@@ -146,10 +148,10 @@ class InspectionReport(Frozen):
 
     @property
     def final(self) -> bool:
-        """Tell whether every segment was analysed and every finding judged by a person."""
+        """Tell whether every segment was analysed, and a person has judged every finding and all that is unsure."""
         video = self.video
         whole = video.expected_segments is not None and video.analysed >= video.expected_segments
-        return whole and not video.failed and not self.unreviewed
+        return whole and not video.failed and not self.unreviewed and not self.unsure
 
 
 def gather(session: Session, flight_id: str) -> InspectionReport:
@@ -176,6 +178,7 @@ def gather(session: Session, flight_id: str) -> InspectionReport:
         as_of=max(changes, default=flight.created_at),
         findings=tuple(_reported(session, row) for row in kept),
         rejected=len(rows) - len(kept),
+        unsure=candidates.count(session, flight_id),
         seen=_seen(session, flight, schematic),
         video=_video(session, flight),
         method=Method(

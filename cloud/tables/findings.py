@@ -107,7 +107,8 @@ class EvidenceRow(Base):
 class DetectionRow(Base):
     """Which detections of which segment and model are in the findings already.
 
-    Without a finding: too weak alone (one frame, low confidence, grazing view); held until another one agrees.
+    Without a finding: too weak alone (one frame, low confidence, grazing view) or left to a person by the model card;
+    held until another one agrees or a person says what it is (``cloud.candidates``).
     """
 
     __tablename__ = "detections"
@@ -117,6 +118,8 @@ class DetectionRow(Base):
     kind: Mapped[str]
     confidence: Mapped[float]
     body: Mapped[dict[str, Any]]
+    model: Mapped[dict[str, Any] | None]
+    """Which detector spoke (``ModelCard``)."""
 
 
 class Coverage(Base):

@@ -7,8 +7,10 @@ from typing import Literal
 from fastapi import APIRouter, Depends
 from fastapi.responses import Response
 
+from cloud import candidates
 from cloud.requests import Svc, UnitOfWork
 from cloud.security import authenticate
+from cloud.services import Services
 from cloud.tables import EvidenceRow
 from contracts.errors import NotFound
 
@@ -24,8 +26,23 @@ def picture(evidence_id: str, part: Literal["crop", "frame"], services: Svc, ses
 
     """
     row = session.get(EvidenceRow, evidence_id)
-    key = (row.crop_key if part == "crop" else row.frame_key) if row else ""
+    return _stored(services, (row.crop_key if part == "crop" else row.frame_key) if row else "", part, evidence_id)
+
+
+@router.get("/pictures/candidates/{detection_id}/{part}.jpg", dependencies=[Depends(authenticate)])
+def of_candidate(detection_id: str, part: Literal["crop", "frame"], services: Svc, session: UnitOfWork) -> Response:
+    """Return the best crop, or its whole frame, of a detection that waits for a person.
+
+    Raises:
+        NotFound: No such detection waits, or its picture is not stored.
+
+    """
+    shown = candidates.candidate(session, detection_id).seen.evidence[0]
+    return _stored(services, shown.crop_key if part == "crop" else shown.frame_key, part, detection_id)
+
+
+def _stored(services: Services, key: str, part: str, whose: str) -> Response:
     if not key:
-        raise NotFound(f"There is no {part} of evidence {evidence_id!r}.")
+        raise NotFound(f"There is no {part} of {whose!r}.")
     headers = {"Cache-Control": "private, max-age=86400, immutable"}
     return Response(services.objects.get(key), media_type="image/jpeg", headers=headers)

@@ -1,4 +1,4 @@
-"""/waiting: what waits for a person: decisions before a notification is opened, alerts nobody has answered."""
+"""/waiting: what waits for a person: decisions before a notification, alerts, what the detector was not sure of."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from fastapi.responses import HTMLResponse
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from cloud import consume, decisions
+from cloud import candidates, consume, decisions, grading
 from cloud.alerts import book
+from cloud.candidates import Candidate
 from cloud.history import comparison
 from cloud.requests import Svc, UnitOfWork
 from cloud.security import OnCall, Principal, Reader, Reviewer, authenticate
@@ -19,11 +20,12 @@ from cloud.tables import Alert, Asset, Finding, TicketDecision
 from cloud.web.answer import Answer
 from cloud.web.language import _
 from cloud.web.shell import room
-from contracts.vocabulary import Role
+from contracts.vocabulary import Role, Verdict
 
 router = APIRouter(prefix="/waiting", include_in_schema=False, dependencies=[Depends(authenticate)])
 MOST = 100
 _DONE_SHOWN = 10
+_UNSURE_SHOWN = 24
 
 
 class Subject(NamedTuple):
@@ -41,6 +43,7 @@ class Waiting(NamedTuple):
     alerts: tuple[tuple[Alert, Subject], ...]
     answered: tuple[tuple[TicketDecision, Subject], ...]
     acknowledged: tuple[tuple[Alert, Subject], ...]
+    unsure: tuple[Candidate, ...]
 
 
 def build(session: Session) -> Waiting:
@@ -60,6 +63,7 @@ def build(session: Session) -> Waiting:
         tuple((row, subjects.get(row.finding_id, gone)) for row in loud),
         tuple((row, subjects.get(row.finding_id, gone)) for row in done),
         tuple((row, subjects.get(row.finding_id, gone)) for row in heard),
+        tuple(candidates.waiting(session, _UNSURE_SHOWN)),
     )
 
 
@@ -110,6 +114,27 @@ def decide(  # noqa: PLR0913, PLR0917 - FastAPI passes each part of the request 
     session.flush()
     after.add_task(consume.pass_on_answers, services)
     return _shown(request, session, me, said.format(row.reason))
+
+
+@router.post("/candidates/{detection_id}")
+def judge(  # noqa: PLR0913, PLR0917 - FastAPI passes each part of the request by itself
+    request: Request,
+    detection_id: str,
+    me: Reviewer,
+    session: UnitOfWork,
+    services: Svc,
+    given: Annotated[Answer, Form()],
+    after: BackgroundTasks,
+) -> HTMLResponse:
+    """Say whether something is there: it becomes a finding, confirmed or rejected."""
+    after.add_task(consume.follow_reviews, services)
+    policy = grading.load_policy(services.settings.policy_file)
+    verdict = Verdict.CONFIRM if given.answer == "approve" else Verdict.REJECT
+    made = candidates.judge(session, detection_id, verdict, given.reason, me.username, policy=policy)
+    session.flush()
+    session.refresh(made)
+    said = _("F-{0} is a finding, confirmed.") if verdict is Verdict.CONFIRM else _("F-{0} is kept as rejected.")
+    return _shown(request, session, me, said.format(made.number))
 
 
 @router.post("/alerts/{alert_id}")

@@ -34,6 +34,7 @@ WRITERS: dict[tuple[str, str], set[Role]] = {
     ("POST", "/v1/drones/kite-01/readmit"): set(),
     ("POST", "/v1/security/events/0/close"): set(),
     ("POST", "/v1/findings/fnd-0/reviews"): {Role.ANALYST, Role.REVIEWER},
+    ("POST", "/v1/candidates/0/reviews"): {Role.ANALYST, Role.REVIEWER},
     ("POST", "/v1/workflow-runs/run-0/resume"): {Role.OPERATOR},
     ("POST", "/v1/alerts/alt-0/acknowledge"): {Role.OPERATOR, Role.ANALYST, Role.REVIEWER},
     ("POST", "/v1/decisions/dcn-0/answer"): {Role.ANALYST, Role.REVIEWER},

@@ -15,14 +15,16 @@ import httpx
 import pytest
 from bs4 import BeautifulSoup
 from pypdf import PdfReader
+from sqlalchemy import select
 
 from cloud.services import Services
-from cloud.tables import Drone, Finding, Flight
+from cloud.tables import DetectionRow, Drone, Finding, Flight, Media
 from contracts.vocabulary import DefectKind, FindingStatus, Role
 from tests import platform
 from tests.clean_database import empty
 from tests.factories import MemoryObjects, World
 from tests.platform import Server
+from tests.sightings import detection
 
 NOW = datetime(2026, 11, 20, 17, 0, tzinfo=UTC)
 
@@ -140,6 +142,19 @@ def test_it_is_a_draft_until_every_finding_is_judged_and_every_segment_analysed(
     with case.services.database.session() as session:
         session.get_one(Flight, case.flight).expected_segments = 3
     assert "1 of 3 video segments are analysed" in case.pdf_text()
+
+
+def test_it_is_a_draft_while_the_detector_was_not_sure_and_nobody_has_said_what_it_is(case: Case) -> None:
+    case.change(reviewed_by="ada", reviewed_at=NOW)
+    with case.services.database.session() as session:
+        segment = session.scalars(select(Media.segment_id).where(Media.flight_id == case.flight)).one()
+        seen = detection("unsure", segment=segment).model_copy(update={"for_review": True})
+        session.add(DetectionRow(
+            detection_id="unsure", segment_id=segment, kind="crack", confidence=0.4, body=seen.model_dump(mode="json")
+        ))  # fmt: skip
+    for text in (case.pdf_text(), case.html_text()):
+        assert "Draft" in text
+        assert "not sure of 1 more, which no person has judged: they are not in this report" in text
 
 
 def test_what_a_person_rejected_is_counted_and_not_shown(case: Case) -> None:

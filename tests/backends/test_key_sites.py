@@ -80,6 +80,7 @@ def writes(names: dict[str, str]) -> dict[str, Any]:
         "POST /v1/flights/{flight_id}/upload-order": {"segments": [0]},
         "POST /v1/findings/reviews": {"finding_ids": [names["finding_id"]], **finding},
         "POST /v1/findings/{finding_id}/reviews": finding,
+        "POST /v1/candidates/{detection_id}/reviews": finding,
         "POST /v1/findings/{finding_id}/reviews/undo": {},
         "POST /v1/defects/{link_group}/merge": {"other": names["link_group"], "reason": "same"},
         "POST /v1/defects/{link_group}/split": {"finding_ids": [names["finding_id"]], "reason": "two"},

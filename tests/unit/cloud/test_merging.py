@@ -85,6 +85,21 @@ def test_only_one_unsure_grazing_frame_is_weak_and_two_such_agree() -> None:
     assert not is_weak(detection("e", confidence=0.6, incidence_deg=75.0, frames=1))
 
 
+def test_what_the_card_leaves_to_a_person_changes_nothing_of_what_a_sure_look_says() -> None:
+    sure = detection("sure", length_mm=200.0)
+    vague = detection("vague", length_mm=900.0, root_m=10.2, confidence=0.95).model_copy(update={"for_review": True})
+    assert merged([vague, sure]) == merged([sure])
+    assert merged([vague]).length_mm == 900.0
+
+
+@pytest.mark.parametrize(("for_review", "told"), [((True,), False), ((True, True), False), ((True, False), True)])
+def test_what_the_card_leaves_to_a_person_is_no_finding_until_a_sure_look_agrees(
+    for_review: tuple[bool, ...], told: bool
+) -> None:
+    seen = [detection(f"d{n}").model_copy(update={"for_review": each}) for n, each in enumerate(for_review)]
+    assert is_finding(seen) is told
+
+
 def test_a_defect_without_a_place_keeps_its_best_point() -> None:
     defect = merged([detection("a", root_m=None), detection("b", root_m=None, ce90_m=0.05, point=NORTH_2_M)])
     assert defect.place is None

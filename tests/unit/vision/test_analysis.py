@@ -113,6 +113,16 @@ def test_a_kind_with_a_level_of_its_own_must_reach_it(
     assert len(SegmentAnalyser(RedFinder(kind, card=card)).analyse(*segment, TURBINE).detections) == found
 
 
+def test_between_the_two_levels_of_its_card_a_track_is_for_a_person(
+    segment: tuple[Path, SegmentManifest], analysis: Analysis
+) -> None:
+    card = CARD.model_copy(update={"accept": 0.95, "review": 0.5})
+    seen = SegmentAnalyser(RedFinder(card=card)).analyse(*segment, TURBINE)
+    assert [d.for_review for d in seen.detections] == [True] * len(DEFECTS)
+    assert not any(d.for_review for d in analysis.detections)
+    assert {d.evidence[0].crop_key for d in seen.detections} <= seen.pictures.keys()
+
+
 def test_progress_counts_key_frames(segment: tuple[Path, SegmentManifest]) -> None:
     seen: list[tuple[int, int]] = []
     SegmentAnalyser(RedFinder()).analyse(*segment, TURBINE, lambda done, of: seen.append((done, of)))
