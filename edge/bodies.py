@@ -13,6 +13,8 @@ STANDOFF_TOLERANCE_M = 0.5
 """A planned pass lies at its standoff to the millimetre, and coordinates are rounded."""
 CLEARANCE_TOLERANCE_M = 0.2
 """A planner may judge a clearance at places two metres apart: between them a leg comes nearer by 0.13 m at 4 m."""
+STANDOFF_SHARE = 0.5
+"""Of what a route keeps from a solid, what an aircraft that sways in the wind keeps all the same."""
 _GOLDEN = (math.sqrt(5.0) - 1.0) / 2.0
 _EXACT_M = 0.001
 

@@ -23,6 +23,7 @@ from edge.legality import Refusal, Situation, require_expected, require_legal
 from edge.mission import aircraft_state, itinerary_for
 from edge.procedures import Autopilot, Procedures, standing
 from edge.refusals import NotReady, Preempted
+from edge.rejoining import check_rejoining
 from edge.rules import Action
 from edge.safety import Limits, Start, check_energy, check_route, lowered_margins, require_charge, require_position
 
@@ -91,6 +92,8 @@ class Pilot:
                 self._check_flight(command, aircraft)
             case CommandKind.ADJUST_ROUTE:
                 self._check_adjustment(command, aircraft, flight)
+            case CommandKind.RESUME if flight is not None:
+                check_rejoining(flight.route, flight.reached + 1, aircraft, self.limits)
             case _:
                 return
 
@@ -152,7 +155,7 @@ class Pilot:
     def _check_path(self, command: Command, aircraft: Aircraft) -> None:
         """Check from where the aircraft is, or will be after its take-off, over every leg to the return."""
         route, home = _route_of(command), require_position(aircraft)
-        start = Start(_place_after_take_off(aircraft, home), command.resume_at)
+        start = Start(_place_after_take_off(aircraft, home), command.resume_at, airborne=not aircraft.on_ground)
         check_route(route, home, start, self.limits)
         check_energy(route, home, start, aircraft, self.limits)
         itinerary_of(route, home, command.resume_at)

@@ -12,13 +12,12 @@ from typing import NamedTuple
 from contracts.geo import LocalFrame
 from contracts.routes import Route
 from edge.aircraft import Aircraft
-from edge.bodies import Body, place_of
+from edge.bodies import STANDOFF_SHARE, Body, place_of
 from edge.geometry import Leg
 from edge.safety import FENCE_MARGIN_M, Bounds, Limits, percent_home, wind_of
 
 POSITION_PATIENCE_S = 3.0
 """The autopilot's own estimator failsafe lands after 8 s; a flicker of the fix is no loss."""
-STANDOFF_SHARE = 0.5
 
 
 class Action(StrEnum):

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 from contracts.errors import PlatformError
 from contracts.geo import Enu, GeoPoint, LocalFrame
 from contracts.routes import Fence, Route, Zone, ZoneKind
 from edge.aircraft import Aircraft
-from edge.bodies import Body, bodies_of, place_of
+from edge.bodies import STANDOFF_SHARE, Body, bodies_of, place_of
 from edge.geometry import Circle, Leg, Piece, Point, crosses, farthest_m, heights_m, nearest_m, starts_inside
 from edge.itinerary import orbit_radius_m
 from edge.refusals import NotReady, UnsafeRoute
@@ -20,6 +21,7 @@ MAX_HOME_SHIFT_M = 60.0
 MAX_HOME_ALT_SHIFT_M = 15.0
 """A datum mix-up (sea level against ellipsoid) is tens of metres."""
 FENCE_MARGIN_M = 5.0
+_ROUNDING_M = 0.01
 MIN_STANDOFF_M = 3.0
 """No route may promise to keep less than this from the asset."""
 RETURN_SPEED_MPS = 8.0
@@ -53,6 +55,8 @@ class Start(NamedTuple):
 
     place: Enu
     first: int = 0
+    airborne: bool = False
+    """The aircraft is there now. Where it sways nearer to the asset than promised, its way may begin there."""
 
 
 def wind_of(aircraft: Aircraft) -> Wind:
@@ -79,16 +83,37 @@ def check_route(route: Route, home: GeoPoint, start: Start, limits: Limits) -> N
     _check_numbers(route)
     frame = LocalFrame(home)
     _check_home(route, frame)
-    first_m = place_of(route.waypoints[start.first].point, frame).minus(start.place).norm()
-    if first_m > limits.max_first_leg_m:
-        raise UnsafeRoute(f"The first waypoint is {first_m:.0f} m away; {limits.max_first_leg_m:.0f} m are allowed.")
+    _check_promises(route, bodies_of(route, home))
+    _check_pieces(route, home, start, limits, _pieces(route, frame, start))
+    _check_heights(route, frame, start.first)
+
+
+def check_first_leg(route: Route, home: GeoPoint, start: Start, limits: Limits) -> None:
+    """Refuse a way from ``start`` to its first waypoint that breaks a rule; behind the last waypoint, the way home.
+
+    Raises:
+        UnsafeRoute: With the waypoint, the rule, and by how many metres it is broken.
+
+    """
+    _check_pieces(route, home, start, limits, islice(_pieces(route, LocalFrame(home), start), 1))
+
+
+def _check_pieces(
+    route: Route, home: GeoPoint, start: Start, limits: Limits, pieces: Iterable[tuple[int, Piece]]
+) -> None:
+    frame = LocalFrame(home)
+    for waypoint in route.waypoints[start.first :][:1]:
+        first_m = place_of(waypoint.point, frame).minus(start.place).norm()
+        if first_m > limits.max_first_leg_m:
+            most_m = limits.max_first_leg_m
+            raise UnsafeRoute(f"The first waypoint is {first_m:.0f} m away; {most_m:.0f} m are allowed.")
     bounds, bodies = Bounds(route.fence, frame), bodies_of(route, home)
-    _check_promises(route, bodies)
-    for leg, piece in _pieces(route, frame, start):
+    left = start.place if start.airborne else None
+    for leg, piece in pieces:
         if (why := bounds.breach(piece)) is not None:
             raise UnsafeRoute(f"{_name(route, leg)}: {why}.", hint="Plan inside the fence.", field="route")
-        _check_standoff(route, bodies, leg, piece)
-    _check_heights(route, frame, start.first)
+        _check_standoff(_name(route, leg), bodies, piece, left)
+        left = None
 
 
 def path_of(route: Route, frame: LocalFrame, start: Start) -> list[Piece]:
@@ -170,15 +195,24 @@ class Bounds:
         return [(enu.east, enu.north) for enu in map(self._frame.to_enu, points)]
 
 
-def _check_standoff(route: Route, bodies: Sequence[Body], leg: int, piece: Piece) -> None:
+def _check_standoff(name: str, bodies: Sequence[Body], piece: Piece, left: Enu | None) -> None:
     for body in bodies:
-        least_m = body.kept_m - body.tolerance_m
+        least_m = _least_m(body, left)
         if (apart_m := body.apart_m(piece, least_m)) < least_m:
             raise UnsafeRoute(
-                f"{_name(route, leg)} comes within {apart_m:.1f} m of {body.name}; {body.kept_m:.1f} m are to be kept.",
+                f"{name} comes within {apart_m:.1f} m of {body.name}; {body.kept_m:.1f} m are to be kept.",
                 hint="Plan farther away.",
                 field="route",
             )
+
+
+def _least_m(body: Body, left: Enu | None) -> float:
+    """Return how near a piece of path may come; one that leaves a nearer place than promised comes no nearer still."""
+    promised_m = body.kept_m - body.tolerance_m
+    if left is None:
+        return promised_m
+    there_m = body.apart_m(Leg(left, left), promised_m) - _ROUNDING_M
+    return min(promised_m, max(there_m, STANDOFF_SHARE * body.kept_m))
 
 
 def _check_promises(route: Route, bodies: Sequence[Body]) -> None:

@@ -18,8 +18,9 @@ from pathlib import Path
 import pytest
 
 from contracts.events import DroneEventKind
+from contracts.geo import GeoPoint, LocalFrame
 from contracts.media import PoseSample
-from contracts.routes import Corner, Fence, Zone, ZoneKind
+from contracts.routes import Corner, Fence, Solid, Zone, ZoneKind
 from contracts.vocabulary import CommandKind
 from edge.aircraft import Aircraft
 from edge.allowances import Allowances
@@ -30,11 +31,11 @@ from edge.flights import Flights, Phase
 from edge.itinerary import itinerary_of
 from edge.monitor import Monitor, Surroundings
 from edge.pilot import Outcome, Pilot
-from edge.refusals import AutopilotRefused, AutopilotSilent, NotReady
+from edge.refusals import AutopilotRefused, AutopilotSilent, NotReady, UnsafeRoute
 from edge.safety import Limits, require_position
 from infra.local.instance import free_port
 from tests.unit.edge.test_pilot import Desk
-from tests.unit.edge.world import HOME, command, route
+from tests.unit.edge.world import HOME, at, command, route
 
 pytestmark = pytest.mark.backends
 ONE_LINK = pytest.mark.parametrize("craft", ["tcp"], indirect=True)
@@ -131,6 +132,32 @@ def test_paused_in_its_climb_a_flight_has_begun_and_goes_on(craft: Craft, tmp_pa
     craft.until(lambda a: not a.climbing and a.mode == "BRAKE")
     pilot.fly(command(CommandKind.RESUME), threading.Event())
     craft.until(lambda a: a.reached_seq >= 3, 60)
+
+
+@ONE_LINK
+def test_moved_behind_a_mast_it_resumes_only_once_it_is_clear_of_it(craft: Craft, tmp_path: Path) -> None:
+    mast = Solid(name="mast", start=at(40, 15, 0), end=at(40, 15, 60), radius_m=1.0)
+    plan = route(solids=(mast,))
+    pilot, stop = _pilot(craft, tmp_path), threading.Event()
+    order = command(CommandKind.BEGIN_FLIGHT, route=plan, route_hash=plan.content_hash())
+    pilot.check(order)
+    pilot.fly(order, stop)
+    craft.until(lambda a: a.reached_seq >= 3, 60)
+    pilot._flights.change("flt-1", phase=Phase.FLYING, reached=0)
+    _by_transmitter(craft, at(65, 15, 30))
+    with pytest.raises(UnsafeRoute, match=r"waypoint 1 comes within .* of mast"):
+        pilot.check(command(CommandKind.RESUME))
+    _by_transmitter(craft, at(65, 45, 30))
+    pilot.check(command(CommandKind.RESUME))
+    pilot.fly(command(CommandKind.RESUME), stop)
+    craft.until(lambda a: a.reached_seq >= 3, 60)
+
+
+def _by_transmitter(craft: Craft, place: GeoPoint) -> None:
+    """Fly it elsewhere in GUIDED, as a ground station does."""
+    craft.autopilot.command(192, -1, 1, 0, 0, place.lat_deg, place.lon_deg, place.alt_m - HOME.alt_m)
+    frame = LocalFrame(place)
+    craft.until(lambda a: a.fix is not None and frame.to_enu(a.fix.point).norm() < 2.0, 60)
 
 
 def _look_closer(craft: Craft, pilot: Pilot, stop: threading.Event) -> None:
