@@ -44,10 +44,10 @@ def waiting(
     return [_candidate(*row) for row in session.execute(query).all()]
 
 
-def count(session: Session, flight_id: str) -> int:
-    """Return how many wait of a flight."""
-    held = _held().where(Media.flight_id == flight_id).with_only_columns(func.count())
-    return session.scalar(held) or 0
+def count(session: Session, flight_id: str | None = None) -> int:
+    """Return how many wait, of one flight or of all."""
+    held = _held().with_only_columns(func.count())
+    return session.scalar(held if flight_id is None else held.where(Media.flight_id == flight_id)) or 0
 
 
 def candidate(session: Session, detection_id: str) -> Candidate:

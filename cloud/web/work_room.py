@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 from fastapi import APIRouter, BackgroundTasks, Depends, Form, Request
 from fastapi.responses import HTMLResponse
+from pydantic import BaseModel, Field
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -44,6 +45,8 @@ class Waiting(NamedTuple):
     answered: tuple[tuple[TicketDecision, Subject], ...]
     acknowledged: tuple[tuple[Alert, Subject], ...]
     unsure: tuple[Candidate, ...]
+    """The surest of them."""
+    unsure_count: int
 
 
 def build(session: Session) -> Waiting:
@@ -64,6 +67,7 @@ def build(session: Session) -> Waiting:
         tuple((row, subjects.get(row.finding_id, gone)) for row in done),
         tuple((row, subjects.get(row.finding_id, gone)) for row in heard),
         tuple(candidates.waiting(session, _UNSURE_SHOWN)),
+        candidates.count(session),
     )
 
 
@@ -72,6 +76,13 @@ def _subjects(session: Session, ids: set[str]) -> dict[str, Subject]:
     rows = session.execute(query.where(Finding.finding_id.in_(ids))).all()
     crops = comparison.best_evidence(session, sorted(ids))
     return {f.finding_id: Subject(f, name, crops.get(f.finding_id)) for f, name in rows}
+
+
+class Said(BaseModel):
+    """Whether something is there."""
+
+    answer: Literal["approve", "reject"]
+    reason: str = Field(default="", max_length=400)
 
 
 @router.get("")
@@ -123,7 +134,7 @@ def judge(  # noqa: PLR0913, PLR0917 - FastAPI passes each part of the request b
     me: Reviewer,
     session: UnitOfWork,
     services: Svc,
-    given: Annotated[Answer, Form()],
+    given: Annotated[Said, Form()],
     after: BackgroundTasks,
 ) -> HTMLResponse:
     """Say whether something is there: it becomes a finding, confirmed or rejected."""

@@ -239,7 +239,7 @@ def test_what_the_detector_was_not_sure_of_becomes_a_finding_or_is_rejected(page
     before = unsure.count()
     assert unsure.first.locator("img").evaluate("picture => picture.decode().then(() => picture.naturalWidth)") > 0
     for button, said in (("It is one", "is a finding, confirmed"), ("It is none", "is kept as rejected")):
-        unsure.first.get_by_label("Reason").fill("Looked at the frame")
+        unsure.first.get_by_label("Note").fill("Looked at the frame")
         unsure.first.get_by_role("button", name=button).click()
         expect(page.get_by_role("status").filter(has_text=said)).to_be_visible()
     expect(unsure).to_have_count(before - 2)
