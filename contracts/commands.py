@@ -131,7 +131,7 @@ class AckState(StrEnum):
     FAILED = "failed"
     """Started and did not reach its effect."""
     UNKNOWN = "unknown"
-    """The agent died between journalling and the effect; never run again by itself."""
+    """The agent died between journalling and the effect, or the autopilot fell silent; never run again by itself."""
 
 
 class CommandAck(Frozen):

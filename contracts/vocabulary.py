@@ -135,7 +135,7 @@ class CommandState(StrEnum):
     FAILED = "failed"
     """Started and did not reach its effect."""
     UNKNOWN = "unknown"
-    """The agent died between journalling and the effect; look at the aircraft. A later report still counts."""
+    """The agent died before the effect, or its autopilot fell silent; look at the aircraft. A later report counts."""
     EXPIRED = "expired"
 
 

@@ -20,6 +20,7 @@ from contracts.vocabulary import CommandKind
 from edge import logbook
 from edge.clock import Clock, from_us
 from edge.journal import Entry, Journal
+from edge.mission import Conclude
 from edge.outbox import Make
 from edge.pilot import Outcome
 from edge.refusals import BadSignature, ClockUntrusted
@@ -125,8 +126,8 @@ class CommandDesk:
                 self._running = None
         return True
 
-    def recover(self, keep: Callable[[Entry], bool]) -> None:
-        """After a restart: say ``unknown`` of what was under way, run safety commands again, keep what still flies."""
+    def recover(self, ended: Callable[[Entry], Conclude | None]) -> None:
+        """After a restart: say how what was under way has ended, run safety commands again, keep what still flies."""
         left_over, self._left_over = self._left_over, []
         for entry in self._journal.untold():
             self._report(entry)
@@ -135,8 +136,8 @@ class CommandDesk:
             if entry.kind in SAFETY_INCREASING and life_s >= 0:
                 with self._lock:
                     self._queue.append(Waiting(entry, self._clock.elapsed_s() + life_s))
-            elif not keep(entry):
-                self.conclude(entry.command_id, AckState.UNKNOWN, "agent_restarted", "The agent died while it ran.")
+            elif (end := ended(entry)) is not None:
+                self.conclude(entry.command_id, *end)
 
     def conclude(self, command_id: str, state: AckState, code: str = "", detail: str = "", hint: str = "") -> None:
         """Record and report how a command ended; ended commands stay as they are."""

@@ -11,6 +11,7 @@ from contracts.vocabulary import AircraftState
 from edge.aircraft import HOLDING_MODES, LAND_MODES, RETURN_MODES, Aircraft, Landed, MissionState
 from edge.flights import Flight, Phase
 from edge.itinerary import Itinerary, itinerary_of
+from edge.refusals import AutopilotSilent
 
 
 class Emit(NamedTuple):
@@ -22,14 +23,22 @@ class Emit(NamedTuple):
 
 
 class Conclude(NamedTuple):
-    """The begin_flight command has ended."""
+    """A command has ended; told by the state machine it is the flight's begin_flight."""
 
     state: AckState
     code: str = ""
     detail: str = ""
+    hint: str = ""
 
 
 Effect = Emit | Conclude
+_NOT_SEEN_BEGINNING = Conclude(
+    AckState.UNKNOWN,
+    AutopilotSilent.code,
+    detail="The autopilot fell silent while the flight began: it may fly. What it does is told when it is heard again.",
+    hint="Look at the aircraft.",
+)
+"""Told at every look in silence: a command ends once."""
 
 
 class Picture(NamedTuple):
@@ -71,6 +80,8 @@ def advance(
     state = aircraft_state(aircraft, itinerary)
     effects: list[Effect] = _state_events(before.state, state)
     flight = before.flight
+    if flight is not None and flight.phase is Phase.BEGUN and not aircraft.connected:
+        return Picture(state, flight), [*effects, _NOT_SEEN_BEGINNING]
     if flight is None or itinerary is None or not aircraft.connected:
         return Picture(state, flight), effects
     if _has_begun(flight, state):

@@ -15,6 +15,7 @@ from contracts.geo import GeoPoint
 from contracts.routes import Route
 from contracts.vocabulary import AircraftState
 from edge import logbook
+from edge.aftermath import aftermath
 from edge.aircraft import Aircraft
 from edge.bodies import Body, bodies_of
 from edge.clock import now_us
@@ -53,7 +54,7 @@ class Desk(Protocol):
     def conclude(self, command_id: str, state: AckState, code: str = "", detail: str = "", hint: str = "") -> None:
         """Record how a command ended."""
 
-    def recover(self, keep: Callable[[Entry], bool]) -> None:
+    def recover(self, ended: Callable[[Entry], Conclude | None]) -> None:
         """Settle what an earlier process left behind."""
 
     def preempt(self, why: str) -> None:
@@ -89,7 +90,7 @@ class Monitor:
         self._around = around
         self._state: AircraftState | None = None
         self._patient_until = around.clock() + _FIRST_CONTACT_S
-        self._recovered = False
+        self._adopted = self._recovered = False
         self._breaches: set[str] = set()
         self._standing: Breach | None = None
         """The gravest broken rule whose action is in force until the landing."""
@@ -110,9 +111,12 @@ class Monitor:
         aircraft = self._look()
         if self._state is None and not aircraft.connected and self._around.clock() < self._patient_until:
             return None
-        if aircraft.connected and not self._recovered:
-            self._recovered = True
+        if aircraft.connected and not self._adopted:
+            self._adopted = True
             flight = self._adopt(aircraft)
+        if not self._recovered:
+            self._recovered = True
+            self._recover(flight, heard=aircraft.connected)
         t_us = aircraft.fix.t_us if aircraft.fix else now_us()
         picture, effects = advance(Picture(self._state, flight), aircraft, itinerary_for(flight, aircraft.home), t_us)
         self._state = picture.state
@@ -125,7 +129,7 @@ class Monitor:
         return None
 
     def _adopt(self, aircraft: Aircraft) -> Flight | None:
-        """After a restart: go on with the flight the aircraft is on, settle the rest."""
+        """After a restart: go on with the flight the aircraft is on."""
         flight = self._flights.active()
         if flight is not None and flight.phase is Phase.PREPARING:
             on_its_mission = flight.stored and aircraft.mode == "AUTO" and not aircraft.on_ground
@@ -133,15 +137,17 @@ class Monitor:
             flight = flight if flight.active else None
         if flight is not None:
             logbook.note("flight_adopted", flight_id=flight.flight_id, phase=flight.phase, reached=flight.reached)
-        kept = flight.command_id if flight is not None else None
-        self._desk.recover(lambda entry: entry.command_id == kept)
         return flight
+
+    def _recover(self, flight: Flight | None, *, heard: bool) -> None:
+        """After a restart, once, also where no autopilot answers: end every command that an earlier process left."""
+        self._desk.recover(lambda entry: aftermath(entry, flight, heard=heard))
 
     def _tell(self, effect: Emit | Conclude, picture: Picture) -> Future[int] | None:
         flight = picture.flight
         if isinstance(effect, Conclude):
             if flight is not None:
-                self._desk.conclude(flight.command_id, effect.state, effect.code, effect.detail)
+                self._desk.conclude(flight.command_id, *effect)
             return None
         fields: dict[str, object] = {"state": picture.state, "detail": effect.detail, "waypoint": effect.waypoint}
         if flight is not None:

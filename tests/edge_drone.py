@@ -24,6 +24,7 @@ from contracts.telemetry import DroneStatus, Stream, TelemetrySample, Watermark
 from contracts.topics import COMMANDS, STATUS, WATERMARKS, decode
 from contracts.vocabulary import AircraftState
 from edge import logbook
+from edge.aftermath import NOBODY_KNOWS
 from edge.backends.link import Credentials, MqttLink, Patience, Post, Will
 from edge.clock import WatchedClock, utc_now
 from edge.commands import CommandDesk
@@ -121,7 +122,7 @@ class Drone:
             WatchedClock(lambda: None, journal.latest_us),
             lambda code, detail: logbook.warn(code, detail=detail),
         )
-        self.desk.recover(lambda _entry: False)
+        self.desk.recover(lambda _entry: NOBODY_KNOWS)
         self.publisher = Publisher(self.drone_id, self.outbox, self.link, lambda: self._status(online=True))
         self._period_s = 1 / asked["samples_per_s"]
         self._count = 0

@@ -195,16 +195,46 @@ def test_a_beginning_broken_off_on_the_ground_may_be_commanded_anew(tmp_path: Pa
         assert bench.ack(begin) == (AckState.EXECUTING, "")
 
 
-def test_silence_after_the_start_leaves_the_flight_to_be_watched(tmp_path: Path) -> None:
+@pytest.mark.parametrize("silent_at", STEPS[TAKES_OFF:])
+def test_silence_after_the_start_ends_the_command_and_leaves_the_flight_to_be_watched(
+    tmp_path: Path, silent_at: str
+) -> None:
     with station(tmp_path) as bench:
-        bench.craft.on = lambda what: bench.craft.now(connected=False) if what == "start" else None
+        bench.craft.on = lambda what: bench.craft.now(connected=False) if what == silent_at else None
         begin = bench.send(K.BEGIN_FLIGHT)
         bench.run()
-        assert bench.ack(begin) == (AckState.EXECUTING, "")
+        assert bench.ack(begin) == (AckState.UNKNOWN, "autopilot_lost")
         bench.craft.now(connected=True)
         bench.monitor.step()
         assert bench.flights.known("flt-1").phase is Phase.FLYING
         assert bench.flight_kinds() == [E.FLIGHT_STARTED]
+        bench.land()
+        assert bench.flight_kinds() == [E.FLIGHT_STARTED, E.FLIGHT_ENDED]
+        assert bench.outbox.acks().count(("unknown", "autopilot_lost")) == 1
+
+
+def test_silence_in_flight_ends_nothing(tmp_path: Path) -> None:
+    with station(tmp_path) as bench:
+        begin = bench.send(K.BEGIN_FLIGHT)
+        bench.run()
+        bench.craft.now(connected=False)
+        bench.monitor.step()
+        assert bench.ack(begin) == (AckState.EXECUTING, "")
+
+
+def test_paused_in_its_climb_and_then_silent_it_has_a_result_too(tmp_path: Path) -> None:
+    with station(tmp_path) as bench:
+
+        def pause(what: str) -> None:
+            if what == "take off":
+                bench.send(K.PAUSE)
+
+        bench.craft.on = pause
+        begin = bench.send(K.BEGIN_FLIGHT)
+        bench.desk.step()
+        bench.craft.now(connected=False)
+        bench.monitor.step()
+        assert bench.ack(begin) == (AckState.UNKNOWN, "autopilot_lost")
 
 
 def test_who_takes_the_aircraft_during_its_take_off_keeps_it(tmp_path: Path) -> None:

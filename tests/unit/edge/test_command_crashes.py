@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from contracts.commands import AckState, Command, CommandAck
 from contracts.telemetry import Stream
 from contracts.vocabulary import CommandKind
+from edge.aftermath import NOBODY_KNOWS
 from edge.commands import CommandDesk
 from edge.journal import Journal
 from edge.pilot import Outcome
@@ -102,7 +103,7 @@ class Drone:
         """One life of the agent: settle the past, take the command in if the broker still has it, run it."""
         desk, journal = self.process(fuse)
         try:
-            desk.recover(lambda _entry: False)
+            desk.recover(lambda _entry: NOBODY_KNOWS)
             if not self.settled:
                 desk.receive(self.signer.sign(sent.model_dump_json()), self._settle_of(fuse))
             while desk.step():

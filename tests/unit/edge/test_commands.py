@@ -19,6 +19,7 @@ from contracts.commands import MAX_LIFE_S, SAFETY_INCREASING, AckState, Approval
 from contracts.errors import PlatformError
 from contracts.telemetry import Stream
 from contracts.vocabulary import CommandKind
+from edge.aftermath import NOBODY_KNOWS
 from edge.clock import WatchedClock, believable
 from edge.commands import CommandDesk
 from edge.journal import Journal
@@ -284,7 +285,7 @@ def test_after_a_crash_only_safety_commands_run_again(
     before.journal.advance(entry._replace(state=state))
     after = Bench(tmp_path, before.signer)
     after.clock.wait(later_s)
-    after.desk.recover(lambda left: left.kind is K.BEGIN_FLIGHT)
+    after.desk.recover(lambda left: None if left.kind is K.BEGIN_FLIGHT else NOBODY_KNOWS)
     after.run()
     assert after.recipe.flown == flown
     found = after.journal.find(sent.command_id)
@@ -294,7 +295,7 @@ def test_after_a_crash_only_safety_commands_run_again(
 
 def test_recovery_leaves_commands_of_this_run_alone(bench: Bench) -> None:
     bench.deliver(command(K.TAKE_OFF))
-    bench.desk.recover(lambda _left: False)
+    bench.desk.recover(lambda _left: NOBODY_KNOWS)
     bench.run()
     assert bench.outbox.acks()[-1] == ("done", "")
 

@@ -20,6 +20,7 @@ from edge.allowances import Allowances
 from edge.flights import Flights, Phase
 from edge.itinerary import Item
 from edge.journal import Entry
+from edge.mission import Conclude
 from edge.monitor import Monitor, Surroundings
 from edge.pilot import Outcome, Pilot
 from edge.refusals import AutopilotRefused, AutopilotSilent, NotReady, Preempted
@@ -394,8 +395,8 @@ class Desk:
     def conclude(self, command_id: str, state: AckState, code: str = "", detail: str = "", hint: str = "") -> None:
         self.ended.append((command_id, state, code))
 
-    def recover(self, keep: Callable[[Entry], bool]) -> None:
-        self.kept = [keep(Entry(f"cmd-{n}", K.BEGIN_FLIGHT, "", AckState.EXECUTING)) for n in (1, 2)]
+    def recover(self, ended: Callable[[Entry], Conclude | None]) -> None:
+        self.kept = [ended(Entry(f"cmd-{n}", K.BEGIN_FLIGHT, "", AckState.EXECUTING)) is None for n in (1, 2)]
 
     def preempt(self, why: str) -> None:
         self.preempted.append(why)
