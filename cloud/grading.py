@@ -215,13 +215,24 @@ def load_policy(file: Path | None = None) -> Policy:
 _SHIPPED = {
     AssetKind.WIND_TURBINE: "wind_gwo_v1.yaml",
     AssetKind.POWER_LINE: "utility_v1.yaml",
-    AssetKind.TELECOM_TOWER: "tower_pipeline_v1.yaml",
-    AssetKind.PIPELINE: "tower_pipeline_v1.yaml",
+    AssetKind.TELECOM_TOWER: "telecom_v1.yaml",
+    AssetKind.PIPELINE: "pipeline_v1.yaml",
 }
+_SHIPPED_BEFORE = ("tower_pipeline_v1.yaml",)
+"""What shipped until another file took its place: findings graded by it name it, and replays compare with it."""
 
 
 @cache
 def shipped_policy(asset_kind: AssetKind = AssetKind.WIND_TURBINE) -> Policy:
     """Return the policy that comes with the program for a kind of asset."""
-    name = _SHIPPED[asset_kind]
+    return _shipped_file(_SHIPPED[asset_kind])
+
+
+def all_shipped() -> list[Policy]:
+    """Return every policy that came with the program, those in use first."""
+    return [*map(shipped_policy, AssetKind), *map(_shipped_file, _SHIPPED_BEFORE)]
+
+
+@cache
+def _shipped_file(name: str) -> Policy:
     return parse_policy(resources.files("cloud").joinpath("policies", name).read_text(encoding="utf-8"), name)

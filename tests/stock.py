@@ -188,8 +188,9 @@ def _asked(world: World) -> None:
         size: dict[str, Any] = {"length_mm": 330.0 * root_m / 9.4, "width_mm": 60.0}
         seen.append(world.finding(flight, DefectKind.MISSING_COATING, rank=1, **place, **size))
         world.evidence(seen[-1], segment[flight.flight_id], frame=60)
+    link_asset(session, "t-01")
     asked: dict[str, Any] = {"link_group": seen[0].link_group, "probability": 0.71, "reason": BESIDE, "others": []}
-    session.add(LinkSuggestion(finding_id=seen[1].finding_id, flight_id=now.flight_id, **asked))
+    session.merge(LinkSuggestion(finding_id=seen[1].finding_id, flight_id=now.flight_id, **asked))
 
 
 def _other_kinds(world: World, now: datetime) -> tuple[str, str, str]:

@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from cloud import audit
-from cloud.grading import Policy, parse_policy, shipped_policy
+from cloud.grading import Policy, all_shipped, parse_policy, shipped_policy
 from cloud.tables import Asset, PolicyRow
 from contracts.errors import Conflict, Forbidden, NotFound
 from contracts.vocabulary import AssetKind
@@ -27,7 +27,7 @@ def store(session: Session, text: str, *, by: str) -> PolicyRow:
     """
     policy = parse_policy(text, "the request")
     known = session.get(PolicyRow, policy.version)
-    if known is not None or policy.version in {p.version for p in _shipped()}:
+    if known is not None or policy.version in {p.version for p in all_shipped()}:
         if known is not None and known.body == text:
             return known
         raise Conflict(f"Version {policy.version!r} exists.", hint="Give the new text a new version.", field="version")
@@ -86,7 +86,7 @@ def policy_of(session: Session, version: str) -> Policy:
     row = session.get(PolicyRow, version)
     if row is not None:
         return parse_policy(row.body, version)
-    for policy in _shipped():
+    for policy in all_shipped():
         if policy.version == version:
             return policy
     raise NotFound(f"No policy version {version!r}.", hint="List them with GET /v1/policies.")
@@ -112,7 +112,3 @@ def active_policy(session: Session, asset_id: str, otherwise: Policy) -> Policy:
 def versions(session: Session) -> Sequence[PolicyRow]:
     """Return the stored versions, newest first."""
     return session.scalars(select(PolicyRow).order_by(PolicyRow.created_at.desc(), PolicyRow.version)).all()
-
-
-def _shipped() -> list[Policy]:
-    return [shipped_policy(kind) for kind in AssetKind]

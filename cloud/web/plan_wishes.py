@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from pydantic import Field, ValidationError
 
 from cloud.planning.wishes import Pattern, PlanRequest
-from cloud.web.language import message
+from cloud.web.language import _, message
 from cloud.web.shell import Address
 from contracts.errors import InvalidInput
 from contracts.vocabulary import AssetKind, Blade, BladeSide
@@ -97,6 +97,24 @@ class Asked(Address):
         try:
             return PlanRequest.model_validate(wanted)
         except ValidationError as error:
-            first = error.errors(include_url=False, include_context=False)[0]
-            field = str(first["loc"][-1])
-            raise InvalidInput(f"{field.replace('_', ' ')}: {first['msg']}.", field=field) from error
+            raise _refused(error, sliders(pattern), given) from error
+
+
+def _refused(error: ValidationError, turned: tuple[Slider, ...], given: dict[str, Any]) -> InvalidInput:
+    """Return why a wish is none, in the page's words; the first value that is out of its range is named."""
+    first = error.errors(include_url=False)[0]
+    field = str(first["loc"][-1])
+    slider = next((s for s in turned if s.name == field), None)
+    if slider is None:
+        return InvalidInput(_("{0} is not a choice here.", field.replace("_", " ")), field=field)
+    least, most = _bounds(first.get("ctx", {}), slider)
+    said = _("{0}: {1} {2} cannot be planned.", _(slider.label), f"{given[field]:g}", slider.unit)
+    hint = _("Choose a value from {0} to {1} {2}.", f"{least:g}", f"{most:g}", slider.unit)
+    return InvalidInput(" ".join(said.split()), hint=" ".join(hint.split()).replace(" .", "."), field=field)
+
+
+def _bounds(broken: dict[str, Any], slider: Slider) -> tuple[float, float]:
+    """Return a slider's range, narrowed by the bound of the planner's that was broken."""
+    least = broken.get("ge", broken.get("gt", slider.low))
+    most = broken.get("le", broken.get("lt", slider.high))
+    return max(float(least), slider.low), min(float(most), slider.high)

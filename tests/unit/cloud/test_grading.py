@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from cloud import grading
 from cloud.grading import Measured, Policy, grade, load_policy, parse_policy, shipped_policy
 from contracts.errors import InvalidInput
-from contracts.vocabulary import BladeSide, DefectKind
+from contracts.vocabulary import AssetKind, BladeSide, DefectKind
 
 POLICY = shipped_policy()
 FILE = Path(str(grading.__file__)).parent / "policies" / "wind_gwo_v1.yaml"
@@ -135,6 +135,33 @@ def test_a_customers_file_replaces_the_shipped_one(tmp_path: Path) -> None:
     file.write_text(yaml.safe_dump(body), encoding="utf-8")
     assert load_policy(file).version == "ours-7"
     assert load_policy() is shipped_policy()
+
+
+@pytest.mark.parametrize(
+    ("asset", "kind", "size_mm", "code"),
+    [
+        (AssetKind.TELECOM_TOWER, DefectKind.CORROSION, 90, "maintain"),
+        (AssetKind.TELECOM_TOWER, DefectKind.CRACK, 80, "unsafe"),
+        (AssetKind.PIPELINE, DefectKind.CORROSION, 90, "monitored"),
+        (AssetKind.PIPELINE, DefectKind.CRACK, 10, "scheduled"),
+        (AssetKind.PIPELINE, DefectKind.CRACK, 50, "immediate"),
+    ],
+)
+def test_towers_and_pipelines_are_graded_in_words_of_their_own(
+    asset: AssetKind, kind: DefectKind, size_mm: float, code: str
+) -> None:
+    policy = shipped_policy(asset)
+    assert policy.asset_kinds == (asset,)
+    assert grade(policy, measured(kind, size_mm, side=None, span_share=None)).code == code
+
+
+def test_what_has_no_kind_of_its_own_on_towers_and_pipelines_asks_a_person() -> None:
+    for asset in (AssetKind.TELECOM_TOWER, AssetKind.PIPELINE):
+        assert "a person must look" in grade(shipped_policy(asset), measured(DefectKind.DAMAGE, 50)).reason
+
+
+def test_a_policy_that_shipped_before_is_still_known() -> None:
+    assert "tower-pipeline-1" in {policy.version for policy in grading.all_shipped()}
 
 
 def test_confidence_has_no_say() -> None:
