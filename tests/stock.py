@@ -305,9 +305,9 @@ def _outlook(session: Session, now: datetime) -> None:
 
 def _unsure(world: World) -> None:
     """Add detections that wait for a person, with the pictures of others."""
-    pictures = world.session.scalars(
-        select(EvidenceRow).where(EvidenceRow.crop_key != "").order_by(EvidenceRow.evidence_id).limit(3)
-    )
+    older = select(EvidenceRow).join(Finding, Finding.finding_id == EvidenceRow.finding_id)
+    older = older.where(Finding.asset_id == "t-01", EvidenceRow.crop_key != "")
+    pictures = world.session.scalars(older.order_by(EvidenceRow.captured_at.desc(), EvidenceRow.evidence_id).limit(3))
     for i, shown in enumerate(pictures.all()):
         name = f"det-unsure-{i}"
         seen = detection(name, segment=shown.segment_id, root_m=5.0 + 4 * i, length_mm=90.0, confidence=0.4)

@@ -233,18 +233,6 @@ def test_what_waits_is_decided_and_acknowledged_by_keyboard(page: Page) -> None:
     expect(waiting).to_contain_text(str(before - 2))
 
 
-def test_what_the_detector_was_not_sure_of_becomes_a_finding_or_is_rejected(page: Page) -> None:
-    page.goto("/waiting")
-    unsure = page.locator(".unsure-list > li")
-    before = unsure.count()
-    assert unsure.first.locator("img").evaluate("picture => picture.decode().then(() => picture.naturalWidth)") > 0
-    for button, said in (("It is one", "is a finding, confirmed"), ("It is none", "is kept as rejected")):
-        unsure.first.get_by_label("Note").fill("Looked at the frame")
-        unsure.first.get_by_role("button", name=button).click()
-        expect(page.get_by_role("status").filter(has_text=said)).to_be_visible()
-    expect(unsure).to_have_count(before - 2)
-
-
 def test_a_proposed_repair_is_held(page: Page) -> None:
     page.goto("/tickets/repairs")
     page.get_by_role("button", name="Hold it").first.press("Enter")
@@ -444,6 +432,18 @@ def test_what_is_refused_is_said_beside_the_form(page: Page) -> None:
     row.get_by_label("admin").uncheck()
     row.get_by_role("button", name="Save").click()
     expect(page.locator("#said")).to_contain_text("You would shut yourself out.")
+
+
+def test_what_the_detector_was_not_sure_of_becomes_a_finding_or_is_rejected(page: Page) -> None:
+    page.goto("/waiting")
+    unsure = page.locator(".unsure-list > li")
+    before = unsure.count()
+    assert unsure.first.locator("img").evaluate("picture => picture.decode().then(() => picture.naturalWidth)") > 0
+    for button, said in (("It is one", "is a finding, confirmed"), ("It is none", "is kept as rejected")):
+        unsure.first.get_by_label("Note").fill("Looked at the frame")
+        unsure.first.get_by_role("button", name=button).click()
+        expect(page.get_by_role("status").filter(has_text=said)).to_be_visible()
+    expect(unsure).to_have_count(before - 2)
 
 
 def test_a_viewer_is_told_what_a_page_takes(pages: Page, browser: Browser) -> None:
