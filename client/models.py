@@ -195,6 +195,36 @@ class AssetOut(BaseModel):
     geometry: Annotated[dict[str, Any], Field(title='Geometry')]
 
 
+class AuditFrameOut(BaseModel):
+    """
+    A frame to look at. What the platform found on it is not said before the answer.
+    """
+
+    frame_id: Annotated[str, Field(title='Frame Id')]
+    asset_id: Annotated[str, Field(title='Asset Id')]
+    asset_kind: Annotated[str, Field(title='Asset Kind')]
+    captured_at: Annotated[AwareDatetime, Field(title='Captured At')]
+    width_px: Annotated[int, Field(title='Width Px')]
+    height_px: Annotated[int, Field(title='Height Px')]
+    picture: Annotated[
+        str,
+        Field(
+            description='where the picture is: GET it with the same credentials',
+            title='Picture',
+        ),
+    ]
+
+
+class AuditVerdict(StrEnum):
+    """
+    What a person says of a frame.
+    """
+
+    marked = 'marked'
+    nothing = 'nothing'
+    unclear = 'unclear'
+
+
 class Blade(StrEnum):
     """
     A rotor's blades; B and C follow A clockwise, seen from upwind.
@@ -2068,6 +2098,36 @@ class LineTower(BaseModel):
     external_id: Annotated[ExternalId2 | None, Field(title='External Id')] = None
 
 
+class MarkIn(BaseModel):
+    """
+    A defect that a person sees: a rectangle and what it is.
+    """
+
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    kind: DefectKind
+    box: BoxNorm
+
+
+class MarkOut(BaseModel):
+    """
+    A mark, and whether the platform had told it.
+    """
+
+    mark_id: Annotated[str, Field(title='Mark Id')]
+    kind: DefectKind
+    box: BoxNorm
+    found: Annotated[bool, Field(title='Found')]
+    placed: Annotated[
+        bool,
+        Field(
+            description='false: the rectangle meets no side of the asset, so only this frame can match',
+            title='Placed',
+        ),
+    ]
+
+
 class Me(BaseModel):
     """
     Who the caller is.
@@ -2208,6 +2268,17 @@ class MoveIn(BaseModel):
             examples=['2027-03-01T08:00:00Z'],
             title='Starts At',
         ),
+    ]
+
+
+class NextOut(BaseModel):
+    """
+    The next frame, none where there is none left for the asker.
+    """
+
+    frame: AuditFrameOut | None
+    left: Annotated[
+        int, Field(description='frames that the asker has not answered', title='Left')
     ]
 
 
@@ -4075,6 +4146,33 @@ class AssetIn(BaseModel):
     ] = None
 
 
+class AuditAnswerIn(BaseModel):
+    """
+    All that a person says of a frame.
+    """
+
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    verdict: AuditVerdict
+    marks: Annotated[
+        list[MarkIn] | None, Field(max_length=40, title='Marks', validate_default=True)
+    ] = []
+
+
+class AuditAnswerOut(BaseModel):
+    """
+    What was said of a frame.
+    """
+
+    answer_id: Annotated[str, Field(title='Answer Id')]
+    frame_id: Annotated[str, Field(title='Frame Id')]
+    answered_by: Annotated[str, Field(title='Answered By')]
+    answered_at: Annotated[AwareDatetime, Field(title='Answered At')]
+    verdict: AuditVerdict
+    marks: Annotated[list[MarkOut], Field(title='Marks')]
+
+
 class Changed(BaseModel):
     """
     A finding whose rank would change.
@@ -4661,6 +4759,15 @@ class Judged(BaseModel):
     checks: Annotated[list[Check], Field(title='Checks')]
 
 
+class KindMissed(BaseModel):
+    """
+    The same of one kind of defect.
+    """
+
+    kind: DefectKind
+    missed: Share
+
+
 class Loss(BaseModel):
     """
     One thing that the far side will not get as it was.
@@ -5172,6 +5279,50 @@ class Answer(BaseModel):
     input_tokens: Annotated[int | None, Field(title='Input Tokens')] = 0
     output_tokens: Annotated[int | None, Field(title='Output Tokens')] = 0
     cost_usd: Annotated[float | None, Field(title='Cost Usd')] = 0.0
+
+
+class BlindRate(BaseModel):
+    """
+    What blind audits say of one class of asset.
+    """
+
+    asset_kind: AssetKind
+    frames: Annotated[
+        int,
+        Field(
+            description='looked at by at least one person who could judge them',
+            title='Frames',
+        ),
+    ]
+    unclear: Annotated[
+        int,
+        Field(
+            description='answers that a picture cannot be judged; they count neither way',
+            title='Unclear',
+        ),
+    ]
+    people: Annotated[int, Field(title='People')]
+    flights: Annotated[
+        int, Field(description='with a frame that was looked at', title='Flights')
+    ]
+    marks: Annotated[
+        int, Field(description='rectangles drawn, by all people', title='Marks')
+    ]
+    missed: Annotated[
+        Share,
+        Field(
+            description='defects that no finding tells, of all that people marked, each counted once'
+        ),
+    ]
+    enough: Annotated[
+        bool,
+        Field(
+            description='false: too little data, no rate is published; the counts are as they are',
+            title='Enough',
+        ),
+    ]
+    by_kind: Annotated[list[KindMissed], Field(title='By Kind')]
+    last_answer_at: Annotated[AwareDatetime | None, Field(title='Last Answer At')]
 
 
 class ChapterOut(BaseModel):

@@ -376,6 +376,30 @@ class Operations(Transport):
         """Take back your own last review: the finding is as it was before. A ticket that was opened stays."""
         return models.FindingOut.model_validate_json(self.request("POST", f"/v1/findings/{self.quoted(finding_id)}/reviews/undo"))
 
+    def next_frame(self) -> models.NextOut:
+        """Return the next frame of the random samples that the asker has not answered; she cannot choose it."""
+        return models.NextOut.model_validate_json(self.request("GET", "/v1/blind-audits/next"))
+
+    def picture(self, frame_id: str) -> bytes:
+        """Return a sampled frame as it was recorded, at full resolution (JPEG)."""
+        return self.request("GET", f"/v1/blind-audits/frames/{self.quoted(frame_id)}/picture")
+
+    def add_answer(self, frame_id: str, body: models.AuditAnswerIn, *, idempotency_key: str | None = None) -> models.AuditAnswerOut:
+        """Say what is on a frame: marks, nothing, or that it cannot be judged. The answer tells what had been found."""
+        return models.AuditAnswerOut.model_validate_json(self.request("POST", f"/v1/blind-audits/frames/{self.quoted(frame_id)}/answers", headers={"Idempotency-Key": idempotency_key}, body=body))
+
+    def undo_answer(self, frame_id: str) -> bytes:
+        """Take back your own answer to a frame."""
+        return self.request("POST", f"/v1/blind-audits/frames/{self.quoted(frame_id)}/answers/undo")
+
+    def make_finding(self, mark_id: str, *, idempotency_key: str | None = None) -> models.FindingOut:
+        """Make your own mark a finding that waits for review, or evidence of the one that is there by now."""
+        return models.FindingOut.model_validate_json(self.request("POST", f"/v1/blind-audits/marks/{self.quoted(mark_id)}/finding", headers={"Idempotency-Key": idempotency_key}))
+
+    def blind_miss_rate(self) -> bytes:
+        """Return, per class of asset, which share of what people saw on random frames no finding tells."""
+        return self.request("GET", "/v1/blind-audits/miss-rate")
+
     def list_candidates(self, *, flight_id: str | None = None, limit: int | None = None, cursor: str | None = None) -> models.PageCandidateOut:
         """List what waits for a person, the surest first."""
         return models.PageCandidateOut.model_validate_json(self.request("GET", "/v1/candidates", query={"flight_id": flight_id, "limit": limit, "cursor": cursor}))

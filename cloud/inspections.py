@@ -9,7 +9,7 @@ from sqlalchemy import delete, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from cloud import audit, decisions, executions, flights, grading
+from cloud import audit, audit_samples, decisions, executions, flights, grading
 from cloud.db import notify
 from cloud.history import identity
 from cloud.logbook import log
@@ -82,16 +82,33 @@ def record_batch(session: Session, batch: DetectionBatch, policy: grading.Policy
         raise InvalidInput(f"The batch of {batch.segment_id} names another flight or asset than its video.")
     if media.sha256 != batch.video_sha256:
         raise InvalidInput(f"The batch of {batch.segment_id} was made of another video than the one stored.")
+    _cover(session, flight.flight_id, batch.coverage)
+    audit_samples.keep(session, batch)
+    outcome = _take(session, flight, batch, policy)
+    _analysed(session, media, batch)
+    return outcome
+
+
+def add_seen(session: Session, batch: DetectionBatch, policy: grading.Policy) -> RecordOutcome:
+    """Bring what a person saw on a segment's frames into the inspection, as what vision says of it: no analysis ends.
+
+    Raises:
+        NotFound: No such flight.
+
+    """
+    return _take(session, flights.flight(session, batch.flight_id, lock=True), batch, policy)
+
+
+def _take(session: Session, flight: Flight, batch: DetectionBatch, policy: grading.Policy) -> RecordOutcome:
+    """Bring a batch's detections into the findings of its flight."""
     groups, held_before = _grouped(session, batch)
     outcome = RecordOutcome(held=sum(1 for g in groups if not g.is_told) - held_before)
     inspection = _Inspection(flight, batch.model, policy, _geometry(session, flight.asset_id), outcome)
     written = [(_write(session, inspection, g), g) for g in groups if g.changed and g.is_told]
-    _cover(session, flight.flight_id, batch.coverage)
     # Severity may hang on growth, and growth on which defects the whole flight found again.
     identity.link_asset(session, flight.asset_id, since=flight)
     for finding, group in written:
         _judge(session, inspection, finding, group)
-    _analysed(session, media, batch)
     return outcome
 
 

@@ -49,8 +49,8 @@ RULES: Final[dict[str, str]] = {
     **dict.fromkeys(("sites", "assets", "drones", "site_zones", "wind_forecasts"), _OF_SITE),
     **dict.fromkeys(
         (
-            "asset_events", "asset_risks", "captures", "components", "defect_changes", "defects", "findings",
-            "first_looks", "flights", "link_edits", "media", "plans", "predictions", "schedules",
+            "asset_events", "asset_risks", "audit_frames", "captures", "components", "defect_changes", "defects",
+            "findings", "first_looks", "flights", "link_edits", "media", "plans", "predictions", "schedules",
         ),
         _OF_ASSET,
     ),
@@ -69,6 +69,8 @@ RULES: Final[dict[str, str]] = {
     },
     "alert_messages": _within("alerts", "alert_id", "alert_messages.alert_id"),
     "detections": _within("media", "segment_id", "detections.segment_id"),
+    "audit_answers": _within("audit_frames", "frame_id", "audit_answers.frame_id"),
+    "audit_marks": _within("audit_answers", "answer_id", "audit_marks.answer_id"),
     "health": "CASE scope WHEN 'site' THEN subject IN (SELECT site_id FROM sites)"
     " ELSE split_part(subject, '/', 1) IN (SELECT asset_id FROM assets) END",
     "workflow_runs": f"{_of_finding('workflow_runs')} OR {_within('flights', 'flight_id', 'workflow_runs.subject')}",

@@ -6,6 +6,7 @@ from pydantic import AwareDatetime, Field
 
 from contracts.geo import BoxNorm, Frozen, GeoPoint, Pose
 from contracts.ids import AssetId, FlightId, SegmentId, Sha256
+from contracts.optics import CameraIntrinsics
 from contracts.turbine import SurfacePlace
 from contracts.vocabulary import Blade, BladeSide, DefectKind
 
@@ -65,6 +66,28 @@ class CoverageCell(Frozen):
     best_sharpness: float = Field(ge=0)
 
 
+class AuditBox(Frozen):
+    """Where a detection shows on a sampled frame; not for the eyes of who looks blind."""
+
+    detection_id: str = Field(max_length=80)
+    kind: DefectKind
+    box: BoxNorm
+
+
+class AuditFrame(Frozen):
+    """A key frame of the random sample, with what it takes to place a mark on the asset."""
+
+    frame: Frame
+    draw: float = Field(ge=0, lt=1, description="its number in the draw")
+    share: float = Field(ge=0, le=1, description="of the flight's key frames that were to be kept")
+    camera: CameraIntrinsics
+    pose_sigma_m: float = Field(ge=0, description="1-sigma position error per axis")
+    attitude_sigma_deg: float = Field(ge=0, description="1-sigma camera angle error per axis")
+    picture_key: str = Field(min_length=1, max_length=200)
+    picture_sha256: Sha256
+    boxes: tuple[AuditBox, ...] = Field(default=(), max_length=200, description="of detections told in the batch")
+
+
 class ModelCard(Frozen):
     """Which detector spoke."""
 
@@ -90,3 +113,4 @@ class DetectionBatch(Frozen):
     processing_s: float = Field(ge=0)
     detections: tuple[Detection, ...] = ()
     coverage: tuple[CoverageCell, ...] = ()
+    audit_frames: tuple[AuditFrame, ...] = Field(default=(), max_length=100, description="the blind audits' sample")

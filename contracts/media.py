@@ -147,6 +147,11 @@ def frame_key(segment: str, frame: int) -> str:
     return f"frames/{segment}/{frame:06d}.jpg"
 
 
+def audit_key(segment: str, frame: int) -> str:
+    """Return the key of a frame of the blind audits' sample (JPEG, full resolution)."""
+    return f"frames/{segment}/{frame:06d}-audit.jpg"
+
+
 def parse_key(key: str) -> ObjectKey:
     """Return the parts of a key below ``flights/``.
 

@@ -30,6 +30,7 @@ FAILED = (
 ROOMS = (
     Room("operations", "/", "#main .card", pictured=True),
     Room("review", "/review", "#desk-title", pictured=True),
+    Room("blind-audits", "/blind-audits", "svg.frame", pictured=True),
     Room("assets", "/assets", pictured=True),
     Room("asset", "/assets/t-01", pictured=True),
     Room("asset-mast", "/assets/mast-7"),

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from contracts.findings import CoverageCell, Detection, DetectionBatch, Evidence, Frame, ModelCard
+from contracts.findings import AuditBox, AuditFrame, CoverageCell, Detection, DetectionBatch, Evidence, Frame, ModelCard
 from contracts.geo import BoxNorm, GeoPoint, Pose
 from contracts.ids import parse_segment_id
+from contracts.optics import CameraIntrinsics
 from contracts.turbine import SurfacePlace
 from contracts.vocabulary import Blade, BladeSide, DefectKind
 
@@ -67,8 +68,42 @@ def detection(
     )
 
 
+def audit_frame(
+    segment: str,
+    frame: int = 7,
+    *,
+    pose: Pose | None = None,
+    boxes: tuple[AuditBox, ...] = (),
+    key: str = "frames/x.jpg",
+    draw: float = 0.001,
+) -> AuditFrame:
+    """Return a frame of the blind audits' sample."""
+    return AuditFrame(
+        frame=Frame(
+            segment_id=segment,
+            frame=frame,
+            pts_ms=40.0 * frame,
+            captured_at=AT,
+            pose=pose or Pose(point=POINT, yaw_deg=60.0, pitch_deg=0.0),
+            sharpness=400.0,
+        ),
+        draw=draw,
+        share=0.02,
+        camera=CameraIntrinsics(width_px=3840, height_px=2160, focal_px=6000.0),
+        pose_sigma_m=0.03,
+        attitude_sigma_deg=0.1,
+        picture_key=key,
+        picture_sha256="cd" * 32,
+        boxes=boxes,
+    )
+
+
 def batch(
-    segment: str, *detections: Detection, asset_id: str = "t-01", coverage: tuple[CoverageCell, ...] = ()
+    segment: str,
+    *detections: Detection,
+    asset_id: str = "t-01",
+    coverage: tuple[CoverageCell, ...] = (),
+    audit_frames: tuple[AuditFrame, ...] = (),
 ) -> DetectionBatch:
     """Return what vision stores for a segment."""
     return DetectionBatch(
@@ -85,4 +120,5 @@ def batch(
         processing_s=4.0,
         detections=detections,
         coverage=coverage,
+        audit_frames=audit_frames,
     )

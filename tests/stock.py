@@ -49,6 +49,7 @@ from contracts.health import Health
 from contracts.resources import VISION_JOBS_QUEUE
 from contracts.training import Evaluation
 from contracts.vocabulary import DefectKind
+from tests import blind_stock
 from tests.factories import HOME, World
 from tests.policies import stricter
 from tests.scenes import seed_live
@@ -103,6 +104,7 @@ def stock_all(session: Session, now: datetime) -> World:
         )
     )
     _asked(world)
+    blind_stock.fill(world)
     session.flush()
     return world
 

@@ -18,7 +18,7 @@ from contracts import media as keys
 from contracts.captures import photo_key
 from contracts.vocabulary import AssetKind, DefectKind
 from tests.factories import HOME, World
-from tests.sightings import detection
+from tests.sightings import audit_frame, detection
 
 MARK = "Ravenscar"
 """In every text of the site that must not be seen."""
@@ -39,6 +39,9 @@ _VALUES: dict[str, dict[str, Any]] = {
     "crew_reports": {"answer": "found"},
     "defect_absences": {"state": "gone"},
     "defect_links": {"state": "new", "source": "computed", "previous_finding_id": None, "joined_by": None},
+    "audit_answers": {"verdict": "marked"},
+    "audit_frames": {"share": 0.02, "draw": 0.0},
+    "audit_marks": {"kind": "crack"},
     "first_looks": {"kind": "crack"},
     "detections": {"finding_id": None, "model": None},
     "health": {"scope": "asset", "day": "2026-11-20"},
@@ -66,6 +69,7 @@ class Site(World):
         asset = self.asset(f"{mark} 1", 240.0, 10.0 * self.seed, asset_id=f"wt-{site_id}", site_id=site_id)
         drone = self.drone(f"{mark} drone", site_id=site_id)
         flight = self.flight(asset, drone, self.now - timedelta(minutes=3), state="flying")
+        self.landed = self.flight(asset, drone, self.now - timedelta(days=2)).flight_id
         finding = self.finding(flight, DefectKind.CRACK, rank=5, at=self.now)
         finding.review_reason = mark
         segment = self.segment(flight, 0, self.now)
@@ -115,6 +119,11 @@ class Site(World):
             ("webhooks", "sites"): [self.names["site_id"]],
             ("first_looks", "crop_key"): f"{self.mark}/crop",
             ("detections", "body"): detection(self.names["detection_id"]).model_dump(mode="json"),
+            ("audit_frames", "record"): audit_frame(self.names["segment_id"], key=f"{self.mark}/crop").model_dump(
+                mode="json"
+            ),
+            ("audit_frames", "flight_id"): self.landed,
+            ("audit_marks", "body"): detection(f"{self.mark}-seen").model_dump(mode="json"),
             **{(table, name): self.names["username"] for name in _ASKERS},
             **{(table, name): value for name, value in _VALUES.get(table, {}).items()},
         }

@@ -55,7 +55,7 @@ def work_verb() -> None:
         detector = opened(settings.model_file)
         end_traces = traces.start("kestrel-vision", settings.traces_url)
     store = S3Objects(settings.bucket)
-    worker = Worker(SqsJobs(wait_s=settings.poll_s), store, detector, settings.state_dir)
+    worker = Worker(SqsJobs(wait_s=settings.poll_s), store, detector, settings.state_dir, settings.audit_share)
     following = Following(worker, store, settings.state_dir / "versions", opened)
     jobs = Pulse(resources.VISION_JOBS_QUEUE, following.step, silent_after_s=_LONGEST_S)
     ready = Readiness({"object store": store.reach} | pulses(jobs))

@@ -10,8 +10,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
+from contracts import audits
 from contracts.errors import CorruptMedia
-from contracts.findings import CoverageCell, Detection, Evidence, Frame
+from contracts.findings import AuditBox, AuditFrame, CoverageCell, Detection, Evidence, Frame
 from contracts.geo import BoxNorm
 from contracts.media import SegmentManifest, crop_key, frame_key
 from contracts.turbine import SurfacePlace, TurbineGeometry
@@ -23,6 +24,7 @@ from vision.frames import KeyFrame, KeyFrames, Timeline, choose, fill, footprint
 from vision.georef import CE90_PER_SIGMA, Accuracy, Georeferencer
 from vision.motion import touches_border
 from vision.pictures import crop_jpeg, frame_jpeg
+from vision.sampling import Sample
 from vision.surface import Surface
 from vision.tiling import Mask, asset_mask, find_in_frame
 from vision.tracks import Look, Track, estimate, group_by_place
@@ -36,10 +38,11 @@ Progress = Callable[[int, int], None]
 
 
 class Analysis(NamedTuple):
-    """What was found in a segment; ``pictures`` holds each evidence picture by its object key."""
+    """What was found in a segment; ``pictures`` holds each evidence and audit picture by its object key."""
 
     detections: tuple[Detection, ...]
     coverage: tuple[CoverageCell, ...]
+    audit_frames: tuple[AuditFrame, ...]
     pictures: dict[str, bytes]
     frames_total: int
     key_frames: int
@@ -61,8 +64,9 @@ class _Shot(NamedTuple):
 class SegmentAnalyser:
     """Analyses segments of one asset after another with one detector."""
 
-    def __init__(self, finder: BoxFinder) -> None:
+    def __init__(self, finder: BoxFinder, audit_share: float = audits.SHARE) -> None:
         self._finder = finder
+        self._audit_share = audit_share
 
     def analyse(
         self, video_file: Path, manifest: SegmentManifest, geometry: TurbineGeometry, progress: Progress | None = None
@@ -76,7 +80,8 @@ class SegmentAnalyser:
         started = time.monotonic()
         video = Video(video_file)
         recorded, manifest = len(manifest.frames), of_file(manifest, video)
-        pass_ = _Pass(self._finder, manifest, Surface(geometry))
+        sample = Sample(manifest, self._audit_share)
+        pass_ = _Pass(self._finder, manifest, Surface(geometry), sample)
         prints = footprints(pass_.surface, manifest, min(len(video.index), len(manifest.frames)))
         chosen = fill(prefer_key_frames(video, choose(prints.shown), prints.shown), prints.well)
         frames = KeyFrames(video, chosen, pass_.mask)
@@ -86,13 +91,14 @@ class SegmentAnalyser:
                 progress(pass_.key_frames, len(chosen))
         if chosen and not pass_.key_frames and not frames.rejected:
             raise CorruptMedia(f"No frame of {video_file.name} can be decoded.", hint="; ".join(video.problems[:3]))
-        detections, pictures = pass_.results()
+        detections, pictures, audited = pass_.results()
         missing = recorded - len(video.index)
         lost = [f"{missing} of {recorded} frames are missing"] if missing > 0 else []
         return Analysis(
             detections=detections,
             coverage=pass_.coverage.cells(),
-            pictures=pictures,
+            audit_frames=audited,
+            pictures=pictures | sample.pictures(),
             frames_total=len(video.index),
             key_frames=pass_.key_frames,
             video_s=video.duration_s,
@@ -104,7 +110,7 @@ class SegmentAnalyser:
         self, images: Iterable[Image], manifest: SegmentManifest, geometry: TurbineGeometry
     ) -> tuple[tuple[Detection, ...], tuple[CoverageCell, ...]]:
         """Return what pictures show that are key frames already, one for each frame of the manifest."""
-        pass_ = _Pass(self._finder, manifest, Surface(geometry))
+        pass_ = _Pass(self._finder, manifest, Surface(geometry), None)
         for number, (image, time_) in enumerate(zip(images, manifest.frames, strict=True)):
             pass_.look(KeyFrame(number, time_.pts_ms, image, sharpness(image, pass_.mask(number))))
         return pass_.results()[0], pass_.coverage.cells()
@@ -113,7 +119,7 @@ class SegmentAnalyser:
 class _Pass:
     """One run over a segment's key frames."""
 
-    def __init__(self, finder: BoxFinder, manifest: SegmentManifest, surface: Surface) -> None:
+    def __init__(self, finder: BoxFinder, manifest: SegmentManifest, surface: Surface, sample: Sample | None) -> None:
         self.surface = surface
         self.coverage = Coverage(surface, manifest.camera)
         self.key_frames = 0
@@ -124,12 +130,15 @@ class _Pass:
         self._georef = Georeferencer(surface, manifest.camera, accuracy)
         self._looks: list[Look] = []
         self._shots: dict[int, _Shot] = {}
+        self._sample = sample
         self.mask = lru_cache(maxsize=16)(self._mask)
 
     def look(self, frame: KeyFrame) -> None:
         """Find and place what one key frame shows."""
         self.key_frames += 1
         pose = self._timeline.pose(frame.frame)
+        if self._sample:
+            self._sample.offer(self._about(frame), frame.image)
         self.coverage.add(self.surface.sight(pose, self._manifest.camera), frame.sharpness)
         boxes = find_in_frame(self._finder, frame.image, self.mask(frame.frame))
         looks = [x for x in self._placed(frame, boxes) if x.placed and x.placed.incidence_deg <= _MAX_INCIDENCE_DEG]
@@ -137,10 +146,11 @@ class _Pass:
             self._looks += looks
             self._shots[frame.frame] = self._shot(frame, looks)
 
-    def results(self) -> tuple[tuple[Detection, ...], dict[str, bytes]]:
-        """Return the tracks that are accepted, or left to a person, as detections; and their pictures by object key."""
+    def results(self) -> tuple[tuple[Detection, ...], dict[str, bytes], tuple[AuditFrame, ...]]:
+        """Return detections, accepted or left to a person; their pictures by object key; the blind audits' sample."""
         detections: dict[str, Detection] = {}
         pictures: dict[str, bytes] = {}
+        shown: list[tuple[int, AuditBox]] = []
         for track in group_by_place(self._looks):
             made = self._detection(track)
             if made is not None and made.detection_id not in detections:
@@ -148,7 +158,18 @@ class _Pass:
                 shot = self._shots[track.best.frame]
                 pictures[made.evidence[0].frame_key] = shot.picture
                 pictures[made.evidence[0].crop_key] = shot.crops[track.best.xyxy]
-        return tuple(sorted(detections.values(), key=lambda d: (-d.confidence, d.detection_id))), pictures
+                shown += self._on_sample(track, made)
+        told = tuple(sorted(detections.values(), key=lambda d: (-d.confidence, d.detection_id)))
+        return told, pictures, self._sample.frames(shown) if self._sample else ()
+
+    def _on_sample(self, track: Track, made: Detection) -> list[tuple[int, AuditBox]]:
+        """Return where a detection shows on sampled frames, by frame."""
+        sizes = self._sample.sizes_px() if self._sample else {}
+        return [
+            (look.frame, AuditBox(detection_id=made.detection_id, kind=look.kind, box=norm_box(look.xyxy, *size)))
+            for look in track.looks
+            if (size := sizes.get(look.frame)) is not None
+        ]
 
     def _mask(self, frame: int) -> Mask:
         return asset_mask(self.surface, self._timeline.pose(frame), self._manifest.camera)
@@ -171,9 +192,9 @@ class _Pass:
             )
         return made
 
-    def _shot(self, frame: KeyFrame, looks: list[Look]) -> _Shot:
+    def _about(self, frame: KeyFrame) -> Frame:
         taken = datetime.fromtimestamp(self._timeline.t_us(frame.frame) / 1e6, UTC)
-        about = Frame(
+        return Frame(
             segment_id=self._manifest.segment_id,
             frame=frame.frame,
             pts_ms=frame.pts_ms,
@@ -181,9 +202,11 @@ class _Pass:
             pose=self._timeline.pose(frame.frame),
             sharpness=round(frame.sharpness, 3),
         )
+
+    def _shot(self, frame: KeyFrame, looks: list[Look]) -> _Shot:
         image: Image = frame.image
         crops = {look.xyxy: crop_jpeg(image, look.xyxy) for look in looks}
-        return _Shot(about, frame_jpeg(image), crops, image.shape[1], image.shape[0])
+        return _Shot(self._about(frame), frame_jpeg(image), crops, image.shape[1], image.shape[0])
 
     def _detection(self, track: Track) -> Detection | None:
         """Return a track as a detection; None where it was seen too rarely for how often it could have been."""

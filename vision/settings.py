@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from contracts import resources
+from contracts import audits, resources
 from vision.detector import SHIPPED
 
 
@@ -20,6 +20,9 @@ class Settings(BaseSettings):
     model_file: Path = Field(default=SHIPPED, description="detector weights (ONNX), their card beside them")
     threads: int = Field(default=2, ge=1, le=64, description="processor threads for inference")
     engine: str = Field(default="auto", description="auto, openvino or onnxruntime")
+    audit_share: float = Field(
+        default=audits.SHARE, ge=0, le=0.2, description="of key frames kept for blind audits; two of a flight always"
+    )
     state_dir: Path = Field(default=Path(".kestrel/vision"), description="folder for videos being analysed")
     rendered: tuple[Path, ...] = Field(default=(), description="folders of rendered tiles every training learns from")
     start_from: Path | None = Field(default=None, description="checkpoint the first training starts from")

@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol, Self
 
 from pydantic import ValidationError
 
-from contracts import resources
+from contracts import audits, resources
 from contracts.errors import CorruptMedia, InvalidInput, NotFound, PlatformError, Unavailable
 from contracts.events import AnalyseSegment, BatchReady
 from contracts.findings import DetectionBatch, ModelCard
@@ -89,17 +89,20 @@ class Objects(Protocol):
 class Worker:
     """One job per ``step``. The batch is stored before the answer is sent, and answered before the job is done."""
 
-    def __init__(self, jobs: Jobs, objects: Objects, finder: BoxFinder, scratch: Path) -> None:
+    def __init__(
+        self, jobs: Jobs, objects: Objects, finder: BoxFinder, scratch: Path, audit_share: float = audits.SHARE
+    ) -> None:
         self._jobs = jobs
         self._objects = objects
         self._finder = finder
-        self._analyser = SegmentAnalyser(finder)
+        self._audit_share = audit_share
+        self._analyser = SegmentAnalyser(finder, audit_share)
         self._scratch = scratch
         scratch.mkdir(parents=True, exist_ok=True)
 
     def use(self, finder: BoxFinder) -> None:
         """Analyse with another detector from the next job on."""
-        self._finder, self._analyser = finder, SegmentAnalyser(finder)
+        self._finder, self._analyser = finder, SegmentAnalyser(finder, self._audit_share)
 
     def step(self) -> bool | None:
         """Handle one job: None when there is none, False when it must come again later."""
@@ -188,6 +191,7 @@ class Worker:
             processing_s=result.processing_s,
             detections=result.detections,
             coverage=result.coverage,
+            audit_frames=result.audit_frames,
         )
 
     def _refusal(self, request: AnalyseSegment, error: PlatformError) -> BatchReady:

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from cloud import candidates, coverage, merging, miss_rate, tickets
 from cloud.assistant.words import kind_label, severity_label
+from cloud.blind import rate
 from cloud.history.growth import growth
 from cloud.reporting import blades
 from cloud.tables import Asset, Coverage, Drone, EvidenceRow, Finding, Flight, Media, Site, Summary
@@ -120,6 +121,7 @@ class Method(Frozen):
     detectors: tuple[str, ...]
     policies: tuple[str, ...]
     miss_rate: str
+    blind_audits: str
     false_alarm_rate: str
 
 
@@ -171,7 +173,8 @@ def gather(session: Session, flight_id: str) -> InspectionReport:
     ).all()
     kept = [row for row in rows if row.status != FindingStatus.REJECTED.value]
     schematic = blades.build(session, flight)
-    quality = miss_rate.of_classes(session).get(AssetKind(session.get_one(Asset, flight.asset_id).kind))
+    asset_kind = AssetKind(session.get_one(Asset, flight.asset_id).kind)
+    quality = miss_rate.of_classes(session).get(asset_kind)
     changes = [row.updated_at for row in rows] + [t for t in (flight.completed_at, flight.landed_at) if t]
     return InspectionReport(
         subject=_subject(session, flight),
@@ -183,6 +186,7 @@ def gather(session: Session, flight_id: str) -> InspectionReport:
         video=_video(session, flight),
         method=Method(
             miss_rate=miss_rate.missed_in_words(quality),
+            blind_audits=rate.in_words(rate.of_class(session, asset_kind)),
             false_alarm_rate=miss_rate.false_alarms_in_words(quality),
             detectors=tuple(sorted({f"{row.model_name} (SHA-256 {row.model_sha256})" for row in rows})),
             policies=tuple(sorted({f"{row.policy_version} ({row.severity_scheme})" for row in rows})),

@@ -9,6 +9,7 @@ from __future__ import annotations
 from cloud.tables.alerts import Alert, AlertMessage
 from cloud.tables.arrivals import DeadLetter, DroneEventRow, LostRow, Media, Telemetry, WatermarkRow
 from cloud.tables.assistant import Proposal, Transcript
+from cloud.tables.audits import AuditAnswer, AuditFrameRow, AuditMark
 from cloud.tables.captures import CaptureRow, FirstLookRow
 from cloud.tables.columns import Base
 from cloud.tables.decisions import TicketDecision
@@ -48,6 +49,9 @@ __all__ = [
     "AssetEvent",
     "AssetRisk",
     "Audit",
+    "AuditAnswer",
+    "AuditFrameRow",
+    "AuditMark",
     "Base",
     "CaptureRow",
     "CertificateRevocation",

@@ -42,6 +42,7 @@ _CALENDAR = Way("/tickets?view=calendar", message("To the calendar"))
 WAYS = {
     "alerts": _WAITING,
     "assets": _ASSETS,
+    "blind-audits": Way("/blind-audits", message("To the blind audits")),
     "candidates": _WAITING,
     "captures": _FLIGHTS,
     "decisions": _WAITING,

@@ -11,6 +11,7 @@ from fastapi.responses import HTMLResponse, Response
 from sqlalchemy.orm import Session
 
 from cloud import miss_rate
+from cloud.blind import rate
 from cloud.datasets import exports
 from cloud.datasets.views import VIEWS
 from cloud.requests import Svc, UnitOfWork
@@ -53,7 +54,8 @@ def rest(session: UnitOfWork, services: Svc, wanted: Annotated[Wanted, Query()])
 def _lists(session: Session, services: Services, wanted: Wanted, now: datetime, live: Iterable[Live]) -> dict[str, Any]:
     cost = cost_view.build(session, wanted, live, now - timedelta(days=int(wanted.days)), services.settings)
     more: dict[str, Any] = {"rest": insights_rest.build(session, wanted), "cost": cost}
-    return more | {"qualities": miss_rate.of_classes(session), "views": tuple(VIEWS)}
+    told = {"qualities": miss_rate.of_classes(session), "blind": rate.of_classes(session)}
+    return more | told | {"views": tuple(VIEWS)}
 
 
 @router.get("/{view}.{form}")

@@ -43,7 +43,7 @@ CUT = """() => [...document.querySelectorAll("table, figure, img, svg.frame")].f
 SIDEWAYS = """() => [...document.querySelectorAll(".room .scroll")].filter((box) => box.scrollWidth > box.clientWidth)
   .map((box) => box.getAttribute("aria-label") ?? box.getAttribute("aria-labelledby"))"""
 """What a phone would have to scroll sideways."""
-EVIDENCE = ("/pictures/", "/v1/media/")
+EVIDENCE = ("/pictures/", "/v1/media/", "/v1/blind-audits/frames/")
 """Frames and video are what people came to see; the page round them has the budget."""
 
 

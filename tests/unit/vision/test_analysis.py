@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from contracts import audits
 from contracts.errors import CorruptMedia
 from contracts.media import SegmentManifest
 from contracts.vocabulary import Blade, BladeSide, DefectKind
@@ -22,6 +24,7 @@ from tests.vision_views import (
     place_at,
 )
 from vision.analysis import Analysis, SegmentAnalyser, norm_box
+from vision.boxes import Boxes, Image
 
 DEFECTS = [(place_at(BladeSide.PS, 8.0, 0.4), 0.5, 0.3), (place_at(BladeSide.PS, 13.0, 0.6), 0.3, 0.25)]
 
@@ -98,11 +101,38 @@ def test_few_frames_are_looked_at_and_the_side_is_covered(analysis: Analysis) ->
     assert not any(c.side is BladeSide.SS for c in analysis.coverage)
 
 
+def test_the_blind_audits_sample_is_drawn_without_the_detector(
+    segment: tuple[Path, SegmentManifest], analysis: Analysis
+) -> None:
+    class Blind(RedFinder):
+        def find(self, images: Sequence[Image]) -> list[Boxes]:
+            return [Boxes.none() for _ in images]
+
+    blind = SegmentAnalyser(Blind()).analyse(*segment, TURBINE)
+    assert [f.frame.frame for f in blind.audit_frames] == [f.frame.frame for f in analysis.audit_frames]
+    assert len(blind.audit_frames) == audits.LEAST
+    assert not any(frame.boxes for frame in blind.audit_frames)
+    assert all(blind.pictures[f.picture_key] == analysis.pictures[f.picture_key] for f in blind.audit_frames)
+
+
+def test_a_sampled_frame_is_whole_and_says_what_shows_on_it(segment: tuple[Path, SegmentManifest]) -> None:
+    everything = SegmentAnalyser(RedFinder(), audit_share=1.0).analyse(*segment, TURBINE)
+    assert len(everything.audit_frames) == min(everything.key_frames, audits.MOST)
+    picture = cv2.imdecode(
+        np.frombuffer(everything.pictures[everything.audit_frames[0].picture_key], np.uint8), cv2.IMREAD_COLOR
+    )
+    assert picture is not None
+    assert picture.shape[:2] == (SMALL.height_px, SMALL.width_px)
+    told = {box.detection_id for frame in everything.audit_frames for box in frame.boxes}
+    assert told == {found.detection_id for found in everything.detections}
+
+
 def test_the_same_segment_gives_the_same_answer(segment: tuple[Path, SegmentManifest], analysis: Analysis) -> None:
     again = SegmentAnalyser(RedFinder()).analyse(*segment, TURBINE)
     assert again.detections == analysis.detections
     assert again.pictures == analysis.pictures
     assert again.coverage == analysis.coverage
+    assert again.audit_frames == analysis.audit_frames
 
 
 @pytest.mark.parametrize(("kind", "found"), [(DefectKind.CRACK, 0), (DefectKind.CORROSION, len(DEFECTS))])

@@ -1,0 +1,165 @@
+"""Which blind marks are found, which are one defect, and what interval their share has."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cloud.blind.matching import LARGER, Shown, agree, defects
+from cloud.blind.placing import detection as placed
+from cloud.blind.rate import LEAST_DEFECTS, LEAST_FLIGHTS, BlindRate, clustered, in_words
+from cloud.miss_rate import Share, share
+from contracts.findings import Detection
+from contracts.geo import BoxNorm, Pose
+from contracts.optics import project
+from contracts.turbine import SurfacePlace, TurbineGeometry
+from contracts.vocabulary import AssetKind, Blade, BladeSide, DefectKind
+from tests.factories import geometry
+from tests.sightings import audit_frame, detection
+
+FRAME = "flt-1.00000-000010"
+sides = st.floats(0, 1, allow_nan=False)
+boxes = st.tuples(sides, sides, sides, sides).map(
+    lambda v: BoxNorm(x0=min(v[0], v[1]), x1=max(v[0], v[1]), y0=min(v[2], v[3]), y1=max(v[2], v[3]))
+)
+
+
+def box(x0: float, y0: float, x1: float, y1: float) -> BoxNorm:
+    return BoxNorm(x0=x0, y0=y0, x1=x1, y1=y1)
+
+
+@pytest.mark.parametrize(
+    ("other", "agrees"),
+    [
+        pytest.param((0.4, 0.4, 0.5, 0.5), True, id="the same"),
+        pytest.param((0.45, 0.4, 0.55, 0.5), True, id="half of it"),
+        pytest.param((0.47, 0.4, 0.57, 0.5), False, id="less than half"),
+        pytest.param((0.42, 0.42, 0.46, 0.46), True, id="tight within generous"),
+        pytest.param((0.0, 0.0, 1.0, 1.0), False, id="round everything"),
+        pytest.param((0.7, 0.7, 0.8, 0.8), False, id="elsewhere"),
+        pytest.param((0.45, 0.45, 0.45, 0.5), False, id="of no area"),
+    ],
+)
+def test_when_two_rectangles_are_round_the_same(other: tuple[float, float, float, float], agrees: bool) -> None:
+    assert agree(box(0.4, 0.4, 0.5, 0.5), box(*other)) is agrees
+
+
+@given(boxes, boxes)
+def test_agreement_is_symmetric_and_never_that_of_unlike_sizes(one: BoxNorm, other: BoxNorm) -> None:
+    areas = sorted((b.x1 - b.x0) * (b.y1 - b.y0) for b in (one, other))
+    assert agree(one, other) == agree(other, one)
+    assert not (agree(one, other) and areas[1] > LARGER * areas[0])
+
+
+def mark(name: str, root_m: float | None = 10.0, kind: DefectKind = DefectKind.CRACK) -> Detection:
+    return detection(name, root_m=root_m, kind=kind, point=None, frames=1)
+
+
+@pytest.mark.parametrize(
+    ("marks", "told", "shown", "found"),
+    [
+        pytest.param([mark("a")], [detection("d", root_m=10.1)], [], [True], id="told from another frame"),
+        pytest.param([mark("a")], [detection("d", root_m=14.0)], [], [False], id="told elsewhere"),
+        pytest.param([mark("a")], [], [], [False], id="nothing told"),
+        pytest.param([mark("a", None)], [], [Shown(FRAME, box(0.4, 0.4, 0.5, 0.5))], [True], id="on this frame"),
+        pytest.param([mark("a", None)], [], [Shown("f", box(0.4, 0.4, 0.5, 0.5))], [False], id="on another frame"),
+        pytest.param([mark("a"), mark("b", 10.1)], [], [], [False], id="two people, one defect"),
+        pytest.param([mark("a", 5.0), mark("b", 10.0)], [detection("d", root_m=5.0)], [], None, id="two defects"),
+    ],
+)
+def test_what_counts_as_found(
+    marks: list[Detection], told: list[Detection], shown: list[Shown], found: list[bool] | None
+) -> None:
+    if found is None:  # on one frame their rectangles differ
+        other = marks[1].evidence[0].model_copy(update={"box": box(0.8, 0.8, 0.9, 0.9)})
+        marks, found = [marks[0], marks[1].model_copy(update={"evidence": (other,)})], [True, False]
+    assert [seen.found for seen in defects(marks, told, shown)] == found
+
+
+@given(st.permutations(range(5)))
+def test_the_order_of_marks_never_matters(order: list[int]) -> None:
+    marks = [mark(f"m{n}", 3.0 * (n // 2) + 1) for n in range(5)]
+    assert defects([marks[n] for n in order], [], []) == defects(marks, [], [])
+
+
+@given(st.floats(4.0, 22.0), st.floats(0.25, 0.75), st.floats(0.005, 0.05))
+def test_a_mark_lies_where_the_surface_is(root_m: float, across: float, half: float) -> None:
+    turbine: TurbineGeometry = geometry(0.0, 0.0)
+    width_m = turbine.side_width_m(BladeSide.PS, root_m)
+    at = SurfacePlace(blade=Blade.A, side=BladeSide.PS, distance_to_root_m=root_m, offset_m=across * width_m)
+    point, normal = turbine.surface_point(at), turbine.facet(Blade.A, BladeSide.PS).normal
+    eye, back = point.plus(normal, 10.0), normal.times(-1.0)
+    pose = Pose(
+        point=turbine.frame().to_geo(eye),
+        yaw_deg=math.degrees(math.atan2(back.east, back.north)),
+        pitch_deg=math.degrees(math.asin(back.up)),
+    )
+    frame = audit_frame("flt-1.00000", pose=pose)
+    pixel = project(pose, frame.camera, point.minus(eye))
+    assert pixel is not None
+    u, v = pixel[0] / 3840, pixel[1] / 2160
+    drawn = box(u - half, v - half, u + half, v + half)
+    seen = placed("aud-1", DefectKind.CRACK, drawn, frame, turbine)
+    assert seen.place is not None
+    assert (seen.place.blade, seen.place.side) == (Blade.A, BladeSide.PS)
+    assert seen.place.distance_to_root_m == pytest.approx(root_m, abs=0.01)
+    assert seen.place.offset_m == pytest.approx(at.offset_m, abs=0.01)
+    widest_mm = 2 * half * 3840 * 10_000 / 6000
+    assert max(seen.length_mm, seen.width_mm) == pytest.approx(widest_mm, rel=0.45)
+
+
+def test_a_mark_beside_the_asset_has_no_place() -> None:
+    frame = audit_frame("flt-1.00000", pose=Pose(point=geometry(0.0, 0.0).foot, yaw_deg=0.0, pitch_deg=-80.0))
+    assert placed("aud-1", DefectKind.CRACK, box(0.1, 0.1, 0.2, 0.2), frame, geometry(0.0, 0.0)).place is None
+
+
+def test_flights_of_one_defect_each_give_almost_the_plain_interval() -> None:
+    made, plain = clustered([(n < 3, 1) for n in range(60)]), share(3, 60)
+    assert made.estimate == plain.estimate
+    assert (made.low, made.high) == pytest.approx((plain.low, plain.high), abs=0.01)
+
+
+def test_defects_that_lie_together_widen_it() -> None:
+    together, spread = clustered([(9, 10), *[(0, 10)] * 5]), clustered([(3, 10), (2, 10), (1, 10), *[(1, 10)] * 3])
+    assert together.hits == spread.hits
+    assert together.high - together.low > 2 * (spread.high - spread.low) > 2 * (share(9, 60).high - share(9, 60).low)
+
+
+@pytest.mark.parametrize(
+    ("flights", "each", "published"),
+    [(LEAST_FLIGHTS, LEAST_DEFECTS, True), (LEAST_FLIGHTS - 1, LEAST_DEFECTS, False), (LEAST_DEFECTS - 1, 1, False)],
+)
+def test_too_little_is_not_published(flights: int, each: int, published: bool) -> None:
+    assert (clustered([(0, each)] * flights).estimate is not None) is published
+
+
+@pytest.mark.parametrize("alike", [0.0, 0.2, 0.4])
+@pytest.mark.parametrize("rate", [0.05, 0.2])
+def test_the_interval_holds_the_truth_in_95_of_100_audits(rate: float, alike: float) -> None:
+    """Flights differ by a beta distribution of that intraclass correlation; 600 audits of 20 flights each."""
+    rng = np.random.default_rng(5)
+    held, audits = 0, 600
+    for _ in range(audits):
+        of = rng.poisson(3.0, 20)
+        spread = (1 - alike) / alike if alike else 0.0
+        rates = rng.beta(rate * spread, (1 - rate) * spread, 20) if alike else np.full(20, rate)
+        made = clustered(zip(rng.binomial(of, rates).tolist(), of.tolist(), strict=True))
+        held += made.low <= rate <= made.high
+    assert held / audits >= 0.95
+
+
+def test_the_words_say_what_stands_behind_them() -> None:
+    said = BlindRate(
+        asset_kind=AssetKind.WIND_TURBINE, frames=30, unclear=1, people=2, flights=9, marks=44,
+        missed=Share(hits=3, of=40, estimate=0.075, low=0.01, high=0.2), enough=True, by_kind=[],
+        last_answer_at=audit_frame("flt-1.00000").frame.captured_at,
+    )  # fmt: skip
+    assert in_words(said).startswith("8% (95 % interval 1% to 20%, flights as clusters). Of 40 defects that people saw")
+    assert "30 random frames of 9 flights, looked at blind by 2 people until 2026-11-20" in in_words(said)
+    few = said.model_copy(update={"missed": Share(hits=1, of=3)})
+    assert in_words(few).startswith("Too little data: of 3 defects")
+    assert in_words(None).startswith("No frame of the random sample")
