@@ -26,8 +26,8 @@ from contracts.geo import Pose
 from contracts.media import PoseSample
 from contracts.optics import CameraIntrinsics
 from edge.clock import now_us
-from edge.first_look.lookout import Eye, Lookout, Means
-from edge.first_look.process import EyeProcess, eye_command
+from edge.first_look.detection import Detector, Means, OnboardDetection
+from edge.first_look.process import DetectorProcess, detector_command
 from edge.first_look.scene import Encoded
 from edge.flights import Flights
 from edge.poses import Poses
@@ -54,34 +54,34 @@ def key_frame(width_px: int, height_px: int) -> bytes:
 
 
 def measure(folder: Path, width_px: int, height_px: int, gsd_mm_px: float, seconds: float) -> dict[str, Any]:
-    """Offer key frames for a while; return what the lookout says of itself."""
+    """Offer key frames for a while; return what the detection says of itself."""
     flights, poses = Flights(folder / "recordings"), Poses(folder / "poses.db")
     camera = CameraIntrinsics(width_px=width_px, height_px=height_px, focal_px=3000.0)
     flights.save(flight(route=route(standoff_m=gsd_mm_px * camera.focal_px / 1000)))
     sha256 = hashlib.sha256(WEIGHTS.read_bytes()).hexdigest()
-    eyes: list[EyeProcess] = []
+    detectors: list[DetectorProcess] = []
 
-    def opened() -> Eye:
-        eyes.append(EyeProcess(eye_command(WEIGHTS, sha256), threading.Event()))
-        return eyes[-1]
+    def opened() -> Detector:
+        detectors.append(DetectorProcess(detector_command(WEIGHTS, sha256), threading.Event()))
+        return detectors[-1]
 
     data = key_frame(width_px, height_px)
     means = Means("drone-1", camera, sha256, 60.0, opened, lambda _packet: Encoded("h264", b"", data))
-    lookout = Lookout(means, flights, poses, Announcements())
-    lookout.want(wanted=True)
-    lookout.step()
+    detection = OnboardDetection(means, flights, poses, Announcements())
+    detection.want(wanted=True)
+    detection.step()
     ends = threading.Event()
-    looking = threading.Thread(target=lambda: _turn(lookout, ends))
+    looking = threading.Thread(target=lambda: _turn(detection, ends))
     looking.start()
     for _ in range(round(seconds / _EVERY_S)):
         t_us = now_us()
         poses.add(PoseSample(t_us=t_us, pose=Pose(point=at(0, 0, 30), yaw_deg=0.0, pitch_deg=0.0)))
-        lookout.offer("flt-1", t_us, None)
+        detection.offer("flt-1", t_us, None)
         time.sleep(_EVERY_S)
     ends.set()
     looking.join()
-    found, memory_mb = lookout.health(), eyes[0].memory_bytes() / 1e6
-    lookout.close()
+    found, memory_mb = detection.health(), detectors[0].memory_bytes() / 1e6
+    detection.close()
     looks = [FirstLook.model_validate_json(p.read_bytes()) for p in flights.folder("flt-1").glob("first-look/*.json")]
     assert found is not None
     assert looks, "the planted defect was not seen"
@@ -91,9 +91,9 @@ def measure(folder: Path, width_px: int, height_px: int, gsd_mm_px: float, secon
     return {"picture": f"{width_px}x{height_px}", "gsd_mm_px": gsd_mm_px, **kept, "memory_mb": memory_mb}
 
 
-def _turn(lookout: Lookout, ends: threading.Event) -> None:
+def _turn(detection: OnboardDetection, ends: threading.Event) -> None:
     while not ends.is_set():
-        if lookout.step() is not True:
+        if detection.step() is not True:
             ends.wait(0.05)
 
 

@@ -34,9 +34,9 @@ from edge.fittings import (
     autopilot_of,
     jobs_of,
     link_of,
-    lookout_of,
     next_certificate,
     objects_of,
+    onboard_detection_of,
     rig_of,
     wallet_of,
     will_of,
@@ -125,8 +125,8 @@ class Agent:
             Surroundings(self._offline_s, self._storage_full),
         )
         self._publisher = Publisher(settings.drone_id, self._outbox, self._link, lambda: self._status(online=True))
-        self._lookout = lookout_of(settings, self._flights, self._poses, self.announce, self.stop)
-        rig = rig_of(settings, self._lookout.offer)
+        self._detection = onboard_detection_of(settings, self._flights, self._poses, self.announce, self.stop)
+        rig = rig_of(settings, self._detection.offer)
         self._recorder = Recorder(rig, self._poses, self._flights, self.announce, self.stop)
         self._pacer = Pacer(
             settings.upload_ceiling_bytes_per_s,
@@ -175,7 +175,7 @@ class Agent:
         for thread in threads:
             thread.join(timeout=8.0)
         self._recorder.close()
-        self._lookout.close()
+        self._detection.close()
         self._autopilot.stop()
         logging.getLogger(LOGGER).removeHandler(diagnostics)
         self._drain()
@@ -211,7 +211,7 @@ class Agent:
             Loop("recorder", self._recorder.step, 0.5),
             Loop("uploader", self._uploader.step, 0.5, max_backoff_s=30.0),
             Loop("first-looks", self._uploader.step_ahead, 0.2, max_backoff_s=30.0),
-            Loop("lookout", self._lookout.step, 0.1, max_backoff_s=30.0),
+            Loop("onboard-detection", self._detection.step, 0.1, max_backoff_s=30.0),
             Loop("captures", self._courier.step, 5.0, max_backoff_s=60.0),
             Loop("link-loss", self._guard_link_loss, 2.0),
             Loop("retention", self._retention.step, 30.0),
@@ -258,7 +258,7 @@ class Agent:
         self.announce(DroneEventKind.HEALTH, {"health": self._health()})
 
     def _health(self) -> Health:
-        return health.read(self._settings.state_dir, first_look=self._lookout.health())
+        return health.read(self._settings.state_dir, first_look=self._detection.health())
 
     def _turning(self) -> bool:
         """Tell whether the loops still turn: the status is written each second."""
@@ -270,7 +270,7 @@ class Agent:
         self._pacer.limit(self._settings.upload_ceiling_bytes_per_s if ceiling is None else ceiling)
         self._retention.limit(wanted.storage_budget_bytes or self._settings.storage_budget_bytes)
         looks = self._settings.first_look if wanted.first_look is None else wanted.first_look
-        self._lookout.want(looks and self._settings.first_look_model is not None)
+        self._detection.want(looks and self._settings.first_look_model is not None)
 
     def _rotate(self) -> bool | None:
         """Replace the certificate when it ends soon or the shadow asks; never in flight."""

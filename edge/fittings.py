@@ -25,8 +25,8 @@ from edge.check import Probe, wait_for
 from edge.clock import utc_now
 from edge.exercise import Exercise, Row
 from edge.first_look.card import load_model
-from edge.first_look.lookout import Lookout, Means
-from edge.first_look.process import EyeProcess, eye_command
+from edge.first_look.detection import Means, OnboardDetection
+from edge.first_look.process import DetectorProcess, detector_command
 from edge.flights import Flights
 from edge.life.identity import Wallet
 from edge.life.jobs import JobPost, JobUpdate
@@ -59,21 +59,21 @@ def rig_of(settings: Settings, watch: Watch) -> Rig:
     return Rig(settings.drone_id, settings.camera, camera_at(settings.camera_url), Mp4File, whole_frames, watch)
 
 
-def lookout_of(
+def onboard_detection_of(
     settings: Settings, flights: Flights, poses: Poses, announce: Announce, stop: threading.Event
-) -> Lookout:
+) -> OnboardDetection:
     """Return what looks at key frames on board; without a detector in the settings it is never to be wanted."""
     weights, sha256 = settings.first_look_model, settings.first_look_sha256 or ""
-    command = eye_command(weights or Path(), sha256)
+    command = detector_command(weights or Path(), sha256)
     means = Means(
         settings.drone_id,
         settings.camera,
         sha256,
         settings.first_look_slowest_s,
-        lambda: EyeProcess(command, stop),
+        lambda: DetectorProcess(command, stop),
         encoded,
     )
-    return Lookout(means, flights, poses, announce)
+    return OnboardDetection(means, flights, poses, announce)
 
 
 class _WhenAsked:
@@ -218,11 +218,11 @@ def _probe_first_look(settings: Settings) -> str:
     if settings.first_look_model is None or settings.first_look_sha256 is None:
         return "No detector on board (EDGE_FIRST_LOOK_MODEL): the cloud finds everything."
     model = load_model(settings.first_look_model, settings.first_look_sha256)
-    eye = EyeProcess(eye_command(settings.first_look_model, model.sha256), threading.Event())
+    detector = DetectorProcess(detector_command(settings.first_look_model, model.sha256), threading.Event())
     try:
-        tile_s = eye.ready(30.0)
+        tile_s = detector.ready(30.0)
     finally:
-        eye.close()
+        detector.close()
     wanted = "on" if settings.first_look else "off unless the shadow asks for it"
     return f"{settings.first_look_model.name} finds {len(model.kinds)} kinds, {tile_s:.2f} s a tile; {wanted}."
 

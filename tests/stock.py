@@ -45,7 +45,7 @@ from cloud.tables import (
 )
 from contracts import promotion
 from contracts.geo import Enu, LocalFrame
-from contracts.health import Health
+from contracts.health import FirstLookHealth, Health
 from contracts.resources import VISION_JOBS_QUEUE
 from contracts.training import Evaluation
 from contracts.vocabulary import DefectKind
@@ -428,6 +428,16 @@ def _fleet(session: Session, now: datetime) -> None:
             storage_free_percent=free,
             uptime_s=8123.0,
             clock_synchronised=True,
+            first_look=FirstLookHealth(state="looking", looked=412, skipped=23, crops=7, held_back=2)
+            if drone is one
+            else FirstLookHealth(
+                state="gave_up",
+                why="A look takes 9.4 s here (median of 5), 5.0 s is the slowest of use.",
+                looked=5,
+                skipped=41,
+                crops=0,
+                held_back=0,
+            ),
         ).model_dump(mode="json")
     session.add(CertificateRevocation(certificate_id="c0ffee12", drone_id="merlin-2", asked_at=now - timedelta(days=1)))
     dead_letters.bury(session, VISION_JOBS_QUEUE, "segment flt-9/3", "No manifest beside the video.", '{"segment": 3}')

@@ -1,4 +1,4 @@
-"""One key frame in, sights with their crops out: decoded, shrunk, tiled, searched. Only for the eye's own process."""
+"""One key frame in, sights with their crops out: decoded, shrunk, tiled, searched. Only in its own process."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Sight(NamedTuple):
     crop: bytes
 
 
-class Eye:
+class Detector:
     """A network on one core."""
 
     def __init__(self, model: Model) -> None:

@@ -1,4 +1,4 @@
-"""Where to look in a picture, and boxes out of what the network answers. Pure; numpy, so only for the eye's process."""
+"""Where to look in a picture, and boxes out of what the network answers. Pure; numpy: only for its process."""
 
 from __future__ import annotations
 

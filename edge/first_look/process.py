@@ -1,4 +1,4 @@
-"""The eye as the agent sees it: a process that is asked, given time, and ended when it takes too long."""
+"""The detector as the agent sees it: a process that is asked, given time, and ended when it takes too long."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _PIECE_BYTES = 64 * 1024
 _ENDS_WITHIN_S = 2.0
 
 
-def eye_command(weights: Path, sha256: str) -> list[str]:
-    """Return how the eye's process is started."""
-    return [sys.executable, "-m", "edge.eye", str(weights), sha256]
+def detector_command(weights: Path, sha256: str) -> list[str]:
+    """Return how the detector's process is started."""
+    return [sys.executable, "-m", "edge.onboard_detector", str(weights), sha256]
 
 
-class EyeProcess:
+class DetectorProcess:
     """Not thread-safe: one caller asks and waits."""
 
     def __init__(self, command: list[str], stop: threading.Event) -> None:

@@ -1,4 +1,4 @@
-"""What the eye saw, on the drone's disk as the uploader takes it: the crop, then the record that names it."""
+"""What the detector saw, on the drone's disk as the uploader takes it: the crop, then the record that names it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from edge.first_look.wire import Message
 
 
 class Seen(NamedTuple):
-    """Of what frame the eye speaks."""
+    """Of what frame the detector speaks."""
 
     drone_id: DroneId
     flight_id: FlightId

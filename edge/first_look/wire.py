@@ -1,4 +1,4 @@
-"""How the agent and its eye speak: a length, a JSON head, then bytes; on pipes, the same both ways."""
+"""How the agent and its detector speak: a length, a JSON head, then bytes; on pipes, the same both ways."""
 
 from __future__ import annotations
 

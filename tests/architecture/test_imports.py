@@ -36,7 +36,7 @@ NOT_ON_A_DRONE = {
 }
 
 # Of the extra `edge-vision`: loaded by no process but the one that looks at pictures.
-WITH_EYES = ("edge.first_look.boxes", "edge.backends.detector")
+OF_THE_DETECTOR = ("edge.first_look.boxes", "edge.backends.detector")
 
 _IMPORT_ALL = """
 import importlib, pkgutil, sys
@@ -51,7 +51,7 @@ sys.meta_path.insert(0, Guard())
 import contracts, edge
 names = [m.name for part in (contracts, edge) for m in pkgutil.walk_packages(part.__path__, part.__name__ + ".")]
 for name in names:
-    if name not in {with_eyes!r}:
+    if name not in {of_the_detector!r}:
         importlib.import_module(name)
 print(len(names))
 """
@@ -77,7 +77,7 @@ def test_the_footprint_test_can_fail(tmp_path: Path, intruder: str) -> None:
 def _import_all(folder: Path) -> subprocess.CompletedProcess[str]:
     # -S would hide site-packages altogether; -P and PYTHONPATH put the copy before the editable install.
     return subprocess.run(
-        [sys.executable, "-P", "-c", _IMPORT_ALL.format(blocked=set(NOT_ON_A_DRONE), with_eyes=WITH_EYES)],
+        [sys.executable, "-P", "-c", _IMPORT_ALL.format(blocked=set(NOT_ON_A_DRONE), of_the_detector=OF_THE_DETECTOR)],
         cwd=folder,
         env={"PYTHONPATH": str(folder)},
         capture_output=True,

@@ -20,8 +20,8 @@ from contracts.optics import CameraIntrinsics
 from contracts.vocabulary import DefectKind
 from edge.backends.camera import encoded
 from edge.backends.container import Mp4File, whole_frames
-from edge.first_look.lookout import Lookout, Means
-from edge.first_look.process import EyeProcess, eye_command
+from edge.first_look.detection import Means, OnboardDetection
+from edge.first_look.process import DetectorProcess, detector_command
 from edge.flights import Flights, Phase
 from edge.poses import Poses
 from edge.recorder import Frame, Recorder, Rig
@@ -65,21 +65,23 @@ def test_a_planted_defect_leaves_before_its_video_with_its_place_and_the_pose(tm
     poses = Poses(tmp_path / "poses.db")
     for t_us in range(times[0] - 300_000, times[-1] + 300_000, 50_000):
         poses.add(PoseSample(t_us=t_us, pose=Pose(point=at(0, 0, 30), yaw_deg=80.0, pitch_deg=0.0)))
-    means = Means("drone-1", CAMERA, SHA256, 60.0, lambda: EyeProcess(eye_command(WEIGHTS, SHA256), stop), encoded)
-    lookout = Lookout(means, flights, poses, events)
-    rig = Rig("drone-1", CAMERA, Tape(frames), Mp4File, whole_frames, lookout.offer)
+    means = Means(
+        "drone-1", CAMERA, SHA256, 60.0, lambda: DetectorProcess(detector_command(WEIGHTS, SHA256), stop), encoded
+    )
+    detection = OnboardDetection(means, flights, poses, events)
+    rig = Rig("drone-1", CAMERA, Tape(frames), Mp4File, whole_frames, detection.offer)
     recorder = Recorder(rig, poses, flights, events, stop)
     shop = Shop()
     uploader = Uploader("drone-1", flights, UploadJournal(tmp_path / "uploads.db"), shop, events, stop)
-    lookout.want(True)
+    detection.want(True)
     try:
-        while lookout.step() is False:
+        while detection.step() is False:
             continue  # a machine so busy that the process gets no turn within a minute; the third time it gives up
         recorder.step()
-        lookout.step()
-        health = lookout.health()
+        detection.step()
+        health = detection.health()
     finally:
-        lookout.close()
+        detection.close()
     while uploader.step():
         continue
     (name,) = (p.stem for p in flights.folder("flt-1").glob("first-look/*.json"))
@@ -106,10 +108,10 @@ def test_weights_that_are_no_network_are_refused_with_what_to_do(tmp_path: Path)
     weights.write_bytes(b"no network")
     sha256 = hashlib.sha256(b"no network").hexdigest()
     weights.with_suffix(".json").write_text(f'{{"sha256": "{sha256}", "kinds": ["crack"], "accept": 0.4}}')
-    eye = EyeProcess(eye_command(weights, sha256), threading.Event())
+    detector = DetectorProcess(detector_command(weights, sha256), threading.Event())
     try:
         with pytest.raises(InvalidInput, match="cannot be opened") as refused:
-            eye.ready(120.0)
+            detector.ready(120.0)
     finally:
-        eye.close()
+        detector.close()
     assert refused.value.hint

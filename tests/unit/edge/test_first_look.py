@@ -28,8 +28,8 @@ from contracts.vocabulary import DefectKind
 from edge.first_look import boxes
 from edge.first_look.boxes import Box
 from edge.first_look.card import Model, load_model
-from edge.first_look.lookout import Eye, Lookout, Means
-from edge.first_look.process import EyeProcess
+from edge.first_look.detection import Detector, Means, OnboardDetection
+from edge.first_look.process import DetectorProcess
 from edge.first_look.scene import Encoded, gsd_mm_px
 from edge.first_look.wire import Message, packed, unpacked
 from edge.flights import Flights
@@ -44,8 +44,8 @@ NOTHING = Message({"sights": [], "found": 0, **FULL_HD})
 CRACK = Message({"sights": [SEEN], "found": 1, **FULL_HD}, CROP)
 
 
-class ScriptedEye:
-    """Answers what it is told to, and takes as long by the lookout's clock."""
+class ScriptedDetector:
+    """Answers what it is told to, and takes as long by the detection's clock."""
 
     def __init__(self, bench: Bench) -> None:
         self._bench = bench
@@ -74,12 +74,12 @@ class ScriptedEye:
 
 
 class Bench:
-    """A lookout over a folder, its clock standing still but for what looks take."""
+    """A detection over a folder, its clock standing still but for what looks take."""
 
     def __init__(self, folder: Path) -> None:
         self.now_s, self.takes_s, self.tile_s = 100.0, 0.5, 0.1
         self.asked: list[Message] = []
-        self.opened: list[ScriptedEye] = []
+        self.opened: list[ScriptedDetector] = []
         self.opens: PlatformError | None = None
         self.answer: Message | PlatformError = NOTHING
         self.hold: Callable[[], object] = lambda: None
@@ -97,23 +97,23 @@ class Bench:
             self._open,
             lambda packet: Encoded("h264", b"sets", bytes(str(packet), "ascii")),
         )
-        self.lookout = Lookout(means, self.flights, self.poses, self.events, lambda: self.now_s)
+        self.detection = OnboardDetection(means, self.flights, self.poses, self.events, lambda: self.now_s)
 
-    def _open(self) -> Eye:
-        self.opened.append(ScriptedEye(self))
+    def _open(self) -> Detector:
+        self.opened.append(ScriptedDetector(self))
         return self.opened[-1]
 
     def begin(self) -> None:
-        self.lookout.want(True)
-        assert self.lookout.step() is True
+        self.detection.want(True)
+        assert self.detection.step() is True
 
     def show(self, count: int = 1) -> None:
         for number in range(count):
-            self.lookout.offer("flt-1", NOW_US + number, f"frame {number}")
-            self.lookout.step()
+            self.detection.offer("flt-1", NOW_US + number, f"frame {number}")
+            self.detection.step()
 
     def health(self) -> FirstLookHealth:
-        found = self.lookout.health()
+        found = self.detection.health()
         assert found is not None
         return found
 
@@ -132,7 +132,7 @@ def bench(tmp_path: Path) -> Bench:
 
 def test_it_is_off_until_it_is_wanted(bench: Bench) -> None:
     bench.show()
-    assert (bench.opened, bench.lookout.health()) == ([], None)
+    assert (bench.opened, bench.detection.health()) == ([], None)
 
 
 def test_a_sight_becomes_a_crop_and_a_record_with_the_pose(bench: Bench) -> None:
@@ -157,16 +157,16 @@ def test_overloaded_it_passes_frames_over_and_takes_the_newest(bench: Bench) -> 
         go_on.wait(30)
 
     bench.hold = hold
-    bench.lookout.offer("flt-1", NOW_US, "first")
-    looking = threading.Thread(target=bench.lookout.step)
+    bench.detection.offer("flt-1", NOW_US, "first")
+    looking = threading.Thread(target=bench.detection.step)
     looking.start()
     assert busy.wait(30)
     for number in range(200):
-        bench.lookout.offer("flt-1", NOW_US + number, f"frame {number}")
+        bench.detection.offer("flt-1", NOW_US + number, f"frame {number}")
     go_on.set()
     looking.join(30)
-    bench.lookout.step()
-    assert bench.lookout.step() is None
+    bench.detection.step()
+    assert bench.detection.step() is None
     assert [asked.body for asked in bench.asked] == [b"setsfirst", b"setsframe 199"]
     assert (bench.health().looked, bench.health().skipped) == (2, 199)
 
@@ -235,8 +235,8 @@ def test_asked_for_anew_it_tries_again(bench: Bench) -> None:
     bench.opens = InvalidInput("The weights are others.")
     bench.begin()
     bench.opens = None
-    bench.lookout.want(False)
-    assert bench.lookout.health() is None
+    bench.detection.want(False)
+    assert bench.detection.health() is None
     bench.begin()
     assert bench.health().state == "looking"
 
@@ -342,9 +342,9 @@ def test_a_message_arrives_whole_or_not_at_all(head: dict[str, object], body: by
     ],
 )
 def test_a_process_that_says_nothing_of_use_is_unavailable(program: str, why: str) -> None:
-    eye = EyeProcess([sys.executable, "-c", program], threading.Event())
+    detector = DetectorProcess([sys.executable, "-c", program], threading.Event())
     try:
         with pytest.raises(Unavailable, match=why):
-            eye.ready(0.5 if why == "too long" else 60.0)
+            detector.ready(0.5 if why == "too long" else 60.0)
     finally:
-        eye.close()
+        detector.close()

@@ -1,4 +1,4 @@
-"""Asks the eye about the newest key frame whenever it is free, and gives up on a computer that is too weak.
+"""Asks the detector about the newest key frame whenever it is free, and gives up on a computer that is too weak.
 
 There is room for one waiting frame: a newer one takes its place, and the one that was not looked at is counted. So
 nothing grows, and what is looked at is never old.
@@ -30,14 +30,14 @@ _PATIENCE = 3.0
 _JUDGED_BY = 5
 """So many looks in a row decide whether the computer is strong enough."""
 _DEATHS = 3
-"""After so many failures in a row the eye is not opened again."""
+"""After so many failures in a row the detector is not opened again."""
 _POSE_WITHIN_S = 0.5
 _KEPT = 60
 _CROPS_PER_S, _CROPS_AT_ONCE = 1.0, 6.0
 """What a flight past one large defect may put on the link; what is held back is counted, and the video has it."""
 
 
-class Eye(Protocol):
+class Detector(Protocol):
     """Looks at frames."""
 
     def ready(self, timeout_s: float) -> float:
@@ -54,14 +54,14 @@ class Eye(Protocol):
 
 
 class Means(NamedTuple):
-    """What the lookout works with."""
+    """What the detection works with."""
 
     drone_id: str
     camera: CameraIntrinsics
     model_sha256: str
     slowest_s: float
     """A look that takes longer is of no use: a crop is to leave within seconds."""
-    open_eye: Callable[[], Eye]
+    open_detector: Callable[[], Detector]
     encoded: Callable[[object], Encoded]
     """Takes a backend's packet apart."""
 
@@ -72,7 +72,7 @@ class _Waiting(NamedTuple):
     frame: Encoded
 
 
-class Lookout:
+class OnboardDetection:
     """``offer`` may be called by any thread and never waits; ``step`` belongs to one loop."""
 
     def __init__(
@@ -87,7 +87,7 @@ class Lookout:
         self._lock = threading.Lock()
         self._box: _Waiting | None = None
         self._wanted = False
-        self._eye: Eye | None = None
+        self._detector: Detector | None = None
         self._gave_up = ""
         self._failed = 0
         self._tally = _Tally(clock)
@@ -113,22 +113,22 @@ class Lookout:
             self._box = waiting
 
     def step(self) -> bool | None:
-        """Look at the waiting frame; open or close the eye as it is wanted."""
+        """Look at the waiting frame; open or close the detector as it is wanted."""
         if not self._wanted or self._gave_up:
             self.close()
             return None
         try:
-            if self._eye is None:
+            if self._detector is None:
                 self._open()
                 return True
             with self._lock:
                 waiting, self._box = self._box, None
             if waiting is None:
                 return None
-            self._look(self._eye, waiting)
+            self._look(self._detector, waiting)
             self._failed = 0
         except (InvalidInput, NotFound) as error:
-            self._give_up(f"{error.message} {error.hint}".strip())
+            self._give_up(detail=f"{error.message} {error.hint}".strip())
         except Unavailable as error:
             return self._fail(error)
         return True
@@ -137,28 +137,30 @@ class Lookout:
         """Return how it does; None where it is not wanted."""
         if not self._wanted:
             return None
-        state = "gave_up" if self._gave_up else "looking" if self._eye is not None else "starting"
+        state = "gave_up" if self._gave_up else "looking" if self._detector is not None else "starting"
         return self._tally.health(state, self._gave_up)
 
     def close(self) -> None:
-        """End the eye."""
-        if self._eye is not None:
-            self._eye.close()
-            self._eye = None
+        """End the detector."""
+        if self._detector is not None:
+            self._detector.close()
+            self._detector = None
 
     def _open(self) -> None:
-        eye = self._means.open_eye()
+        detector = self._means.open_detector()
         try:
-            tile_s = eye.ready(_READY_WITHIN_S)
+            tile_s = detector.ready(_READY_WITHIN_S)
         except PlatformError:
-            eye.close()
+            detector.close()
             raise
-        self._eye = eye
+        self._detector = detector
         logbook.note("first_look_ready", tile_s=round(tile_s, 3))
         if tile_s > self._means.slowest_s:
-            self._give_up(f"One tile takes {tile_s:.1f} s here, {self._means.slowest_s:.1f} s is the slowest of use.")
+            self._give_up(
+                detail=f"One tile takes {tile_s:.1f} s here, {self._means.slowest_s:.1f} s is the slowest of use."
+            )
 
-    def _look(self, eye: Eye, waiting: _Waiting) -> None:
+    def _look(self, detector: Detector, waiting: _Waiting) -> None:
         flight = self._flights.get(waiting.flight_id)
         if flight is None:
             return
@@ -168,10 +170,10 @@ class Lookout:
             "extradata_bytes": len(waiting.frame.extradata),
             "gsd_mm_px": gsd,
         }
-        began_s, cpu_s = self._clock(), eye.cpu_s()
+        began_s, cpu_s = self._clock(), detector.cpu_s()
         asked = Message(head, waiting.frame.extradata + waiting.frame.data)
-        answer = eye.ask(asked, _PATIENCE * self._means.slowest_s)
-        self._tally.took(self._clock() - began_s, eye.cpu_s() - cpu_s)
+        answer = detector.ask(asked, _PATIENCE * self._means.slowest_s)
+        self._tally.took(self._clock() - began_s, detector.cpu_s() - cpu_s)
         if "unreadable" in answer.head:
             logbook.warn("first_look_unreadable_frame", error=answer.head["unreadable"])
         elif answer.head["sights"]:
@@ -205,9 +207,9 @@ class Lookout:
     def _judge(self) -> None:
         usual_s = self._tally.usual_s(_JUDGED_BY)
         if usual_s is not None and usual_s > self._means.slowest_s:
+            most_s, of = self._means.slowest_s, _JUDGED_BY
             self._give_up(
-                f"A look takes {usual_s:.1f} s here (median of {_JUDGED_BY}), {self._means.slowest_s:.1f} s is the"
-                " slowest of use."
+                detail=f"A look takes {usual_s:.1f} s here (median of {of}), {most_s:.1f} s is the slowest of use."
             )
 
     def _fail(self, error: PlatformError) -> bool:
@@ -215,16 +217,16 @@ class Lookout:
         self._failed += 1
         logbook.warn("first_look_failed", error=error.message, times=self._failed)
         if self._failed >= _DEATHS:
-            self._give_up(f"It failed {self._failed} times in a row, last: {error.message}")
+            self._give_up(detail=f"It failed {self._failed} times in a row, last: {error.message}")
         return False
 
-    def _give_up(self, why: str) -> None:
+    def _give_up(self, *, detail: str) -> None:
         """Turn itself off, and say so; the flight goes on without."""
         self.close()
         with self._lock:
-            self._gave_up, self._box = why[:300], None
-        logbook.note("first_look_off", why=why)
-        self._announce(DroneEventKind.DIAGNOSTIC, {"code": "first_look_off", "detail": why})
+            self._gave_up, self._box = detail[:300], None
+        logbook.note("first_look_off", why=detail)
+        self._announce(DroneEventKind.DIAGNOSTIC, {"code": "first_look_off", "detail": detail})
 
 
 class _Tally:

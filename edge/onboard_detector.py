@@ -1,4 +1,4 @@
-"""The eye's process: asked by the agent on its standard input, it steps aside for everything else on the computer.
+"""The detector's process: asked by the agent on its standard input, it steps aside for everything else on the computer.
 
 A process of its own, so that neither a core busy with pictures nor a fault in somebody's native code can hold up
 telemetry or commands. It ends when the agent does: its input ends then.
@@ -23,7 +23,7 @@ _FIRST_TO_GO = 1000
 
 
 def main() -> int:
-    """Answer until the input ends; 1 when the eye cannot be opened, after having said why."""
+    """Answer until the input ends; 1 when the detector cannot be opened, after having said why."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("weights", type=Path)
     parser.add_argument("sha256")
@@ -31,10 +31,10 @@ def main() -> int:
     _step_aside()
     out, sys.stdout = sys.stdout.buffer, sys.stderr  # what a library prints must not get into the answers
     try:
-        from edge.backends.detector import Eye  # noqa: PLC0415 - the extra may not be installed, which is then said
+        from edge.backends.detector import Detector  # noqa: PLC0415 - the extra may not be installed, which is then said
 
-        eye = Eye(load_model(asked.weights, asked.sha256))
-        write(out, Message({"ready": True, "tile_s": eye.warm_up()}))
+        detector = Detector(load_model(asked.weights, asked.sha256))
+        write(out, Message({"ready": True, "tile_s": detector.warm_up()}))
     except ImportError as error:
         hint = "pip install 'kestrel[edge,edge-vision]'"
         write(out, Message({"failed": f"The first look's libraries are not installed: {error}.", "hint": hint}))
@@ -44,7 +44,7 @@ def main() -> int:
         return 1
     while (frame := unpacked(sys.stdin.buffer.read)) is not None:
         try:
-            write(out, eye.look(frame))
+            write(out, detector.look(frame))
         except CorruptMedia as error:
             write(out, Message({"unreadable": error.message}))
     return 0
