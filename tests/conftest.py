@@ -27,7 +27,8 @@ from tests.services import AwsServer, Broker, DatabaseServer, MiniStack, Moto
 # The suite tries the same examples every time: what it says is about the change, not about luck.
 # KESTREL_EXAMPLES=2000 (make properties) searches at random, where a test does not say how many it wants.
 _SEARCH = os.environ.get("KESTREL_EXAMPLES")
-settings.register_profile("suite", max_examples=int(_SEARCH or "50"), derandomize=_SEARCH is None)
+# No deadline: how long an example takes is the machine's.
+settings.register_profile("suite", max_examples=int(_SEARCH or "50"), derandomize=_SEARCH is None, deadline=None)
 settings.load_profile("suite")
 
 # Every client reads the file of authorities, 47 ms of processor time, and the suite makes thousands: once is enough.

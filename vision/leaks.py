@@ -49,7 +49,8 @@ def fingerprint(path: Path) -> Prints:
         with Image.open(path) as opened:
             opened.draft("L", (_READ_AT_PX, _READ_AT_PX))
             grey = opened.convert("L")
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
+    # Ultralytics, once loaded, lets Pillow ask for a HEIF reader that is not installed before it gives up.
+    except (OSError, ValueError, ImportError, Image.DecompressionBombError) as error:
         raise InvalidInput(f"{path} is not a readable image: {error}.", field="image") from error
     grey.thumbnail((_READ_AT_PX, _READ_AT_PX))
     turned = [grey.rotate(angle, expand=True) for angle in (0, 90, 180, 270)]

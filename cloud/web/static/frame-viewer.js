@@ -69,8 +69,8 @@ class FrameViewer extends HTMLElement {
 
   #onClick = (/** @type {Event} */ event) => {
     const target = /** @type {Element} */ (event.target);
-    const show = target.closest("[data-show]")?.getAttribute("data-show");
-    if (show) this.#show(show);
+    const shown = target.closest("[data-show]")?.getAttribute("data-show");
+    if (shown) this.#show(shown);
     const zoom = target.closest("[data-zoom]")?.getAttribute("data-zoom");
     const frame = this.#frame();
     if (!zoom || !frame) return;
