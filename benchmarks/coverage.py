@@ -23,8 +23,9 @@ from contracts.turbine import SurfacePlace, TurbineGeometry
 from contracts.vocabulary import Blade, BladeSide
 from simulators.truthboxes import hidden
 from simulators.views import View
-from vision.coverage import MAX_GSD_MM_PX, MAX_INCIDENCE_DEG, Coverage
+from vision.coverage import MAX_INCIDENCE_DEG, Coverage
 from vision.frames import Timeline, choose, fill, footprints
+from vision.grid import MAX_GSD_MM_PX
 from vision.surface import Surface
 
 Cell = tuple[Blade, BladeSide, int]

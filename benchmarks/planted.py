@@ -31,6 +31,7 @@ from scipy.stats import binomtest
 
 from contracts.geo import Pose
 from contracts.optics import CameraIntrinsics
+from contracts.places import AnyPlace, on_blade
 from contracts.turbine import SurfacePlace, TurbineGeometry
 from contracts.vocabulary import Blade, BladeSide, DefectKind
 from simulators.defects import PAINTED_KINDS, PlantedDefect, Want, random_defect
@@ -166,7 +167,10 @@ def _sizes(geometry: TurbineGeometry, defects: Sequence[PlantedDefect], poses: S
     return largest
 
 
-def _is_near(geometry: TurbineGeometry, defect: PlantedDefect, place: SurfacePlace) -> bool:
+def _is_near(geometry: TurbineGeometry, defect: PlantedDefect, found: AnyPlace | None) -> bool:
+    place = on_blade(found)
+    if place is None:
+        return False
     apart = geometry.surface_point(defect.place).minus(geometry.surface_point(place)).norm()
     return apart <= NEAR_M + max(defect.length_mm, defect.width_mm) / 2000
 

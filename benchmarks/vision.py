@@ -29,6 +29,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from contracts.media import SegmentManifest
+from contracts.places import AnyPlace
 from contracts.turbine import SurfacePlace
 from contracts.vocabulary import Blade, BladeSide
 from simulators.defects import PlantedDefect, planted_in
@@ -174,9 +175,10 @@ def kestrel(folder: Path, _step: int) -> Row:
                false, cpu_s, _memory_mb(), stages)  # fmt: skip
 
 
-def _apart_m(one: SurfacePlace, other: SurfacePlace) -> float:
-    same = (one.blade, one.side) == (other.blade, other.side)
-    return abs(one.distance_to_root_m - other.distance_to_root_m) if same else float("inf")
+def _apart_m(one: SurfacePlace, other: AnyPlace | None) -> float:
+    if other is None or one.surface != other.surface:
+        return float("inf")
+    return abs(one.along_m - other.along_m)
 
 
 def predict(folder: Path, step: int) -> Row:

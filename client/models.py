@@ -436,6 +436,43 @@ class CellOut(BaseModel):
     best_sharpness: Annotated[float, Field(title='Best Sharpness')]
 
 
+class ClockH(RootModel[float]):
+    root: Annotated[
+        float,
+        Field(
+            description='on the pipe: hours round it, 12 (0) on top, 3 to the right',
+            ge=0.0,
+            lt=12.0,
+            title='Clock H',
+        ),
+    ]
+
+
+class ChainagePlace(BaseModel):
+    """
+    A place on a pipe, or on the ground beside it.
+    """
+
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    chainage_m: Annotated[float, Field(title='Chainage M')]
+    offset_m: Annotated[
+        float,
+        Field(
+            description='to the left of the centre line, looking along it',
+            title='Offset M',
+        ),
+    ]
+    clock_h: Annotated[
+        ClockH | None,
+        Field(
+            description='on the pipe: hours round it, 12 (0) on top, 3 to the right',
+            title='Clock H',
+        ),
+    ] = None
+
+
 class Change(BaseModel):
     """
     A change and the interval that holds the true one 95 times in 100.
@@ -769,16 +806,6 @@ class CorridorParams(BaseModel):
     last_span: Annotated[LastSpan | None, Field(title='Last Span')] = None
 
 
-class CoverageOut(BaseModel):
-    """
-    What a flight saw. ``not_seen`` says each gap in words; a metre is seen when 80 % of its area was.
-    """
-
-    flight_id: Annotated[str, Field(title='Flight Id')]
-    cells: Annotated[list[CellOut], Field(title='Cells')]
-    not_seen: Annotated[list[str], Field(title='Not Seen')]
-
-
 class CrewAnswer(StrEnum):
     """
     What a crew found.
@@ -1105,6 +1132,13 @@ class Ce90M(RootModel[float]):
         Field(
             description='90 % circular error along the surface', ge=0.0, title='Ce90 M'
         ),
+    ]
+
+
+class Le90M(RootModel[float]):
+    root: Annotated[
+        float,
+        Field(description='90 % linear error of its height', ge=0.0, title='Le90 M'),
     ]
 
 
@@ -2471,6 +2505,19 @@ class PageKeyOut(BaseModel):
     next_cursor: Annotated[str | None, Field(title='Next Cursor')] = None
 
 
+class PartCellOut(BaseModel):
+    """
+    One cell of a part that is no blade, as far as a flight saw it: a metre up a face of a tower (``face-2``).
+    """
+
+    part: Annotated[str, Field(title='Part')]
+    cell: Annotated[int, Field(title='Cell')]
+    seen_share: Annotated[float, Field(title='Seen Share')]
+    best_gsd_mm_px: Annotated[float, Field(title='Best Gsd Mm Px')]
+    best_incidence_deg: Annotated[float, Field(title='Best Incidence Deg')]
+    best_sharpness: Annotated[float, Field(title='Best Sharpness')]
+
+
 class PartIn(BaseModel):
     """
     How much of a part is there; ``more_at`` null: no more comes.
@@ -3377,6 +3424,46 @@ class Solid(BaseModel):
     ] = None
 
 
+class SpanPlace(BaseModel):
+    """
+    A place on the conductors between two towers of a line.
+    """
+
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    span: Annotated[
+        int,
+        Field(
+            description='number of the tower it begins at, from 0',
+            ge=0,
+            le=2000,
+            title='Span',
+        ),
+    ]
+    from_tower: Annotated[str, Field(max_length=60, title='From Tower')]
+    to_tower: Annotated[str, Field(max_length=60, title='To Tower')]
+    conductor: Annotated[
+        int,
+        Field(
+            description='the nearest one; those behind it look alike',
+            ge=0,
+            le=11,
+            title='Conductor',
+        ),
+    ]
+    distance_m: Annotated[
+        float,
+        Field(
+            description='level distance from the tower it begins at', title='Distance M'
+        ),
+    ]
+    chainage_m: Annotated[
+        float,
+        Field(description="the same from the line's first tower", title='Chainage M'),
+    ]
+
+
 class SplitIn(BaseModel):
     """
     The findings that are another defect.
@@ -3604,6 +3691,64 @@ class TowerParams(BaseModel):
         Strips | None,
         Field(description='default: what the overlap asks for', title='Strips'),
     ] = None
+
+
+class TowerPlace(BaseModel):
+    """
+    A place on a wind turbine's tower, a mast, or a tower of a line.
+
+    Its face is the plane it lies on, or of a round tower the eighth of it: they follow one another clockwise.
+    """
+
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    tower: Annotated[
+        str | None,
+        Field(
+            description="of a line: its name; else the asset's only one",
+            max_length=60,
+            title='Tower',
+        ),
+    ] = ''
+    face: Annotated[int, Field(ge=0, le=7, title='Face')]
+    faces: Annotated[int, Field(ge=3, le=8, title='Faces')]
+    face_bearing_deg: Annotated[
+        float,
+        Field(
+            description='compass bearing the face looks along',
+            ge=0.0,
+            lt=360.0,
+            title='Face Bearing Deg',
+        ),
+    ]
+    bearing_deg: Annotated[
+        float,
+        Field(
+            description="of the place, seen from the tower's axis",
+            ge=0.0,
+            lt=360.0,
+            title='Bearing Deg',
+        ),
+    ]
+    radius_m: Annotated[
+        float,
+        Field(
+            description='of the tower at this height; to its corners where it has any',
+            gt=0.0,
+            le=60.0,
+            title='Radius M',
+        ),
+    ]
+    is_round: Annotated[
+        bool | None, Field(description='false: its faces are flat', title='Is Round')
+    ] = True
+    height_m: Annotated[
+        float,
+        Field(
+            description="above the tower's foot", ge=-1.0, le=400.0, title='Height M'
+        ),
+    ]
 
 
 class TrainingIn(BaseModel):
@@ -4308,6 +4453,17 @@ class ComparisonOut(BaseModel):
     views: Annotated[list[ViewOut], Field(title='Views')]
 
 
+class CoverageOut(BaseModel):
+    """
+    What a flight saw. ``not_seen`` says each gap in words; a metre is seen when 80 % of its area was.
+    """
+
+    flight_id: Annotated[str, Field(title='Flight Id')]
+    cells: Annotated[list[CellOut], Field(title='Cells')]
+    parts: Annotated[list[PartCellOut], Field(title='Parts')]
+    not_seen: Annotated[list[str], Field(title='Not Seen')]
+
+
 class DroneDetailOut(BaseModel):
     """
     A drone with what is left to do about its certificates.
@@ -4473,7 +4629,7 @@ class FilePlan(BaseModel):
 
 class FindingDetail(BaseModel):
     """
-    A finding with all that belongs to it; the best evidence first. ``seen`` is its metre of the blade.
+    A finding with all that belongs to it; the best evidence first. ``seen``: its metre of blade or tower.
     """
 
     finding_id: Annotated[str, Field(title='Finding Id')]
@@ -4486,6 +4642,9 @@ class FindingDetail(BaseModel):
     side: BladeSide | None
     distance_to_root_m: Annotated[float | None, Field(title='Distance To Root M')]
     offset_m: Annotated[float | None, Field(title='Offset M')]
+    place: Annotated[
+        TowerPlace | SpanPlace | ChainagePlace | None, Field(title='Place')
+    ]
     length_mm: Annotated[float, Field(title='Length Mm')]
     width_mm: Annotated[float, Field(title='Width Mm')]
     size_sigma_mm: Annotated[float, Field(title='Size Sigma Mm')]
@@ -4493,6 +4652,7 @@ class FindingDetail(BaseModel):
     lon_deg: Annotated[float | None, Field(title='Lon Deg')]
     alt_m: Annotated[float | None, Field(title='Alt M')]
     ce90_m: Annotated[float | None, Field(title='Ce90 M')]
+    le90_m: Annotated[float | None, Field(title='Le90 M')]
     confidence: Annotated[float, Field(title='Confidence')]
     model_name: Annotated[str, Field(title='Model Name')]
     model_sha256: Annotated[str, Field(title='Model Sha256')]
@@ -4516,7 +4676,7 @@ class FindingDetail(BaseModel):
     ticket: TicketOut | None
     summary: SummaryOut | None
     runs: Annotated[list[RunOut], Field(title='Runs')]
-    seen: CellOut | None
+    seen: Annotated[CellOut | PartCellOut | None, Field(title='Seen')]
     same_defect: Annotated[
         list[str],
         Field(
@@ -4541,6 +4701,9 @@ class FindingOut(BaseModel):
     side: BladeSide | None
     distance_to_root_m: Annotated[float | None, Field(title='Distance To Root M')]
     offset_m: Annotated[float | None, Field(title='Offset M')]
+    place: Annotated[
+        TowerPlace | SpanPlace | ChainagePlace | None, Field(title='Place')
+    ]
     length_mm: Annotated[float, Field(title='Length Mm')]
     width_mm: Annotated[float, Field(title='Width Mm')]
     size_sigma_mm: Annotated[float, Field(title='Size Sigma Mm')]
@@ -4548,6 +4711,7 @@ class FindingOut(BaseModel):
     lon_deg: Annotated[float | None, Field(title='Lon Deg')]
     alt_m: Annotated[float | None, Field(title='Alt M')]
     ce90_m: Annotated[float | None, Field(title='Ce90 M')]
+    le90_m: Annotated[float | None, Field(title='Le90 M')]
     confidence: Annotated[float, Field(title='Confidence')]
     model_name: Annotated[str, Field(title='Model Name')]
     model_sha256: Annotated[str, Field(title='Model Sha256')]
@@ -5605,18 +5769,28 @@ class Detection(BaseModel):
     kind: DefectKind
     confidence: Annotated[float, Field(ge=0.0, le=1.0, title='Confidence')]
     place: Annotated[
-        SurfacePlace | None, Field(description='None where the asset model was not hit')
+        SurfacePlace | TowerPlace | SpanPlace | ChainagePlace | None,
+        Field(description='None where the asset model was not hit', title='Place'),
     ]
     point: GeoPoint | None
     ce90_m: Annotated[
         Ce90M | None,
         Field(description='90 % circular error along the surface', title='Ce90 M'),
     ] = None
+    le90_m: Annotated[
+        Le90M | None,
+        Field(description='90 % linear error of its height', title='Le90 M'),
+    ] = None
     length_mm: Annotated[
-        float, Field(description='along the blade', ge=0.0, title='Length Mm')
+        float,
+        Field(
+            description='along the blade, up the tower, along the span or pipe',
+            ge=0.0,
+            title='Length Mm',
+        ),
     ]
     width_mm: Annotated[
-        float, Field(description='across the blade', ge=0.0, title='Width Mm')
+        float, Field(description='across that', ge=0.0, title='Width Mm')
     ]
     size_sigma_mm: Annotated[float, Field(ge=0.0, title='Size Sigma Mm')]
     evidence: Annotated[

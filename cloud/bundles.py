@@ -11,10 +11,10 @@ from pydantic import JsonValue, TypeAdapter
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
-from cloud import audit, grading, tickets
+from cloud import audit, grading, places, tickets
 from cloud.policy.versions import active_policy
 from cloud.services import Services
-from cloud.tables import Audit, Coverage, EvidenceRow, Finding, Media, Summary
+from cloud.tables import Audit, Coverage, EvidenceRow, Finding, Media, PartCoverage, Summary
 from cloud.tables.columns import Base
 from contracts.errors import Conflict, CorruptMedia, InvalidInput, NotFound
 from evidence.bundle import packed
@@ -79,6 +79,9 @@ def _parts(session: Session, services: Services, finding: Finding) -> Iterator[_
         cell = session.get(Coverage, (finding.flight_id, finding.blade, finding.side, int(finding.distance_to_root_m)))
         if cell is not None:
             yield _Part(Link(step=Step.COVERAGE, id=f"{cell.blade}-{cell.side}-{cell.cell}", facts=_facts(cell)), {})
+    part = places.cell_of(finding)
+    if part is not None and (seen := session.get(PartCoverage, (finding.flight_id, *part))) is not None:
+        yield _Part(Link(step=Step.COVERAGE, id=f"{seen.part}-{seen.cell}", facts=_facts(seen)), {})
     yield _grade(session, finding, services)
     yield from _aftermath(session, finding)
 

@@ -9,7 +9,7 @@ from sqlalchemy import delete, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from cloud import audit, audit_samples, decisions, executions, flights, grading
+from cloud import audit, audit_samples, decisions, executions, flights, grading, places
 from cloud.db import notify
 from cloud.history import identity
 from cloud.logbook import log
@@ -26,13 +26,15 @@ from cloud.tables import (
     Flight,
     Media,
     Notification,
+    PartCoverage,
     Summary,
     Ticket,
     WorkflowRun,
 )
 from contracts.errors import Conflict, InvalidInput, NotFound
-from contracts.findings import CoverageCell, Detection, DetectionBatch, ModelCard
+from contracts.findings import CoverageCell, Detection, DetectionBatch, ModelCard, PartCell
 from contracts.ids import mint
+from contracts.places import on_blade
 from contracts.turbine import TurbineGeometry
 from contracts.vocabulary import FindingStatus, MediaState
 
@@ -82,7 +84,8 @@ def record_batch(session: Session, batch: DetectionBatch, policy: grading.Policy
         raise InvalidInput(f"The batch of {batch.segment_id} names another flight or asset than its video.")
     if media.sha256 != batch.video_sha256:
         raise InvalidInput(f"The batch of {batch.segment_id} was made of another video than the one stored.")
-    _cover(session, flight.flight_id, batch.coverage)
+    _cover(session, Coverage, flight.flight_id, batch.coverage)
+    _cover(session, PartCoverage, flight.flight_id, batch.parts)
     audit_samples.keep(session, batch)
     outcome = _take(session, flight, batch, policy)
     _analysed(session, media, batch)
@@ -319,12 +322,9 @@ def lock_ticketing(session: Session, finding_id: str) -> None:
 
 def _describe(finding: Finding, detections: list[Detection], model: ModelCard) -> None:
     defect = merged(detections)
-    place, point = defect.place, defect.point
+    point = defect.point
     finding.kind = defect.kind.value
-    finding.blade = place.blade.value if place else None
-    finding.side = place.side.value if place else None
-    finding.distance_to_root_m = place.distance_to_root_m if place else None
-    finding.offset_m = place.offset_m if place else None
+    places.keep(finding, defect.place)
     finding.length_mm, finding.width_mm, finding.size_sigma_mm = (
         defect.length_mm,
         defect.width_mm,
@@ -333,7 +333,7 @@ def _describe(finding: Finding, detections: list[Detection], model: ModelCard) -
     finding.lat_deg = point.lat_deg if point else None
     finding.lon_deg = point.lon_deg if point else None
     finding.alt_m = point.alt_m if point else None
-    finding.ce90_m = defect.ce90_m
+    finding.ce90_m, finding.le90_m = defect.ce90_m, defect.le90_m
     finding.confidence = defect.confidence
     finding.model_name, finding.model_sha256, finding.threshold = model.name, model.sha256, model.threshold
     finding.detected_at = defect.best.frame.captured_at
@@ -347,7 +347,7 @@ def _grade(
     grown_mm_per_year: float | None,
 ) -> None:
     defect = merged(detections)
-    place = defect.place
+    place = on_blade(defect.place)
     severity = grading.grade(
         policy,
         grading.Measured(
@@ -415,7 +415,12 @@ def _evidence_values(finding_id: str, detection: Detection, position: int) -> Ma
     }
 
 
-def _cover(session: Session, flight_id: str, cells: Iterable[CoverageCell]) -> None:
+def _cover(
+    session: Session,
+    table: type[Coverage | PartCoverage],
+    flight_id: str,
+    cells: Iterable[CoverageCell | PartCell],
+) -> None:
     """Keep the best that any segment saw of each cell.
 
     Rows go beside the statement, not into it: a statement as long as its rows is compiled anew each time.
@@ -423,22 +428,24 @@ def _cover(session: Session, flight_id: str, cells: Iterable[CoverageCell]) -> N
     rows = [{"flight_id": flight_id, **cell.model_dump(mode="json")} for cell in _once(cells)]
     if not rows:
         return
-    added = insert(Coverage)
+    added = insert(table)
     new = added.excluded
     best = {
-        "seen_share": func.greatest(Coverage.seen_share, new.seen_share),
-        "best_gsd_mm_px": func.least(Coverage.best_gsd_mm_px, new.best_gsd_mm_px),
-        "best_incidence_deg": func.least(Coverage.best_incidence_deg, new.best_incidence_deg),
-        "best_sharpness": func.greatest(Coverage.best_sharpness, new.best_sharpness),
+        "seen_share": func.greatest(table.seen_share, new.seen_share),
+        "best_gsd_mm_px": func.least(table.best_gsd_mm_px, new.best_gsd_mm_px),
+        "best_incidence_deg": func.least(table.best_incidence_deg, new.best_incidence_deg),
+        "best_sharpness": func.greatest(table.best_sharpness, new.best_sharpness),
     }
-    session.execute(added.on_conflict_do_update(index_elements=["flight_id", "blade", "side", "cell"], set_=best), rows)
+    key = [column.name for column in table.__table__.primary_key]
+    session.execute(added.on_conflict_do_update(index_elements=key, set_=best), rows)
 
 
-def _once(cells: Iterable[CoverageCell]) -> list[CoverageCell]:
+def _once(cells: Iterable[CoverageCell | PartCell]) -> list[CoverageCell | PartCell]:
     """Return one entry per cell: Postgres refuses to update a row twice in one statement."""
-    best: dict[tuple[str, str, int], CoverageCell] = {}
+    best: dict[tuple[str, int], CoverageCell | PartCell] = {}
     for cell in cells:
-        key = (cell.blade.value, cell.side.value, cell.cell)
+        part = cell.part if isinstance(cell, PartCell) else f"{cell.blade.value}/{cell.side.value}"
+        key = (part, cell.cell)
         if key not in best or cell.seen_share > best[key].seen_share:
             best[key] = cell
     return list(best.values())

@@ -132,7 +132,7 @@ def record_flight_media(session: Session, record: FlightMedia) -> None:
 
 
 def job_of(session: Session, segment_id: str) -> AnalyseSegment:
-    """Return the vision job of a segment, with a turbine's geometry; of other assets vision says that it cannot."""
+    """Return the vision job of a segment, with the geometry of its asset, where that is known."""
     row = session.get_one(Media, segment_id)
     asset = session.get(Asset, row.asset_id)
     return AnalyseSegment(
@@ -143,7 +143,7 @@ def job_of(session: Session, segment_id: str) -> AnalyseSegment:
         video_key=row.video_key,
         manifest_key=row.manifest_key,
         video_sha256=row.sha256,
-        geometry=asset.turbine if asset is not None else None,
+        geometry=asset.shape if asset is not None else None,
     )
 
 

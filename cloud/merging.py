@@ -1,8 +1,8 @@
 """Which detections show one physical defect, and what they say of it together. Pure; the order never matters.
 
-Two detections belong together when their extents overlap on the same side of the same blade: within what position
-and size errors allow where their kinds are alike, in good part where they are not (one spot, two opinions). A defect is
-a connected group of such pairs.
+Two detections belong together when their extents overlap on the same surface (a side of a blade, a tower): within what
+position and size errors allow where their kinds are alike, in good part where they are not (one spot, two opinions). A
+defect is a connected group of such pairs.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from contracts.findings import Detection, Evidence
 from contracts.geo import GeoPoint, LocalFrame
-from contracts.turbine import SurfacePlace
+from contracts.places import AnyPlace, across_between_m
 from contracts.vocabulary import DefectKind
 
 BASE_TOLERANCE_M = 0.3
@@ -52,9 +52,10 @@ class Defect(NamedTuple):
 
     kind: DefectKind
     confidence: float
-    place: SurfacePlace | None
+    place: AnyPlace | None
     point: GeoPoint | None
     ce90_m: float | None
+    le90_m: float | None
     length_mm: float
     width_mm: float
     size_sigma_mm: float
@@ -67,15 +68,19 @@ def alike(one: DefectKind, other: DefectKind) -> bool:
 
 
 def along(detection: Detection) -> Extent:
-    """Return where a placed detection lies along the blade."""
+    """Return where a placed detection lies along its surface."""
     place = _place(detection)
-    return _extent(place.distance_to_root_m, detection.length_mm)
+    return _extent(place.along_m, detection.length_mm)
 
 
 def across(detection: Detection) -> Extent:
-    """Return where a placed detection lies across its side."""
-    place = _place(detection)
-    return _extent(place.offset_m, detection.width_mm)
+    """Return where a placed detection lies across its surface."""
+    return _extent(_place(detection).across_m, detection.width_mm)
+
+
+def across_from(home: AnyPlace, detection: Detection) -> Extent:
+    """Return where a detection lies across the surface of another place, the short way round from it."""
+    return _extent(home.across_m + across_between_m(home, _place(detection)), detection.width_mm)
 
 
 def same_defect(one: Detection, other: Detection) -> bool:
@@ -83,12 +88,13 @@ def same_defect(one: Detection, other: Detection) -> bool:
     are_alike = alike(one.kind, other.kind)
     if one.place is None or other.place is None:
         return are_alike and _near(one, other)
-    if (one.place.blade, one.place.side) != (other.place.blade, other.place.side):
+    if one.place.surface != other.place.surface:
         return False
+    beside = across_from(one.place, other)
     if not are_alike:
-        return _shared(along(one), along(other)) >= SAME_SPOT and _shared(across(one), across(other)) >= SAME_SPOT
+        return _shared(along(one), along(other)) >= SAME_SPOT and _shared(across(one), beside) >= SAME_SPOT
     tolerance_m = _tolerance_m(one, other)
-    return _gap_m(along(one), along(other)) <= tolerance_m and _gap_m(across(one), across(other)) <= tolerance_m
+    return _gap_m(along(one), along(other)) <= tolerance_m and _gap_m(across(one), beside) <= tolerance_m
 
 
 def _shared(one: Extent, other: Extent) -> float:
@@ -138,6 +144,7 @@ def merged(detections: Sequence[Detection]) -> Defect:
         place=place,
         point=nearest.point,
         ce90_m=min((d.ce90_m for d in ordered if d.ce90_m is not None), default=None),
+        le90_m=min((d.le90_m for d in ordered if d.le90_m is not None), default=None),
         length_mm=length_mm,
         width_mm=width_mm,
         size_sigma_mm=sigma_mm,
@@ -160,19 +167,16 @@ def _kind(detections: Sequence[Detection]) -> DefectKind:
     return max(DefectKind, key=lambda kind: votes[kind])
 
 
-def _measured(placed: Sequence[Detection]) -> tuple[SurfacePlace, float, float]:
+def _measured(placed: Sequence[Detection]) -> tuple[AnyPlace, float, float]:
     """Return place and size: the longest of the good views of the whole, the union where views show pieces."""
     best = max(placed, key=lambda d: (_weight(d), d.detection_id))
     home = _place(best)
     # Only the side of the best view: a group spans sides only where placeless detections tie them together.
-    views = [d for d in placed if (_place(d).blade, _place(d).side) == (home.blade, home.side)]
+    views = [d for d in placed if _place(d).surface == home.surface]
     weights, jitter_m = [_weight(d) for d in views], _jitter_m(views)
     distance = _combined([along(d) for d in views], weights, jitter_m)
-    offset = _combined([across(d) for d in views], weights, jitter_m)
-    place = SurfacePlace(
-        blade=home.blade, side=home.side, distance_to_root_m=distance.centre_m, offset_m=offset.centre_m
-    )
-    return place, _size_mm(distance), _size_mm(offset)
+    offset = _combined([across_from(home, d) for d in views], weights, jitter_m)
+    return home.moved(distance.centre_m, offset.centre_m), _size_mm(distance), _size_mm(offset)
 
 
 def _combined(extents: Sequence[Extent], weights: Sequence[float], jitter_m: float) -> Extent:
@@ -228,14 +232,14 @@ def _size_mm(extent: Extent) -> float:
     return round(1000 * (extent.last_m - extent.first_m), 3)
 
 
-def _distance_m(detection: Detection, place: SurfacePlace) -> float:
+def _distance_m(detection: Detection, place: AnyPlace) -> float:
     own = _place(detection)
-    if (own.blade, own.side) != (place.blade, place.side):
+    if own.surface != place.surface:
         return math.inf
-    return math.hypot(own.distance_to_root_m - place.distance_to_root_m, own.offset_m - place.offset_m)
+    return math.hypot(own.along_m - place.along_m, across_between_m(place, own))
 
 
-def _place(detection: Detection) -> SurfacePlace:
+def _place(detection: Detection) -> AnyPlace:
     if detection.place is None:
         raise ValueError(f"{detection.detection_id} has no place")
     return detection.place

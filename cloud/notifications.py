@@ -6,8 +6,9 @@ from sqlalchemy.orm import Session
 
 from cloud import findings
 from cloud.alerts import book
+from cloud.places import where
 from cloud.tables import Asset, Finding, Notification
-from cloud.tickets import cut_at_word, where
+from cloud.tickets import cut_at_word
 
 CHANNEL = "engineers"
 _SUBJECT_MAX = 100

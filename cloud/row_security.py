@@ -59,7 +59,9 @@ RULES: Final[dict[str, str]] = {
          "telemetry_archives", "telemetry_minutes", "watermarks"),
         _OF_DRONE,
     ),
-    **{table: _of_flight(table) for table in ("coverage", "defect_absences", "flight_registrations", "inventories")},
+    **{table: _of_flight(table) for table in (
+        "coverage", "defect_absences", "flight_registrations", "inventories", "part_coverage",
+    )},
     **{
         table: _of_finding(table)
         for table in (

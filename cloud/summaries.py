@@ -17,8 +17,8 @@ from sqlalchemy.orm import Session
 
 from cloud import findings
 from cloud.logbook import log
+from cloud.places import where
 from cloud.tables import Asset, EvidenceRow, Finding, Summary
-from cloud.tickets import where
 from contracts.errors import Unavailable
 
 TEMPLATE = "template"

@@ -14,12 +14,13 @@ from typing import Protocol
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
-from cloud import merging
+from cloud import merging, places
 from cloud.db import notify
 from cloud.logbook import log
 from cloud.maintenance import MaintenanceSystem, OrderDraft, Picture
 from cloud.tables import Asset, EvidenceRow, Finding, Ticket
 from contracts.errors import CorruptMedia, MaintenanceRejected, NotFound
+from contracts.places import in_words
 
 AT_ONCE = 10
 _AGAIN = timedelta(hours=1)
@@ -108,7 +109,7 @@ def _ordered(session: Session, system: MaintenanceSystem, ticket: Ticket, findin
         return known
     asset = session.get_one(Asset, finding.asset_id)
     now = datetime.now(UTC)
-    place = f"blade {finding.blade} {finding.side}" if finding.blade else "the place"
+    place = f"blade {finding.blade} {finding.side}" if finding.blade else part_in_words(finding)
     draft = OrderDraft(
         notification=number,
         kind=ticket.order_type,
@@ -122,3 +123,9 @@ def _ordered(session: Session, system: MaintenanceSystem, ticket: Ticket, findin
     made = system.create_order(draft)
     log("order_created", number=number, order=made)
     return made
+
+
+def part_in_words(finding: Finding) -> str:
+    """Return what is no blade and is to be inspected, short enough for an operation's text."""
+    part = places.part_place(finding)
+    return "the place" if part is None else in_words(part).removesuffix(" up")

@@ -13,6 +13,7 @@ from cloud.grading import Policy
 from cloud.inspections import lock_ticketing
 from cloud.logbook import log
 from cloud.maintenance import CatalogueCode, MaintenanceSystem, NotificationDraft
+from cloud.places import where
 from cloud.tables import Asset, Finding, Ticket
 from contracts.errors import SapRejected
 from contracts.ids import mint
@@ -111,13 +112,6 @@ def drafted(finding: Finding, asset: Asset, policy: Policy) -> NotificationDraft
 def priority(rank: int, policy: Policy) -> str:
     """Return the priority of a rank's notification: the policy's, else by rank."""
     return policy.reactions[rank].priority or _PRIORITIES[rank]
-
-
-def where(finding: Finding) -> str:
-    """Return a finding's place in words, such as ``blade A LE 17.4 m``."""
-    if finding.blade is None or finding.distance_to_root_m is None:
-        return "place not determined"
-    return f"blade {finding.blade} {finding.side} {finding.distance_to_root_m:.1f} m"
 
 
 def cut_at_word(text: str, limit: int) -> str:

@@ -9,8 +9,8 @@ from pydantic import AwareDatetime, Field
 from contracts.geo import Frozen
 from contracts.health import Health
 from contracts.ids import AssetId, BootId, DroneId, FindingId, FlightId, SegmentId, Sha256
+from contracts.shapes import AssetGeometry
 from contracts.telemetry import LostRange
-from contracts.turbine import TurbineGeometry
 from contracts.vocabulary import AircraftState
 
 
@@ -80,7 +80,7 @@ class AnalyseSegment(Frozen):
     video_key: str
     manifest_key: str
     video_sha256: Sha256
-    geometry: TurbineGeometry | None
+    geometry: AssetGeometry | None
 
 
 class BatchReady(Frozen):

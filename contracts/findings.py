@@ -7,7 +7,7 @@ from pydantic import AwareDatetime, Field
 from contracts.geo import BoxNorm, Frozen, GeoPoint, Pose
 from contracts.ids import AssetId, FlightId, SegmentId, Sha256
 from contracts.optics import CameraIntrinsics
-from contracts.turbine import SurfacePlace
+from contracts.places import AnyPlace
 from contracts.vocabulary import Blade, BladeSide, DefectKind
 
 
@@ -42,11 +42,12 @@ class Detection(Frozen):
     detection_id: str = Field(max_length=80, description="stable: same segment and model give the same id")
     kind: DefectKind
     confidence: float = Field(ge=0, le=1)
-    place: SurfacePlace | None = Field(description="None where the asset model was not hit")
+    place: AnyPlace | None = Field(description="None where the asset model was not hit")
     point: GeoPoint | None
     ce90_m: float | None = Field(default=None, ge=0, description="90 % circular error along the surface")
-    length_mm: float = Field(ge=0, description="along the blade")
-    width_mm: float = Field(ge=0, description="across the blade")
+    le90_m: float | None = Field(default=None, ge=0, description="90 % linear error of its height")
+    length_mm: float = Field(ge=0, description="along the blade, up the tower, along the span or pipe")
+    width_mm: float = Field(ge=0, description="across that")
     size_sigma_mm: float = Field(ge=0)
     evidence: tuple[Evidence, ...] = Field(min_length=1, max_length=20)
     for_review: bool = Field(
@@ -88,6 +89,20 @@ class AuditFrame(Frozen):
     boxes: tuple[AuditBox, ...] = Field(default=(), max_length=200, description="of detections told in the batch")
 
 
+class PartCell(Frozen):
+    """Some metres of a part that is no blade, as far as this segment saw them.
+
+    ``part`` is a name of ``contracts.extents``; cell 3 begins three times its step after the part's start.
+    """
+
+    part: str = Field(max_length=40)
+    cell: int = Field(ge=0, le=1_000_000)
+    seen_share: float = Field(ge=0, le=1, description="of the cell seen at acceptable GSD, angle, sharpness")
+    best_gsd_mm_px: float = Field(gt=0)
+    best_incidence_deg: float = Field(ge=0, le=90)
+    best_sharpness: float = Field(ge=0)
+
+
 class ModelCard(Frozen):
     """Which detector spoke."""
 
@@ -114,3 +129,4 @@ class DetectionBatch(Frozen):
     detections: tuple[Detection, ...] = ()
     coverage: tuple[CoverageCell, ...] = ()
     audit_frames: tuple[AuditFrame, ...] = Field(default=(), max_length=100, description="the blind audits' sample")
+    parts: tuple[PartCell, ...] = Field(default=(), description="coverage of what is no blade")

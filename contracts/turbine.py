@@ -35,6 +35,30 @@ class SurfacePlace(Frozen):
     distance_to_root_m: float
     offset_m: float
 
+    @property
+    def surface(self) -> str:
+        """Return the surface's name, such as ``A/LE``."""
+        return f"{self.blade.value}/{self.side.value}"
+
+    @property
+    def along_m(self) -> float:
+        """Return the distance to the root."""
+        return self.distance_to_root_m
+
+    @property
+    def across_m(self) -> float:
+        """Return the offset."""
+        return self.offset_m
+
+    @property
+    def girth_m(self) -> float | None:
+        """Return None: a side ends at its edges."""
+        return None
+
+    def moved(self, along_m: float, across_m: float) -> SurfacePlace:
+        """Return the place at other coordinates of the same side."""
+        return self.model_copy(update={"distance_to_root_m": along_m, "offset_m": across_m})
+
 
 class SurfaceHit(NamedTuple):
     """Where a ray meets a blade."""

@@ -108,7 +108,7 @@ def detect_verb(
     video: Annotated[Path, typer.Argument(help="Any video FFmpeg can read.")],
     out: Annotated[Path, typer.Option(help="Folder for findings.json and annotated pictures.")] = Path("detections"),
     manifest: Annotated[Path | None, typer.Option(help="SegmentManifest JSON: times and poses.")] = None,
-    geometry: Annotated[Path | None, typer.Option(help="TurbineGeometry JSON: the asset.")] = None,
+    geometry: Annotated[Path | None, typer.Option(help="JSON: the geometry of the turbine or mast.")] = None,
     model: Model = None,
     threads: Threads = 2,
     engine: Engine = "auto",

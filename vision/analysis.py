@@ -12,20 +12,23 @@ from typing import NamedTuple
 
 from contracts import audits
 from contracts.errors import CorruptMedia
-from contracts.findings import AuditBox, AuditFrame, CoverageCell, Detection, Evidence, Frame
+from contracts.findings import AuditBox, AuditFrame, CoverageCell, Detection, Evidence, Frame, PartCell
 from contracts.geo import BoxNorm
 from contracts.media import SegmentManifest, crop_key, frame_key
-from contracts.turbine import SurfacePlace, TurbineGeometry
+from contracts.places import AnyPlace
+from contracts.shapes import AnyShape
+from contracts.turbine import SurfacePlace
 from contracts.vocabulary import DefectKind
 from vision.boxes import KINDS, Boxes, Image
 from vision.coverage import Coverage
 from vision.detector import BoxFinder
 from vision.frames import KeyFrame, KeyFrames, Timeline, choose, fill, footprints, of_file, prefer_key_frames, sharpness
-from vision.georef import CE90_PER_SIGMA, Accuracy, Georeferencer
+from vision.georef import CE90_PER_SIGMA, LE90_PER_SIGMA, Accuracy, Georeferencer
+from vision.grid import Grid
+from vision.grids import grid_of
 from vision.motion import touches_border
 from vision.pictures import crop_jpeg, frame_jpeg
 from vision.sampling import Sample
-from vision.surface import Surface
 from vision.tiling import Mask, asset_mask, find_in_frame
 from vision.tracks import Look, Track, estimate, group_by_place
 from vision.video import Video
@@ -42,6 +45,8 @@ class Analysis(NamedTuple):
 
     detections: tuple[Detection, ...]
     coverage: tuple[CoverageCell, ...]
+    parts: tuple[PartCell, ...]
+    """Coverage of what is no blade."""
     audit_frames: tuple[AuditFrame, ...]
     pictures: dict[str, bytes]
     frames_total: int
@@ -69,7 +74,7 @@ class SegmentAnalyser:
         self._audit_share = audit_share
 
     def analyse(
-        self, video_file: Path, manifest: SegmentManifest, geometry: TurbineGeometry, progress: Progress | None = None
+        self, video_file: Path, manifest: SegmentManifest, geometry: AnyShape, progress: Progress | None = None
     ) -> Analysis:
         """Return everything one segment shows.
 
@@ -81,7 +86,7 @@ class SegmentAnalyser:
         video = Video(video_file)
         recorded, manifest = len(manifest.frames), of_file(manifest, video)
         sample = Sample(manifest, self._audit_share)
-        pass_ = _Pass(self._finder, manifest, Surface(geometry), sample)
+        pass_ = _Pass(self._finder, manifest, grid_of(geometry, manifest), sample)
         prints = footprints(pass_.surface, manifest, min(len(video.index), len(manifest.frames)))
         chosen = fill(prefer_key_frames(video, choose(prints.shown), prints.shown), prints.well)
         frames = KeyFrames(video, chosen, pass_.mask)
@@ -97,6 +102,7 @@ class SegmentAnalyser:
         return Analysis(
             detections=detections,
             coverage=pass_.coverage.cells(),
+            parts=pass_.coverage.parts(),
             audit_frames=audited,
             pictures=pictures | sample.pictures(),
             frames_total=len(video.index),
@@ -107,10 +113,10 @@ class SegmentAnalyser:
         )
 
     def analyse_views(
-        self, images: Iterable[Image], manifest: SegmentManifest, geometry: TurbineGeometry
+        self, images: Iterable[Image], manifest: SegmentManifest, geometry: AnyShape
     ) -> tuple[tuple[Detection, ...], tuple[CoverageCell, ...]]:
         """Return what pictures show that are key frames already, one for each frame of the manifest."""
-        pass_ = _Pass(self._finder, manifest, Surface(geometry), None)
+        pass_ = _Pass(self._finder, manifest, grid_of(geometry, manifest), None)
         for number, (image, time_) in enumerate(zip(images, manifest.frames, strict=True)):
             pass_.look(KeyFrame(number, time_.pts_ms, image, sharpness(image, pass_.mask(number))))
         return pass_.results()[0], pass_.coverage.cells()
@@ -119,7 +125,7 @@ class SegmentAnalyser:
 class _Pass:
     """One run over a segment's key frames."""
 
-    def __init__(self, finder: BoxFinder, manifest: SegmentManifest, surface: Surface, sample: Sample | None) -> None:
+    def __init__(self, finder: BoxFinder, manifest: SegmentManifest, surface: Grid, sample: Sample | None) -> None:
         self.surface = surface
         self.coverage = Coverage(surface, manifest.camera)
         self.key_frames = 0
@@ -224,8 +230,9 @@ class _Pass:
             kind=track.kind,
             confidence=min(1.0, track.confidence),
             place=placed.place,
-            point=self._georef.to_geo(self.surface.geometry.surface_point(placed.place)),
+            point=self._georef.to_geo(self.surface.point_of(placed.place)),
             ce90_m=CE90_PER_SIGMA * found.sigma_m,
+            le90_m=LE90_PER_SIGMA * placed.height_sigma_m,
             length_mm=placed.length_mm,
             width_mm=placed.width_mm,
             size_sigma_mm=placed.size_sigma_mm,
@@ -267,11 +274,15 @@ def support(track: Track, chances: int) -> float:
     return sum(per_frame.values()) / max(chances, 1)
 
 
-def detection_name(segment: str, model_sha256: str, kind: DefectKind, place: SurfacePlace) -> str:
+def detection_name(segment: str, model_sha256: str, kind: DefectKind, place: AnyPlace) -> str:
     """Return an id that the same segment, model and place give again (places to 5 cm)."""
-    along, across = (round(metres / 0.05) for metres in (place.distance_to_root_m, place.offset_m))
-    text = f"{segment}/{model_sha256}/{kind}/{place.blade}{place.side}/{along}/{across}"
+    along, across = (round(metres / 0.05) for metres in (place.along_m, place.across_m))
+    text = f"{segment}/{model_sha256}/{kind}/{_short(place)}/{along}/{across}"
     return f"det-{hashlib.sha256(text.encode()).hexdigest()[:20]}"
+
+
+def _short(place: AnyPlace) -> str:
+    return f"{place.blade}{place.side}" if isinstance(place, SurfacePlace) else place.surface
 
 
 def norm_box(xyxy: tuple[float, float, float, float], width: int, height: int) -> BoxNorm:

@@ -9,12 +9,12 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from contracts.errors import CorruptMedia, InvalidInput, NotFound
 from contracts.findings import Detection
 from contracts.media import SegmentManifest
-from contracts.turbine import TurbineGeometry
+from contracts.shapes import AnyShape, AssetGeometry
 from vision.analysis import Progress, SegmentAnalyser, norm_box
 from vision.bearings import Bearings
 from vision.detector import BoxFinder, Card
@@ -87,7 +87,7 @@ def is_worth_a_look(track: Track, card: Card) -> bool:
 
 
 def detect_placed(
-    finder: BoxFinder, path: Path, manifest: SegmentManifest, geometry: TurbineGeometry, progress: Progress | None
+    finder: BoxFinder, path: Path, manifest: SegmentManifest, geometry: AnyShape, progress: Progress | None
 ) -> Found:
     """Look through a segment whose poses and asset are known."""
     started = time.monotonic()
@@ -97,6 +97,7 @@ def detect_placed(
         "problems": list(result.problems),
         "findings": [d.model_dump(mode="json") for d in result.detections],
         "coverage": [c.model_dump(mode="json") for c in result.coverage],
+        "parts": [c.model_dump(mode="json") for c in result.parts],
     }
     return Found(report, _marks_of(result.detections, manifest))
 
@@ -175,6 +176,9 @@ def draw(path: Path, marks: dict[int, list[tuple[Box, str]]], folder: Path) -> l
     return [files[f] for f in ranked if f in files]
 
 
+_SHAPES: TypeAdapter[AnyShape] = TypeAdapter(AssetGeometry)
+
+
 def read_manifest(path: Path) -> SegmentManifest:
     """Read a segment manifest."""
     try:
@@ -183,12 +187,14 @@ def read_manifest(path: Path) -> SegmentManifest:
         raise InvalidInput(f"{path} is no segment manifest: {error.errors()[0]['msg']}.", field="manifest") from error
 
 
-def read_geometry(path: Path) -> TurbineGeometry:
-    """Read a turbine's geometry."""
+def read_geometry(path: Path) -> AnyShape:
+    """Read an asset's geometry, of whatever class."""
     try:
-        return TurbineGeometry.model_validate_json(_text(path))
+        return _SHAPES.validate_json(_text(path))
     except ValidationError as error:
-        raise InvalidInput(f"{path} is no turbine geometry: {error.errors()[0]['msg']}.", field="geometry") from error
+        raise InvalidInput(
+            f"{path} is no geometry of an asset: {error.errors()[0]['msg']}.", field="geometry"
+        ) from error
 
 
 def _text(path: Path) -> str:

@@ -14,7 +14,7 @@ from contracts.errors import InvalidInput
 from contracts.geo import GeoPoint, Pose, interpolate_yaw_deg
 from contracts.media import PoseSample, SegmentManifest
 from vision.coverage import well_seen
-from vision.surface import Surface
+from vision.grid import Grid
 from vision.video import Decoded, Image, Video
 
 MOVED_SHARE = 0.45
@@ -121,7 +121,7 @@ class Footprints(NamedTuple):
     """The part shown finely and squarely enough to be judged."""
 
 
-def footprints(surface: Surface, manifest: SegmentManifest, count: int) -> Footprints:
+def footprints(surface: Grid, manifest: SegmentManifest, count: int) -> Footprints:
     """Return what each of ``count`` frames shows of the asset."""
     timeline = Timeline(manifest)
     sights = [surface.sight(timeline.pose(i), manifest.camera) for i in range(count)]

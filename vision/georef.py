@@ -1,4 +1,4 @@
-"""From a box in a frame to a place, a size and an error on the blade."""
+"""From a box in a frame to a place, a size and an error on the asset."""
 
 from __future__ import annotations
 
@@ -10,14 +10,19 @@ import numpy as np
 
 from contracts.geo import Enu, GeoPoint, Pose
 from contracts.optics import CameraIntrinsics, pixel_ray
-from contracts.turbine import SurfaceHit, SurfacePlace
-from vision.surface import Reals, Surface, project_points
+from contracts.places import AnyPlace
+from contracts.turbine import SurfacePlace
+from vision.grid import Grid, Hit, Reals, project_points
 
 CE90_PER_SIGMA = 2.1460
 """Radius that holds 90 % of a circular normal distribution, in sigmas: sqrt(-2 ln 0.1)."""
+LE90_PER_SIGMA = 1.6449
+"""Half-width that holds 90 % of a normal distribution, in sigmas."""
 _BOX_SIGMA_SHARE = 0.05
 """1-sigma error of a box side, as a share of it."""
 _BOX_SIGMA_PX = 2.0
+_LEAST_SLANT = 0.2
+"""A view more aslant than this (as a cosine) is not taken to be any worse."""
 _GRID = 5
 _LEAST_SHARE = 0.15
 """A defect is taken to be at least this share of its box in each direction."""
@@ -31,11 +36,11 @@ class Accuracy(NamedTuple):
 
 
 class Placed(NamedTuple):
-    """A box on the blade."""
+    """A box on the asset."""
 
-    place: SurfacePlace
+    place: AnyPlace
     point: Enu
-    """Metres east-north-up of the tower foot."""
+    """Metres in the asset's local frame."""
     length_mm: float
     width_mm: float
     size_sigma_mm: float
@@ -43,18 +48,20 @@ class Placed(NamedTuple):
     """1-sigma error of the place along the surface, per axis."""
     gsd_mm_px: float
     incidence_deg: float
+    height_sigma_m: float = 0.0
+    """1-sigma error of the point's height."""
 
 
 class Georeferencer:
-    """Places boxes of one turbine's frames."""
+    """Places boxes of one asset's frames."""
 
-    def __init__(self, surface: Surface, camera: CameraIntrinsics, accuracy: Accuracy) -> None:
+    def __init__(self, surface: Grid, camera: CameraIntrinsics, accuracy: Accuracy) -> None:
         self._surface = surface
         self._camera = camera
         self._accuracy = accuracy
 
     def place(self, pose: Pose, xyxy: tuple[float, float, float, float]) -> Placed | None:
-        """Return where a box (pixels) lies; None where it misses every blade."""
+        """Return where a box (pixels) lies; None where it misses the asset."""
         hit = self._hit(pose, xyxy)
         if hit is None:
             return None
@@ -68,17 +75,18 @@ class Georeferencer:
             length_mm=2000 * along_m,
             width_mm=2000 * across_m,
             size_sigma_mm=size_sigma_mm,
-            sigma_m=self._sigma_m(hit, size_sigma_mm),
+            sigma_m=self._sigma_m(pose, hit, size_sigma_mm),
             gsd_mm_px=gsd_mm,
             incidence_deg=min(90.0, hit.incidence_deg),
+            height_sigma_m=math.sqrt(max(0.0, self._covariance(pose, hit)[2, 2])),
         )
 
     def to_geo(self, point: Enu) -> GeoPoint:
-        """Return the WGS 84 point of a vector from the tower foot."""
+        """Return the WGS 84 point of a vector in the asset's local frame."""
         return self._surface.local.to_geo(point)
 
-    def _hit(self, pose: Pose, xyxy: tuple[float, float, float, float]) -> SurfaceHit | None:
-        """Return where the box's centre meets a blade; else where the middle of its part on a blade does."""
+    def _hit(self, pose: Pose, xyxy: tuple[float, float, float, float]) -> Hit | None:
+        """Return where the box's centre meets the asset; else where the middle of its part on one side of it does."""
         centre = self._ray_hit(pose, (xyxy[0] + xyxy[2]) / 2, (xyxy[1] + xyxy[3]) / 2)
         if centre is not None:
             return centre
@@ -86,34 +94,44 @@ class Georeferencer:
         hits = [h for x in xs for y in ys if (h := self._ray_hit(pose, float(x), float(y))) is not None]
         if not hits:
             return None
-        (blade, side), _ = Counter((h.place.blade, h.place.side) for h in hits).most_common(1)[0]
-        on_side = [h for h in hits if (h.place.blade, h.place.side) == (blade, side)]
+        surface, _ = Counter(h.place.surface for h in hits).most_common(1)[0]
+        on_side = [h for h in hits if h.place.surface == surface]
         middle = np.mean([h.point for h in on_side], axis=0)
         return min(on_side, key=lambda h: float(np.linalg.norm(np.array(h.point) - middle)))
 
-    def _ray_hit(self, pose: Pose, x_px: float, y_px: float) -> SurfaceHit | None:
+    def _ray_hit(self, pose: Pose, x_px: float, y_px: float) -> Hit | None:
         ray = pixel_ray(pose, self._camera, x_px, y_px)
-        return self._surface.geometry.intersect(self._surface.eye(pose), ray)
+        return self._surface.cast(self._surface.eye(pose), ray)
 
-    def _pixels_per_metre(self, pose: Pose, hit: SurfaceHit) -> Reals:
-        """Return d(pixel)/d(distance to root, offset) at a hit, (2, 2): the two run askew on a tapering blade."""
-        geometry, place = self._surface.geometry, hit.place
+    def _pixels_per_metre(self, pose: Pose, hit: Hit) -> Reals:
+        """Return d(pixel)/d(along, across) at a hit, (2, 2): the two run askew on a tapering blade."""
         step_m = 0.01
-        facet = geometry.facet(place.blade, place.side)
-        share = place.distance_to_root_m / geometry.blade_length_m
-        across = facet.at(share, 1.0).minus(facet.at(share, 0.0)).unit()
-        along = facet.first_tip.minus(facet.first_root).times(1.0 / geometry.blade_length_m)
         eye = self._surface.eye(pose)
-        points = [hit.point, hit.point.plus(along, step_m), hit.point.plus(across, step_m)]
+        points = [hit.point, hit.point.plus(hit.along, step_m), hit.point.plus(hit.across, step_m)]
         pixels, _ = project_points(pose, self._camera, np.array([p.minus(eye) for p in points]))
         return np.stack([pixels[1] - pixels[0], pixels[2] - pixels[0]], axis=1) / step_m
 
-    def _sigma_m(self, hit: SurfaceHit, size_sigma_mm: float) -> float:
+    def _sigma_m(self, pose: Pose, hit: Hit, size_sigma_mm: float) -> float:
         """Return the 1-sigma error along the surface: position, pointing over the range, and the box itself."""
-        slant = max(0.2, math.cos(math.radians(hit.incidence_deg)))
-        pointing_m = hit.distance_m * math.radians(self._accuracy.attitude_deg) / slant
         box_m = size_sigma_mm / 2000
-        return math.sqrt(self._accuracy.position_m**2 + pointing_m**2 + box_m**2)
+        if isinstance(hit.place, SurfacePlace):
+            slant = max(_LEAST_SLANT, math.cos(math.radians(hit.incidence_deg)))
+            pointing_m = hit.distance_m * math.radians(self._accuracy.attitude_deg) / slant
+            return math.sqrt(self._accuracy.position_m**2 + pointing_m**2 + box_m**2)
+        worst = float(np.linalg.eigvalsh(self._covariance(pose, hit))[-1])
+        return math.sqrt(max(0.0, worst) + box_m**2)
+
+    def _covariance(self, pose: Pose, hit: Hit) -> Reals:
+        """Return the covariance (3, 3) of the point, m², from the pose's errors alone, the surface taken as a plane.
+
+        A camera moved by t and turned so that its ray leads s beside the point moves the point by
+        ``(I - r n^T / r.n) (t + s)`` for a ray r and a normal n.
+        """
+        ray, normal = np.array(hit.point.minus(self._surface.eye(pose)).unit()), np.array(hit.normal)
+        slide = np.eye(3) - np.outer(ray, normal) / min(-_LEAST_SLANT, float(ray @ normal))
+        beside_m = hit.distance_m * math.radians(self._accuracy.attitude_deg)
+        moved = np.eye(3) * self._accuracy.position_m**2 + (np.eye(3) - np.outer(ray, ray)) * beside_m**2
+        return np.asarray(slide @ moved @ slide.T, np.float64)
 
 
 def ellipse_axes(jacobian: Reals, half_width_px: float, half_height_px: float) -> tuple[float, float]:

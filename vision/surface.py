@@ -1,90 +1,102 @@
-"""The blades as arrays: a grid of surface points, and which of them a camera sees."""
+"""A wind turbine as arrays: a grid of points on its blades and its tower, and which of them a camera sees."""
 
 from __future__ import annotations
-
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from contracts.extents import extents_of
 from contracts.geo import Enu, Pose
-from contracts.optics import CameraIntrinsics, camera_axes
-from contracts.turbine import TurbineGeometry
+from contracts.optics import CameraIntrinsics
+from contracts.places import AnyPlace
+from contracts.shafts import shaft_of
+from contracts.turbine import SurfacePlace, TurbineGeometry
 from contracts.vocabulary import Blade, BladeSide
-
-Reals = NDArray[np.float64]
+from vision.grid import Grid, Hit, Reals, Side, Sight
+from vision.shaft_grid import of_shaft, shaft_hit, tower_place
 
 _STEP_M = 0.25
 _ACROSS = 5
 _EDGE_STEPS = 51
 _TOUCH_M = 0.02
-_NEAR_M = 0.1
 _NACELLE_GAP = 0.8
 """The nacelle begins this share of the root radius behind the hub's centre."""
+_BLADE_SIDES = tuple((b, s) for b in Blade for s in BladeSide)
 
 
-class Sight(NamedTuple):
-    """What a camera sees of the grid, one entry per grid point."""
+class Surface(Grid):
+    """Grid points on the four sides of the three blades of one turbine, and on its tower; metres about its foot.
 
-    pixel: Reals
-    """(n, 2); meaningless behind the camera."""
-    distance_m: Reals
-    incidence_deg: Reals
-    in_frame: NDArray[np.bool_]
-    """Faces the camera, lies inside the frame, and nothing stands before it."""
-
-
-class Surface:
-    """Grid points on the four sides of the three blades of one turbine.
-
-    Attributes:
-        points: (n, 3) metres east-north-up of the tower foot.
-        normals: (n, 3) outward unit normals.
-        side: (n,) index into ``sides``.
-        cell: (n,) whole metres from the root.
-        edges: (sides, steps, 2, 3) points along both edges of each side from root to tip, metres as ``points``.
-
+    The tower stands in many pictures of blades, far behind: there it is neither looked for nor counted.
     """
-
-    sides: tuple[tuple[Blade, BladeSide], ...] = tuple((b, s) for b in Blade for s in BladeSide)
 
     def __init__(self, geometry: TurbineGeometry) -> None:
         self.geometry = geometry
+        self.shaft = shaft_of(geometry)
         self.local = geometry.frame()
-        self.facets = [geometry.facet(*side) for side in self.sides]
+        self.sides: tuple[Side, ...] = (*_BLADE_SIDES, *extents_of(geometry))
+        self.facets = [geometry.facet(*side) for side in _BLADE_SIDES]
         along_m = np.arange(_STEP_M / 2, geometry.blade_length_m, _STEP_M)
         across = (np.arange(_ACROSS) + 0.5) / _ACROSS
         share, offset = (a.ravel() for a in np.meshgrid(along_m / geometry.blade_length_m, across, indexing="ij"))
         corners = np.array([[f.first_root, f.first_tip, f.second_root, f.second_tip] for f in self.facets])
         first = corners[:, None, 0] + (corners[:, None, 1] - corners[:, None, 0]) * share[None, :, None]
         second = corners[:, None, 2] + (corners[:, None, 3] - corners[:, None, 2]) * share[None, :, None]
-        self.points: Reals = (first + (second - first) * offset[None, :, None]).reshape(-1, 3)
-        self.normals: Reals = np.repeat(np.array([f.normal for f in self.facets]), len(share), axis=0)
+        points = (first + (second - first) * offset[None, :, None]).reshape(-1, 3)
+        tower = of_shaft(self.shaft)
+        self.points: Reals = np.concatenate([points, tower.points])
+        normals = np.repeat(np.array([f.normal for f in self.facets]), len(share), axis=0)
+        self.normals: Reals = np.concatenate([normals, tower.normals])
         steps = np.linspace(0.0, 1.0, _EDGE_STEPS)[None, :, None, None]
         roots, tips = corners[:, None, 0::2], corners[:, None, 1::2]
-        self.edges: Reals = roots + (tips - roots) * steps
-        self.side: NDArray[np.int64] = np.repeat(np.arange(len(self.sides)), len(share))
-        self.cell: NDArray[np.int64] = np.tile((share * geometry.blade_length_m).astype(np.int64), len(self.sides))
+        self.edges: Reals = np.concatenate([roots + (tips - roots) * steps, tower.edges])
+        blades = len(self.facets)
+        self.side: NDArray[np.int64] = np.concatenate([np.repeat(np.arange(blades), len(share)), blades + tower.face])
+        metres = np.tile((share * geometry.blade_length_m).astype(np.int64), blades)
+        self.cell: NDArray[np.int64] = np.concatenate([metres, tower.cell])
+        self._is_tower: NDArray[np.bool_] = self.side >= blades
 
-    def eye(self, pose: Pose) -> Enu:
-        """Return the camera's place, metres east-north-up of the tower foot."""
-        return self.local.to_enu(pose.point)
+    def cast(self, origin: Enu, direction: Enu) -> Hit | None:
+        """Return the first side of a blade or place of the tower that a ray meets."""
+        on_blade, on_tower = self._on_blade(origin, direction), shaft_hit(self.shaft, origin, direction)
+        hits = [hit for hit in (on_blade, on_tower) if hit is not None]
+        return min(hits, key=lambda hit: hit.distance_m, default=None)
+
+    def point_of(self, place: AnyPlace) -> Enu:
+        """Return where a place lies, metres east-north-up of the tower foot."""
+        if isinstance(place, SurfacePlace):
+            return self.geometry.surface_point(place)
+        return self.shaft.point_of(tower_place(place))
+
+    def side_of(self, place: AnyPlace) -> int:
+        """Return which of ``sides`` a place is on."""
+        if isinstance(place, SurfacePlace):
+            return _BLADE_SIDES.index((place.blade, place.side))
+        return len(_BLADE_SIDES) + tower_place(place).face
 
     def sight(self, pose: Pose, camera: CameraIntrinsics) -> Sight:
-        """Return what a camera at ``pose`` sees of the grid."""
-        eye = np.array(self.eye(pose))
-        pixel, depth = project_points(pose, camera, self.points - eye)
-        ray = self.points - eye
-        distance = np.maximum(np.linalg.norm(ray, axis=1), 1e-9)
-        facing = -(ray * self.normals).sum(axis=1) / distance
-        inside = (pixel >= 0).all(axis=1) & (pixel[:, 0] < camera.width_px) & (pixel[:, 1] < camera.height_px)
-        seen = inside & (depth > _NEAR_M) & (facing > 1e-6)
-        index = np.nonzero(seen)[0]
-        if len(index):
-            hidden = self._behind_blade(eye, index) | self._behind_tower(eye, index) | self._behind_nacelle(eye, index)
-            seen[index] = ~hidden
-        incidence = np.degrees(np.arccos(np.clip(facing, -1.0, 1.0)))
-        return Sight(pixel, distance, incidence, seen)
+        """Return what a camera sees; a tower too far off to be searched is not in the frame."""
+        seen = super().sight(pose, camera)
+        far = seen.distance_m * 1000.0 > self.max_gsd_mm_px * camera.focal_px
+        return seen._replace(in_frame=seen.in_frame & ~(far & self._is_tower))
+
+    def _on_blade(self, origin: Enu, direction: Enu) -> Hit | None:
+        hit = self.geometry.intersect(origin, direction)
+        if hit is None:
+            return None
+        place, length_m = hit.place, self.geometry.blade_length_m
+        facet = self.facets[self.side_of(place)]
+        share = place.distance_to_root_m / length_m
+        across = facet.at(share, 1.0).minus(facet.at(share, 0.0)).unit()
+        along = facet.first_tip.minus(facet.first_root).times(1.0 / length_m)
+        return Hit(place, hit.point, hit.distance_m, hit.incidence_deg, facet.normal, along, across)
+
+    def _facing(self, ray: Reals) -> Reals:
+        return np.asarray(-(ray * self.normals).sum(axis=1), np.float64)
+
+    def _hidden(self, eye: Reals, index: NDArray[np.int64]) -> NDArray[np.bool_]:
+        behind_tower = self._behind_tower(eye, index) & ~self._is_tower[index]
+        return self._behind_blade(eye, index) | behind_tower | self._behind_nacelle(eye, index)
 
     def _behind_blade(self, eye: Reals, index: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Tell which points have another blade side before them."""
@@ -106,7 +118,7 @@ class Surface:
         facet, length = self.facets[number], self.geometry.blade_length_m
         first_root, first_tip = np.array(facet.first_root), np.array(facet.first_tip)
         second_root, second_tip = np.array(facet.second_root), np.array(facet.second_tip)
-        span = np.array(self.geometry.blade_axes(self.sides[number][0])[0])
+        span = np.array(self.geometry.blade_axes(_BLADE_SIDES[number][0])[0])
         share = (points - first_root) @ span / length
         first = first_root + (first_tip - first_root) * share[:, None]
         across = second_root + (second_tip - second_root) * share[:, None] - first
@@ -138,16 +150,3 @@ class Surface:
         near, far = np.fmin(*met).max(axis=1), np.fmax(*met).min(axis=1)
         beside = ((step == 0) & (np.abs(start) > reach)).any(axis=1)
         return np.asarray((np.maximum(near, 0.0) < np.minimum(far, 1.0)) & ~beside, np.bool_)
-
-
-def project_points(pose: Pose, camera: CameraIntrinsics, offsets: Reals) -> tuple[Reals, Reals]:
-    """Return pixels (n, 2) and depths (n,) of points ``offsets`` (n, 3) metres east-north-up from the camera.
-
-    The same pinhole as ``contracts.optics.project``; pixels of points behind the camera mean nothing.
-    """
-    right, down, forward = (np.array(axis) for axis in camera_axes(pose))
-    depth = offsets @ forward
-    safe = np.where(np.abs(depth) < 1e-6, 1e-6, depth)
-    x = camera.width_px / 2 + camera.focal_px * (offsets @ right) / safe
-    y = camera.height_px / 2 + camera.focal_px * (offsets @ down) / safe
-    return np.stack([x, y], axis=1), depth

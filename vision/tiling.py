@@ -12,8 +12,8 @@ from contracts.geo import Pose
 from contracts.optics import CameraIntrinsics
 from vision.boxes import Boxes, Image
 from vision.detector import BoxFinder
+from vision.grid import Grid, project_points
 from vision.merge import merge
-from vision.surface import Surface, project_points
 
 TILE_PX = 640
 """Height of a strip; what is longer than this is looked for at a quarter of the scale too."""
@@ -46,8 +46,8 @@ class Tile(NamedTuple):
     y1: int
 
 
-def asset_mask(surface: Surface, pose: Pose, camera: CameraIntrinsics) -> Mask:
-    """Return where the blades lie in a frame, near enough to tell anything, at 1/``MASK_SCALE``, with a margin."""
+def asset_mask(surface: Grid, pose: Pose, camera: CameraIntrinsics) -> Mask:
+    """Return where the asset lies in a frame, near enough to tell anything, at 1/``MASK_SCALE``, with a margin."""
     shape = (-(-camera.height_px // MASK_SCALE), -(-camera.width_px // MASK_SCALE))
     mask = np.zeros(shape, np.uint8)
     pixels, depth = project_points(pose, camera, (surface.edges - np.array(surface.eye(pose))).reshape(-1, 3))
@@ -57,7 +57,7 @@ def asset_mask(surface: Surface, pose: Pose, camera: CameraIntrinsics) -> Mask:
     nearest = np.minimum(depth[:, :-1], depth[:, 1:]).min(axis=2)
     low, high = quads.min(axis=2), quads.max(axis=2)
     touches = (high >= 0).all(axis=2) & (low[..., 0] < shape[1]) & (low[..., 1] < shape[0])
-    far_m = _MAX_GSD_MM_PX / 1000.0 * camera.focal_px
+    far_m = max(_MAX_GSD_MM_PX, surface.max_gsd_mm_px) / 1000.0 * camera.focal_px
     drawn = touches & (nearest > _NEAR_M) & (nearest <= far_m)
     for quad in np.rint(np.clip(quads[drawn], -30000, 30000)).astype(np.int32):
         cv2.fillConvexPoly(mask, quad, 1)

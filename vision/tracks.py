@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from contracts.places import across_between_m, mean_place
 from contracts.turbine import SurfacePlace
 from contracts.vocabulary import BladeSide, DefectKind
 from vision.boxes import KINDS
@@ -98,25 +99,33 @@ def group_by_place(looks: Sequence[Look]) -> list[Track]:
 
 def _plausible(kind: DefectKind, placed: Placed) -> bool:
     """Return whether a kind can occur where it is seen: rain and sand erode the leading edge and nothing else."""
-    if kind is not DefectKind.LEADING_EDGE_EROSION or placed.place.side is BladeSide.LE:
+    place = placed.place
+    if kind is not DefectKind.LEADING_EDGE_EROSION:
         return True
-    return placed.place.side is not BladeSide.TE and (
-        placed.place.offset_m - placed.width_mm / 2000 <= _EROSION_REACH_M
-    )
+    if not isinstance(place, SurfacePlace):
+        return False
+    near = place.offset_m - placed.width_mm / 2000 <= _EROSION_REACH_M
+    return place.side is BladeSide.LE or (place.side is not BladeSide.TE and near)
 
 
 def _same_defect(one: Look, other: Look) -> bool:
     a, b = one.placed, other.placed
-    if a is None or b is None or a.place.blade is not b.place.blade:
+    if a is None or b is None:
+        return False
+    on_blades = isinstance(a.place, SurfacePlace) and isinstance(b.place, SurfacePlace)
+    if a.place.surface != b.place.surface and not (on_blades and a.place.surface[0] == b.place.surface[0]):
         return False
     slack = _TOLERANCE_M + min(_SIGMAS * math.hypot(a.sigma_m, b.sigma_m), _TOLERANCE_M)
-    along = abs(a.place.distance_to_root_m - b.place.distance_to_root_m)
+    along = abs(a.place.along_m - b.place.along_m)
     if along > slack + (a.length_mm + b.length_mm) / 2000:
         return False
-    if a.place.side is b.place.side:
-        across = abs(a.place.offset_m - b.place.offset_m)
-        return across <= slack + (a.width_mm + b.width_mm) / 2000
-    if {a.place.side, b.place.side} in _OPPOSITE:
+    if a.place.surface == b.place.surface:
+        return abs(across_between_m(a.place, b.place)) <= slack + (a.width_mm + b.width_mm) / 2000
+    if (
+        isinstance(a.place, SurfacePlace)
+        and isinstance(b.place, SurfacePlace)
+        and ({a.place.side, b.place.side} in _OPPOSITE)
+    ):
         return False
     apart = a.point.minus(b.point).norm()
     return apart <= slack + (math.hypot(a.length_mm, a.width_mm) + math.hypot(b.length_mm, b.width_mm)) / 4000
@@ -127,8 +136,8 @@ def estimate(track: Track) -> Estimate | None:
     placed = [(x, x.placed) for x in track.looks if x.placed]
     if not placed:
         return None
-    main = max({p.place.side for _, p in placed}, key=lambda s: (_side_weight(track, s), s.value))
-    on_side = [(x, p) for x, p in placed if p.place.side is main]
+    main = max({p.place.surface for _, p in placed}, key=lambda s: (_side_weight(track, s), s))
+    on_side = [(x, p) for x, p in placed if p.place.surface == main]
     whole = [(x, p) for x, p in on_side if not x.clipped]
     if not whole:
         return _hull([p for _, p in on_side])
@@ -139,12 +148,7 @@ def estimate(track: Track) -> Estimate | None:
         return float(np.dot(weight, values))
 
     first = whole[int(np.argmax(weight))][1]
-    place = SurfacePlace(
-        blade=first.place.blade,
-        side=main,
-        distance_to_root_m=mean([p.place.distance_to_root_m for _, p in whole]),
-        offset_m=mean([p.place.offset_m for _, p in whole]),
-    )
+    place = mean_place([p.place for _, p in whole], weight.tolist())
     sigma_m = float(np.sqrt(np.dot(weight, [p.sigma_m**2 for _, p in whole])))
     best = first._replace(
         place=place,
@@ -156,20 +160,20 @@ def estimate(track: Track) -> Estimate | None:
     return Estimate(best, sigma_m)
 
 
-def _side_weight(track: Track, side: object) -> float:
+def _side_weight(track: Track, surface: str) -> float:
     return sum(
         x.confidence * math.cos(math.radians(x.placed.incidence_deg)) ** 2
         for x in track.looks
-        if x.placed and x.placed.place.side is side
+        if x.placed and x.placed.place.surface == surface
     )
 
 
 def _hull(parts: Sequence[Placed]) -> Estimate:
-    """Return the hull along the blade of looks that the picture's border all cut."""
-    low = min(p.place.distance_to_root_m - p.length_mm / 2000 for p in parts)
-    high = max(p.place.distance_to_root_m + p.length_mm / 2000 for p in parts)
+    """Return the hull along the surface of looks that the picture's border all cut."""
+    low = min(p.place.along_m - p.length_mm / 2000 for p in parts)
+    high = max(p.place.along_m + p.length_mm / 2000 for p in parts)
     widest = max(parts, key=lambda p: p.width_mm)
-    place = widest.place.model_copy(update={"distance_to_root_m": (low + high) / 2})
+    place = widest.place.moved((low + high) / 2, widest.place.across_m)
     size_sigma_mm = max(widest.size_sigma_mm, 0.25 * 1000 * (high - low))
     sigma_m = math.hypot(widest.sigma_m, size_sigma_mm / 2000)
     hull = widest._replace(place=place, length_mm=1000 * (high - low), size_sigma_mm=size_sigma_mm, sigma_m=sigma_m)

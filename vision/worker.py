@@ -191,6 +191,7 @@ class Worker:
             processing_s=result.processing_s,
             detections=result.detections,
             coverage=result.coverage,
+            parts=result.parts,
             audit_frames=result.audit_frames,
         )
 
@@ -252,7 +253,7 @@ def _log_analysis(request: AnalyseSegment, result: Analysis) -> None:
         "segment_analysed",
         segment=request.segment_id,
         detections=len(result.detections),
-        cells=len(result.coverage),
+        cells=len(result.coverage) + len(result.parts),
         key_frames=result.key_frames,
         frames=result.frames_total,
         video_s=round(result.video_s, 2),

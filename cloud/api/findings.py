@@ -12,16 +12,17 @@ from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 from starlette.convertors import StringConvertor, register_url_convertor
 
-from cloud import bundles, merging, tickets
-from cloud.api.media import CellOut
+from cloud import bundles, merging, places, tickets
+from cloud.api.media import CellOut, PartCellOut
 from cloud.api.tickets import RunOut, TicketOut, shown
 from cloud.moments import Moment
 from cloud.paging import Page, decode_cursor, number, page_of
 from cloud.problems import RESPONSES
 from cloud.requests import Svc, UnitOfWork
 from cloud.security import Reader
-from cloud.tables import Coverage, EvidenceRow, Finding, Summary, WorkflowRun
+from cloud.tables import Coverage, EvidenceRow, Finding, PartCoverage, Summary, WorkflowRun
 from contracts.errors import NotFound
+from contracts.places import PartPlace
 from contracts.vocabulary import Blade, BladeSide, DefectKind, FindingStatus
 
 
@@ -51,6 +52,7 @@ class FindingOut(BaseModel):
     side: BladeSide | None
     distance_to_root_m: float | None
     offset_m: float | None
+    place: PartPlace | None
     length_mm: float
     width_mm: float
     size_sigma_mm: float
@@ -58,6 +60,7 @@ class FindingOut(BaseModel):
     lon_deg: float | None
     alt_m: float | None
     ce90_m: float | None
+    le90_m: float | None
     confidence: float
     model_name: str
     model_sha256: str
@@ -118,13 +121,13 @@ class SummaryOut(BaseModel):
 
 
 class FindingDetail(FindingOut):
-    """A finding with all that belongs to it; the best evidence first. ``seen`` is its metre of the blade."""
+    """A finding with all that belongs to it; the best evidence first. ``seen``: its metre of blade or tower."""
 
     evidence: list[EvidenceOut]
     ticket: TicketOut | None
     summary: SummaryOut | None
     runs: list[RunOut]
-    seen: CellOut | None
+    seen: CellOut | PartCellOut | None
     same_defect: list[str] = Field(description="this defect in other inspections, newest first")
 
 
@@ -228,7 +231,11 @@ def _worth(row: EvidenceRow) -> tuple[float, str]:
     return worth, row.evidence_id
 
 
-def _seen(session: Session, finding: Finding) -> CellOut | None:
+def _seen(session: Session, finding: Finding) -> CellOut | PartCellOut | None:
+    part = places.cell_of(finding)
+    if part is not None:
+        on_part = session.get(PartCoverage, (finding.flight_id, *part))
+        return PartCellOut.model_validate(on_part) if on_part is not None else None
     if finding.distance_to_root_m is None:
         return None
     cell = session.get(Coverage, (finding.flight_id, finding.blade, finding.side, int(finding.distance_to_root_m)))

@@ -69,11 +69,25 @@ class CellOut(BaseModel):
     best_sharpness: float
 
 
+class PartCellOut(BaseModel):
+    """One cell of a part that is no blade, as far as a flight saw it: a metre up a face of a tower (``face-2``)."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    part: str
+    cell: int
+    seen_share: float
+    best_gsd_mm_px: float
+    best_incidence_deg: float
+    best_sharpness: float
+
+
 class CoverageOut(BaseModel):
     """What a flight saw. ``not_seen`` says each gap in words; a metre is seen when 80 % of its area was."""
 
     flight_id: str
     cells: list[CellOut]
+    parts: list[PartCellOut]
     not_seen: list[str]
 
 
@@ -159,10 +173,11 @@ def _pieces(objects: Objects, key: str, first: int, last: int) -> Iterator[bytes
 
 @router.get("/coverage")
 def get_coverage(flight_id: Annotated[str, Query(max_length=64)], session: UnitOfWork, _: Reader) -> CoverageOut:
-    """Return what a flight saw and did not see of its turbine's blades."""
+    """Return what a flight saw and did not see of its asset: of blades, and of the faces of a tower."""
     seen = coverage.cells(session, flight_id)
     return CoverageOut(
         flight_id=flight_id,
         cells=[CellOut.model_validate(cell) for cell in seen],
+        parts=[PartCellOut.model_validate(cell) for cell in coverage.part_cells(session, flight_id)],
         not_seen=[str(gap) for gap in coverage.gaps(session, flight_id)],
     )

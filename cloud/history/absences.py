@@ -15,7 +15,7 @@ from cloud.history.sightings import OPEN
 REPAIRED, GONE, NOT_VISIBLE = "repaired", "gone", "not_visible"
 _REACH_SIGMAS = 1.645
 Seen = Mapping[tuple[str, int], float]
-"""Share seen of each (surface, metre)."""
+"""Share seen of each (side of a blade or face of a tower, metre)."""
 
 
 class Absence(NamedTuple):
@@ -43,8 +43,11 @@ def _seen_share(defect: Known, shift: Shift, seen: Seen) -> float:
     place, own, lever = defect.mean(len(shift.mean))
     lever = -lever
     lever[:, -3:] += defect.latest.lever
-    expected = float((place + lever @ shift.mean)[0])
-    sigma = math.sqrt(float((own + lever @ shift.covariance @ lever.T)[0, 0]))
-    reach = _REACH_SIGMAS * sigma + defect.latest.length_mm / 2000
-    metres = range(math.floor(expected - reach), math.floor(expected + reach) + 1)
-    return float(np.mean([seen.get((defect.latest.surface, metre), 0.0) >= SEEN_SHARE for metre in metres]))
+    expected = place + lever @ shift.mean
+    sigma = np.sqrt(np.diag(own + lever @ shift.covariance @ lever.T))
+    half_m = np.array([defect.latest.length_mm, defect.latest.width_mm]) / 2000
+    (low, left), (high, right) = expected - _REACH_SIGMAS * sigma - half_m, expected + _REACH_SIGMAS * sigma + half_m
+    ring = defect.latest.ring
+    parts = ring.parts(left, right) if ring is not None else (defect.latest.surface,)
+    metres = range(math.floor(low), math.floor(high) + 1)
+    return float(np.mean([seen.get((part, metre), 0.0) >= SEEN_SHARE for part in parts for metre in metres]))

@@ -26,9 +26,10 @@ from cloud.tables import (
     Flight,
     FlightRegistration,
     LinkSuggestion,
+    PartCoverage,
 )
 from contracts.errors import NotFound
-from contracts.turbine import TurbineGeometry
+from contracts.shapes import AnyShape
 from contracts.vocabulary import FindingStatus
 
 _SIGHTINGS = 4
@@ -66,7 +67,7 @@ def link_asset(session: Session, asset_id: str, since: Flight | None = None) -> 
     asset = session.get(Asset, asset_id)
     if asset is None:
         raise NotFound(f"No asset {asset_id!r}.", hint="List assets with GET /v1/assets.", field="asset_id")
-    geometry = asset.turbine
+    geometry = asset.shape
     query = select(Flight).where(Flight.asset_id == asset_id).order_by(Flight.created_at, Flight.flight_id)
     if since is not None:
         query = query.where(Flight.created_at >= since.created_at)
@@ -83,7 +84,7 @@ def _groups(session: Session, asset_id: str) -> set[tuple[str, str]]:
     return {(finding_id, group) for finding_id, group in session.execute(query)}
 
 
-def _link_flight(session: Session, flight: Flight, geometry: TurbineGeometry | None) -> None:
+def _link_flight(session: Session, flight: Flight, geometry: AnyShape | None) -> None:
     own = _findings_of(session, flight)
     past, before = _past(session, flight, geometry)
     fixed = _fixed(session, own)
@@ -119,9 +120,7 @@ def _fixed(session: Session, findings: Iterable[Finding]) -> set[str]:
     return set(session.scalars(query))
 
 
-def _past(
-    session: Session, flight: Flight, geometry: TurbineGeometry | None
-) -> tuple[_Past, FlightRegistration | None]:
+def _past(session: Session, flight: Flight, geometry: AnyShape | None) -> tuple[_Past, FlightRegistration | None]:
     """Return the defects that earlier flights know, and the shifts as known after the last of them."""
     earlier = session.execute(
         select(Finding, Flight)
@@ -152,7 +151,7 @@ def _past(
     return past, before
 
 
-def _on_one_surface(found: Sequence[Finding], geometry: TurbineGeometry | None) -> list[tuple[Finding, Sighting]]:
+def _on_one_surface(found: Sequence[Finding], geometry: AnyShape | None) -> list[tuple[Finding, Sighting]]:
     """Return the latest sightings of a defect that lie on the surface of the newest one."""
     seen = [(f, s) for f in found if (s := sighting_of(f, geometry))]
     return [pair for pair in seen if pair[1].surface == seen[-1][1].surface][-_SIGHTINGS:]
@@ -236,7 +235,13 @@ def _note_absences(
             Coverage.flight_id == flight.flight_id
         )
     )
+    others = session.execute(
+        select(PartCoverage.part, PartCoverage.cell, PartCoverage.seen_share).where(
+            PartCoverage.flight_id == flight.flight_id
+        )
+    )
     seen = {(f"{blade}/{side}", cell): share for blade, side, cell, share in cells}
+    seen |= {(part, cell): share for part, cell, share in others}
     session.execute(delete(DefectAbsence).where(DefectAbsence.flight_id == flight.flight_id))
     for defect in past.known:
         if defect.link_group not in found:

@@ -66,6 +66,7 @@ class Known(NamedTuple):
 def means(known: Sequence[Known], shifts: int) -> tuple[Vector, Vector, Vector]:
     """Return every defect's mean place (n, d), its own covariance (n, d, d) and its lever (n, d, ``shifts``)."""
     sightings = [s for defect in known for s in defect.sightings]
+    places = [s.beside(defect.latest) for defect in known for s in defect.sightings]
     owner = np.repeat(np.arange(len(known)), [len(defect.sightings) for defect in known])
     flight = np.array([f for defect in known for f in defect.flights])
     precision = np.linalg.inv(np.array([s.own for s in sightings]))
@@ -74,7 +75,7 @@ def means(known: Sequence[Known], shifts: int) -> tuple[Vector, Vector, Vector]:
     own = np.linalg.inv(whole)
     weight = own[owner] @ precision
     place = np.zeros((len(known), precision.shape[1]))
-    np.add.at(place, owner, np.einsum("sde,se->sd", weight, np.array([s.place for s in sightings])))
+    np.add.at(place, owner, np.einsum("sde,se->sd", weight, np.array(places)))
     lever = np.zeros((len(known), shifts // 3, precision.shape[1], 3))
     np.add.at(lever, (owner, flight), weight @ np.array([s.lever for s in sightings]))
     return place, own, lever.swapaxes(1, 2).reshape(len(known), -1, shifts)
@@ -152,10 +153,19 @@ def paired(known: Sequence[Known], sightings: Sequence[Sighting], mean: Vector, 
     other = _side(places, owns, levers, mean, covariance)
     i, j = _within_reach(one, other, [known[n].latest.surface for n in known_at], [s.surface for s in sightings])
     residual, own, lever = other.place[j] - one.place[i], other.own[j] + one.own[i], other.lever[j] - one.lever[i]
+    residual = _short_way(residual, [sightings[n] for n in j])
     near = _spread(residual, own + lever @ covariance @ np.swapaxes(lever, 1, 2))[0] < _FARTHEST
     i, j, residual, own, lever = known_at[i[near]], j[near], residual[near], own[near], lever[near]
     says = np.array([_says(known[a], sightings[b]) for a, b in zip(i, j, strict=True)])
     return Pairs(i, j, residual, own, np.linalg.inv(own) @ lever, lever, says)
+
+
+def _short_way(residual: Vector, sightings: Sequence[Sighting]) -> Vector:
+    """Return residuals (p, d) that go round a tower the short way, where the sightings are on one."""
+    for row, sighting in zip(residual, sightings, strict=True):
+        if sighting.ring is not None:
+            row[1] -= sighting.ring.girth_m * round(row[1] / sighting.ring.girth_m)
+    return residual
 
 
 class _Side(NamedTuple):

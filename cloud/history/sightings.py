@@ -2,7 +2,8 @@
 
 The error of a place has two parts. What the flight's own position adds is shared by all it saw and moves each finding
 by ``lever @ shift`` (shift: metres east, north, up); what is left is the finding's own. On a blade only the part of the
-shift along the blade counts: across it, the edges are in the same picture.
+shift along the blade counts: across it, the edges are in the same picture. A round tower shows no edge to go
+by: there the shift counts up it and round it.
 """
 
 from __future__ import annotations
@@ -14,8 +15,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from cloud import places
 from cloud.tables import Finding
 from contracts.geo import GeoPoint
+from contracts.places import TowerPlace
+from contracts.shafts import Shaft, shaft_of
+from contracts.shapes import AnyShape
+from contracts.tower import TelecomTower
 from contracts.turbine import TurbineGeometry
 from contracts.vocabulary import Blade, DefectKind
 
@@ -35,6 +41,21 @@ OPEN = "open"
 """The surface of findings without a place on a component."""
 
 
+class Ring(NamedTuple):
+    """How a tower closes on itself: metres round it, clockwise from north, and its faces on the way."""
+
+    girth_m: float
+    faces: int
+    first_m: float
+    """Where the middle of face 0 lies."""
+
+    def parts(self, first_m: float, last_m: float) -> tuple[str, ...]:
+        """Return the faces between two places, as coverage names them."""
+        step_m = self.girth_m / self.faces
+        first, last = (round((at - self.first_m) / step_m) for at in (first_m, last_m))
+        return tuple(sorted({f"face-{n % self.faces}" for n in range(first, last + 1)}))
+
+
 class Sighting(NamedTuple):
     """One finding of one flight. ``place``: (2) along and across a surface, or (3) east, north, up; metres."""
 
@@ -49,17 +70,32 @@ class Sighting(NamedTuple):
     length_mm: float
     size_sigma_mm: float
     seen_at: datetime
+    width_mm: float = 0.0
+    ring: Ring | None = None
+    """Where ``place`` runs round a tower."""
+
+    def beside(self, other: Sighting) -> Vector:
+        """Return the place, counted round the same way as that of another sighting on the same surface."""
+        if self.ring is None:
+            return self.place
+        turns = round((other.place[1] - self.place[1]) / self.ring.girth_m)
+        return np.array([self.place[0], self.place[1] + turns * self.ring.girth_m])
 
 
-def sighting_of(finding: Finding, geometry: TurbineGeometry | None) -> Sighting | None:
+def sighting_of(finding: Finding, geometry: AnyShape | None) -> Sighting | None:
     """Return how a finding is matched, None when it has neither a place nor a position."""
-    placed = finding.blade is not None and geometry is not None
+    if not isinstance(geometry, TurbineGeometry | TelecomTower):
+        return None
+    part = places.part_place(finding)
+    if isinstance(part, TowerPlace):
+        return _on_tower(finding, part, shaft_of(geometry))
+    placed = finding.blade is not None and isinstance(geometry, TurbineGeometry)
     if placed and finding.distance_to_root_m is not None and finding.offset_m is not None:
         place = np.array([finding.distance_to_root_m, finding.offset_m])
         along, across = (_own_m(size) for size in (finding.length_mm, finding.width_mm))
         own = np.diag([along**2, (across / 2) ** 2])
         return _sighting(finding, f"{finding.blade}/{finding.side}", place, own, _blade_lever(geometry, finding.blade))
-    if finding.lat_deg is None or finding.lon_deg is None or finding.alt_m is None or geometry is None:
+    if finding.lat_deg is None or finding.lon_deg is None or finding.alt_m is None:
         return None
     point = GeoPoint(lat_deg=finding.lat_deg, lon_deg=finding.lon_deg, alt_m=finding.alt_m)
     place = np.array(geometry.frame().to_enu(point))
@@ -71,6 +107,19 @@ def shift_prior(findings: list[Finding]) -> Vector:
     stated = [f.ce90_m for f in findings if f.ce90_m is not None]
     sigma_m = max(SHIFT_FLOOR_M, float(np.median(stated)) / CE90_SIGMAS if stated else 1.0)
     return np.eye(3) * sigma_m**2
+
+
+def _on_tower(finding: Finding, place: TowerPlace, shaft: Shaft) -> Sighting:
+    """Return a finding by its height and its way round a tower, taken to be as wide as half way up all along."""
+    girth_m = shaft.place(shaft.height_m / 2, 0.0).girth_m
+    wider = girth_m / place.girth_m
+    up, across = (_own_m(size) for size in (finding.length_mm, finding.width_mm))
+    own = np.diag([up**2, (wider * across) ** 2])
+    bearing = math.radians(place.bearing_deg if place.is_round else place.face_bearing_deg)
+    lever = np.array([[0.0, 0.0, 1.0], [wider * math.cos(bearing), -wider * math.sin(bearing), 0.0]])
+    ring = Ring(girth_m, shaft.faces, shaft.face_bearing_deg / 360.0 * girth_m)
+    here = np.array([place.height_m, place.way_round * girth_m])
+    return _sighting(finding, place.surface, here, own, lever)._replace(ring=ring, width_mm=wider * finding.width_mm)
 
 
 def _sighting(finding: Finding, surface: str, place: Vector, own: Vector, lever: Vector) -> Sighting:
@@ -91,8 +140,8 @@ def _own_m(size_mm: float) -> float:
     return math.hypot(OWN_SIGMA_M, SIZE_SHARE * size_mm / 1000)
 
 
-def _blade_lever(geometry: TurbineGeometry | None, blade: str | None) -> Vector:
-    if geometry is None or blade is None:
+def _blade_lever(geometry: AnyShape, blade: str | None) -> Vector:
+    if not isinstance(geometry, TurbineGeometry) or blade is None:
         raise ValueError("a lever needs a blade of a known turbine")
     span, _, _ = geometry.blade_axes(Blade(blade))
     return np.array([list(span), [0.0, 0.0, 0.0]])

@@ -10,11 +10,12 @@ from sqlalchemy.orm import Session
 
 from cloud import audit
 from cloud.planning import components
-from cloud.planning.surveys import AnyGeometry, kind_of
+from cloud.planning.surveys import AnyGeometry
 from cloud.tables import Asset, Drone, Site
 from contracts.errors import Conflict, InvalidInput, NotFound
 from contracts.geo import GeoPoint
 from contracts.optics import CameraIntrinsics
+from contracts.shapes import kind_of
 from contracts.turbine import TurbineGeometry
 from contracts.vocabulary import AssetKind
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
-from pydantic import AfterValidator, Discriminator, Field, StrictFloat, StrictInt, Tag
+from pydantic import AfterValidator, Field, StrictFloat, StrictInt
 
 from cloud.planning.pattern import DEFAULT_CAMERA, MOST_NEIGHBOURS
 from contracts.geo import Frozen, GeoPoint
@@ -13,6 +13,7 @@ from contracts.optics import CameraIntrinsics
 from contracts.pipeline import Pipeline
 from contracts.powerline import PowerLine
 from contracts.routes import Corner, Solid, Zone
+from contracts.shapes import AssetGeometry
 from contracts.tower import TelecomTower
 from contracts.turbine import TurbineGeometry
 
@@ -90,12 +91,6 @@ AnySurvey = Annotated[
 ]
 
 
-def kind_of(geometry: Any) -> str:
-    """Return what a geometry describes; a turbine's has no ``kind``."""
-    kind = geometry.get("kind") if isinstance(geometry, dict) else getattr(geometry, "kind", None)
-    return str(kind or "wind_turbine")
-
-
 _HIGHEST_M = 9000.0
 
 
@@ -121,14 +116,7 @@ def _on_the_ground(geometry: _Geometry) -> _Geometry:
 
 
 _Geometry = TypeVar("_Geometry", TurbineGeometry, PowerLine, TelecomTower, Pipeline)
-AnyGeometry = Annotated[
-    Annotated[TurbineGeometry, Tag("wind_turbine")]
-    | Annotated[PowerLine, Tag("power_line")]
-    | Annotated[TelecomTower, Tag("telecom_tower")]
-    | Annotated[Pipeline, Tag("pipeline")],
-    Discriminator(kind_of),
-    AfterValidator(_on_the_ground),
-]
+AnyGeometry = Annotated[AssetGeometry, AfterValidator(_on_the_ground)]
 
 
 class SurveyInputs(Frozen):

@@ -11,7 +11,7 @@ from icalendar import Calendar, Event
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from cloud import tickets
+from cloud import places, tickets
 from cloud.logbook import log
 from cloud.maintenance import MaintenanceSystem, Picture
 from cloud.repairs.book import ACCEPTED, CANCELLED
@@ -45,7 +45,7 @@ def entry(session: Session, slot: RepairSlot, page: str = "") -> bytes:
     event.add("dtstart", slot.starts_at.astimezone(UTC))
     event.add("dtend", slot.ends_at.astimezone(UTC))
     event.add("summary", f"Repair F-{finding.number}: {finding.kind.replace('_', ' ')}, {asset.name}")
-    event.add("location", f"{asset.name} {asset.functional_location}, {tickets.where(finding)}")
+    event.add("location", f"{asset.name} {asset.functional_location}, {places.where(finding)}")
     event.add("status", _STATUS.get(slot.state, "TENTATIVE"))
     lines = [f"Crew: {crew.name}." if crew else "", finding.action, slot.reason]
     lines.append(f"Ticket {ticket.system.upper()} {ticket.number}." if ticket and ticket.number else "")

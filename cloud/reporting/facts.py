@@ -8,12 +8,12 @@ from datetime import datetime
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from cloud import candidates, coverage, merging, miss_rate, tickets
+from cloud import candidates, coverage, merging, miss_rate, places, tickets
 from cloud.assistant.words import kind_label, severity_label
 from cloud.blind import rate
 from cloud.history.growth import growth
 from cloud.reporting import blades
-from cloud.tables import Asset, Coverage, Drone, EvidenceRow, Finding, Flight, Media, Site, Summary
+from cloud.tables import Asset, Coverage, Drone, EvidenceRow, Finding, Flight, Media, PartCoverage, Site, Summary
 from contracts.errors import NotFound
 from contracts.geo import Frozen
 from contracts.vocabulary import AssetKind, FindingStatus, MediaState
@@ -96,6 +96,10 @@ class Reported(Frozen):
 class Seen(Frozen):
     """How much of the surface was seen, and what was not, in words."""
 
+    surface: str
+    """What is looked at: ``blade`` or ``tower``."""
+    side: str
+    """What its metres are counted on: ``blade side`` or ``tower face``."""
     percent: float | None
     whole_m: int
     unseen_m: int
@@ -222,7 +226,7 @@ def _reported(session: Session, row: Finding) -> Reported:
         **same
         | {
             "kind": kind_label(row.kind),
-            "place": tickets.where(row),
+            "place": places.where(row),
             "rank": row.severity_rank,
             "severity": severity_label(row.severity_rank),
             "scheme": row.severity_scheme,
@@ -276,14 +280,20 @@ def _earlier(session: Session, row: Finding) -> Earlier | None:
 
 
 def _seen(session: Session, flight: Flight, schematic: blades.Schematic | None) -> Seen:
-    best = select(func.min(Coverage.best_gsd_mm_px)).where(
-        Coverage.flight_id == flight.flight_id, Coverage.seen_share >= blades.SEEN_SHARE
+    table = Coverage if schematic else PartCoverage
+    best = select(func.min(table.best_gsd_mm_px)).where(
+        table.flight_id == flight.flight_id, table.seen_share >= blades.SEEN_SHARE
     )
+    parts = coverage.parts(session, flight.flight_id)
+    whole_m, unseen_m = parts.whole, parts.whole - len(parts.seen)
+    percent = 100 * len(parts.seen) / whole_m if whole_m and parts.is_known else None
     return Seen(
-        percent=schematic.seen_percent if schematic else None,
-        whole_m=schematic.whole_m if schematic else 0,
-        unseen_m=schematic.unseen_m if schematic else 0,
-        gaps=tuple(str(gap) for gap in coverage.gaps(session, flight.flight_id)) if schematic else (),
+        surface="blade" if schematic else "tower",
+        side="blade side" if schematic else "tower face",
+        percent=schematic.seen_percent if schematic else percent,
+        whole_m=schematic.whole_m if schematic else whole_m,
+        unseen_m=schematic.unseen_m if schematic else unseen_m,
+        gaps=tuple(str(gap) for gap in coverage.gaps(session, flight.flight_id)),
         best_gsd_mm_px=session.scalar(best),
     )
 

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from cloud import merging, tickets
+from cloud import merging, places, tickets
 from cloud.assistant.words import kind_label, severity_label
 from cloud.repairs import calendar
 from cloud.repairs.methods import Method, load
@@ -61,7 +61,7 @@ def gather(
     grade = f"{finding.severity_scheme.upper()} {finding.severity_code}, {severity_label(finding.severity_rank)}"
     rows = (
         ("Ticket", f"{ticket.system.upper()} {ticket.number}" if ticket and ticket.number else "none yet"),
-        ("Place", tickets.where(finding)),
+        ("Place", places.where(finding)),
         ("Size", f"{finding.length_mm:.0f} x {finding.width_mm:.0f} mm (± {finding.size_sigma_mm:.0f} mm)"),
         ("Severity", grade),
         ("Crew", crew.name if crew else "none yet"),

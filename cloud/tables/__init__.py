@@ -13,7 +13,7 @@ from cloud.tables.audits import AuditAnswer, AuditFrameRow, AuditMark
 from cloud.tables.captures import CaptureRow, FirstLookRow
 from cloud.tables.columns import Base
 from cloud.tables.decisions import TicketDecision
-from cloud.tables.findings import Coverage, DetectionRow, EvidenceRow, Finding
+from cloud.tables.findings import Coverage, DetectionRow, EvidenceRow, Finding, PartCoverage
 from cloud.tables.flights import CommandRow, Flight, Outgoing, Plan
 from cloud.tables.history import (
     DefectAbsence,
@@ -86,6 +86,7 @@ __all__ = [
     "Media",
     "Notification",
     "Outgoing",
+    "PartCoverage",
     "Plan",
     "PolicyRow",
     "Prediction",

@@ -27,6 +27,8 @@ class Finding(Base):
     side: Mapped[str | None]
     distance_to_root_m: Mapped[float | None]
     offset_m: Mapped[float | None]
+    place: Mapped[dict[str, Any] | None]
+    """A contracts.places.PartPlace where it lies on what is no blade."""
     length_mm: Mapped[float]
     width_mm: Mapped[float]
     size_sigma_mm: Mapped[float]
@@ -34,6 +36,7 @@ class Finding(Base):
     lon_deg: Mapped[float | None]
     alt_m: Mapped[float | None]
     ce90_m: Mapped[float | None]
+    le90_m: Mapped[float | None]
     confidence: Mapped[float]
     model_name: Mapped[str]
     model_sha256: Mapped[str]
@@ -136,3 +139,16 @@ class Coverage(Base):
     best_sharpness: Mapped[float]
     __table_args__ = (Index("coverage_seen", "flight_id", postgresql_where=text("seen_share >= 0.8")),)
     """How many cells a flight saw; the share is `cloud.coverage.SEEN_SHARE`."""
+
+
+class PartCoverage(Base):
+    """What a flight saw of each cell of each part that is no blade (contracts.extents)."""
+
+    __tablename__ = "part_coverage"
+    flight_id: Mapped[str] = mapped_column(ForeignKey("flights.flight_id"), primary_key=True)
+    part: Mapped[str] = mapped_column(primary_key=True)
+    cell: Mapped[int] = mapped_column(primary_key=True)
+    seen_share: Mapped[float]
+    best_gsd_mm_px: Mapped[float]
+    best_incidence_deg: Mapped[float]
+    best_sharpness: Mapped[float]

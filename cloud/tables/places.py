@@ -5,10 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from pydantic import TypeAdapter
 from sqlalchemy import BigInteger, ForeignKey, func
 from sqlalchemy.orm import Mapped, mapped_column
 
 from cloud.tables.columns import Base
+from contracts.shapes import AnyShape, AssetGeometry, kind_of
 from contracts.turbine import TurbineGeometry
 from contracts.vocabulary import AssetKind
 
@@ -24,8 +26,11 @@ class Site(Base):
     home_alt_m: Mapped[float]
 
 
+_SHAPES: TypeAdapter[AnyShape] = TypeAdapter(AssetGeometry)
+
+
 class Asset(Base):
-    """What is inspected. ``geometry`` is a contracts.turbine.TurbineGeometry for wind turbines."""
+    """What is inspected. ``geometry`` is one of contracts.shapes; empty where it is not known."""
 
     __tablename__ = "assets"
     asset_id: Mapped[str] = mapped_column(primary_key=True)
@@ -43,6 +48,12 @@ class Asset(Base):
         """Return the geometry of a wind turbine; None for anything else."""
         known = self.kind == AssetKind.WIND_TURBINE.value and self.geometry
         return TurbineGeometry.model_validate(self.geometry) if known else None
+
+    @property
+    def shape(self) -> AnyShape | None:
+        """Return the geometry, of whatever class of asset; None where it is not known or is another class's."""
+        known = self.geometry and kind_of(self.geometry) == self.kind
+        return _SHAPES.validate_python(self.geometry) if known else None
 
 
 class Drone(Base):

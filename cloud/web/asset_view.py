@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Literal, NamedTuple
@@ -11,7 +12,7 @@ from pydantic import Field
 from sqlalchemy import ColumnElement, ScalarSelect, func, select
 from sqlalchemy.orm import Session
 
-from cloud import health_index
+from cloud import coverage, health_index
 from cloud.history import biography, standing
 from cloud.history.biography import Defect
 from cloud.planning import assets
@@ -19,7 +20,7 @@ from cloud.reporting import blades
 from cloud.reporting.blades import Schematic
 from cloud.schedules import due
 from cloud.schedules.due import DueItem
-from cloud.tables import Asset, AssetRisk, Coverage, Finding, Flight, HealthRow, Prediction, Site, Ticket
+from cloud.tables import Asset, AssetRisk, Coverage, Finding, Flight, HealthRow, PartCoverage, Prediction, Site, Ticket
 from cloud.web import plots, schematic
 from cloud.web.language import _
 from cloud.web.plots import Measured, Plot
@@ -170,6 +171,8 @@ class AssetView(NamedTuple):
     shown: Flight | None
     blades: Schematic | None
     strips: Strips | None
+    seen_m: tuple[int, ...]
+    """Of each strip, where the flight tells of them."""
     health: Plot | None
     defects: tuple[Grown, ...]
     tickets: tuple[tuple[Ticket, Finding], ...]
@@ -204,6 +207,7 @@ def build(session: Session, asset_id: str, shown: Shown) -> AssetView:
         if turbine
         else None,
         strips=None if turbine else schematic.strips(asset, live),
+        seen_m=() if turbine or flight is None else _seen_m(session, flight.flight_id),
         health=plots.plot([_health(day) for day in days], span=(0.0, 100.0)),
         defects=tuple(sorted((Grown(d, expected.get(d.latest.link_group)) for d in defects), key=_gravest)),
         tickets=_tickets(session, asset_id),
@@ -211,12 +215,20 @@ def build(session: Session, asset_id: str, shown: Shown) -> AssetView:
     )
 
 
+def _seen_m(session: Session, flight_id: str) -> tuple[int, ...]:
+    """Return how many metres of each face of a mast a flight saw; nothing where it tells of none."""
+    parts = coverage.parts(session, flight_id)
+    by_part = Counter(part for part, _ in parts.seen)
+    return tuple(by_part[extent.part] for extent in parts.extents) if parts.is_known else ()
+
+
 def _inspections(session: Session, asset_id: str) -> tuple[Inspection, ...]:
     findings = select(func.count()).where(
         Finding.flight_id == Flight.flight_id, Finding.status != FindingStatus.REJECTED.value
     )
-    cells = select(func.count()).where(Coverage.flight_id == Flight.flight_id)
-    query = select(Flight, findings.scalar_subquery(), cells.scalar_subquery()).where(Flight.asset_id == asset_id)
+    cells, others = (select(func.count()).where(t.flight_id == Flight.flight_id) for t in (Coverage, PartCoverage))
+    seen = cells.scalar_subquery() + others.scalar_subquery()
+    query = select(Flight, findings.scalar_subquery(), seen).where(Flight.asset_id == asset_id)
     rows = session.execute(query.order_by(Flight.created_at.desc(), Flight.flight_id.desc()).limit(40))
     return tuple(Inspection(*row) for row in rows)
 

@@ -33,7 +33,8 @@ _QUESTIONS = 40
 """Findings in the one part of what teaches."""
 _IN_A_ROW = (
     *(Finding.finding_id, Finding.number, Finding.asset_id, Finding.kind, Finding.severity_rank, Finding.status),
-    *(Finding.blade, Finding.side, Finding.distance_to_root_m, Finding.lat_deg, Finding.lon_deg, Finding.reviewed_at),
+    *(Finding.blade, Finding.side, Finding.distance_to_root_m, Finding.place),
+    *(Finding.lat_deg, Finding.lon_deg, Finding.reviewed_at),
 )
 """What a row of the queue shows and is ordered by: a third of a finding."""
 

@@ -7,8 +7,11 @@ from functools import cache
 
 from babel.dates import get_month_names
 
+from cloud import places
 from cloud.assistant.words import kind_label, severity_label, side_label
+from cloud.tables import Finding
 from cloud.web.language import SOURCE, _, spoken
+from contracts.places import POINTS, ChainagePlace, SpanPlace, TowerPlace, compass
 
 
 def kind(value: str) -> str:
@@ -24,6 +27,28 @@ def severity(rank: int) -> str:
 def side(value: str) -> str:
     """Return a side of a blade: ``leading edge``."""
     return _(side_label(value))
+
+
+def part_place(finding: Finding) -> str:
+    """Return where a finding lies on what is no blade: ``Tower, north face, 42.3 m up``."""
+    place = places.part_place(finding)
+    if isinstance(place, TowerPlace):
+        name = " ".join((_("Tower"), place.tower)).strip()
+        return _("{0}, {1}, {2:.1f} m up", name, _face(place), place.height_m)
+    if isinstance(place, SpanPlace):
+        ends = (place.from_tower, place.to_tower)
+        return _("Span {0} to {1}, {2:.1f} m from {0}", *ends, place.distance_m)
+    if isinstance(place, ChainagePlace):
+        return _("Chainage {0:.1f} m", place.chainage_m)
+    return _("Place not known")
+
+
+def _face(place: TowerPlace) -> str:
+    faces = (
+        *(_("north face"), _("north-east face"), _("east face"), _("south-east face")),
+        *(_("south face"), _("south-west face"), _("west face"), _("north-west face")),
+    )
+    return faces[POINTS.index(compass(place.face_bearing_deg))]
 
 
 def words(value: object) -> str:

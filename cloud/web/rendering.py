@@ -18,6 +18,7 @@ from fastapi.responses import HTMLResponse, Response
 from fastapi.staticfiles import StaticFiles
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
+from cloud import places
 from cloud.web import advice, labels, language
 from cloud.web.wording import Wording
 from contracts.errors import PlatformError
@@ -84,6 +85,8 @@ def environment() -> Environment:
         "utc": _utc,
         "kind": labels.kind,
         "side": labels.side,
+        "part_place": labels.part_place,
+        "as_found": places.as_found,
         "severity": labels.severity,
         "words": labels.words,
         "inline": labels.inline,

@@ -11,6 +11,8 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from cloud import coverage, places
+from cloud.api.findings import FindingOut
 from cloud.db import Database
 from cloud.inspections import RecordOutcome, record_batch
 from cloud.reviews import review
@@ -28,8 +30,11 @@ from cloud.tables import (
     WorkflowRun,
 )
 from contracts.errors import InvalidInput, NotFound
-from contracts.findings import CoverageCell, Detection, DetectionBatch
+from contracts.findings import CoverageCell, Detection, DetectionBatch, PartCell
 from contracts.ids import mint
+from contracts.places import TowerPlace
+from contracts.shafts import shaft_of
+from contracts.tower import TelecomTower
 from contracts.turbine import TurbineGeometry
 from contracts.vocabulary import Blade, BladeSide, DefectKind, Verdict
 from tests.clean_database import empty
@@ -304,6 +309,62 @@ def test_the_same_place_in_a_later_flight_is_the_same_defect(database: Database)
         }
         assert of["new"].link_group == of["old"].link_group == of["old"].finding_id
         assert of["other"].link_group == of["other"].finding_id
+
+
+def on_tower(flight_id: str, **places_of: TowerPlace) -> DetectionBatch:
+    """Return what vision says of a tower: corrosion at places, and of every face the metres 5 to 40 seen."""
+    segment = f"{flight_id}.00000"
+    looks = [
+        detection(name, segment=segment, kind=DefectKind.CORROSION, root_m=None).model_copy(
+            update={"place": place, "le90_m": 0.2}
+        )
+        for name, place in places_of.items()
+    ]
+    parts = tuple(
+        PartCell(part=f"face-{face}", cell=cell, seen_share=1.0, best_gsd_mm_px=1.5, best_incidence_deg=9.0,
+                 best_sharpness=300.0)
+        for face in range(4) for cell in range(5, 40) if (face, cell) != (2, 12)
+    )  # fmt: skip
+    return batch(segment, *looks).model_copy(update={"parts": parts})
+
+
+def test_a_masts_finding_keeps_its_face_and_is_the_same_again_across_north(database: Database) -> None:
+    with database.session() as session:
+        asset = session.get_one(Asset, "t-01")
+        mast = TelecomTower(foot=TurbineGeometry.model_validate(asset.geometry).foot, height_m=42.0)
+    earlier, later = fly(database, at=NOW - timedelta(days=90)), fly(database)
+    with database.session() as session:
+        asset = session.get_one(Asset, "t-01")
+        asset.kind, asset.geometry = "telecom_tower", mast.model_dump(mode="json")
+    at = shaft_of(mast).place
+    record(database, on_tower(earlier, old=at(10.0, 358.0), far=at(30.0, 200.0)))
+    record(database, on_tower(later, new=at(10.1, 1.0), again=at(30.1, 201.0), other=at(10.0, 180.0)))
+    with database.session() as session:
+        of = {
+            row.detection_id: session.get_one(Finding, row.finding_id) for row in session.scalars(select(DetectionRow))
+        }
+        assert of["new"].link_group == of["old"].link_group == of["old"].finding_id
+        assert of["other"].link_group == of["other"].finding_id
+        assert places.where(of["other"]) == "tower, south face, 10.0 m up"
+        shown = FindingOut.model_validate(of["new"])
+        assert isinstance(shown.place, TowerPlace)
+        assert shown.place.bearing_deg == pytest.approx(1.0)
+        assert (shown.place.face, shown.place.height_m, shown.le90_m) == (0, 10.1, 0.2)
+        assert [str(gap) for gap in coverage.gaps(session, later)] == [
+            "tower, south face 12-13 m",
+            "tower, all faces 0-5 m",
+            "tower, all faces 40-42 m",
+        ]
+
+
+def test_a_turbines_tower_is_told_of_where_the_flight_saw_it(database: Database) -> None:
+    blades, tower = fly(database), fly(database)
+    record(database, seen_in(blades, 0), on_tower(tower))
+    with database.session() as session:
+        said = {flight: [str(gap) for gap in coverage.gaps(session, flight)] for flight in (blades, tower)}
+    assert not any("tower" in gap for gap in said[blades])
+    assert "tower, south face 0-53 m" in said[tower]
+    assert "tower, east face 12-13 m" in said[tower]
 
 
 def test_a_batch_of_another_video_is_refused(database: Database) -> None:

@@ -16,7 +16,7 @@ from icalendar import Calendar
 from pypdf import PdfReader
 from sqlalchemy import select
 
-from cloud import tickets
+from cloud import places
 from cloud.reconcile import Reconciler
 from cloud.repairs import book
 from cloud.repairs.board import begins_after
@@ -253,7 +253,7 @@ def test_a_repair_is_a_calendar_entry_and_the_accepted_one_stands_beside_its_not
         facts = (
             f"F-{found.number}",
             f"{found.length_mm:.0f} x {found.width_mm:.0f} mm",
-            tickets.where(found),
+            places.where(found),
             "SAP 10000",
         )
     assert [fact for fact in facts if fact not in text] == []

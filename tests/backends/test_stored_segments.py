@@ -24,6 +24,7 @@ from contracts.geo import Pose
 from contracts.media import FlightMedia, FrameTime, PoseSample, SegmentManifest
 from contracts.optics import CameraIntrinsics
 from contracts.resources import DETECTIONS_QUEUE, MAX_RECEIVES, MEDIA_EVENTS_QUEUE, VISION_JOBS_QUEUE
+from contracts.tower import TelecomTower
 from contracts.turbine import TurbineGeometry
 from tests.clean_database import empty
 from tests.factories import MemoryObjects, World
@@ -134,12 +135,21 @@ def bench(opened: Database, database_url: str) -> Bench:
     return Bench(services, queues, objects, flows)
 
 
-def test_a_segment_of_a_mast_is_given_to_vision_without_a_turbine(bench: Bench) -> None:
+def test_a_geometry_of_another_class_is_not_given_to_vision(bench: Bench) -> None:
     with bench.services.database.session() as session:
         session.execute(update(Asset).values(kind="telecom_tower", geometry={"height_m": 40.0}))
     bench.event(bench.upload())
     bench.media_events.step()
     assert [AnalyseSegment.model_validate_json(b).geometry for b in bench.queues.bodies(VISION_JOBS_QUEUE)] == [None]
+
+
+def test_a_segment_of_a_mast_is_given_to_vision_with_the_mast(bench: Bench) -> None:
+    mast = TelecomTower(foot=POINT)
+    with bench.services.database.session() as session:
+        session.execute(update(Asset).values(kind="telecom_tower", geometry=mast.model_dump(mode="json")))
+    bench.event(bench.upload())
+    bench.media_events.step()
+    assert [AnalyseSegment.model_validate_json(b).geometry for b in bench.queues.bodies(VISION_JOBS_QUEUE)] == [mast]
 
 
 def test_a_stored_segment_is_recorded_queued_and_its_drone_told(bench: Bench) -> None:

@@ -105,9 +105,9 @@ def test_a_mark_lies_where_the_surface_is(root_m: float, across: float, half: fl
     drawn = box(u - half, v - half, u + half, v + half)
     seen = placed("aud-1", DefectKind.CRACK, drawn, frame, turbine)
     assert seen.place is not None
-    assert (seen.place.blade, seen.place.side) == (Blade.A, BladeSide.PS)
-    assert seen.place.distance_to_root_m == pytest.approx(root_m, abs=0.01)
-    assert seen.place.offset_m == pytest.approx(at.offset_m, abs=0.01)
+    assert seen.place.surface == "A/PS"
+    assert seen.place.along_m == pytest.approx(root_m, abs=0.01)
+    assert seen.place.across_m == pytest.approx(at.offset_m, abs=0.01)
     widest_mm = 2 * half * 3840 * 10_000 / 6000
     assert max(seen.length_mm, seen.width_mm) == pytest.approx(widest_mm, rel=0.45)
 

@@ -54,7 +54,7 @@ def test_views_of_the_whole_give_the_longest_good_one_in_their_weighted_middle()
     defect = merged([near, cut_off, grazing])
     assert defect.length_mm == pytest.approx(200.0)
     assert defect.place is not None
-    assert defect.place.distance_to_root_m == pytest.approx(10.0, abs=0.02)
+    assert defect.place.along_m == pytest.approx(10.0, abs=0.02)
 
 
 def test_pieces_of_a_long_defect_give_their_union() -> None:
@@ -65,7 +65,7 @@ def test_pieces_of_a_long_defect_give_their_union() -> None:
     defect = merged(pieces)
     assert defect.length_mm == pytest.approx(4000.0)
     assert defect.place is not None
-    assert defect.place.distance_to_root_m == pytest.approx(11.5)
+    assert defect.place.along_m == pytest.approx(11.5)
 
 
 def test_the_kind_with_most_confidence_together_wins() -> None:
@@ -167,6 +167,6 @@ def test_a_merged_defect_is_finite_and_no_larger_than_the_union(group: list[Dete
     assert defect.confidence == max(d.confidence for d in group if d.kind is defect.kind)
     placed = [d for d in group if d.place is not None]
     if placed and defect.place is not None:
-        ends = [(d.place.distance_to_root_m, d.length_mm / 2000) for d in placed if d.place]
+        ends = [(d.place.along_m, d.length_mm / 2000) for d in placed if d.place]
         first, last = min(c - h for c, h in ends), max(c + h for c, h in ends)
         assert defect.length_mm <= 1000 * (last - first) + 0.01

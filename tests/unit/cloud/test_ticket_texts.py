@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from cloud.backends.sap import odata_date, odata_time
 from cloud.grading import Coding, shipped_policy
 from cloud.maintenance import CatalogueCode
+from cloud.places import where
 from cloud.tables import Asset, Finding
-from cloud.tickets import LONG_TEXT_MAX, TEXT_MAX, cut_at_word, drafted, where
+from cloud.tickets import LONG_TEXT_MAX, TEXT_MAX, cut_at_word, drafted
 from contracts.errors import SapRejected
 from contracts.vocabulary import DefectKind
 

@@ -10,6 +10,7 @@ import pytest
 from contracts import audits
 from contracts.errors import CorruptMedia
 from contracts.media import SegmentManifest
+from contracts.places import on_blade
 from contracts.vocabulary import Blade, BladeSide, DefectKind
 from tests.vision_views import (
     CARD,
@@ -48,14 +49,14 @@ def test_each_defect_is_found_once_where_it_is(analysis: Analysis) -> None:
     for place, length_m, width_m in DEFECTS:
         found = min(
             analysis.detections,
-            key=lambda d: abs(d.place.distance_to_root_m - place.distance_to_root_m) if d.place else 99.0,
+            key=lambda d: abs(d.place.along_m - place.along_m) if d.place else 99.0,
         )
         assert found.place is not None
         assert found.ce90_m is not None
         assert found.kind is DefectKind.CRACK
-        assert (found.place.blade, found.place.side) == (Blade.A, BladeSide.PS)
-        assert found.place.distance_to_root_m == pytest.approx(place.distance_to_root_m, abs=0.03)
-        assert found.place.offset_m == pytest.approx(place.offset_m, abs=0.03)
+        assert found.place.surface == "A/PS"
+        assert found.place.along_m == pytest.approx(place.along_m, abs=0.03)
+        assert found.place.across_m == pytest.approx(place.across_m, abs=0.03)
         assert found.ce90_m < 0.2
         assert found.length_mm == pytest.approx(1000 * length_m, rel=0.12)
         assert found.width_mm == pytest.approx(1000 * width_m, rel=0.12)
@@ -66,15 +67,16 @@ def test_pictures_that_are_key_frames_already_show_the_same() -> None:
     images = [painted(p, SMALL, [corners_of(*d) for d in DEFECTS]) for p in poses]
     (found,), cells = SegmentAnalyser(RedFinder()).analyse_views(images, manifest_of(b"views", poses), TURBINE)
     assert found.place is not None
-    assert found.place.distance_to_root_m == pytest.approx(8.0, abs=0.03)
+    assert found.place.along_m == pytest.approx(8.0, abs=0.03)
     assert {(c.blade, c.side) for c in cells} == {(Blade.A, BladeSide.PS)}
 
 
 def test_the_point_lies_on_the_surface(analysis: Analysis) -> None:
     for found in analysis.detections:
-        assert found.place is not None
+        place = on_blade(found.place)
+        assert place is not None
         assert found.point is not None
-        expected = TURBINE.frame().to_geo(TURBINE.surface_point(found.place))
+        expected = TURBINE.frame().to_geo(TURBINE.surface_point(place))
         assert found.point.lat_deg == pytest.approx(expected.lat_deg, abs=1e-9)
         assert found.point.alt_m == pytest.approx(expected.alt_m, abs=1e-4)
 

@@ -9,7 +9,8 @@ from contracts.optics import CameraIntrinsics, project
 from contracts.vocabulary import Blade, BladeSide
 from tests.vision_views import SMALL, TURBINE, looking, pass_along, place_at, square_on
 from vision.coverage import Coverage
-from vision.surface import Surface, project_points
+from vision.grid import project_points
+from vision.surface import Surface
 
 SURFACE = Surface(TURBINE)
 CAMERA = CameraIntrinsics(width_px=3840, height_px=2160, focal_px=5120.0)

@@ -47,9 +47,9 @@ def test_a_place_comes_back_from_its_pixel(
     assume(0 <= x < CAMERA.width_px and 0 <= y < CAMERA.height_px)
     placed = GEOREF.place(pose, (x - 10, y - 10, x + 10, y + 10))
     assert placed is not None
-    assert (placed.place.blade, placed.place.side) == (blade, side)
-    assert placed.place.distance_to_root_m == pytest.approx(metres, abs=0.002)
-    assert placed.place.offset_m == pytest.approx(place.offset_m, abs=0.002)
+    assert placed.place.surface == place.surface
+    assert placed.place.along_m == pytest.approx(metres, abs=0.002)
+    assert placed.place.across_m == pytest.approx(place.offset_m, abs=0.002)
 
 
 def test_hand_computed_place_and_scale() -> None:
@@ -120,7 +120,7 @@ def test_a_box_over_the_edge_is_placed_on_the_blade_and_one_beside_it_is_not() -
     middle = edge - inwards * 20
     placed = GEOREF.place(pose, (middle - 60, 1000, middle + 60, 1160))
     assert placed is not None
-    assert placed.place.blade is Blade.A
+    assert placed.place.surface.startswith("A/")
     assert GEOREF.place(pose, (10, 10, 60, 60)) is None
 
 

@@ -79,7 +79,7 @@ def test_with_poses_and_no_asset_findings_have_points(flight: Path) -> None:
         (["--geometry", "geometry.json"], "Give --manifest too"),
         (["--manifest", "none.json", "--geometry", "geometry.json"], "There is no file"),
         (["--manifest", "geometry.json", "--geometry", "geometry.json"], "is no segment manifest"),
-        (["--manifest", "manifest.json", "--geometry", "manifest.json"], "is no turbine geometry"),
+        (["--manifest", "manifest.json", "--geometry", "manifest.json"], "is no geometry of an asset"),
     ],
 )
 def test_wrong_input_is_one_clear_line(

@@ -81,14 +81,14 @@ def test_estimate_averages_whole_looks_and_leaves_clipped_ones_out() -> None:
     track = Track([look(10.0, confidence=0.5), look(10.2, confidence=0.5, frame=1), look(12.0, clipped=True, frame=2)])
     found = estimate(track)
     assert found is not None
-    assert found.placed.place.distance_to_root_m == pytest.approx(10.1)
+    assert found.placed.place.along_m == pytest.approx(10.1)
     assert found.placed.length_mm == pytest.approx(300.0)
 
 
 def test_estimate_of_clipped_looks_is_their_hull() -> None:
     found = estimate(Track([look(10.0, length_mm=800, clipped=True), look(10.6, length_mm=800, clipped=True, frame=1)]))
     assert found is not None
-    assert found.placed.place.distance_to_root_m == pytest.approx(10.3)
+    assert found.placed.place.along_m == pytest.approx(10.3)
     assert found.placed.length_mm == pytest.approx(1400.0)
 
 
@@ -97,7 +97,7 @@ def test_the_side_seen_square_on_wins() -> None:
     square = look(10.0, 0.2, side=BladeSide.LE, confidence=0.6, frame=1)
     found = estimate(Track([aslant, square]))
     assert found is not None
-    assert found.placed.place.side is BladeSide.LE
+    assert found.placed.place.surface == "A/LE"
 
 
 def test_best_look_is_whole_and_square_on() -> None:
