@@ -56,8 +56,8 @@ SELECT 'big-' || n, 'big-' || n, f.flight_id, f.asset_id, f.kind, f.blade, f.sid
   f.severity_scheme, f.severity_code, f.severity_rank, f.severity_source, f.policy_version, f.severity_reason, f.action,
   f.status, f.detected_at - (n % 700) * interval '1 day', ''
 FROM generate_series(1, :count) n
-JOIN (SELECT *, row_number() OVER (ORDER BY number) - 1 AS place, count(*) OVER () AS held FROM findings) f
-  ON f.place = n % f.held
+JOIN (SELECT *, row_number() OVER (ORDER BY number) - 1 AS turn, count(*) OVER () AS held FROM findings) f
+  ON f.turn = n % f.held
 """
 
 
