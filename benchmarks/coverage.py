@@ -26,7 +26,7 @@ from simulators.views import View
 from vision.coverage import MAX_INCIDENCE_DEG, Coverage
 from vision.frames import Timeline, choose, fill, footprints
 from vision.grid import MAX_GSD_MM_PX
-from vision.surface import Surface
+from vision.turbine_grid import Turbine
 
 Cell = tuple[Blade, BladeSide, int]
 CAMERA = CameraIntrinsics(width_px=3840, height_px=2160, focal_px=5120.0)
@@ -112,7 +112,7 @@ class Declared(NamedTuple):
 
 def declared(geometry: TurbineGeometry, manifest: SegmentManifest) -> Declared:
     """Return the cells that Kestrel says were seen."""
-    surface = Surface(geometry)
+    surface = Turbine(geometry)
     coverage, timeline = Coverage(surface, manifest.camera), Timeline(manifest)
     prints = footprints(surface, manifest, len(manifest.frames))
     chosen = choose(prints.shown)

@@ -436,43 +436,6 @@ class CellOut(BaseModel):
     best_sharpness: Annotated[float, Field(title='Best Sharpness')]
 
 
-class ClockH(RootModel[float]):
-    root: Annotated[
-        float,
-        Field(
-            description='on the pipe: hours round it, 12 (0) on top, 3 to the right',
-            ge=0.0,
-            lt=12.0,
-            title='Clock H',
-        ),
-    ]
-
-
-class ChainagePlace(BaseModel):
-    """
-    A place on a pipe, or on the ground beside it.
-    """
-
-    model_config = ConfigDict(
-        extra='forbid',
-    )
-    chainage_m: Annotated[float, Field(title='Chainage M')]
-    offset_m: Annotated[
-        float,
-        Field(
-            description='to the left of the centre line, looking along it',
-            title='Offset M',
-        ),
-    ]
-    clock_h: Annotated[
-        ClockH | None,
-        Field(
-            description='on the pipe: hours round it, 12 (0) on top, 3 to the right',
-            title='Clock H',
-        ),
-    ] = None
-
-
 class Change(BaseModel):
     """
     A change and the interval that holds the true one 95 times in 100.
@@ -3424,46 +3387,6 @@ class Solid(BaseModel):
     ] = None
 
 
-class SpanPlace(BaseModel):
-    """
-    A place on the conductors between two towers of a line.
-    """
-
-    model_config = ConfigDict(
-        extra='forbid',
-    )
-    span: Annotated[
-        int,
-        Field(
-            description='number of the tower it begins at, from 0',
-            ge=0,
-            le=2000,
-            title='Span',
-        ),
-    ]
-    from_tower: Annotated[str, Field(max_length=60, title='From Tower')]
-    to_tower: Annotated[str, Field(max_length=60, title='To Tower')]
-    conductor: Annotated[
-        int,
-        Field(
-            description='the nearest one; those behind it look alike',
-            ge=0,
-            le=11,
-            title='Conductor',
-        ),
-    ]
-    distance_m: Annotated[
-        float,
-        Field(
-            description='level distance from the tower it begins at', title='Distance M'
-        ),
-    ]
-    chainage_m: Annotated[
-        float,
-        Field(description="the same from the line's first tower", title='Chainage M'),
-    ]
-
-
 class SplitIn(BaseModel):
     """
     The findings that are another defect.
@@ -3695,7 +3618,7 @@ class TowerParams(BaseModel):
 
 class TowerPlace(BaseModel):
     """
-    A place on a wind turbine's tower, a mast, or a tower of a line.
+    A place on a wind turbine's tower or a mast.
 
     Its face is the plane it lies on, or of a round tower the eighth of it: they follow one another clockwise.
     """
@@ -3703,14 +3626,6 @@ class TowerPlace(BaseModel):
     model_config = ConfigDict(
         extra='forbid',
     )
-    tower: Annotated[
-        str | None,
-        Field(
-            description="of a line: its name; else the asset's only one",
-            max_length=60,
-            title='Tower',
-        ),
-    ] = ''
     face: Annotated[int, Field(ge=0, le=7, title='Face')]
     faces: Annotated[int, Field(ge=3, le=8, title='Faces')]
     face_bearing_deg: Annotated[
@@ -4642,9 +4557,7 @@ class FindingDetail(BaseModel):
     side: BladeSide | None
     distance_to_root_m: Annotated[float | None, Field(title='Distance To Root M')]
     offset_m: Annotated[float | None, Field(title='Offset M')]
-    place: Annotated[
-        TowerPlace | SpanPlace | ChainagePlace | None, Field(title='Place')
-    ]
+    place: TowerPlace | None
     length_mm: Annotated[float, Field(title='Length Mm')]
     width_mm: Annotated[float, Field(title='Width Mm')]
     size_sigma_mm: Annotated[float, Field(title='Size Sigma Mm')]
@@ -4701,9 +4614,7 @@ class FindingOut(BaseModel):
     side: BladeSide | None
     distance_to_root_m: Annotated[float | None, Field(title='Distance To Root M')]
     offset_m: Annotated[float | None, Field(title='Offset M')]
-    place: Annotated[
-        TowerPlace | SpanPlace | ChainagePlace | None, Field(title='Place')
-    ]
+    place: TowerPlace | None
     length_mm: Annotated[float, Field(title='Length Mm')]
     width_mm: Annotated[float, Field(title='Width Mm')]
     size_sigma_mm: Annotated[float, Field(title='Size Sigma Mm')]
@@ -5769,7 +5680,7 @@ class Detection(BaseModel):
     kind: DefectKind
     confidence: Annotated[float, Field(ge=0.0, le=1.0, title='Confidence')]
     place: Annotated[
-        SurfacePlace | TowerPlace | SpanPlace | ChainagePlace | None,
+        SurfacePlace | TowerPlace | None,
         Field(description='None where the asset model was not hit', title='Place'),
     ]
     point: GeoPoint | None

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from sqlalchemy import Select, and_, func, or_, select
 from sqlalchemy.orm import Session
 
-from cloud import audit, grading, inspections, reviews
+from cloud import audit, grading, inspections, paging, reviews
 from cloud.tables import Asset, DetectionRow, Finding, Media
-from contracts.errors import InvalidInput, NotFound
+from contracts.errors import NotFound
 from contracts.findings import Detection
 from contracts.vocabulary import Verdict
 
@@ -38,7 +37,7 @@ def waiting(
     if flight_id is not None:
         query = query.where(Media.flight_id == flight_id)
     if after is not None:
-        sure = _confidence(after[0])
+        sure = paging.real(after[0])
         equal = and_(DetectionRow.confidence == sure, DetectionRow.detection_id > after[1])
         query = query.where(or_(DetectionRow.confidence < sure, equal))
     return [_candidate(*row) for row in session.execute(query).all()]
@@ -50,17 +49,21 @@ def count(session: Session, flight_id: str | None = None) -> int:
     return session.scalar(held if flight_id is None else held.where(Media.flight_id == flight_id)) or 0
 
 
-def candidate(session: Session, detection_id: str) -> Candidate:
-    """Return one that waits.
+def picture_key(session: Session, detection_id: str, part: Literal["crop", "frame"]) -> str:
+    """Return where the best picture of one that waits is stored: around what was seen, or the whole frame.
 
     Raises:
-        NotFound: No such detection waits.
+        NotFound: No such detection waits, or it has no such picture.
 
     """
     row = session.execute(_held().where(DetectionRow.detection_id == detection_id)).one_or_none()
     if row is None:
         raise NotFound(f"No detection {detection_id!r} waits.", hint="GET /v1/candidates lists those that do.")
-    return _candidate(*row)
+    best = _candidate(*row).seen.evidence[0]
+    key = best.crop_key if part == "crop" else best.frame_key
+    if not key:
+        raise NotFound(f"No {part} of detection {detection_id!r} is stored.", hint="Ask for its other picture.")
+    return key
 
 
 def judge(  # noqa: PLR0913 - a verdict has this many parts
@@ -96,13 +99,3 @@ def _held() -> Select[DetectionRow, str, str, str]:
 
 def _candidate(row: DetectionRow, flight_id: str, asset_id: str, asset_name: str) -> Candidate:
     return Candidate(Detection.model_validate(row.body), flight_id, asset_id, asset_name)
-
-
-def _confidence(part: str) -> float:
-    try:
-        value = float(part)
-    except ValueError:
-        value = math.nan
-    if not 0 <= value <= 1:
-        raise InvalidInput("The cursor is not one of this list.", hint="Start without a cursor.", field="cursor")
-    return value

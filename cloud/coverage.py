@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from cloud.tables import Asset, Coverage, Flight, PartCoverage
 from contracts.errors import NotFound
-from contracts.extents import Extent, extents_of
+from contracts.faces import Face, faces_of
 from contracts.tower import TelecomTower
 from contracts.turbine import TurbineGeometry
 from contracts.vocabulary import Blade, BladeSide
@@ -47,7 +47,7 @@ class PartGap(NamedTuple):
 class Parts(NamedTuple):
     """What of an asset is no blade, and which cells of it a flight saw (name of the part, cell)."""
 
-    extents: tuple[Extent, ...]
+    faces: tuple[Face, ...]
     seen: frozenset[tuple[str, int]]
     is_known: bool
     """Whether the flight tells of any of them at all."""
@@ -55,7 +55,7 @@ class Parts(NamedTuple):
     @property
     def whole(self) -> int:
         """Return how many cells there are."""
-        return sum(extent.cells for extent in self.extents)
+        return sum(face.cells for face in self.faces)
 
 
 def cells(session: Session, flight_id: str) -> list[Coverage]:
@@ -84,11 +84,11 @@ def parts(session: Session, flight_id: str) -> Parts:
         NotFound: No such flight.
 
     """
-    extents = _extents(_asset_of(session, flight_id))
-    cells_of = {extent.part: extent.cells for extent in extents}
+    faces = _faces(_asset_of(session, flight_id))
+    cells_of = {face.part: face.cells for face in faces}
     # Cells of a geometry that has changed since say nothing of the asset as it is.
     known = [c for c in part_cells(session, flight_id) if c.cell < cells_of.get(c.part, 0)]
-    return Parts(extents, frozenset((c.part, c.cell) for c in known if c.seen_share >= SEEN_SHARE), bool(known))
+    return Parts(faces, frozenset((c.part, c.cell) for c in known if c.seen_share >= SEEN_SHARE), bool(known))
 
 
 def gaps(session: Session, flight_id: str) -> list[Gap | PartGap]:
@@ -117,26 +117,25 @@ def _asset_of(session: Session, flight_id: str) -> Asset:
     return session.get_one(Asset, flight.asset_id)
 
 
-def _extents(asset: Asset) -> tuple[Extent, ...]:
-    """Return the parts that coverage is counted of: of lines and pipelines nothing is yet."""
+def _faces(asset: Asset) -> tuple[Face, ...]:
+    """Return what coverage is counted of: of lines and pipelines nothing is yet."""
     shape = asset.shape
-    return extents_of(shape) if isinstance(shape, TurbineGeometry | TelecomTower) else ()
+    return faces_of(shape) if isinstance(shape, TurbineGeometry | TelecomTower) else ()
 
 
 def _of_parts(rest: Parts) -> Iterator[PartGap]:
-    """Yield the gaps part by part; what is missing of all of them alike is said once."""
-    by_part = [
+    """Yield the gaps face by face; what is missing of all of them alike is said once."""
+    by_face = [
         [
-            (first * part.step_m, min(end * part.step_m, part.end_m))
-            for first, end in _stretches([(part.part, cell) in rest.seen for cell in range(part.cells)])
+            (float(first), min(float(end), face.height_m))
+            for first, end in _stretches([(face.part, cell) in rest.seen for cell in range(face.cells)])
         ]
-        for part in rest.extents
+        for face in rest.faces
     ]
-    everywhere = set.intersection(*map(set, by_part)) if by_part else set()
-    for part, found in zip(rest.extents, by_part, strict=True):
-        yield from (PartGap(part.name, *stretch) for stretch in found if stretch not in everywhere)
-    for stretch in sorted(everywhere):
-        yield PartGap(f"{rest.extents[0].body}, all faces", *stretch)
+    everywhere = set.intersection(*map(set, by_face)) if by_face else set()
+    for face, found in zip(rest.faces, by_face, strict=True):
+        yield from (PartGap(face.name, *stretch) for stretch in found if stretch not in everywhere)
+    yield from (PartGap("tower, all faces", *stretch) for stretch in sorted(everywhere))
 
 
 def _of_side(blade: Blade, side: BladeSide, seen: set[tuple[str, str, int]], length_m: float) -> Iterator[Gap]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Annotated, Generic, TypeVar
@@ -59,6 +60,17 @@ def number(part: str) -> int:
     if not part.isascii() or not part.isdigit() or len(part) > 18:
         raise _foreign()
     return int(part)
+
+
+def real(part: str) -> float:
+    """Return a part of a cursor that is a finite number, as ``repr`` writes it; InvalidInput for anything else."""
+    try:
+        value = float(part)
+    except ValueError as error:
+        raise _foreign() from error
+    if not math.isfinite(value):
+        raise _foreign()
+    return value
 
 
 def newest_first(query: Select[R], when: TimeColumn, key: TextColumn, cursor: str | None) -> Select[R]:

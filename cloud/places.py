@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import TypeAdapter
-
 from cloud.tables import Finding
 from contracts.findings import Detection
-from contracts.places import AnyPlace, PartPlace, TowerPlace, in_words, on_blade
-
-_PARTS: TypeAdapter[PartPlace] = TypeAdapter(PartPlace)
+from contracts.places import AnyPlace, TowerPlace, in_words, on_blade
 
 
 def keep(finding: Finding, place: AnyPlace | None) -> None:
@@ -21,9 +17,9 @@ def keep(finding: Finding, place: AnyPlace | None) -> None:
     finding.place = None if place is None or blade else place.model_dump(mode="json")
 
 
-def part_place(finding: Finding) -> PartPlace | None:
-    """Return where a finding lies on what is no blade; None where it lies on one, or its place is not known."""
-    return _PARTS.validate_python(finding.place) if finding.place else None
+def tower_place(finding: Finding) -> TowerPlace | None:
+    """Return where a finding lies on a tower; None where it lies on none, or its place is not known."""
+    return TowerPlace.model_validate(finding.place) if finding.place else None
 
 
 def as_found(detection: Detection) -> Finding:
@@ -35,18 +31,18 @@ def as_found(detection: Detection) -> Finding:
 
 
 def cell_of(finding: Finding) -> tuple[str, int] | None:
-    """Return which cell of ``part_coverage`` a finding lies in; None where it lies on a blade, or nowhere known."""
-    part = part_place(finding)
-    return (f"face-{part.face}", max(0, int(part.height_m))) if isinstance(part, TowerPlace) else None
+    """Return which cell of ``part_coverage`` a finding lies in; None where it lies on no tower."""
+    there = tower_place(finding)
+    return (f"face-{there.face}", max(0, int(there.height_m))) if there is not None else None
 
 
 def where(finding: Finding) -> str:
     """Return a finding's place in words, such as ``blade A LE 17.4 m``; WGS 84 where no part of the asset was met."""
     if finding.blade is not None and finding.distance_to_root_m is not None:
         return f"blade {finding.blade} {finding.side} {finding.distance_to_root_m:.1f} m"
-    part = part_place(finding)
-    if part is not None:
-        return in_words(part)
+    there = tower_place(finding)
+    if there is not None:
+        return in_words(there)
     if finding.lat_deg is not None and finding.lon_deg is not None:
         return f"not on the asset's model, at {finding.lat_deg:.5f}°, {finding.lon_deg:.5f}°"
     return "place not determined"

@@ -92,7 +92,7 @@ class AuditFrame(Frozen):
 class PartCell(Frozen):
     """Some metres of a part that is no blade, as far as this segment saw them.
 
-    ``part`` is a name of ``contracts.extents``; cell 3 begins three times its step after the part's start.
+    ``part`` is a name of ``contracts.faces``; cell 3 is from 3 m to 4 m above the foot.
     """
 
     part: str = Field(max_length=40)

@@ -1,7 +1,7 @@
-"""Places in component coordinates on what has no blades: towers and masts, spans of a line, pipes.
+"""Places in component coordinates, on blades and on what has none: towers and masts.
 
-Each has a ``surface`` (places on different surfaces are never the same), metres ``along`` it and ``across`` it, and
-where the surface closes on itself its ``girth``: ``across`` is counted round it, its last metre neighbours the first.
+Each has a ``surface`` (places on different surfaces are never the same), metres ``along`` it and ``across`` it, and can
+be ``moved``. A tower closes on itself: ``across`` is counted round its ``girth``, the last metre neighbours the first.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Self
 
 from pydantic import Field
 
-from contracts.geo import Finite, Frozen
+from contracts.geo import Frozen
 from contracts.turbine import SurfacePlace
 
 POINTS = ("north", "north-east", "east", "south-east", "south", "south-west", "west", "north-west")
@@ -30,12 +30,11 @@ def turn_deg(start_deg: float, end_deg: float) -> float:
 
 
 class TowerPlace(Frozen):
-    """A place on a wind turbine's tower, a mast, or a tower of a line.
+    """A place on a wind turbine's tower or a mast.
 
     Its face is the plane it lies on, or of a round tower the eighth of it: they follow one another clockwise.
     """
 
-    tower: str = Field(default="", max_length=60, description="of a line: its name; else the asset's only one")
     face: int = Field(ge=0, le=7)
     faces: int = Field(ge=3, le=8)
     face_bearing_deg: float = Field(ge=0, lt=360, description="compass bearing the face looks along")
@@ -47,7 +46,7 @@ class TowerPlace(Frozen):
     @property
     def surface(self) -> str:
         """Return the surface's name."""
-        return f"tower/{self.tower}"
+        return "tower"
 
     @property
     def along_m(self) -> float:
@@ -97,79 +96,7 @@ class TowerPlace(Frozen):
         return self.model_copy(update=changed)
 
 
-class SpanPlace(Frozen):
-    """A place on the conductors between two towers of a line."""
-
-    span: int = Field(ge=0, le=2000, description="number of the tower it begins at, from 0")
-    from_tower: str = Field(max_length=60)
-    to_tower: str = Field(max_length=60)
-    conductor: int = Field(ge=0, le=11, description="the nearest one; those behind it look alike")
-    distance_m: Finite = Field(description="level distance from the tower it begins at")
-    chainage_m: Finite = Field(description="the same from the line's first tower")
-
-    @property
-    def surface(self) -> str:
-        """Return the surface's name: one for the whole line, so that no tower parts what lies beside it."""
-        return "line"
-
-    @property
-    def along_m(self) -> float:
-        """Return the distance along the line."""
-        return self.chainage_m
-
-    @property
-    def across_m(self) -> float:
-        """Return 0: a wire has no breadth, and which of the wires it is a picture hardly tells."""
-        return 0.0
-
-    @property
-    def girth_m(self) -> float | None:
-        """Return None: a line does not close on itself."""
-        return None
-
-    def moved(self, along_m: float, across_m: float) -> Self:
-        """Return the place elsewhere along the same span."""
-        del across_m
-        by_m = along_m - self.chainage_m
-        return self.model_copy(update={"distance_m": self.distance_m + by_m, "chainage_m": along_m})
-
-
-class ChainagePlace(Frozen):
-    """A place on a pipe, or on the ground beside it."""
-
-    chainage_m: Finite
-    offset_m: Finite = Field(description="to the left of the centre line, looking along it")
-    clock_h: float | None = Field(
-        default=None, ge=0, lt=12, description="on the pipe: hours round it, 12 (0) on top, 3 to the right"
-    )
-
-    @property
-    def surface(self) -> str:
-        """Return the surface's name."""
-        return "pipe"
-
-    @property
-    def along_m(self) -> float:
-        """Return the chainage."""
-        return self.chainage_m
-
-    @property
-    def across_m(self) -> float:
-        """Return the offset."""
-        return self.offset_m
-
-    @property
-    def girth_m(self) -> float | None:
-        """Return None: it is the offset that is compared, not the hour."""
-        return None
-
-    def moved(self, along_m: float, across_m: float) -> Self:
-        """Return the place at other coordinates."""
-        return self.model_copy(update={"chainage_m": along_m, "offset_m": across_m})
-
-
-PartPlace = TowerPlace | SpanPlace | ChainagePlace
-AnyPlace = SurfacePlace | PartPlace
+AnyPlace = SurfacePlace | TowerPlace
 
 
 def across_between_m(one: AnyPlace, other: AnyPlace) -> float:
@@ -195,19 +122,6 @@ def on_blade(place: AnyPlace | None) -> SurfacePlace | None:
 
 def in_words(place: AnyPlace) -> str:
     """Return a place as people say it, such as ``tower, north face, 42.3 m up``."""
-    match place:
-        case SurfacePlace():
-            return f"blade {place.blade.value} {place.side.value} {place.distance_to_root_m:.1f} m"
-        case TowerPlace():
-            name = f"tower {place.tower}" if place.tower else "tower"
-            return f"{name}, {compass(place.face_bearing_deg)} face, {place.height_m:.1f} m up"
-        case SpanPlace():
-            return f"span {place.from_tower}–{place.to_tower}, {place.distance_m:.1f} m from {place.from_tower}"
-        case ChainagePlace():
-            return f"chainage {place.chainage_m:.1f} m, {_beside(place)}"
-
-
-def _beside(place: ChainagePlace) -> str:
-    if place.clock_h is not None:
-        return f"{round(place.clock_h) % 12 or 12} o'clock"
-    return f"{abs(place.offset_m):.1f} m {'left' if place.offset_m > 0 else 'right'} of the pipe"
+    if isinstance(place, SurfacePlace):
+        return f"blade {place.blade.value} {place.side.value} {place.distance_to_root_m:.1f} m"
+    return f"tower, {compass(place.face_bearing_deg)} face, {place.height_m:.1f} m up"

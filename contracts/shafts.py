@@ -34,7 +34,6 @@ class Shaft(NamedTuple):
     faces: int = 8
     face_bearing_deg: float = 0.0
     is_round: bool = True
-    name: str = ""
 
     @property
     def slope(self) -> float:
@@ -58,7 +57,6 @@ class Shaft(NamedTuple):
         bearing = bearing_deg % 360.0 % 360.0
         face = self.face_at(bearing)
         return TowerPlace(
-            tower=self.name,
             face=face,
             faces=self.faces,
             face_bearing_deg=self.bearing_of(face),

@@ -50,11 +50,6 @@ class SurfacePlace(Frozen):
         """Return the offset."""
         return self.offset_m
 
-    @property
-    def girth_m(self) -> float | None:
-        """Return None: a side ends at its edges."""
-        return None
-
     def moved(self, along_m: float, across_m: float) -> SurfacePlace:
         """Return the place at other coordinates of the same side."""
         return self.model_copy(update={"distance_to_root_m": along_m, "offset_m": across_m})

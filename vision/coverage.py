@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from contracts.extents import Extent
+from contracts.faces import Face
 from contracts.findings import CoverageCell, PartCell
 from contracts.optics import CameraIntrinsics
 from contracts.places import AnyPlace
-from vision.grid import Grid, Side, Sight
+from vision.grid import MAX_GSD_MM_PX, Grid, Side, Sight
 
 MAX_INCIDENCE_DEG = 60.0
 
@@ -17,8 +17,7 @@ MAX_INCIDENCE_DEG = 60.0
 def well_seen(sight: Sight, camera: CameraIntrinsics) -> NDArray[np.bool_]:
     """Tell which grid points a frame shows finely and squarely enough to be judged."""
     gsd = 1000.0 * sight.distance_m / camera.focal_px
-    fine = gsd <= sight.max_gsd_mm_px
-    return np.asarray(sight.in_frame & (sight.incidence_deg < MAX_INCIDENCE_DEG) & fine, np.bool_)
+    return np.asarray(sight.in_frame & (sight.incidence_deg < MAX_INCIDENCE_DEG) & (gsd <= MAX_GSD_MM_PX), np.bool_)
 
 
 class Coverage:
@@ -54,13 +53,13 @@ class Coverage:
         return tuple(
             CoverageCell(blade=side[0], side=side[1], cell=cell, **best)
             for side, cell, best in seen
-            if not isinstance(side, Extent)
+            if not isinstance(side, Face)
         )
 
     def parts(self) -> tuple[PartCell, ...]:
         """Return every cell of another part of which some part was seen well."""
         seen = self._seen_cells()
-        return tuple(PartCell(part=side.part, cell=n, **best) for side, n, best in seen if isinstance(side, Extent))
+        return tuple(PartCell(part=side.part, cell=n, **best) for side, n, best in seen if isinstance(side, Face))
 
     def _seen_cells(self) -> list[tuple[Side, int, dict[str, float]]]:
         seen = np.isfinite(self._gsd)

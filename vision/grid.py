@@ -8,17 +8,18 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from contracts.extents import Extent
+from contracts.faces import Face
 from contracts.geo import Enu, LocalFrame, Pose
 from contracts.optics import CameraIntrinsics, camera_axes
 from contracts.places import AnyPlace
 from contracts.vocabulary import Blade, BladeSide
 
 Reals = NDArray[np.float64]
-Side = tuple[Blade, BladeSide] | Extent
-"""A side of a blade, or another part of the asset."""
+Side = tuple[Blade, BladeSide] | Face
+"""A side of a blade, or a face of a tower."""
 
 MAX_GSD_MM_PX = 4.0
+"""What is shown coarser than this cannot be judged."""
 _NEAR_M = 0.1
 
 
@@ -47,8 +48,6 @@ class Sight(NamedTuple):
     incidence_deg: Reals
     in_frame: NDArray[np.bool_]
     """Faces the camera, lies inside the frame, and nothing stands before it."""
-    max_gsd_mm_px: float = MAX_GSD_MM_PX
-    """What is shown coarser than this cannot be judged."""
 
 
 class Grid(ABC):
@@ -58,20 +57,20 @@ class Grid(ABC):
         local: The frame: metres east-north-up.
         sides: The parts.
         points: (n, 3) metres in the frame.
+        normals: (n, 3) outward unit normals.
         side: (n,) index into ``sides``.
         cell: (n,) cell of its part.
         edges: (k, steps, 2, 3) two edges of k strips that hold all there is to search, metres as ``points``.
-        max_gsd_mm_px: What is shown coarser than this cannot be judged.
 
     """
 
     local: LocalFrame
     sides: tuple[Side, ...]
     points: Reals
+    normals: Reals
     side: NDArray[np.int64]
     cell: NDArray[np.int64]
     edges: Reals
-    max_gsd_mm_px: float = MAX_GSD_MM_PX
 
     @abstractmethod
     def cast(self, origin: Enu, direction: Enu) -> Hit | None:
@@ -84,10 +83,6 @@ class Grid(ABC):
     @abstractmethod
     def side_of(self, place: AnyPlace) -> int:
         """Return which of ``sides`` a place is on."""
-
-    @abstractmethod
-    def _facing(self, ray: Reals) -> Reals:
-        """Return the cosine of incidence (n,) at every point of unit rays (n, 3) from the camera; negative: behind."""
 
     def _hidden(self, eye: Reals, index: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Tell which points (of those in ``index``) have something before them."""
@@ -104,14 +99,14 @@ class Grid(ABC):
         ray = self.points - eye
         pixel, depth = project_points(pose, camera, ray)
         distance = np.maximum(np.linalg.norm(ray, axis=1), 1e-9)
-        facing = self._facing(ray / distance[:, None])
+        facing = -(ray * self.normals).sum(axis=1) / distance
         inside = (pixel >= 0).all(axis=1) & (pixel[:, 0] < camera.width_px) & (pixel[:, 1] < camera.height_px)
         seen = inside & (depth > _NEAR_M) & (facing > 1e-6)
         index = np.nonzero(seen)[0]
         if len(index):
             seen[index] = ~self._hidden(eye, index)
         incidence = np.degrees(np.arccos(np.clip(facing, -1.0, 1.0)))
-        return Sight(pixel, distance, incidence, seen, self.max_gsd_mm_px)
+        return Sight(pixel, distance, incidence, seen)
 
 
 def project_points(pose: Pose, camera: CameraIntrinsics, offsets: Reals) -> tuple[Reals, Reals]:

@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 from contracts.errors import InvalidInput
-from contracts.media import SegmentManifest
 from contracts.shapes import AnyShape, kind_of
 from contracts.tower import TelecomTower
 from contracts.turbine import TurbineGeometry
 from vision.grid import Grid
 from vision.shaft_grid import Mast
-from vision.surface import Surface
+from vision.turbine_grid import Turbine
 
 
-def grid_of(geometry: AnyShape, manifest: SegmentManifest) -> Grid:
-    """Return an asset's grid, of a long asset the part about a segment's flight.
+def grid_of(geometry: AnyShape) -> Grid:
+    """Return an asset's grid.
 
     Raises:
         InvalidInput: Nothing can be placed on this class of asset.
 
     """
-    del manifest
     match geometry:
         case TurbineGeometry():
-            return Surface(geometry)
+            return Turbine(geometry)
         case TelecomTower():
             return Mast(geometry)
         case _:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from contracts.extents import extents_of
+from contracts.faces import faces_of
 from contracts.geo import UP, Enu
 from contracts.places import AnyPlace, TowerPlace
 from contracts.shafts import Shaft, shaft_of
@@ -83,7 +83,7 @@ class Mast(Grid):
     def __init__(self, geometry: TelecomTower) -> None:
         self.shaft = shaft_of(geometry)
         self.local = geometry.frame()
-        self.sides: tuple[Side, ...] = extents_of(geometry)
+        self.sides: tuple[Side, ...] = faces_of(geometry)
         self.points, self.normals, self.side, self.cell, self.edges = of_shaft(self.shaft)
 
     def cast(self, origin: Enu, direction: Enu) -> Hit | None:
@@ -97,9 +97,6 @@ class Mast(Grid):
     def side_of(self, place: AnyPlace) -> int:
         """Return the face a place is on."""
         return tower_place(place).face
-
-    def _facing(self, ray: Reals) -> Reals:
-        return np.asarray(-(ray * self.normals).sum(axis=1), np.float64)
 
 
 def tower_place(place: AnyPlace) -> TowerPlace:

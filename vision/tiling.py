@@ -57,7 +57,7 @@ def asset_mask(surface: Grid, pose: Pose, camera: CameraIntrinsics) -> Mask:
     nearest = np.minimum(depth[:, :-1], depth[:, 1:]).min(axis=2)
     low, high = quads.min(axis=2), quads.max(axis=2)
     touches = (high >= 0).all(axis=2) & (low[..., 0] < shape[1]) & (low[..., 1] < shape[0])
-    far_m = max(_MAX_GSD_MM_PX, surface.max_gsd_mm_px) / 1000.0 * camera.focal_px
+    far_m = _MAX_GSD_MM_PX / 1000.0 * camera.focal_px
     drawn = touches & (nearest > _NEAR_M) & (nearest <= far_m)
     for quad in np.rint(np.clip(quads[drawn], -30000, 30000)).astype(np.int32):
         cv2.fillConvexPoly(mask, quad, 1)

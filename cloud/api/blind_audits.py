@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy.orm import Session
 
 from cloud import consume, grading
-from cloud.api.findings import FindingOut
+from cloud.api.findings import FindingOut, as_written
 from cloud.blind import answers, rate
 from cloud.blind.answers import AuditAnswerIn, AuditVerdict
 from cloud.blind.rate import BlindRate
@@ -122,10 +122,7 @@ def make_finding(  # noqa: PLR0913, PLR0917 - FastAPI passes each part of the re
 
     def make() -> FindingOut:
         policy = grading.load_policy(services.settings.policy_file)
-        made = answers.add_finding(session, mark_id, principal.username, policy)
-        session.flush()
-        session.refresh(made)
-        return FindingOut.model_validate(made)
+        return as_written(session, answers.add_finding(session, mark_id, principal.username, policy))
 
     return once(session, request, principal, key, Nothing(), make)
 

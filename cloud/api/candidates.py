@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
 
 from cloud import candidates, consume, grading
-from cloud.api.findings import FindingOut
+from cloud.api.findings import FindingOut, as_written
 from cloud.api.reviews import ReviewIn
 from cloud.candidates import Candidate
 from cloud.idempotency import Key, once
@@ -17,7 +17,6 @@ from cloud.paging import Cursor, Limit, Page, decode_cursor, page_of
 from cloud.problems import RESPONSES
 from cloud.requests import Svc, UnitOfWork
 from cloud.security import Reader, Reviewer
-from contracts.errors import NotFound
 from contracts.findings import Detection
 
 router = APIRouter(prefix="/v1/candidates", tags=["findings"], responses=RESPONSES)
@@ -49,12 +48,8 @@ def get_candidate_picture(
     detection_id: str, part: Literal["crop", "frame"], session: UnitOfWork, services: Svc, _: Reader
 ) -> Response:
     """Return the crop around what was seen, or the whole frame (JPEG)."""
-    shown = candidates.candidate(session, detection_id).seen.evidence[0]
-    key = shown.crop_key if part == "crop" else shown.frame_key
-    if not key:
-        raise NotFound(f"No {part} of detection {detection_id!r} is stored.")
-    headers = {"Cache-Control": "private, max-age=300"}
-    return Response(services.objects.get(key), media_type="image/jpeg", headers=headers)
+    body = services.objects.get(candidates.picture_key(session, detection_id, part))
+    return Response(body, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=300"})
 
 
 @router.post("/{detection_id}/reviews", status_code=201, response_model=FindingOut)
@@ -76,9 +71,7 @@ def judge_candidate(  # noqa: PLR0913, PLR0917 - FastAPI passes each part of the
         made = candidates.judge(
             session, detection_id, body.verdict, body.reason, principal.username, rank=body.rank, policy=policy
         )
-        session.flush()
-        session.refresh(made)
-        return FindingOut.model_validate(made)
+        return as_written(session, made)
 
     return once(session, request, principal, key, body, make)
 

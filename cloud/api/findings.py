@@ -22,7 +22,7 @@ from cloud.requests import Svc, UnitOfWork
 from cloud.security import Reader
 from cloud.tables import Coverage, EvidenceRow, Finding, PartCoverage, Summary, WorkflowRun
 from contracts.errors import NotFound
-from contracts.places import PartPlace
+from contracts.places import TowerPlace
 from contracts.vocabulary import Blade, BladeSide, DefectKind, FindingStatus
 
 
@@ -52,7 +52,7 @@ class FindingOut(BaseModel):
     side: BladeSide | None
     distance_to_root_m: float | None
     offset_m: float | None
-    place: PartPlace | None
+    place: TowerPlace | None
     length_mm: float
     width_mm: float
     size_sigma_mm: float
@@ -212,6 +212,13 @@ def get_picture(
             headers = {"Cache-Control": "private, max-age=300"}
             return Response(services.objects.get(key), media_type="image/jpeg", headers=headers)
     raise NotFound(f"No {part} of finding {finding_id!r} is stored.")
+
+
+def as_written(session: Session, finding: Finding) -> FindingOut:
+    """Write what was changed of a finding and return it as the database has it."""
+    session.flush()
+    session.refresh(finding)
+    return FindingOut.model_validate(finding)
 
 
 def _finding(session: Session, finding_id: str) -> Finding:

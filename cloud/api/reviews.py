@@ -7,7 +7,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field, StrictInt
 
 from cloud import consume, grading, reviews
-from cloud.api.findings import FindingOut
+from cloud.api.findings import FindingOut, as_written
 from cloud.idempotency import Key, once
 from cloud.problems import RESPONSES
 from cloud.requests import Svc, UnitOfWork
@@ -57,10 +57,7 @@ def add_reviews(  # noqa: PLR0913, PLR0917 - FastAPI passes each part of the req
         made = reviews.review_all(
             session, body.finding_ids, body.verdict, body.reason, principal.username, rank=body.rank, policy=policy
         )
-        session.flush()
-        for finding in made:
-            session.refresh(finding)
-        return FindingsOut(data=[FindingOut.model_validate(finding) for finding in made])
+        return FindingsOut(data=[as_written(session, finding) for finding in made])
 
     return once(session, request, principal, key, body, make)
 
@@ -84,9 +81,7 @@ def add_review(  # noqa: PLR0913, PLR0917 - FastAPI passes each part of the requ
         made = reviews.review(
             session, finding_id, body.verdict, body.reason, principal.username, rank=body.rank, policy=policy
         )
-        session.flush()
-        session.refresh(made)
-        return FindingOut.model_validate(made)
+        return as_written(session, made)
 
     return once(session, request, principal, key, body, make)
 
@@ -95,7 +90,4 @@ def add_review(  # noqa: PLR0913, PLR0917 - FastAPI passes each part of the requ
 def undo_review(finding_id: str, session: UnitOfWork, services: Svc, principal: Reviewer) -> FindingOut:
     """Take back your own last review: the finding is as it was before. A ticket that was opened stays."""
     policy = grading.load_policy(services.settings.policy_file)
-    made = reviews.undo(session, finding_id, principal.username, policy)
-    session.flush()
-    session.refresh(made)
-    return FindingOut.model_validate(made)
+    return as_written(session, reviews.undo(session, finding_id, principal.username, policy))

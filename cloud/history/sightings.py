@@ -86,9 +86,9 @@ def sighting_of(finding: Finding, geometry: AnyShape | None) -> Sighting | None:
     """Return how a finding is matched, None when it has neither a place nor a position."""
     if not isinstance(geometry, TurbineGeometry | TelecomTower):
         return None
-    part = places.part_place(finding)
-    if isinstance(part, TowerPlace):
-        return _on_tower(finding, part, shaft_of(geometry))
+    there = places.tower_place(finding)
+    if there is not None:
+        return _on_tower(finding, there, shaft_of(geometry))
     placed = finding.blade is not None and isinstance(geometry, TurbineGeometry)
     if placed and finding.distance_to_root_m is not None and finding.offset_m is not None:
         place = np.array([finding.distance_to_root_m, finding.offset_m])

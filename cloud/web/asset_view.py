@@ -219,7 +219,7 @@ def _seen_m(session: Session, flight_id: str) -> tuple[int, ...]:
     """Return how many metres of each face of a mast a flight saw; nothing where it tells of none."""
     parts = coverage.parts(session, flight_id)
     by_part = Counter(part for part, _ in parts.seen)
-    return tuple(by_part[extent.part] for extent in parts.extents) if parts.is_known else ()
+    return tuple(by_part[face.part] for face in parts.faces) if parts.is_known else ()
 
 
 def _inspections(session: Session, asset_id: str) -> tuple[Inspection, ...]:

@@ -11,7 +11,7 @@ from cloud import places
 from cloud.assistant.words import kind_label, severity_label, side_label
 from cloud.tables import Finding
 from cloud.web.language import SOURCE, _, spoken
-from contracts.places import POINTS, ChainagePlace, SpanPlace, TowerPlace, compass
+from contracts.places import POINTS, TowerPlace, compass
 
 
 def kind(value: str) -> str:
@@ -29,18 +29,10 @@ def side(value: str) -> str:
     return _(side_label(value))
 
 
-def part_place(finding: Finding) -> str:
-    """Return where a finding lies on what is no blade: ``Tower, north face, 42.3 m up``."""
-    place = places.part_place(finding)
-    if isinstance(place, TowerPlace):
-        name = " ".join((_("Tower"), place.tower)).strip()
-        return _("{0}, {1}, {2:.1f} m up", name, _face(place), place.height_m)
-    if isinstance(place, SpanPlace):
-        ends = (place.from_tower, place.to_tower)
-        return _("Span {0} to {1}, {2:.1f} m from {0}", *ends, place.distance_m)
-    if isinstance(place, ChainagePlace):
-        return _("Chainage {0:.1f} m", place.chainage_m)
-    return _("Place not known")
+def tower_place(finding: Finding) -> str:
+    """Return where a finding lies on a tower: ``Tower, north face, 42.3 m up``."""
+    place = places.tower_place(finding)
+    return _("Place not known") if place is None else _("Tower, {0}, {1:.1f} m up", _face(place), place.height_m)
 
 
 def _face(place: TowerPlace) -> str:

@@ -26,7 +26,10 @@ def picture(evidence_id: str, part: Literal["crop", "frame"], services: Svc, ses
 
     """
     row = session.get(EvidenceRow, evidence_id)
-    return _stored(services, (row.crop_key if part == "crop" else row.frame_key) if row else "", part, evidence_id)
+    key = (row.crop_key if part == "crop" else row.frame_key) if row else ""
+    if not key:
+        raise NotFound(f"There is no {part} of evidence {evidence_id!r}.")
+    return _jpeg(services, key)
 
 
 @router.get("/pictures/candidates/{detection_id}/{part}.jpg", dependencies=[Depends(authenticate)])
@@ -37,12 +40,9 @@ def of_candidate(detection_id: str, part: Literal["crop", "frame"], services: Sv
         NotFound: No such detection waits, or its picture is not stored.
 
     """
-    shown = candidates.candidate(session, detection_id).seen.evidence[0]
-    return _stored(services, shown.crop_key if part == "crop" else shown.frame_key, part, detection_id)
+    return _jpeg(services, candidates.picture_key(session, detection_id, part))
 
 
-def _stored(services: Services, key: str, part: str, whose: str) -> Response:
-    if not key:
-        raise NotFound(f"There is no {part} of {whose!r}.")
+def _jpeg(services: Services, key: str) -> Response:
     headers = {"Cache-Control": "private, max-age=86400, immutable"}
     return Response(services.objects.get(key), media_type="image/jpeg", headers=headers)

@@ -85,7 +85,7 @@ def environment() -> Environment:
         "utc": _utc,
         "kind": labels.kind,
         "side": labels.side,
-        "part_place": labels.part_place,
+        "tower_place": labels.tower_place,
         "as_found": places.as_found,
         "severity": labels.severity,
         "words": labels.words,

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, NamedTuple
 
 from fastapi import APIRouter, BackgroundTasks, Depends, Form, Request
 from fastapi.responses import HTMLResponse
-from pydantic import BaseModel, Field
+from pydantic import Field
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -78,10 +78,9 @@ def _subjects(session: Session, ids: set[str]) -> dict[str, Subject]:
     return {f.finding_id: Subject(f, name, crops.get(f.finding_id)) for f, name in rows}
 
 
-class Said(BaseModel):
-    """Whether something is there."""
+class Said(Answer):
+    """Whether something is there; nobody need say why."""
 
-    answer: Literal["approve", "reject"]
     reason: str = Field(default="", max_length=400)
 
 

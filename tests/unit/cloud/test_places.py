@@ -14,11 +14,11 @@ from cloud.history.pairs import Known, Shift
 from cloud.history.sightings import Sighting, sighting_of
 from cloud.merging import merged, same_defect
 from cloud.tables import Finding
-from cloud.ticket_care import part_in_words
+from cloud.ticket_care import tower_in_words
 from cloud.web import labels, language
 from contracts.findings import Detection
 from contracts.geo import GeoPoint
-from contracts.places import ChainagePlace, TowerPlace
+from contracts.places import TowerPlace
 from contracts.shafts import shaft_of
 from contracts.shapes import AnyShape
 from contracts.tower import TelecomTower
@@ -75,7 +75,7 @@ def test_a_place_in_words(found: Finding, said: str) -> None:
 def test_a_place_comes_back_from_its_row() -> None:
     place = on_tower(42.3, 359.0)
     kept = finding(place)
-    assert places.part_place(kept) == place
+    assert places.tower_place(kept) == place
     assert (kept.blade, kept.side, kept.distance_to_root_m) == (None, None, None)
     assert places.cell_of(kept) == ("face-0", 42)
 
@@ -86,7 +86,7 @@ def test_a_place_comes_back_from_its_row() -> None:
 def test_a_place_on_a_page(spoken: str, said: str) -> None:
     token = language._spoken.set(spoken)
     try:
-        assert labels.part_place(finding(on_tower(42.34, 225.0))) == said
+        assert labels.tower_place(finding(on_tower(42.34, 225.0))) == said
     finally:
         language._spoken.reset(token)
 
@@ -98,10 +98,10 @@ def test_a_detection_that_waits_is_shown_where_it_lies() -> None:
 
 def test_what_an_order_asks_for_fits_its_operation() -> None:
     tall = TURBINE.model_copy(update={"hub_height_m": 160.0})
-    said = f"Inspect {part_in_words(finding(on_tower(142.3, 225.0, tall)))}"
+    said = f"Inspect {tower_in_words(finding(on_tower(142.3, 225.0, tall)))}"
     assert said == "Inspect tower, south-west face, 142.3 m"
     assert len(said) <= 40
-    assert part_in_words(finding()) == "the place"
+    assert tower_in_words(finding()) == "the place"
 
 
 @pytest.mark.parametrize(
@@ -161,8 +161,5 @@ def test_a_flight_off_to_the_east_moves_what_it_sees_in_the_north_round_the_towe
     assert across == pytest.approx(seen.ring.girth_m / (2 * np.pi * on_tower(20.0, 0.0).radius_m) if seen.ring else 0)
 
 
-def test_a_pipe_has_no_faces() -> None:
-    kept = finding()
-    places.keep(kept, ChainagePlace(chainage_m=120.0, offset_m=-3.0))
-    assert places.cell_of(kept) is None
-    assert places.where(kept) == "chainage 120.0 m, 3.0 m right of the pipe"
+def test_a_finding_on_a_blade_is_in_no_cell_of_a_tower() -> None:
+    assert places.cell_of(finding(blade="A", side="LE", distance_to_root_m=17.43)) is None

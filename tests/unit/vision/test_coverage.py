@@ -10,9 +10,9 @@ from contracts.vocabulary import Blade, BladeSide
 from tests.vision_views import SMALL, TURBINE, looking, pass_along, place_at, square_on
 from vision.coverage import Coverage
 from vision.grid import project_points
-from vision.surface import Surface
+from vision.turbine_grid import Turbine
 
-SURFACE = Surface(TURBINE)
+SURFACE = Turbine(TURBINE)
 CAMERA = CameraIntrinsics(width_px=3840, height_px=2160, focal_px=5120.0)
 
 
@@ -64,7 +64,7 @@ def test_what_stands_behind_the_tower_or_a_blade_is_hidden() -> None:
     through_blade = looking(TURBINE, target.plus(TURBINE.axis(), 10.0), target)
     assert not (SURFACE.sight(through_blade, CAMERA).in_frame & (SURFACE.side == 3)).any()
     down = TURBINE.model_copy(update={"rotor_azimuth_deg": 180.0})
-    surface = Surface(down)
+    surface = Turbine(down)
     behind = down.surface_point(place).plus(down.axis(), -30.0)
     pose = looking(down, behind, down.surface_point(place))
     sight = surface.sight(pose, CAMERA)

@@ -23,7 +23,7 @@ from vision.frames import (
     prefer_key_frames,
     sharpness,
 )
-from vision.surface import Surface
+from vision.turbine_grid import Turbine
 from vision.video import Video
 
 POINT = GeoPoint(lat_deg=56.0, lon_deg=8.0, alt_m=50.0)
@@ -69,7 +69,7 @@ def test_choice_by_what_is_new(prints: list[np.ndarray], chosen: list[int]) -> N
 
 def test_neighbouring_key_frames_share_footprint_and_nothing_is_missed() -> None:
     poses = pass_along(BladeSide.PS, 3.0, 22.0, 72)
-    surface = Surface(TURBINE)
+    surface = Turbine(TURBINE)
     prints = footprints(surface, manifest_of(b"v", poses), len(poses)).shown
     chosen = choose(prints)
     assert len(chosen) < len(poses) / 3

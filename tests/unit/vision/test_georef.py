@@ -13,10 +13,10 @@ from contracts.turbine import SurfacePlace
 from contracts.vocabulary import Blade, BladeSide
 from tests.vision_views import FOOT, TURBINE, corners_of, looking, pixel_of, place_at, square_on
 from vision.georef import CE90_PER_SIGMA, Accuracy, Georeferencer, ellipse_axes
-from vision.surface import Surface
+from vision.turbine_grid import Turbine
 
 CAMERA = CameraIntrinsics(width_px=3840, height_px=2160, focal_px=5120.0)
-GEOREF = Georeferencer(Surface(TURBINE), CAMERA, Accuracy(0.03, 0.1))
+GEOREF = Georeferencer(Turbine(TURBINE), CAMERA, Accuracy(0.03, 0.1))
 
 
 def box_of(pose: Pose, places: list[SurfacePlace]) -> tuple[float, float, float, float]:

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from contracts.optics import CameraIntrinsics
 from contracts.vocabulary import BladeSide
 from tests.vision_views import TURBINE, RedFinder, pixel_of, place_at, square_on
-from vision.surface import Surface
 from vision.tiling import MASK_SCALE, OVERLAP_PX, STRIP_PX, TILE_PX, asset_mask, find_in_frame, tiles
+from vision.turbine_grid import Turbine
 
 WIDTH, HEIGHT = 900, 1000
 WIDE = 3700
@@ -78,7 +78,7 @@ def test_nothing_is_searched_where_the_asset_is_not() -> None:
 def test_the_mask_holds_the_side_that_is_looked_at(side: BladeSide) -> None:
     place = place_at(side, 12.0)
     pose = square_on(TURBINE, place)
-    mask = asset_mask(Surface(TURBINE), pose, CAMERA)
+    mask = asset_mask(Turbine(TURBINE), pose, CAMERA)
     for share in (0.02, 0.5, 0.98):
         for metres in (11.0, 12.0, 13.0):
             x, y = pixel_of(TURBINE, pose, CAMERA, place_at(side, metres, share))

@@ -26,12 +26,12 @@ from vision.georef import CE90_PER_SIGMA, LE90_PER_SIGMA, Accuracy, Georeference
 from vision.grid import Grid
 from vision.grids import grid_of
 from vision.shaft_grid import Mast
-from vision.surface import Surface
+from vision.turbine_grid import Turbine
 
 CAMERA = CameraIntrinsics(width_px=3840, height_px=2160, focal_px=5120.0)
 MAST = TelecomTower(foot=FOOT, face_bearing_deg=20.0)
 SHAPES: dict[str, AnyShape] = {"tower": TURBINE, "mast": MAST}
-GRIDS: dict[str, Grid] = {"tower": Surface(TURBINE), "mast": Mast(MAST)}
+GRIDS: dict[str, Grid] = {"tower": Turbine(TURBINE), "mast": Mast(MAST)}
 SHAFTS = {"tower": shaft_of(TURBINE), "mast": shaft_of(MAST)}
 
 
@@ -159,13 +159,13 @@ def test_a_mean_round_north_lies_in_the_north() -> None:
 
 def test_a_blade_before_the_tower_is_met_first() -> None:
     down = TURBINE.model_copy(update={"rotor_azimuth_deg": 180.0})
-    grid, at = Surface(down), level(down.yaw_deg)
+    grid, at = Turbine(down), level(down.yaw_deg)
     hit = grid.cast(at.times(20.0).plus(UP, 45.0), at.times(-1.0))
     assert hit is not None
     assert hit.place.surface.startswith("A/")
     below = grid.cast(at.times(20.0).plus(UP, 20.0), at.times(-1.0))
     assert below is not None
-    assert below.place.surface == "tower/"
+    assert below.place.surface == "tower"
 
 
 def test_coverage_counts_the_faces_that_were_seen() -> None:
@@ -218,6 +218,5 @@ def test_a_patch_is_one_detection_with_its_place_size_and_errors(name: str) -> N
 def test_a_line_is_refused_in_words() -> None:
     far = FOOT.model_copy(update={"lat_deg": FOOT.lat_deg + 0.003})
     line = PowerLine(towers=(LineTower(name="1", foot=FOOT), LineTower(name="2", foot=far)))
-    poses = [view(SHAFTS["mast"], SHAFTS["mast"].place(20.0, 20.0))] * 2
     with pytest.raises(InvalidInput, match="placed on a power line yet"):
-        grid_of(line, manifest_of(b"views", poses))
+        grid_of(line)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from contracts.extents import extents_of
+from contracts.faces import faces_of
 from contracts.geo import Enu, Pose
 from contracts.optics import CameraIntrinsics
 from contracts.places import AnyPlace
 from contracts.shafts import shaft_of
 from contracts.turbine import SurfacePlace, TurbineGeometry
 from contracts.vocabulary import Blade, BladeSide
-from vision.grid import Grid, Hit, Reals, Side, Sight
+from vision.grid import MAX_GSD_MM_PX, Grid, Hit, Reals, Side, Sight
 from vision.shaft_grid import of_shaft, shaft_hit, tower_place
 
 _STEP_M = 0.25
@@ -24,7 +24,7 @@ _NACELLE_GAP = 0.8
 _BLADE_SIDES = tuple((b, s) for b in Blade for s in BladeSide)
 
 
-class Surface(Grid):
+class Turbine(Grid):
     """Grid points on the four sides of the three blades of one turbine, and on its tower; metres about its foot.
 
     The tower stands in many pictures of blades, far behind: there it is neither looked for nor counted.
@@ -34,7 +34,7 @@ class Surface(Grid):
         self.geometry = geometry
         self.shaft = shaft_of(geometry)
         self.local = geometry.frame()
-        self.sides: tuple[Side, ...] = (*_BLADE_SIDES, *extents_of(geometry))
+        self.sides: tuple[Side, ...] = (*_BLADE_SIDES, *faces_of(geometry))
         self.facets = [geometry.facet(*side) for side in _BLADE_SIDES]
         along_m = np.arange(_STEP_M / 2, geometry.blade_length_m, _STEP_M)
         across = (np.arange(_ACROSS) + 0.5) / _ACROSS
@@ -77,7 +77,7 @@ class Surface(Grid):
     def sight(self, pose: Pose, camera: CameraIntrinsics) -> Sight:
         """Return what a camera sees; a tower too far off to be searched is not in the frame."""
         seen = super().sight(pose, camera)
-        far = seen.distance_m * 1000.0 > self.max_gsd_mm_px * camera.focal_px
+        far = seen.distance_m * 1000.0 > MAX_GSD_MM_PX * camera.focal_px
         return seen._replace(in_frame=seen.in_frame & ~(far & self._is_tower))
 
     def _on_blade(self, origin: Enu, direction: Enu) -> Hit | None:
@@ -90,9 +90,6 @@ class Surface(Grid):
         across = facet.at(share, 1.0).minus(facet.at(share, 0.0)).unit()
         along = facet.first_tip.minus(facet.first_root).times(1.0 / length_m)
         return Hit(place, hit.point, hit.distance_m, hit.incidence_deg, facet.normal, along, across)
-
-    def _facing(self, ray: Reals) -> Reals:
-        return np.asarray(-(ray * self.normals).sum(axis=1), np.float64)
 
     def _hidden(self, eye: Reals, index: NDArray[np.int64]) -> NDArray[np.bool_]:
         behind_tower = self._behind_tower(eye, index) & ~self._is_tower[index]
