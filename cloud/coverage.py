@@ -65,8 +65,7 @@ def cells(session: Session, flight_id: str) -> list[Coverage]:
         NotFound: No such flight.
 
     """
-    if session.get(Flight, flight_id) is None:
-        raise NotFound(f"No flight {flight_id!r}.")
+    _asset_of(session, flight_id)
     order = (Coverage.blade, Coverage.side, Coverage.cell)
     return list(session.scalars(select(Coverage).where(Coverage.flight_id == flight_id).order_by(*order)))
 
@@ -113,7 +112,7 @@ def gaps(session: Session, flight_id: str) -> list[Gap | PartGap]:
 def _asset_of(session: Session, flight_id: str) -> Asset:
     flight = session.get(Flight, flight_id)
     if flight is None:
-        raise NotFound(f"No flight {flight_id!r}.")
+        raise NotFound(f"No flight {flight_id!r}.", hint="List flights with GET /v1/flights.")
     return session.get_one(Asset, flight.asset_id)
 
 

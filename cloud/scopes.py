@@ -11,7 +11,7 @@ NEVER = frozenset({"keys", "users", "me"})
 """Not grantable: a key makes no keys. ``/v1/me`` is open to every key."""
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _READS_BY_POST = frozenset({"/v1/assistant/ask", "/v1/routes/convert", "/v1/routes/checks"})
-_REVIEWS = frozenset({"findings", "blind-audits", "decisions", "detectors"})
+_REVIEWS = frozenset({"findings", "candidates", "blind-audits", "decisions", "detectors"})
 _CONNECTS = frozenset({"webhooks"})
 PLATFORM_WIDE = frozenset({"policies:write", "due-rules:write", "repairs:write", "detectors:write"})
 """What a key that is limited to sites cannot have: crews and parts, for one, go to every site."""

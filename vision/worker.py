@@ -140,8 +140,8 @@ class Worker:
     def _analyse(self, job: Job, request: AnalyseSegment, key: str) -> None:
         if request.geometry is None:
             raise InvalidInput(
-                f"Asset {request.asset_id} has no geometry of a wind turbine, so nothing can be placed on it.",
-                hint="Register a turbine's dimensions and ask again; masts, lines and pipelines are not analysed yet.",
+                f"Asset {request.asset_id} has no geometry, so nothing can be placed on it.",
+                hint="Register the dimensions of the turbine or mast and ask again.",
                 field="geometry",
             )
         manifest = self._manifest(request)

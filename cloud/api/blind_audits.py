@@ -177,7 +177,7 @@ def picture_of(session: Session, services: Svc, frame_id: str) -> Response:
     """
     row = session.get(AuditFrameRow, frame_id)
     if row is None:
-        raise NotFound(f"No sampled frame {frame_id!r}.")
+        raise NotFound(f"No sampled frame {frame_id!r}.", hint="GET /v1/blind-audits/next says which is yours.")
     body = services.objects.get(AuditFrame.model_validate(row.record).picture_key)
     headers = {"Cache-Control": "private, max-age=86400, immutable"}
     return Response(body, media_type="image/jpeg", headers=headers)

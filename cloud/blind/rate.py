@@ -22,6 +22,7 @@ from sqlalchemy.orm import Session
 
 from cloud.blind.answers import MARK, AuditVerdict, marks_of
 from cloud.blind.matching import Seen, Shown, defects, found
+from cloud.merging import is_finding
 from cloud.miss_rate import CONFIDENCE, Share
 from cloud.tables import Asset, AuditAnswer, AuditFrameRow, AuditMark, DetectionRow, Media
 from contracts.findings import AuditFrame, Detection
@@ -119,19 +120,23 @@ def seen_of(session: Session, flights: Iterable[str]) -> dict[str, list[Seen]]:
 
 
 def told_of(session: Session, flights: Iterable[str]) -> dict[str, list[Detection]]:
-    """Return, by flight, the detections that stand in findings and that no person drew in an audit."""
-    made: dict[str, list[Detection]] = defaultdict(list)
+    """Return, by flight, the detections of findings that would stand without the marks of an audit.
+
+    What was held until a mark made a finding of it had not been told: the mark stays missed.
+    """
+    found_in: dict[tuple[str, str], list[Detection]] = defaultdict(list)
     rows = session.execute(
-        select(Media.flight_id, DetectionRow.body)
+        select(Media.flight_id, DetectionRow.finding_id, DetectionRow.body)
         .join(DetectionRow, DetectionRow.segment_id == Media.segment_id)
-        .where(
-            Media.flight_id.in_(set(flights)),
-            DetectionRow.finding_id.is_not(None),
-            DetectionRow.detection_id.not_like(f"{MARK}-%"),
-        )
+        .where(Media.flight_id.in_(set(flights)), DetectionRow.finding_id.is_not(None))
     )
-    for flight_id, body in rows:
-        made[flight_id].append(Detection.model_validate(body))
+    for flight_id, finding_id, body in rows:
+        found_in[flight_id, finding_id].append(Detection.model_validate(body))
+    made: dict[str, list[Detection]] = defaultdict(list)
+    for (flight_id, _), group in found_in.items():
+        own = [one for one in group if not one.detection_id.startswith(f"{MARK}-")]
+        if len(own) == len(group) or (own and is_finding(own)):
+            made[flight_id] += own
     return made
 
 

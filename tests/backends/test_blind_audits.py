@@ -14,7 +14,7 @@ from sqlalchemy import select
 from cloud.inspections import record_batch
 from cloud.reporting.facts import gather
 from cloud.services import Services
-from cloud.tables import Asset, Audit, AuditFrameRow, Finding, Flight
+from cloud.tables import Asset, Audit, AuditFrameRow, AuditMark, DetectionRow, Finding, Flight
 from contracts.findings import AuditBox, AuditFrame, Detection
 from contracts.geo import BoxNorm
 from contracts.vocabulary import DefectKind, FlightState, Role
@@ -206,3 +206,18 @@ def test_a_missed_mark_becomes_a_finding_once_and_stays_missed(
     assert ana.post(f"/v1/blind-audits/frames/{flight_id}.00000-000007/answers/undo").status_code == 409
     with services.database.session() as session:
         assert len(session.scalars(select(Finding)).all()) == 2
+
+
+def test_what_waited_for_a_person_was_missed_also_when_the_mark_made_it_a_finding(
+    services: Services, flight_id: str, ana: httpx.Client
+) -> None:
+    mark = say(ana, f"{flight_id}.00000-000007", BESIDE).json()["marks"][0]
+    with services.database.session() as session:
+        placed = detection(mark["mark_id"], segment=f"{flight_id}.00000", root_m=18.0)
+        session.get_one(AuditMark, mark["mark_id"]).body = placed.model_dump(mode="json")
+        held = placed.model_copy(update={"detection_id": "det-held", "for_review": True})
+        record_batch(session, batch(f"{flight_id}.00000", held))
+    made = ana.post(f"/v1/blind-audits/marks/{mark['mark_id']}/finding").json()
+    with services.database.session() as session:
+        assert session.get_one(DetectionRow, "det-held").finding_id == made["finding_id"]
+    assert ana.get("/v1/blind-audits/miss-rate").json()[0]["missed"]["hits"] == 1

@@ -50,3 +50,7 @@ def test_no_scope_makes_an_administrator() -> None:
     every = [f"{name}:write" for name in ("flights", "findings", "webhooks", "commands", "policies")]
     assert Role.ADMIN not in scopes.roles_of(every)
     assert scopes.roles_of(["flights:read"]) == {Role.VIEWER}
+
+
+def test_a_key_that_judges_what_the_detector_was_not_sure_of_acts_as_an_analyst() -> None:
+    assert scopes.roles_of(["candidates:write"]) == {Role.VIEWER, Role.ANALYST, Role.REVIEWER}
