@@ -4687,6 +4687,13 @@ class FlightDetail(BaseModel):
     due_at: Annotated[AwareDatetime | None, Field(title='Due At')]
     consents: Annotated[list[ConsentOut], Field(title='Consents')]
     telemetry_samples: Annotated[int | None, Field(title='Telemetry Samples')] = 0
+    silent_since: Annotated[
+        AwareDatetime | None,
+        Field(
+            description='set while it is under way and its drone, or the autopilot, is not heard',
+            title='Silent Since',
+        ),
+    ] = None
     media: MediaCount
 
 

@@ -153,7 +153,7 @@ class Operations(Transport):
         return models.FlightOut.model_validate_json(self.request("POST", f"/v1/flights/{self.quoted(flight_id)}/approve", headers={"If-Match": if_match}, body=body))
 
     def abort_flight(self, flight_id: str, *, if_match: str | None = None) -> models.FlightOut:
-        """Give up a flight that has not taken off."""
+        """Give up a flight that has not taken off, or whose aircraft has not been heard for ten minutes."""
         return models.FlightOut.model_validate_json(self.request("POST", f"/v1/flights/{self.quoted(flight_id)}/abort", headers={"If-Match": if_match}))
 
     def carry_on_flight(self, flight_id: str, body: models.CarryOn, *, idempotency_key: str | None = None) -> models.FlightOut:

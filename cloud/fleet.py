@@ -40,7 +40,7 @@ _RANK = {
     CommandState.FAILED: 5,
 }
 """A report moves a command up only: what is expired or unknown is still settled by a late result."""
-_UNFINISHED = [s.value for s in (CommandState.ACCEPTED, CommandState.SENT, CommandState.ACKED, CommandState.EXECUTING)]
+UNFINISHED = [s.value for s in (CommandState.ACCEPTED, CommandState.SENT, CommandState.ACKED, CommandState.EXECUTING)]
 
 
 class Rule(NamedTuple):
@@ -175,7 +175,7 @@ def _check_free(session: Session, flight: Flight, kind: CommandKind) -> None:
         select(CommandRow.command_id).where(
             CommandRow.flight_id == flight.flight_id,
             CommandRow.kind == kind.value,
-            CommandRow.state.in_(_UNFINISHED),
+            CommandRow.state.in_(UNFINISHED),
         )
     )
     if pending is not None:
@@ -224,6 +224,24 @@ def expire(session: Session, now: datetime | None = None) -> int:
     for command_id in ids:
         notify(session, "command", command_id)
     return len(ids)
+
+
+def leave_unknown(session: Session, flight_id: str, now: datetime) -> None:
+    """End the commands of a flight whose aircraft is lost as unknown; a later report of the drone still counts."""
+    rows = session.scalars(
+        update(CommandRow)
+        .where(CommandRow.flight_id == flight_id, CommandRow.state.in_(UNFINISHED))
+        .values(
+            state=CommandState.UNKNOWN.value,
+            code="outcome_unknown",
+            detail="The flight was given up: its aircraft is not heard any more.",
+            hint="Look for the aircraft.",
+            finished_at=now,
+        )
+        .returning(CommandRow.command_id)
+    )
+    for command_id in rows.all():
+        notify(session, "command", command_id)
 
 
 def _overdue(moment: datetime) -> ColumnElement[bool]:

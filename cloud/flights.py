@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from cloud import adjustments, audit, executions, fleet
+from cloud import adjustments, audit, contact, executions, fleet
 from cloud.db import notify
 from cloud.tables import DroneEventRow, Flight, Media, Plan
 from contracts.errors import Conflict, NotFound
@@ -18,7 +18,8 @@ from contracts.ids import mint
 from contracts.resources import INSPECTION_MACHINE
 from contracts.vocabulary import AircraftState, FlightState, MediaState
 
-_OVER = frozenset({FlightState.LANDED, FlightState.COMPLETE, FlightState.ABORTED})
+_DOWN = frozenset({FlightState.LANDED, FlightState.COMPLETE})
+_OVER = _DOWN | {FlightState.ABORTED}
 _SEEN_AS = {
     AircraftState.ON_ROUTE: FlightState.FLYING,
     AircraftState.PAUSED: FlightState.PAUSED,
@@ -150,16 +151,20 @@ def approve(
 
 
 def abort(session: Session, flight_id: str, by: str) -> Flight:
-    """Give up a flight that has not taken off.
+    """Give up a flight that has not taken off, or whose aircraft has not been heard for ten minutes.
+
+    What a drone says later counts: a flight that was given up and is heard of again is flying, or has landed.
 
     Raises:
         NotFound: No such flight.
-        Conflict: It is in the air or over.
+        Conflict: It is over, or under way and heard.
 
     """
     row = flight(session, flight_id, lock=True)
-    if row.state not in (FlightState.PLANNED.value, FlightState.APPROVED.value, FlightState.ABORTED.value):
-        raise Conflict(f"The flight {flight_id} is {row.state}.", hint="Send return_home to a drone in the air.")
+    if FlightState(row.state) in _DOWN:
+        raise Conflict(f"The flight {flight_id} is {row.state}.", hint="It is over already.")
+    if contact.under_way(session, row):
+        contact.require_lost(session, row)
     audit.record(session, by, "flight.abort", flight_id, before={"state": row.state}, after={"state": "aborted"})
     _move(session, row, FlightState.ABORTED)
     return row
@@ -188,7 +193,7 @@ def on_drone_event(session: Session, drone_id: str, event: DroneEvent) -> None:
 
 def _start(session: Session, row: Flight, event: DroneEvent) -> None:
     row.started_at = min(row.started_at, event.at) if row.started_at else event.at
-    if row.state == FlightState.APPROVED.value:
+    if row.state in (FlightState.APPROVED.value, FlightState.ABORTED.value):  # given up too early: it flies
         _move(session, row, FlightState.FLYING)
 
 
@@ -199,8 +204,10 @@ def _on_waypoint(session: Session, row: Flight, event: DroneEvent) -> None:
 
 
 def _on_state(session: Session, row: Flight, event: DroneEvent) -> None:
+    if event.state in contact.SILENT:
+        notify(session, "flight", row.flight_id)
     state = _SEEN_AS.get(event.state) if event.state else None
-    if state is None or FlightState(row.state) in _OVER or row.started_at is None or _is_stale(session, row, event):
+    if state is None or FlightState(row.state) in _DOWN or row.started_at is None or _is_stale(session, row, event):
         return
     _move(session, row, state)
 
@@ -220,7 +227,7 @@ def _land(session: Session, row: Flight, event: DroneEvent) -> None:
     row.landed_at = row.landed_at or event.at
     if event.expected_segments is not None:
         row.expected_segments = event.expected_segments
-    if FlightState(row.state) not in _OVER:
+    if FlightState(row.state) not in _DOWN:
         _move(session, row, FlightState.LANDED)
     try_complete(session, row.flight_id)
 

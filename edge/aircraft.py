@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -13,14 +14,27 @@ READY_MODES = frozenset({"GUIDED", "HOLD"})
 """Modes from which a commanded take-off starts: GUIDED, which PX4 knows as HOLD."""
 TAKE_OFF_MODES = READY_MODES | {"TAKEOFF", "READY"}
 """Modes in which an aircraft is that the agent takes off; PX4 has one of its own for the climb."""
+STICK_MODES = frozenset(
+    {
+        *("STABILIZE", "ACRO", "ALT_HOLD", "LOITER", "POSHOLD", "DRIFT", "SPORT", "FLIP", "AUTOTUNE", "CIRCLE"),
+        *("FLOWHOLD", "ZIGZAG", "MANUAL", "ALTITUDE", "POSITION"),
+    }
+)
+"""Modes in which the sticks of a transmitter fly it. The agent asks for none of them: a pilot has chosen it."""
+STILL_MODES = HOLDING_MODES - STICK_MODES | READY_MODES
+"""Modes in which the autopilot by itself keeps a place it was told."""
 RETURN_MODES = frozenset({"RTL", "SMART_RTL", "AUTO_RTL"})
 LAND_MODES = frozenset({"LAND", "PRECLAND"})
+SHARED_MODES = HOLDING_MODES | TAKE_OFF_MODES | RETURN_MODES | {"AUTO"}
+"""Modes out of which a command may take an aircraft in the air; in any other somebody else has it."""
 _GOOD = 1 | 2 | 16
 """Attitude, horizontal velocity, absolute horizontal position: bits of EKF_STATUS_REPORT and ESTIMATOR_STATUS."""
 _CONSTANT_POSITION = 128
 FENCE_CAPABILITY, RALLY_CAPABILITY = 1 << 14, 1 << 15
 """MAV_PROTOCOL_CAPABILITY_MISSION_FENCE and _MISSION_RALLY."""
 _CLIMBING_MPS = 0.3
+_MOVING_MPS = 0.5
+"""Above what gusts sway a multirotor that holds."""
 _GIMBAL_TURNS = 256 | 1024
 """GIMBAL_MANAGER_CAP_FLAGS_HAS_YAW_AXIS and _HAS_YAW_LOCK."""
 
@@ -119,6 +133,27 @@ class Aircraft(NamedTuple):
         return self.fix is not None and self.fix.vel_up_mps > _CLIMBING_MPS
 
     @property
+    def speed_mps(self) -> float:
+        """Return how fast it moves; nothing where it has not told a place yet."""
+        fix = self.fix
+        return math.hypot(fix.vel_east_mps, fix.vel_north_mps, fix.vel_up_mps) if fix is not None else 0.0
+
+    @property
+    def moving(self) -> bool:
+        """Tell whether it moves faster than it sways while it holds."""
+        return self.speed_mps > _MOVING_MPS
+
+    @property
+    def by_hand(self) -> bool:
+        """Tell whether a pilot with a transmitter flies it, or holds it by centred sticks."""
+        return self.mode in STICK_MODES and not self.on_ground
+
+    @property
     def on_ground(self) -> bool:
         """Tell whether it stands on the ground with motors off."""
         return self.landed is Landed.ON_GROUND and not self.armed
+
+
+def standing(aircraft: Aircraft) -> bool:
+    """Tell whether it stands on the ground, armed or not: a flight begins with a take-off then."""
+    return aircraft.landed is Landed.ON_GROUND

@@ -19,7 +19,7 @@ from contracts.topics import MAX_PAYLOAD_BYTES
 from contracts.vocabulary import CommandKind
 from edge import logbook
 from edge.clock import Clock, from_us
-from edge.journal import Entry, Journal
+from edge.journal import OPEN_STATES, Entry, Journal
 from edge.mission import Conclude
 from edge.outbox import Make
 from edge.pilot import Outcome
@@ -140,9 +140,10 @@ class CommandDesk:
                 self.conclude(entry.command_id, *end)
 
     def conclude(self, command_id: str, state: AckState, code: str = "", detail: str = "", hint: str = "") -> None:
-        """Record and report how a command ended; ended commands stay as they are."""
+        """Record and report how a command ended. It stays so; what was unknown is settled by what is seen."""
         entry = self._journal.find(command_id)
-        if entry is None or entry.state not in (AckState.ACKED, AckState.EXECUTING):
+        open_states = OPEN_STATES if state is AckState.UNKNOWN else (*OPEN_STATES, AckState.UNKNOWN)
+        if entry is None or entry.state not in open_states:
             return
         self._advance(entry, state, code, detail, hint)
 

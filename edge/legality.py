@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from contracts.commands import SAFETY_INCREASING, Command
 from contracts.vocabulary import AircraftState, CommandKind
+from edge.aircraft import SHARED_MODES, Aircraft, standing
 from edge.flights import Flight, Phase
 from edge.refusals import AutopilotSilent, NotReady, RouteChanged, UnexpectedState
 
@@ -25,7 +26,7 @@ LEGAL: dict[CommandKind, frozenset[AircraftState]] = {
     CommandKind.LAND: _ANY,
 }
 _NEEDS_FLYING = frozenset({CommandKind.RESUME, CommandKind.ADJUST_ROUTE})
-_LATCHED_OUT = frozenset({CommandKind.BEGIN_FLIGHT, CommandKind.RESUME, CommandKind.ADJUST_ROUTE})
+_GOES_ON = frozenset({CommandKind.BEGIN_FLIGHT, CommandKind.RESUME, CommandKind.ADJUST_ROUTE})
 _NO_WORD = {
     AircraftState.NOT_HEARD: "No autopilot has been heard yet.",
     AircraftState.DISCONNECTED: "The autopilot has been silent for 3 s.",
@@ -74,6 +75,23 @@ def require_expected(command: Command, now: Situation) -> None:
         )
 
 
+def require_free(kind: CommandKind, aircraft: Aircraft) -> None:
+    """Refuse to take an aircraft in the air from whoever else has it; commands that increase safety are not asked.
+
+    Raises:
+        NotReady: A pilot flies it with a transmitter, or it is in a mode that no command asked for.
+
+    """
+    if kind not in _GOES_ON or standing(aircraft):
+        return
+    steered = aircraft.by_hand and aircraft.moving
+    if steered or aircraft.mode not in SHARED_MODES:
+        raise NotReady(
+            f"Somebody else has the aircraft: it is in mode {aircraft.mode} and moves at {aircraft.speed_mps:.1f} m/s.",
+            hint="Let the pilot stop it and switch to a mode in which it holds.",
+        )
+
+
 def require_legal(kind: CommandKind, now: Situation) -> None:
     """Refuse what the present state forbids.
 
@@ -86,7 +104,7 @@ def require_legal(kind: CommandKind, now: Situation) -> None:
         raise AutopilotSilent(_NO_WORD[now.state], hint="Check its link and power.")
     if kind in _NEEDS_FLYING and (now.flight is None or now.flight.phase not in (Phase.BEGUN, Phase.FLYING)):
         raise NotReady("No flight is paused." if kind is CommandKind.RESUME else "No flight is under way.")
-    if now.latched is not None and kind in _LATCHED_OUT and now.state is not AircraftState.ON_GROUND:
+    if now.latched is not None and kind in _GOES_ON and now.state is not AircraftState.ON_GROUND:
         raise NotReady(f"The aircraft must land first: {now.latched.detail}")
     if kind is CommandKind.BEGIN_FLIGHT and now.flight is not None:
         raise NotReady(f"Flight {now.flight.flight_id} is still under way.", hint="Send return_home first.")

@@ -32,13 +32,22 @@ class Conclude(NamedTuple):
 
 
 Effect = Emit | Conclude
+LOST_AFTER_S = 60.0
+"""How long a flight on its route may be silent before its command ends as unknown: a link comes back within seconds."""
 _NOT_SEEN_BEGINNING = Conclude(
     AckState.UNKNOWN,
     AutopilotSilent.code,
     detail="The autopilot fell silent while the flight began: it may fly. What it does is told when it is heard again.",
     hint="Look at the aircraft.",
 )
-"""Told at every look in silence: a command ends once."""
+_LOST = Conclude(
+    AckState.UNKNOWN,
+    AutopilotSilent.code,
+    detail="The autopilot fell silent in flight and stays so: nobody knows what the aircraft does. "
+    "What it does is told when it is heard again.",
+    hint="Look for the aircraft.",
+)
+"""Both are told at every look in silence: a command ends once."""
 
 
 class Picture(NamedTuple):
@@ -74,15 +83,15 @@ def _by_hand(aircraft: Aircraft, itinerary: Itinerary | None) -> AircraftState:
 
 
 def advance(
-    before: Picture, aircraft: Aircraft, itinerary: Itinerary | None, t_us: int
+    before: Picture, aircraft: Aircraft, itinerary: Itinerary | None, t_us: int, silent_s: float = 0.0
 ) -> tuple[Picture, list[Effect]]:
-    """Return the new picture and what to tell, given what the autopilot shows now."""
+    """Return the new picture and what to tell, given what the autopilot shows now and how long it has been silent."""
     state = aircraft_state(aircraft, itinerary)
     effects: list[Effect] = _state_events(before.state, state)
     flight = before.flight
-    if flight is not None and flight.phase is Phase.BEGUN and not aircraft.connected:
-        return Picture(state, flight), [*effects, _NOT_SEEN_BEGINNING]
-    if flight is None or itinerary is None or not aircraft.connected:
+    if not aircraft.connected:
+        return Picture(state, flight), [*effects, *_in_silence(flight, silent_s)]
+    if flight is None or itinerary is None:
         return Picture(state, flight), effects
     if _has_begun(flight, state):
         flight = flight.model_copy(update={"phase": Phase.FLYING})
@@ -97,6 +106,13 @@ def advance(
         reached = flight.reached if flight.reached >= 0 else None
         effects.append(Emit(DroneEventKind.FLIGHT_ENDED, waypoint=reached, detail=_how_far(flight)))
     return Picture(state, flight), effects
+
+
+def _in_silence(flight: Flight | None, silent_s: float) -> list[Effect]:
+    """A command ends, also where the aircraft is never heard again. What it was is settled when it is."""
+    if flight is not None and flight.phase is Phase.BEGUN:
+        return [_NOT_SEEN_BEGINNING]
+    return [_LOST] if flight is not None and flight.phase is Phase.FLYING and silent_s >= LOST_AFTER_S else []
 
 
 def _has_begun(flight: Flight, state: AircraftState) -> bool:

@@ -22,7 +22,7 @@ from edge.clock import now_us
 from edge.flights import Flight, Flights, Phase
 from edge.journal import Entry
 from edge.legality import Refusal
-from edge.mission import Conclude, Emit, Picture, advance, itinerary_for
+from edge.mission import Conclude, Effect, Picture, advance, itinerary_for
 from edge.pilot import Pilot
 from edge.rules import Action, Breach, Sight, broken_rules
 
@@ -94,7 +94,9 @@ class Monitor:
         self._breaches: set[str] = set()
         self._standing: Breach | None = None
         """The gravest broken rule whose action is in force until the landing."""
-        self._acted_at = self._seen_at = around.clock()
+        self._taken = False
+        """A pilot flies it since that rule was broken."""
+        self._acted_at = self._seen_at = self._heard_at = around.clock()
         self._acting = threading.Thread()
         self._bodies: tuple[Route, GeoPoint, tuple[Body, ...]] | None = None
 
@@ -117,8 +119,7 @@ class Monitor:
         if not self._recovered:
             self._recovered = True
             self._recover(flight, heard=aircraft.connected)
-        t_us = aircraft.fix.t_us if aircraft.fix else now_us()
-        picture, effects = advance(Picture(self._state, flight), aircraft, itinerary_for(flight, aircraft.home), t_us)
+        picture, effects = self._advance(aircraft, flight)
         self._state = picture.state
         told = [self._tell(effect, picture) for effect in effects]
         if flight is not None and picture.flight is not None and picture.flight != flight:
@@ -127,6 +128,14 @@ class Monitor:
             self._flights.follow(flight, picture.flight)
         self._guard(aircraft, picture.flight)
         return None
+
+    def _advance(self, aircraft: Aircraft, flight: Flight | None) -> tuple[Picture, list[Effect]]:
+        if aircraft.connected:
+            self._heard_at = self._around.clock()
+        t_us = aircraft.fix.t_us if aircraft.fix else now_us()
+        silent_s = self._around.clock() - self._heard_at
+        itinerary = itinerary_for(flight, aircraft.home)
+        return advance(Picture(self._state, flight), aircraft, itinerary, t_us, silent_s)
 
     def _adopt(self, aircraft: Aircraft) -> Flight | None:
         """After a restart: go on with the flight the aircraft is on."""
@@ -143,7 +152,7 @@ class Monitor:
         """After a restart, once, also where no autopilot answers: end every command that an earlier process left."""
         self._desk.recover(lambda entry: aftermath(entry, flight, heard=heard))
 
-    def _tell(self, effect: Emit | Conclude, picture: Picture) -> Future[int] | None:
+    def _tell(self, effect: Effect, picture: Picture) -> Future[int] | None:
         flight = picture.flight
         if isinstance(effect, Conclude):
             if flight is not None:
@@ -174,10 +183,10 @@ class Monitor:
         for breach in broken_rules(sight):
             if breach.code not in self._breaches and self._state not in _SETTLED.get(breach.action, ()):
                 self._breaches.add(breach.code)
-                self._answer(breach, flight)
+                self._answer(breach, aircraft, flight)
         if aircraft.connected:
             self._breaches.discard("autopilot_silent")
-            self._go_on(now)
+            self._go_on(now, aircraft)
 
     def _bodies_of(self, route: Route | None, home: GeoPoint | None) -> tuple[Body, ...]:
         """Return the route's solids in metres from home; worked out once, not ten times a second."""
@@ -188,7 +197,10 @@ class Monitor:
             known = self._bodies = route, home, bodies_of(route, home)
         return known[2]
 
-    def _answer(self, breach: Breach, flight: Flight | None) -> None:
+    def _answer(self, breach: Breach, aircraft: Aircraft, flight: Flight | None) -> None:
+        if aircraft.by_hand and breach.action is not Action.REPORT:
+            told = f"{breach.detail} A pilot flies it in mode {aircraft.mode}: nothing is done while they do."
+            breach = breach._replace(detail=told)
         logbook.warn("safety", code=breach.code, detail=breach.detail, action=breach.action)
         fields: dict[str, object] = {"code": breach.code, "detail": breach.detail, "state": self._state}
         if flight is not None:
@@ -203,24 +215,30 @@ class Monitor:
             self._standing = breach
             self._act()
 
-    def _go_on(self, now: float) -> None:
-        """A hold asked for during a return is a pause of it, not its end; a held aircraft stays held."""
+    def _go_on(self, now: float, aircraft: Aircraft) -> None:
+        """A hold asked for during a return is a pause of it, not its end; a held aircraft stays held.
+
+        From a pilot nothing is taken, however long they fly it. What they give back is acted upon at once.
+        """
         standing = self._standing
         if standing is None or self._state in _SETTLED[standing.action]:
-            self._acted_at = now
-        elif standing.action is not Action.HOLD and now - self._acted_at > HOLD_GRACE_S:
+            self._acted_at, self._taken = now, False
+        elif aircraft.by_hand:
+            self._taken = True
+        elif self._taken or (standing.action is not Action.HOLD and now - self._acted_at > HOLD_GRACE_S):
+            self._taken = False
             self._act()
 
     def _act(self) -> None:
         self._acted_at = self._around.clock()
-        if self._acting.is_alive():
+        if self._acting.is_alive() or self._look().by_hand:
             return
         self._acting = threading.Thread(target=self._insist, name="kestrel-safety", daemon=True)
         self._acting.start()
 
     def _insist(self) -> None:
-        """Repeat the action until the autopilot has taken it."""
-        while (standing := self._standing) is not None and self._look().connected:
+        """Repeat the action until the autopilot has taken it, or a pilot the aircraft."""
+        while (standing := self._standing) is not None and (seen := self._look()).connected and not seen.by_hand:
             if self._state in _SETTLED[standing.action]:
                 return
             try:

@@ -12,17 +12,17 @@ from contracts.geo import Enu, GeoPoint, LocalFrame
 from contracts.routes import Route
 from contracts.vocabulary import CommandKind
 from edge import logbook
-from edge.aircraft import Aircraft
+from edge.aircraft import TAKE_OFF_MODES, Aircraft, standing
 from edge.allowances import Allowances, loosened
 from edge.beginning import VERDICTS, Verdict, end_of
 from edge.bodies import place_of
 from edge.clock import now_us
 from edge.flights import Flight, Flights, Phase
 from edge.itinerary import Itinerary, itinerary_of
-from edge.legality import Refusal, Situation, require_expected, require_legal
+from edge.legality import Refusal, Situation, require_expected, require_free, require_legal
 from edge.mission import aircraft_state, itinerary_for
-from edge.procedures import Autopilot, Procedures, standing
-from edge.refusals import NotReady, Preempted
+from edge.procedures import Autopilot, Procedures
+from edge.refusals import NotReady, Preempted, UnsafeRoute
 from edge.rejoining import check_rejoining
 from edge.rules import Action
 from edge.safety import Limits, Start, check_energy, check_route, lowered_margins, require_charge, require_position
@@ -84,6 +84,7 @@ class Pilot:
         aircraft, flight = self._autopilot.look(), self._flights.active()
         now = Situation(aircraft_state(aircraft, self.itinerary()), flight, self.latched)
         require_legal(command.kind, now)
+        require_free(command.kind, aircraft)
         require_expected(command, now)
         match command.kind:
             case CommandKind.TAKE_OFF:
@@ -175,8 +176,10 @@ class Pilot:
                 stored=False,
             )
         )
-        in_air = not standing(aircraft)
+        in_air, ours = not standing(aircraft), TAKE_OFF_MODES
         try:
+            if in_air:
+                ours = self._stop_and_check(command, stop)
             self._procedures.store_fence(route, stop)
             self._store(flight, home, stop)
             if not in_air:
@@ -184,7 +187,7 @@ class Pilot:
                 in_air = True
                 self._procedures.climb(_CLIMB_TO_M, stop)
                 self._follow_home(flight, home, stop)
-            self._procedures.start_mission(stop)
+            self._procedures.start_mission(stop, ours)
         except PlatformError as error:
             self._close_beginning(flight, error, stop, in_air=in_air)
         return Outcome.FLYING
@@ -210,6 +213,20 @@ class Pilot:
             self._store(flight, home, stop)
         self._procedures.require_control()
 
+    def _stop_and_check(self, command: Command, stop: threading.Event) -> frozenset[str]:
+        """Stop, and check the path from there: since it was checked the aircraft flew on. Return the mode it holds in.
+
+        Raises:
+            PlatformError: It holds; with what the path breaks.
+
+        """
+        aircraft = self._procedures.stand_still(stop)
+        try:
+            self._check_path(command, aircraft)
+        except UnsafeRoute as error:
+            raise UnsafeRoute(error.message, hint="It holds where it stopped. Plan from there.") from error
+        return frozenset({aircraft.mode})
+
     def _adjust(self, command: Command, stop: threading.Event) -> None:
         """Leave the mission, store the changed one, go on.
 
@@ -217,7 +234,7 @@ class Pilot:
         one before, as the acknowledgement says, and `resume` stores that again.
         """
         home, flight = require_position(self._autopilot.look()), self._flights.known(command.flight_id or "")
-        self._procedures.hold(stop)
+        ours = self._stop_and_check(command, stop)
         flight = self._flights.change(flight.flight_id, stored=False)
         route = _route_of(command)
         changed = {"route": route, "joined_at": command.resume_at, "reached": command.resume_at - 1}
@@ -226,7 +243,7 @@ class Pilot:
             if route.fence != flight.route.fence:
                 self._procedures.store_fence(route, stop)
             self._store(flight.model_copy(update=changed), home, stop, **changed)
-            self._procedures.start_mission(stop)
+            self._procedures.start_mission(stop, ours)
         except PlatformError:
             self._flights.change(flight.flight_id, stored=False, **before)
             self._hold_after_failure(stop)
@@ -242,11 +259,14 @@ class Pilot:
         if flight is None or (flight.stored and (aircraft.mode == "AUTO" or not _legs_left(flight))):
             self._procedures.go_on(stop)
             return
+        if aircraft.mode == "AUTO":
+            self._procedures.hold(stop)
+        ours = frozenset({self._autopilot.look().mode})
         if not flight.stored:
             self._procedures.store_fence(flight.route, stop)
         flight = self._flights.change(flight.flight_id, stored=False, joined_at=flight.reached + 1)
         self._store(flight, require_position(aircraft), stop)
-        self._procedures.start_mission(stop)
+        self._procedures.start_mission(stop, ours)
 
     def _store(self, flight: Flight, home: GeoPoint, stop: threading.Event, **changes: object) -> None:
         """Store a flight's mission; its record says so, with what else changes then, once it reads back whole."""

@@ -11,7 +11,15 @@ from contracts.errors import PlatformError
 from contracts.geo import GeoPoint
 from contracts.routes import Route
 from edge import logbook
-from edge.aircraft import FENCE_CAPABILITY, HOLDING_MODES, READY_MODES, TAKE_OFF_MODES, Aircraft, Landed, MissionState
+from edge.aircraft import (
+    FENCE_CAPABILITY,
+    HOLDING_MODES,
+    READY_MODES,
+    STILL_MODES,
+    TAKE_OFF_MODES,
+    Aircraft,
+    MissionState,
+)
 from edge.enclosure import fence_items
 from edge.itinerary import Item, itinerary_of
 from edge.refusals import AutopilotSilent, NoEffect, Preempted
@@ -19,6 +27,8 @@ from edge.refusals import AutopilotSilent, NoEffect, Preempted
 ARM, MISSION_START, PAUSE_CONTINUE = 400, 300, 193
 ARM_PATIENCE_S = 60.0
 _MODE_S = 5.0
+_STILL_S = 4.0
+"""Longer than braking from the fastest leg takes; in a gale it sways on."""
 _REACH_S = 10.0
 """How long a safety command tries to reach a silent autopilot."""
 
@@ -117,14 +127,14 @@ class Procedures:
 
         self.until(up, 20.0 + 2.0 * altitude_m, stop, f"{altitude_m:.0f} m")
 
-    def require_control(self) -> None:
-        """Let pass an aircraft in a mode of our take-off.
+    def require_control(self, ours: frozenset[str] = TAKE_OFF_MODES) -> None:
+        """Let pass an aircraft in a mode that was asked for, those of a take-off where no other is said.
 
         Raises:
             Preempted: Its autopilot by itself, or a pilot with a transmitter, chose another: it is not taken from them.
 
         """
-        if (mode := self._autopilot.look().mode) not in TAKE_OFF_MODES:
+        if (mode := self._autopilot.look().mode) not in ours:
             raise Preempted(f"The aircraft is in mode {mode}, which was not asked for: somebody else has it.")
 
     def arm(self, stop: threading.Event, patience_s: float = ARM_PATIENCE_S) -> None:
@@ -147,14 +157,17 @@ class Procedures:
                 if stop.wait(1.0):
                     raise Preempted("A safety command took over.") from None
 
-    def start_mission(self, stop: threading.Event) -> None:
-        """Fly the stored mission.
+    def start_mission(self, stop: threading.Event, ours: frozenset[str] | None = None) -> None:
+        """Fly the stored mission, out of one of the modes ``ours`` where they are said.
 
         Raises:
+            Preempted: ``stop`` was set, or it has come into another mode meanwhile: somebody else has it.
             PlatformError: It does not begin.
 
         """
         heed(stop)
+        if ours is not None:
+            self.require_control(ours)
         self._autopilot.set_mode("AUTO")
         self._autopilot.command(MISSION_START)
         self.until(on_mission, 10.0, stop, "start of the mission")
@@ -207,6 +220,22 @@ class Procedures:
         self._autopilot.set_mode("HOLD")
         self.until(lambda a: a.mode in HOLDING_MODES or a.on_ground, _MODE_S, stop, "a holding mode")
 
+    def stand_still(self, stop: threading.Event) -> Aircraft:
+        """Hold, and return what is seen once it moves no more: the next leg is flown, and checked, from there.
+
+        Raises:
+            PlatformError: It does not stop, or ``stop`` was set.
+
+        """
+        aircraft = self._autopilot.look()
+        if aircraft.moving or aircraft.mode not in STILL_MODES:
+            self.hold(stop)
+        deadline = time.monotonic() + _STILL_S
+        while self._autopilot.look().moving and time.monotonic() < deadline and not stop.wait(0.05):
+            continue
+        heed(stop)
+        return self._autopilot.look()
+
     def leave(self, mode: str, stop: threading.Event) -> None:
         """Return or land; harmless on the ground, and again and again.
 
@@ -257,11 +286,6 @@ def heed(stop: threading.Event) -> None:
     """
     if stop.is_set():
         raise Preempted("A safety command took over.")
-
-
-def standing(aircraft: Aircraft) -> bool:
-    """Tell whether it stands on the ground, armed or not: a flight begins with a take-off then."""
-    return aircraft.landed is Landed.ON_GROUND
 
 
 def on_mission(aircraft: Aircraft) -> bool:

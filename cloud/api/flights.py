@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from typing import Annotated, Any
 
@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictInt
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
-from cloud import conditions, flight_log, flights, telemetry
+from cloud import conditions, contact, flight_log, flights, telemetry
 from cloud.conditions import IfMatch
 from cloud.flight_log import LogFormat
 from cloud.idempotency import Key, once
@@ -92,6 +92,9 @@ class FlightDetail(FlightOut):
     """A flight with how much telemetry and video it has."""
 
     telemetry_samples: int = 0
+    silent_since: datetime | None = Field(
+        default=None, description="set while it is under way and its drone, or the autopilot, is not heard"
+    )
     media: MediaCount
 
 
@@ -211,7 +214,10 @@ def approve_flight(
 
 @router.post("/{flight_id}/abort")
 def abort_flight(flight_id: str, session: UnitOfWork, principal: Operator, if_match: IfMatch = None) -> FlightOut:
-    """Give up a flight that has not taken off."""
+    """Give up a flight that has not taken off, or whose aircraft has not been heard for ten minutes.
+
+    What the drone says later counts: heard of again, such a flight is flying, or has landed.
+    """
     _unchanged(session, flight_id, if_match)
     return FlightOut.model_validate(flights.abort(session, flight_id, principal.username))
 
@@ -288,7 +294,9 @@ def _unchanged(session: Session, flight_id: str, if_match: str | None) -> None:
 def _detail(session: Session, row: Flight) -> FlightDetail:
     shown = FlightOut.model_validate(row).model_dump()
     samples = telemetry.count_of_flight(session, row.flight_id)
-    return FlightDetail(**shown, telemetry_samples=samples, media=_media(session, row))
+    quiet = contact.silence(session, row, datetime.now(UTC))
+    since = quiet.since if quiet is not None else None
+    return FlightDetail(**shown, telemetry_samples=samples, silent_since=since, media=_media(session, row))
 
 
 def _media(session: Session, row: Flight) -> MediaCount:

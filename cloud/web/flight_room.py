@@ -88,7 +88,7 @@ def approve(
 
 @router.post("/{flight_id}/abort")
 def abort(request: Request, flight_id: str, me: Operator, session: UnitOfWork, services: Svc) -> HTMLResponse:
-    """Give up a flight that has not taken off."""
+    """Give up a flight that has not taken off, or whose aircraft is lost."""
     row = flights.abort(session, flight_id, me.username)
     session.flush()
     return _shown(request, session, services, me, row, _("The flight is given up."))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from cloud.contact import Silence, silence, under_way
 from cloud.fleet import RULES
 from cloud.tables import Asset, CommandRow, Drone, Finding, Flight, Media
 from cloud.web import labels
@@ -21,6 +22,7 @@ LIFE = (CommandState.ACCEPTED, CommandState.SENT, CommandState.ACKED, CommandSta
 """A command's way; a bad end replaces what did not happen."""
 _ENDED_BADLY = frozenset({CommandState.REJECTED, CommandState.FAILED, CommandState.UNKNOWN, CommandState.EXPIRED})
 _MAX_COMMANDS = 6
+_GROUNDED = (FlightState.PLANNED.value, FlightState.APPROVED.value)
 
 
 class Button(NamedTuple):
@@ -55,6 +57,9 @@ class FlightView(NamedTuple):
     moving: bool
     buttons: tuple[Button, ...]
     commands: tuple[CommandLine, ...]
+    silence: Silence | None
+    """Nothing is heard of its aircraft, though it is under way."""
+    may_be_given_up: bool
 
     @property
     def ended_at(self) -> datetime | None:
@@ -82,6 +87,9 @@ def build(session: Session, flight: Flight, route: Route | None) -> FlightView:
         Finding.flight_id == flight.flight_id, Finding.status != FindingStatus.REJECTED.value
     )
     done, whole = _passes(flight, route)
+    now = datetime.now(UTC)
+    quiet = silence(session, flight, now)
+    grounded = flight.state in _GROUNDED and not under_way(session, flight)
     return FlightView(
         flight=flight,
         asset=asset,
@@ -95,6 +103,8 @@ def build(session: Session, flight: Flight, route: Route | None) -> FlightView:
         moving=flight.state in IN_THE_AIR,
         buttons=_buttons(flight),
         commands=_commands(session, flight),
+        silence=quiet,
+        may_be_given_up=grounded or (quiet is not None and quiet.lasts_long(now)),
     )
 
 

@@ -61,6 +61,14 @@ WITHIN = (
     message("leaves the fence {0}"),
     message("leaves the fence {0} and {1} more"),
     message("enters {0} and {1} more"),
+    message("The leg to waypoint {0}"),
+    message("The way home"),
+    message("{0} m outside the fence of {1} m"),
+    message("{0} m above the fence's ceiling of {1} m"),
+    message("outside zone {0}, in which to stay"),
+    message("inside zone {0}, to keep out of"),
+    message("{0} m outside zone {1}, in which to stay"),
+    message("{0} m inside zone {1}, to keep out of"),
 )
 """What stands for a value in other sentences."""
 

@@ -13,16 +13,17 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from cloud import fleet, sample_rows, samples
+from cloud import fleet, reports, sample_rows, samples
 from cloud.dispatch import Dispatch
 from cloud.services import Services
 from cloud.signing import Signer
 from cloud.tables import Audit, CommandRow, Drone, Flight, IdempotencyKey, Plan
 from contracts.commands import Command, SignedCommand
+from contracts.events import DroneEvent, DroneEventKind, EventBatch
 from contracts.sample_table import of_batch
 from contracts.telemetry import TelemetryBatch
 from contracts.topics import COMMANDS
-from contracts.vocabulary import CommandKind, FlightState, Role
+from contracts.vocabulary import AircraftState, CommandKind, FlightState, Role
 from edge import verification
 from tests import platform
 from tests.platform import RouteShelf, Server, Wire
@@ -291,6 +292,51 @@ def test_an_aborted_flight_stays_on_the_ground(operator: httpx.Client) -> None:
     flight_id = flight(operator)
     assert operator.post(f"/v1/flights/{flight_id}/abort").json()["state"] == "aborted"
     assert operator.post(f"/v1/flights/{flight_id}/approve").status_code == 409
+
+
+def _heard(services: Services, seq: int, kind: DroneEventKind, flight_id: str, **more: Any) -> None:
+    said = {"seq": seq, "kind": kind, "at": datetime.now(UTC) - timedelta(minutes=11), "flight_id": flight_id, **more}
+    batch = EventBatch(drone_id="kite-01", boot_id="boot-1", events=(DroneEvent.model_validate(said),))
+    with services.database.session() as session:
+        reports.store_events(session, batch)
+
+
+def _silent(services: Services, minutes: float) -> None:
+    with services.database.session() as session:
+        session.get_one(Drone, "kite-01").last_seen_at = datetime.now(UTC) - timedelta(minutes=minutes)
+
+
+def test_a_flight_whose_aircraft_is_lost_can_be_given_up_and_what_is_heard_later_counts(
+    services: Services, operator: httpx.Client
+) -> None:
+    flight_id = flight(operator)
+    path = f"/v1/flights/{flight_id}"
+    begin = operator.post(f"{path}/commands", json={"kind": "begin_flight"}).json()["command_id"]
+    refused = operator.post(f"{path}/abort").json()
+    assert "under way" in refused["detail"], "it may take off any moment"
+    _heard(services, 1, DroneEventKind.FLIGHT_STARTED, flight_id)
+    assert operator.get(path).json()["silent_since"] is None
+    _silent(services, 5)
+    assert operator.get(path).json()["silent_since"] is not None
+    assert "has not been heard for 5 min" in operator.get(f"/flights/{flight_id}").text
+    assert "after 10 min" in operator.post(f"{path}/abort").json()["detail"]
+    _silent(services, 11)
+    assert operator.post(f"{path}/abort").json()["state"] == "aborted"
+    assert operator.get(f"/v1/commands/{begin}").json()["state"] == "unknown"
+    _heard(services, 2, DroneEventKind.STATE_CHANGED, flight_id, state=AircraftState.RETURNING)
+    assert operator.get(path).json()["state"] == "returning"
+    _heard(services, 3, DroneEventKind.FLIGHT_ENDED, flight_id)
+    assert operator.get(path).json()["state"] == "landed"
+
+
+def test_a_silent_autopilot_on_a_drone_that_is_heard_is_a_lost_aircraft_too(
+    services: Services, operator: httpx.Client
+) -> None:
+    flight_id = flight(operator)
+    _heard(services, 1, DroneEventKind.FLIGHT_STARTED, flight_id)
+    _heard(services, 2, DroneEventKind.STATE_CHANGED, flight_id, state=AircraftState.DISCONNECTED)
+    assert "autopilot has been silent for 11 min" in operator.get(f"/flights/{flight_id}").text
+    assert operator.post(f"/v1/flights/{flight_id}/abort").json()["state"] == "aborted"
 
 
 def test_telemetry_is_thinned_and_ordered(services: Services, operator: httpx.Client) -> None:

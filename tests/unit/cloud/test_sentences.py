@@ -53,6 +53,14 @@ def in_german() -> Iterator[None]:
             "The route passes T-02 rotor at 171.3 m; the limit is 4.0 m.",
             "Die Route kommt bis auf 171.3 m heran (Rotor von T-02); die Grenze ist 4.0 m.",
         ),
+        (
+            "The leg to waypoint 3: 2.1 m outside the fence of 200 m.",
+            "Der Weg zum Wegpunkt 3: 2.1 m außerhalb des Geofence von 200 m.",
+        ),
+        (
+            "The leg to waypoint 1 comes within 3.0 m of T-02 rotor; 4.0 m are to be kept.",
+            "Der Weg zum Wegpunkt 1 kommt Rotor von T-02 auf 3.0 m nahe; 4.0 m sind einzuhalten.",
+        ),
         ("No crew has the skills composite, rope.", "Kein Team hat die Fähigkeiten composite, rope."),
         ("20% of what the other components lack on average", "20% dessen, was den anderen Bauteilen im Mittel fehlt"),
         ("Its mAP50 is 0.440, that of the one in force 0.500.", "Ihr mAP50 ist 0.440, der der geltenden 0.500."),

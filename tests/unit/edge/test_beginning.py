@@ -24,6 +24,7 @@ from edge.commands import CommandDesk
 from edge.flights import Flights, Phase
 from edge.itinerary import itinerary_of
 from edge.journal import Journal
+from edge.mission import LOST_AFTER_S
 from edge.monitor import Monitor, Surroundings
 from edge.refusals import AutopilotRefused, AutopilotSilent, NoEffect, Preempted
 from edge.verification import Gate
@@ -81,7 +82,8 @@ class Station(Bench):
         self.journal = Journal(folder / "journal.db", lambda: NOW_US)
         gate = Gate("drone-1", folder / "keys")
         self.desk = CommandDesk(gate, self.journal, self.outbox, self.pilot, SetClock(), lambda *_: None)
-        around = Surroundings(lambda: 0.0)
+        self.ran_s = 100.0
+        around = Surroundings(lambda: 0.0, clock=lambda: self.ran_s)
         self.monitor = Monitor(self.craft.look, self.pilot, self.desk, self.flights, self.told, around)
         self.monitor.step()
         self.seq = 0
@@ -213,13 +215,40 @@ def test_silence_after_the_start_ends_the_command_and_leaves_the_flight_to_be_wa
         assert bench.outbox.acks().count(("unknown", "autopilot_lost")) == 1
 
 
-def test_silence_in_flight_ends_nothing(tmp_path: Path) -> None:
+def test_a_short_silence_in_flight_ends_nothing(tmp_path: Path) -> None:
     with station(tmp_path) as bench:
         begin = bench.send(K.BEGIN_FLIGHT)
         bench.run()
         bench.craft.now(connected=False)
         bench.monitor.step()
         assert bench.ack(begin) == (AckState.EXECUTING, "")
+
+
+@pytest.mark.parametrize(
+    ("found", "settled"),
+    [
+        ({"mode": "AUTO", "reached_seq": 9}, ("done", "")),
+        ({"landed": Landed.ON_GROUND, "armed": False}, ("failed", "landed_early")),
+    ],
+)
+def test_a_flight_lost_on_its_route_ends_unknown_once_and_is_settled_when_it_is_heard_again(
+    tmp_path: Path, found: dict[str, Any], settled: tuple[str, str]
+) -> None:
+    with station(tmp_path) as bench:
+        begin = bench.send(K.BEGIN_FLIGHT)
+        bench.run()
+        bench.craft.now(connected=False)
+        for _ in range(3):
+            bench.ran_s += LOST_AFTER_S
+            bench.monitor.step()
+        assert bench.ack(begin) == (AckState.UNKNOWN, "autopilot_lost")
+        bench.craft.now(connected=True, **found)
+        bench.monitor.step()
+        bench.craft.now(connected=False)
+        bench.ran_s += LOST_AFTER_S
+        bench.monitor.step()
+        ends = [ack for ack in bench.outbox.acks() if ack[0] in ("unknown", "done", "failed")]
+        assert ends == [("unknown", "autopilot_lost"), settled], "what is known is not forgotten"
 
 
 def test_paused_in_its_climb_and_then_silent_it_has_a_result_too(tmp_path: Path) -> None:

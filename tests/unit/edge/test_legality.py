@@ -11,13 +11,15 @@ from hypothesis import strategies as st
 from contracts.commands import SAFETY_INCREASING, Preconditions
 from contracts.errors import PlatformError
 from contracts.vocabulary import AircraftState, CommandKind
+from edge.aircraft import Aircraft, Fix
 from edge.flights import Phase
-from edge.legality import LEGAL, Refusal, Situation, require_expected, require_legal
-from edge.refusals import RouteChanged, UnexpectedState
-from tests.unit.edge.world import command, flight, route
+from edge.legality import LEGAL, Refusal, Situation, require_expected, require_free, require_legal
+from edge.refusals import NotReady, RouteChanged, UnexpectedState
+from tests.unit.edge.world import NOW_US, aircraft, at, command, flight, in_flight, route
 
 K, S = CommandKind, AircraftState
 LATCHED = Refusal("fence", "6.0 m outside the fence of 200 m")
+SWIFT = Fix(NOW_US, at(0, 0, 30), 30.0, 2.0, 0.0, 0.0)
 _flights = st.sampled_from([None, *(flight(phase=p) for p in Phase if flight(phase=p).active)])
 _situations = st.builds(Situation, st.sampled_from(S), _flights, st.sampled_from([None, LATCHED]))
 
@@ -63,6 +65,31 @@ def test_a_command_is_legal_exactly_in_the_states_of_its_row(kind: CommandKind, 
 )
 def test_what_a_flight_is_made_of_is_legal(kind: CommandKind, state: AircraftState, phase: Phase | None) -> None:
     assert refused(kind, Situation(state, flight(phase=phase) if phase else None, None)) is None
+
+
+@pytest.mark.parametrize(
+    ("seen", "free"),
+    [
+        (in_flight(), True),
+        (in_flight(mode="BRAKE"), True),
+        (in_flight(mode="LOITER"), True),
+        (in_flight(mode="LOITER", fix=SWIFT), False),
+        (in_flight(mode="STABILIZE"), False),
+        (in_flight(mode="ALT_HOLD"), False),
+        (in_flight(mode="POSITION"), False),
+        (in_flight(mode="AVOID_ADSB"), False),
+        (aircraft(mode="STABILIZE"), True),
+    ],
+)
+def test_no_command_that_flies_on_takes_the_aircraft_from_somebody_else(seen: Aircraft, free: bool) -> None:
+    for kind in (K.RESUME, K.ADJUST_ROUTE, K.BEGIN_FLIGHT):
+        if free:
+            require_free(kind, seen)
+        else:
+            with pytest.raises(NotReady, match=seen.mode):
+                require_free(kind, seen)
+    for kind in SAFETY_INCREASING:
+        require_free(kind, seen)
 
 
 def test_every_kind_has_its_row() -> None:

@@ -12,7 +12,7 @@ from contracts.vocabulary import AircraftState
 from edge.aircraft import Aircraft, Landed, MissionState
 from edge.flights import Phase
 from edge.itinerary import itinerary_of
-from edge.mission import Conclude, Effect, Emit, Picture, advance, aircraft_state
+from edge.mission import LOST_AFTER_S, Conclude, Effect, Emit, Picture, advance, aircraft_state
 from tests.unit.edge.world import HOME, NOW_US, aircraft, flight, in_flight, route
 
 E = DroneEventKind
@@ -92,6 +92,25 @@ def test_silence_is_told_and_changes_nothing_of_the_flight() -> None:
     assert _kinds(told) == [E.FLIGHT_STARTED, E.AUTOPILOT_LOST, E.AUTOPILOT_BACK]
     assert picture.flight is not None
     assert picture.flight.phase is Phase.FLYING
+
+
+@pytest.mark.parametrize(
+    ("phase", "silent_s", "ends"),
+    [
+        (Phase.PREPARING, 999.0, []),
+        (Phase.BEGUN, 0.0, [AckState.UNKNOWN]),
+        (Phase.FLYING, LOST_AFTER_S - 0.1, []),
+        (Phase.FLYING, LOST_AFTER_S, [AckState.UNKNOWN]),
+        (Phase.RETURNING, 999.0, []),
+    ],
+)
+def test_a_command_ends_also_where_the_aircraft_is_never_heard_again(
+    phase: Phase, silent_s: float, ends: list[AckState]
+) -> None:
+    """Before a flight has begun its procedure ends it, and once it returns it has ended already."""
+    lost = in_flight(connected=False)
+    _, told = advance(Picture(S.DISCONNECTED, flight(phase=phase)), lost, PLAN, NOW_US, silent_s)
+    assert [e.state for e in told if isinstance(e, Conclude)] == ends
 
 
 def test_the_first_look_is_no_recovery() -> None:

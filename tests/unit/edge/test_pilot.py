@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -13,9 +14,9 @@ import pytest
 from contracts.commands import SAFETY_INCREASING, AckState, Command, LimitsChange
 from contracts.errors import PlatformError
 from contracts.events import DroneEventKind
-from contracts.routes import Fence, Route
+from contracts.routes import Corner, Fence, Route, Zone, ZoneKind
 from contracts.vocabulary import CommandKind
-from edge.aircraft import Aircraft, Landed, MissionState
+from edge.aircraft import Aircraft, Fix, Landed, MissionState
 from edge.allowances import Allowances
 from edge.flights import Flights, Phase
 from edge.itinerary import Item
@@ -23,8 +24,20 @@ from edge.journal import Entry
 from edge.mission import Conclude
 from edge.monitor import Monitor, Surroundings
 from edge.pilot import Outcome, Pilot
-from edge.refusals import AutopilotRefused, AutopilotSilent, NotReady, Preempted
-from tests.unit.edge.world import HOME, LIMITS, Announcements, aircraft, command, flight, in_flight, route, waypoint
+from edge.refusals import AutopilotRefused, AutopilotSilent, NotReady, Preempted, UnsafeRoute
+from tests.unit.edge.world import (
+    HOME,
+    LIMITS,
+    NOW_US,
+    Announcements,
+    aircraft,
+    at,
+    command,
+    flight,
+    in_flight,
+    route,
+    waypoint,
+)
 
 K = CommandKind
 FENCED = "fence 1 below 120 m"
@@ -111,7 +124,7 @@ def test_begin_in_the_air_uploads_and_goes(tmp_path: Path) -> None:
 def test_a_mission_under_way_is_left_before_a_new_one_is_stored(tmp_path: Path) -> None:
     bench = Bench(tmp_path, in_flight())
     bench.fly(K.BEGIN_FLIGHT)
-    assert bench.craft.did[:3] == [FENCED, "HOLD", "upload 12"]
+    assert bench.craft.did[:3] == ["HOLD", FENCED, "upload 12"]
 
 
 def test_arming_is_tried_again_while_the_estimator_settles(tmp_path: Path) -> None:
@@ -300,6 +313,40 @@ def test_after_a_change_that_broke_off_the_flight_goes_on_on_the_route_before(
     bench.fly(K.RESUME)
     assert bench.craft.did == [FENCED, "upload 10", "AUTO", "start"]
     assert bench.flights.known("flt-1").joined_at == 1
+
+
+def test_a_change_is_checked_again_from_where_it_holds(tmp_path: Path) -> None:
+    """While it brakes it flies on: from there the first leg may break what it kept from where it was."""
+    bench = Flying(tmp_path)
+    place = at(7.5, 5, 0)
+    keep_out = Zone(kind=ZoneKind.KEEP_OUT, centre=Corner(lat_deg=place.lat_deg, lon_deg=place.lon_deg), radius_m=2)
+    fence = route().fence.model_copy(update={"zones": (keep_out,)})
+    order = bench.order(bench.look_closer.model_copy(update={"fence": fence}))
+    bench.pilot.check(order)
+    bench.craft.on = lambda what: (
+        bench.craft.now(fix=Fix(NOW_US, at(0, 10, 30), 30.0, 0.0, 0.0, 0.0)) if what == "HOLD" else None
+    )
+    with pytest.raises(UnsafeRoute, match="zone 0") as refused:
+        bench.pilot.fly(order, bench.stop)
+    assert "holds" in refused.value.hint
+    assert bench.craft.did == ["HOLD"]
+    kept = bench.flights.known("flt-1")
+    assert (kept.route, kept.reached) == (route(), 0)
+
+
+@pytest.mark.parametrize("mode", ["STABILIZE", "LOITER", "RTL"])
+@pytest.mark.parametrize("kind", [K.ADJUST_ROUTE, K.RESUME, K.BEGIN_FLIGHT])
+def test_who_takes_it_while_a_mission_is_stored_keeps_it(tmp_path: Path, kind: CommandKind, mode: str) -> None:
+    """A pilot with a transmitter, or the autopilot for its battery: the mission is not started over them."""
+    bench = Flying(tmp_path) if kind is not K.BEGIN_FLIGHT else Bench(tmp_path, in_flight())
+    if kind is K.RESUME:
+        bench.craft.now(mode="HOLD")
+    bench.craft.on = lambda what: bench.craft.now(mode=mode) if what.startswith("upload") else None
+    order = bench.order(bench.look_closer) if isinstance(bench, Flying) else None
+    with contextlib.suppress(Preempted):
+        bench.pilot.fly(order if order and kind is K.ADJUST_ROUTE else command(kind), bench.stop)
+    assert "AUTO" not in bench.craft.did
+    assert bench.craft.look().mode == mode
 
 
 WRONG_CHANGES: list[tuple[str, Callable[[Route], Route], dict[str, Any], str]] = [

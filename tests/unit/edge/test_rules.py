@@ -200,6 +200,31 @@ def test_a_landing_asked_for_during_a_return_is_landed(tmp_path: Path) -> None:
     bench.until("RTL", "LAND")
 
 
+@pytest.mark.parametrize("mode", ["STABILIZE", "LOITER"])
+def test_from_a_pilot_no_rule_takes_the_aircraft_and_what_they_give_back_it_acts_upon(
+    tmp_path: Path, mode: str
+) -> None:
+    bench = Watched(tmp_path)
+    bench.see(mode=mode, battery_percent=15.0)
+    bench.see(gps_fix=0)
+    bench.wait(4 * HOLD_GRACE_S)
+    bench.until()
+    assert bench.safety() == ["battery", "position"]
+    assert all("A pilot flies it" in str(fields["detail"]) for _, fields in bench.events.said if "code" in fields)
+    bench.see(mode="AUTO")
+    bench.until("LAND")
+
+
+def test_who_takes_it_from_a_rule_keeps_it(tmp_path: Path) -> None:
+    bench = Watched(tmp_path)
+    bench.see(battery_percent=15.0)
+    bench.until("RTL")
+    bench.see(mode="LOITER")
+    bench.wait(HOLD_GRACE_S + 1)
+    bench.wait(HOLD_GRACE_S + 1)
+    bench.until("RTL")
+
+
 def test_a_graver_rule_takes_over_from_a_return(tmp_path: Path) -> None:
     bench = Watched(tmp_path)
     bench.full = True
