@@ -100,7 +100,7 @@ def answer(session: Session, frame_id: str, said: AuditAnswerIn, by: str) -> Aud
     never = NEVER_ON[AssetKind(asset.kind)].intersection(mark.kind for mark in said.marks)
     if never:
         raise InvalidInput(f"A {asset.kind} has no {min(never)}.", hint="Choose another kind.", field="marks")
-    geometry = asset.turbine
+    geometry = asset.shape
     record = AuditFrame.model_validate(frame.record)
     made = AuditAnswer(
         answer_id=mint("ans"), frame_id=frame_id, answered_by=by, answered_at=datetime.now(UTC), verdict=said.verdict

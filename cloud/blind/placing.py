@@ -1,16 +1,22 @@
 """Where a rectangle that a person drew lies on the asset, and how large it is, as a detection: one rule matches all.
 
-The middle of the rectangle is looked along until it meets the asset; what the rectangle spans there is measured on the
-plane of that side. Errors are those of the pose that the drone states, as for a detector's boxes.
+The middle of the rectangle is looked along until it meets the asset (a blade, a turbine's tower, a mast); what the
+rectangle spans there is measured on the plane of that surface. Errors are those of the pose that the drone states, as
+for a detector's boxes.
 """
 
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 from contracts.findings import AuditFrame, Detection, Evidence
-from contracts.geo import BoxNorm, Enu
+from contracts.geo import UP, BoxNorm, Enu
 from contracts.optics import CameraIntrinsics, pixel_ray
+from contracts.places import AnyPlace
+from contracts.shafts import ShaftHit, shaft_of
+from contracts.shapes import AnyShape
+from contracts.tower import TelecomTower
 from contracts.turbine import SurfaceHit, TurbineGeometry
 from contracts.vocabulary import DefectKind
 
@@ -19,16 +25,28 @@ CE90_PER_SIGMA = 2.1460
 _DRAWN_SIGMA_SHARE = 0.1
 """1-sigma error of a side drawn by hand, as a share of it."""
 _GRID = 5
+_Body = TurbineGeometry | TelecomTower
 
 
-def detection(
-    mark_id: str, kind: DefectKind, box: BoxNorm, frame: AuditFrame, geometry: TurbineGeometry | None
-) -> Detection:
+class _Met(NamedTuple):
+    """Where a ray meets the asset, and the axes of the surface there: its normal, and metres along and across it."""
+
+    place: AnyPlace
+    point: Enu
+    distance_m: float
+    normal: Enu
+    along: Enu
+    across: Enu
+    incidence_deg: float
+
+
+def detection(mark_id: str, kind: DefectKind, box: BoxNorm, frame: AuditFrame, geometry: AnyShape | None) -> Detection:
     """Return what a person saw as a detection; without a place where the rectangle meets no side of the asset."""
-    hit = _hit(box, frame, geometry) if geometry else None
-    if hit is None or geometry is None:
+    body = geometry if isinstance(geometry, TurbineGeometry | TelecomTower) else None
+    hit = _hit(box, frame, body) if body else None
+    if hit is None or body is None:
         return _made(mark_id, kind, _evidence(box, frame, None))
-    along_m, across_m = _spans(box, frame, geometry, hit)
+    along_m, across_m = _spans(box, frame, body, hit)
     slant = max(0.2, math.cos(math.radians(hit.incidence_deg)))
     pointing_m = hit.distance_m * math.radians(frame.attitude_sigma_deg) / slant
     size_sigma_mm = 1000 * _DRAWN_SIGMA_SHARE * max(along_m, across_m)
@@ -36,7 +54,7 @@ def detection(
     return _made(mark_id, kind, _evidence(box, frame, hit)).model_copy(
         update={
             "place": hit.place,
-            "point": geometry.frame().to_geo(hit.point),
+            "point": body.frame().to_geo(hit.point),
             "ce90_m": CE90_PER_SIGMA * sigma_m,
             "length_mm": 1000 * along_m,
             "width_mm": 1000 * across_m,
@@ -52,7 +70,7 @@ def _made(mark_id: str, kind: DefectKind, evidence: Evidence) -> Detection:
     )  # fmt: skip
 
 
-def _evidence(box: BoxNorm, frame: AuditFrame, hit: SurfaceHit | None) -> Evidence:
+def _evidence(box: BoxNorm, frame: AuditFrame, hit: _Met | None) -> Evidence:
     distance_m = hit.distance_m if hit else frame.camera.focal_px / 1000  # 1 mm per pixel where nothing says better
     return Evidence(
         frame=frame.frame,
@@ -65,18 +83,39 @@ def _evidence(box: BoxNorm, frame: AuditFrame, hit: SurfaceHit | None) -> Eviden
     )
 
 
-def _hit(box: BoxNorm, frame: AuditFrame, geometry: TurbineGeometry) -> SurfaceHit | None:
+def _hit(box: BoxNorm, frame: AuditFrame, body: _Body) -> _Met | None:
     """Return where the middle meets the asset; else where the point of a grid nearest to the middle does."""
-    eye = geometry.frame().to_enu(frame.frame.pose.point)
+    eye = body.frame().to_enu(frame.frame.pose.point)
     shares = sorted(
         ((i / (_GRID + 1), j / (_GRID + 1)) for i in range(1, _GRID + 1) for j in range(1, _GRID + 1)),
         key=lambda at: (math.hypot(at[0] - 0.5, at[1] - 0.5), at),
     )
-    for u, v in shares:
-        hit = geometry.intersect(eye, _ray(box, frame, u, v))
-        if hit is not None:
-            return hit
-    return None
+    return next((met for u, v in shares if (met := _met(body, eye, _ray(box, frame, u, v))) is not None), None)
+
+
+def _met(body: _Body, eye: Enu, ray: Enu) -> _Met | None:
+    """Return where a ray first meets a blade or the tower, a mast's being all of it."""
+    shaft = shaft_of(body).intersect(eye, ray)
+    found = [_on_shaft(shaft, ray)] if shaft is not None else []
+    blade = body.intersect(eye, ray) if isinstance(body, TurbineGeometry) else None
+    if blade is not None and isinstance(body, TurbineGeometry):
+        found.append(_on_blade(body, blade))
+    return min(found, key=lambda met: met.distance_m, default=None)
+
+
+def _on_blade(turbine: TurbineGeometry, hit: SurfaceHit) -> _Met:
+    facet = turbine.facet(hit.place.blade, hit.place.side)
+    share = hit.place.distance_to_root_m / turbine.blade_length_m
+    across = facet.at(share, 1.0).minus(facet.at(share, 0.0)).unit()
+    along = turbine.blade_axes(hit.place.blade)[0]
+    return _Met(hit.place, hit.point, hit.distance_m, facet.normal, along, across, hit.incidence_deg)
+
+
+def _on_shaft(hit: ShaftHit, ray: Enu) -> _Met:
+    along = UP.plus(hit.normal, -hit.normal.up).unit()
+    across = Enu(hit.normal.north, -hit.normal.east, 0.0).unit()
+    incidence_deg = math.degrees(math.acos(min(1.0, -ray.dot(hit.normal))))
+    return _Met(hit.place, hit.point, hit.distance_m, hit.normal, along, across, incidence_deg)
 
 
 def _ray(box: BoxNorm, frame: AuditFrame, u: float, v: float) -> Enu:
@@ -87,24 +126,20 @@ def _ray(box: BoxNorm, frame: AuditFrame, u: float, v: float) -> Enu:
     return pixel_ray(frame.frame.pose, camera, x_px, y_px)
 
 
-def _spans(box: BoxNorm, frame: AuditFrame, geometry: TurbineGeometry, hit: SurfaceHit) -> tuple[float, float]:
-    """Return how far (along, across), metres, the middles of the rectangle's sides lie apart on the plane of a side.
+def _spans(box: BoxNorm, frame: AuditFrame, body: _Body, hit: _Met) -> tuple[float, float]:
+    """Return how far (along, across), metres, the middles of the rectangle's sides lie apart on the surface's plane.
 
     Sides that see past the horizon of a grazing plane are taken at the range of the middle.
     """
-    facet = geometry.facet(hit.place.blade, hit.place.side)
-    share = hit.place.distance_to_root_m / geometry.blade_length_m
-    across = facet.at(share, 1.0).minus(facet.at(share, 0.0)).unit()
-    along = geometry.blade_axes(hit.place.blade)[0]
-    eye = geometry.frame().to_enu(frame.frame.pose.point)
+    eye = body.frame().to_enu(frame.frame.pose.point)
     points = []
     for u, v in ((0.0, 0.5), (1.0, 0.5), (0.5, 0.0), (0.5, 1.0)):
         ray = _ray(box, frame, u, v)
-        facing = -ray.dot(facet.normal)
-        range_m = -hit.point.minus(eye).dot(facet.normal) / facing if facing > 0.05 else hit.distance_m
+        facing = -ray.dot(hit.normal)
+        range_m = -hit.point.minus(eye).dot(hit.normal) / facing if facing > 0.05 else hit.distance_m
         points.append(eye.plus(ray, min(range_m, 2 * hit.distance_m)))
 
     def spread(axis: Enu) -> float:
         return max(p.dot(axis) for p in points) - min(p.dot(axis) for p in points)
 
-    return spread(along), spread(across)
+    return spread(hit.along), spread(hit.across)

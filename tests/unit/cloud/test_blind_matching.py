@@ -16,6 +16,9 @@ from cloud.miss_rate import Share, share
 from contracts.findings import Detection
 from contracts.geo import BoxNorm, Pose
 from contracts.optics import project
+from contracts.places import TowerPlace, across_between_m
+from contracts.shafts import shaft_of
+from contracts.tower import TelecomTower
 from contracts.turbine import SurfacePlace, TurbineGeometry
 from contracts.vocabulary import AssetKind, Blade, BladeSide, DefectKind
 from tests.factories import geometry
@@ -110,6 +113,26 @@ def test_a_mark_lies_where_the_surface_is(root_m: float, across: float, half: fl
     assert seen.place.across_m == pytest.approx(at.offset_m, abs=0.01)
     widest_mm = 2 * half * 3840 * 10_000 / 6000
     assert max(seen.length_mm, seen.width_mm) == pytest.approx(widest_mm, rel=0.45)
+
+
+@pytest.mark.parametrize("body", [geometry(0.0, 0.0), TelecomTower(foot=geometry(0.0, 0.0).foot, height_m=48.0)])
+@pytest.mark.parametrize(("height_m", "bearing_deg"), [(9.0, 2.0), (31.0, 181.0)])
+def test_a_mark_on_a_tower_or_mast_lies_on_its_face(
+    body: TurbineGeometry | TelecomTower, height_m: float, bearing_deg: float
+) -> None:
+    shaft = shaft_of(body)
+    there = shaft.place(height_m, bearing_deg)
+    point, normal = shaft.point_of(there), shaft.normal_at(bearing_deg)
+    eye, back = point.plus(normal, 10.0), normal.times(-1.0)
+    yaw_deg, pitch_deg = math.degrees(math.atan2(back.east, back.north)), math.degrees(math.asin(back.up))
+    frame = audit_frame("flt-1.00000", pose=Pose(point=body.frame().to_geo(eye), yaw_deg=yaw_deg, pitch_deg=pitch_deg))
+    seen = placed("aud-1", DefectKind.CORROSION, box(0.49, 0.48, 0.51, 0.52), frame, body)
+    assert isinstance(seen.place, TowerPlace)
+    assert seen.place.height_m == pytest.approx(height_m, abs=0.01)
+    assert seen.place.face == there.face
+    assert abs(across_between_m(there, seen.place)) < 0.01
+    assert seen.length_mm == pytest.approx(0.04 * 2160 * 10_000 / 6000, rel=0.02)
+    assert seen.width_mm == pytest.approx(0.02 * 3840 * 10_000 / 6000, rel=0.1)
 
 
 def test_a_mark_beside_the_asset_has_no_place() -> None:
