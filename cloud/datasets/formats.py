@@ -14,6 +14,7 @@ from typing import Any
 from xml.etree.ElementTree import Element, SubElement, tostring
 
 from cloud.datasets.rows import Table
+from contracts.places import compass
 from contracts.vocabulary import DefectKind
 
 _RISKY_START = ("=", "+", "-", "@", "\t", "\r")
@@ -44,10 +45,13 @@ def as_geojson(table: Table) -> str:
 
 
 def as_kml(table: Table) -> str:
-    """Return findings as KML placemarks at absolute heights; findings without a position are left out."""
+    """Return findings as KML placemarks at absolute heights; it says how many are left out for want of a position."""
     root = Element("kml", xmlns=_KML)
     document = SubElement(root, "Document")
     SubElement(document, "name").text = "Kestrel findings"
+    lost = sum(1 for record in table.records() if _point(record) is None)
+    if lost:
+        SubElement(document, "description").text = f"{lost} findings have no position and are not in this file."
     for record in table.records():
         point = _point(record)
         if point is None:
@@ -55,7 +59,7 @@ def as_kml(table: Table) -> str:
         mark = SubElement(document, "Placemark", id=str(record["finding_id"]))
         SubElement(mark, "name").text = f"F-{record['number']} {str(record['kind']).replace('_', ' ')}"
         SubElement(mark, "description").text = (
-            f"{record['asset_name']}, rank {record['severity_rank']}, "
+            f"{record['asset_name']}, {_where(record)}rank {record['severity_rank']}, "
             f"{record['length_mm']:.0f} x {record['width_mm']:.0f} mm, {record['status']}"
         )
         place = SubElement(mark, "Point")
@@ -102,6 +106,15 @@ def _annotation(number: int, item: dict[str, Any], image: int, category: int) ->
         "segmentation": [],
         "attributes": {"finding_id": item["finding_id"], "status": item["status"], "rank": item["severity_rank"]},
     }
+
+
+def _where(record: dict[str, Any]) -> str:
+    """Return a finding's place on its asset in words, as pages say it; nothing where it lies on no known part."""
+    if record["blade"] is not None and record["distance_to_root_m"] is not None:
+        return f"blade {record['blade']} {record['side']} {record['distance_to_root_m']:.1f} m, "
+    if record["tower_height_m"] is not None:
+        return f"tower, {compass(record['tower_face_bearing_deg'])} face, {record['tower_height_m']:.1f} m up, "
+    return ""
 
 
 def _point(record: dict[str, Any]) -> dict[str, Any] | None:

@@ -10,14 +10,19 @@ from typing import Final
 
 from contracts.lake import SCHEMA
 
+_FACE = "(f.place ->> 'face_bearing_deg')::double precision"
+_TOWER = f"""{_FACE} AS tower_face_bearing_deg,
+          CASE WHEN {_FACE} IS NOT NULL THEN (f.place ->> 'bearing_deg')::double precision END AS tower_bearing_deg,
+          CASE WHEN {_FACE} IS NOT NULL THEN (f.place ->> 'height_m')::double precision END AS tower_height_m"""
+"""Where a finding lies on a tower or mast; columns were added later, so they stand last."""
 VIEWS: Final[dict[str, str]] = {
-    "findings": """
+    "findings": f"""
         SELECT f.finding_id, f.number, f.link_group AS defect_id, f.flight_id, f.asset_id, a.site_id,
           a.kind AS asset_kind, a.name AS asset_name, f.kind, f.blade, f.side, f.distance_to_root_m, f.offset_m,
           f.length_mm, f.width_mm, f.size_sigma_mm, f.lat_deg, f.lon_deg, f.alt_m, f.ce90_m, f.confidence,
           f.severity_scheme, f.severity_code, f.severity_rank, f.severity_source, f.policy_version, f.action, f.due_at,
-          f.status, f.detected_at, f.reviewed_by, f.reviewed_at, f.model_name, f.model_sha256
-        FROM findings f JOIN assets a ON a.asset_id = f.asset_id""",
+          f.status, f.detected_at, f.reviewed_by, f.reviewed_at, f.model_name, f.model_sha256, {_TOWER}
+        FROM findings f JOIN assets a ON a.asset_id = f.asset_id""",  # noqa: S608 - own constants
     "sightings": """
         SELECT l.link_group AS defect_id, l.flight_id, f.asset_id, f.detected_at AS at, l.state, l.finding_id,
           l.probability, l.source, l.grown_mm, l.grown_sigma_mm, l.grown_mm2, l.grown_since_first_mm,
@@ -27,16 +32,16 @@ VIEWS: Final[dict[str, str]] = {
         SELECT b.link_group, b.flight_id, g.asset_id, coalesce(g.started_at, g.created_at), b.state, NULL, NULL, NULL,
           NULL, NULL, NULL, NULL, NULL, b.seen_share
         FROM defect_absences b JOIN flights g ON g.flight_id = b.flight_id""",
-    "defects": """
+    "defects": f"""
         SELECT DISTINCT ON (f.link_group) f.link_group AS defect_id, f.asset_id, a.site_id, f.kind, f.blade, f.side,
           f.distance_to_root_m, f.length_mm, f.width_mm, f.severity_rank, f.status, f.finding_id AS latest_finding_id,
           min(f.detected_at) OVER w AS first_seen_at, f.detected_at AS last_seen_at, count(*) OVER w AS sightings,
-          l.grown_since_first_mm, l.since_first_sigma_mm
+          l.grown_since_first_mm, l.since_first_sigma_mm, {_TOWER}
         FROM findings f JOIN assets a ON a.asset_id = f.asset_id
         LEFT JOIN defect_links l ON l.finding_id = f.finding_id
         WHERE f.status <> 'rejected'
         WINDOW w AS (PARTITION BY f.link_group)
-        ORDER BY f.link_group, f.detected_at DESC, f.finding_id""",
+        ORDER BY f.link_group, f.detected_at DESC, f.finding_id""",  # noqa: S608 - own constants
     "predictions": """
         SELECT link_group AS defect_id, asset_id, made_at, too_little, length_mm, length_low_mm, length_high_mm,
           next_rank, next_from_mm, chance_180_days, chance_365_days, critical_365_days, life_days, life_low_days,

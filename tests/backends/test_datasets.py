@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +14,7 @@ from xml.etree.ElementTree import Element
 import polars as pl
 import pytest
 from defusedxml.ElementTree import fromstring
-from sqlalchemy import text
+from sqlalchemy import select, text
 from typer.testing import CliRunner
 
 from cloud import __main__ as program
@@ -23,6 +24,7 @@ from cloud.datasets.publish import publish
 from cloud.datasets.rows import Table, read
 from cloud.datasets.views import VIEWS
 from cloud.db import Database
+from cloud.tables import Finding
 from contracts.errors import NotFound
 from contracts.lake import SCHEMA
 from simulators.history import HistoryPlan, history
@@ -104,6 +106,23 @@ def test_a_finding_without_a_position_has_no_geometry(database: Database) -> Non
     )
     assert json.loads(formats.as_geojson(lost))["features"][0]["geometry"] is None
     assert "Placemark" not in formats.as_kml(lost)
+    assert f"{len(lost.rows)} findings have no position and are not in this file." in formats.as_kml(lost)
+
+
+def test_a_place_on_a_tower_is_in_the_views_and_in_words_in_kml(database: Database) -> None:
+    place = {"face": 1, "faces": 4, "face_bearing_deg": 90.0, "bearing_deg": 84.0, "radius_m": 1.2, "height_m": 31.25}
+    with database.session() as session:
+        found = session.scalars(select(Finding).order_by(Finding.detected_at.desc(), Finding.finding_id)).first()
+        assert found is not None
+        found.blade, found.place = None, place
+        session.flush()
+        told = next(r for r in read(session, "findings").records() if r["finding_id"] == found.finding_id)
+        kml = exported(session, "kml", "findings", None)
+        session.rollback()
+    at = (told["tower_face_bearing_deg"], told["tower_bearing_deg"], told["tower_height_m"])
+    assert at == (90.0, 84.0, 31.25)
+    assert f"{told['asset_name']}, tower, east face, 31.2 m up, rank" in kml
+    assert re.search(r", blade [ABC] [A-Z]{2} \d+\.\d m, rank", kml)
 
 
 def test_coco_boxes_are_pixels_of_their_frames(database: Database) -> None:
