@@ -24,7 +24,8 @@ def pdf(report: InspectionReport, crops: Mapping[str, bytes]) -> bytes:
 
     """
     counts = list(report.by_rank().values())
-    facts = report.model_dump(mode="json") | {"counts": counts, "unreviewed": report.unreviewed, "final": report.final}
+    said = {"unreviewed": report.unreviewed, "undecided": report.undecided, "final": report.final}
+    facts = report.model_dump(mode="json") | {"counts": counts} | said
     with tempfile.TemporaryDirectory(prefix="report-") as folder:
         files = {}
         for number, (finding_id, crop) in enumerate(crops.items()):

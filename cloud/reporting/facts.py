@@ -2,21 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from sqlalchemy import func, select
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
 from cloud import candidates, coverage, merging, miss_rate, places, tickets
 from cloud.assistant.words import kind_label, severity_label
 from cloud.blind import rate
-from cloud.history.growth import growth
+from cloud.history import suggestions
+from cloud.history.growth import INTERVAL_SIGMAS, growth
 from cloud.reporting import blades
-from cloud.tables import Asset, Coverage, Drone, EvidenceRow, Finding, Flight, Media, PartCoverage, Site, Summary
+from cloud.tables import (
+    Asset,
+    Coverage,
+    DefectAbsence,
+    Drone,
+    EvidenceRow,
+    Finding,
+    Flight,
+    Media,
+    PartCoverage,
+    Site,
+    Summary,
+)
 from contracts.errors import NotFound
 from contracts.geo import Frozen
 from contracts.vocabulary import AssetKind, FindingStatus, MediaState
+
+_MOST_ASKED = 10_000
+"""More than the findings of a flight."""
 
 
 class Subject(Frozen):
@@ -56,6 +73,16 @@ class Earlier(Frozen):
     length_mm: float
     growth_mm: float
     growth_sigma_mm: float
+    growth_reach_mm: float
+    """Half of the 95 % interval of the growth, as pages tell it."""
+
+
+class Perhaps(Frozen):
+    """An earlier defect that a finding may be, which no person has decided; the likeliest."""
+
+    number: int
+    seen_at: datetime
+    probability: float
 
 
 class Reported(Frozen):
@@ -86,11 +113,29 @@ class Reported(Frozen):
     reviewed_at: datetime | None
     review_reason: str
     ticket: str | None
+    ticket_system: str
     ticket_phase: str
     sentences: tuple[str, ...]
     frames: int
     picture: Picture | None
     earlier: Earlier | None
+    perhaps: Perhaps | None
+
+
+class Missing(Frozen):
+    """A defect that inspections before had found and this one did not, as it was seen last."""
+
+    finding_id: str
+    number: int
+    kind: str
+    place: str
+    length_mm: float
+    rank: int
+    severity: str
+    seen_at: datetime
+    state: str
+    """``gone``: all of its place was seen, and nothing there; ``not_visible``: its place was not all seen."""
+    seen_share: float
 
 
 class Seen(Frozen):
@@ -138,6 +183,8 @@ class InspectionReport(Frozen):
     rejected: int
     unsure: int
     """Places that the detector left to a person, and nobody has judged: they are among no findings."""
+    missing: tuple[Missing, ...]
+    """What was known of the asset before and not repaired, worst first."""
     seen: Seen
     video: Video
     method: Method
@@ -153,11 +200,17 @@ class InspectionReport(Frozen):
         return sum(1 for f in self.findings if f.reviewed_by is None)
 
     @property
+    def undecided(self) -> int:
+        """Return of how many findings no person has decided whether they were known before."""
+        return sum(1 for f in self.findings if f.perhaps is not None)
+
+    @property
     def final(self) -> bool:
-        """Tell whether every segment was analysed, and a person has judged every finding and all that is unsure."""
+        """Tell whether every segment was analysed, and a person has judged all that a person must."""
         video = self.video
         whole = video.expected_segments is not None and video.analysed >= video.expected_segments
-        return whole and not video.failed and not self.unreviewed and not self.unsure
+        open_ = self.unreviewed or self.unsure or self.undecided
+        return whole and not video.failed and not open_
 
 
 def gather(session: Session, flight_id: str) -> InspectionReport:
@@ -177,15 +230,17 @@ def gather(session: Session, flight_id: str) -> InspectionReport:
     ).all()
     kept = [row for row in rows if row.status != FindingStatus.REJECTED.value]
     schematic = blades.build(session, flight)
+    perhaps = _perhaps(session, flight_id)
     asset_kind = AssetKind(session.get_one(Asset, flight.asset_id).kind)
     quality = miss_rate.of_classes(session).get(asset_kind)
     changes = [row.updated_at for row in rows] + [t for t in (flight.completed_at, flight.landed_at) if t]
     return InspectionReport(
         subject=_subject(session, flight),
         as_of=max(changes, default=flight.created_at),
-        findings=tuple(_reported(session, row) for row in kept),
+        findings=tuple(_reported(session, row, perhaps.get(row.finding_id)) for row in kept),
         rejected=len(rows) - len(kept),
         unsure=candidates.count(session, flight_id),
+        missing=tuple(_missing(session, flight)),
         seen=_seen(session, flight, schematic),
         video=_video(session, flight),
         method=Method(
@@ -218,7 +273,7 @@ def _subject(session: Session, flight: Flight) -> Subject:
     )
 
 
-def _reported(session: Session, row: Finding) -> Reported:
+def _reported(session: Session, row: Finding, perhaps: Perhaps | None) -> Reported:
     ticket, summary = tickets.of_defect(session, row), session.get(Summary, row.finding_id)
     evidence = session.scalars(select(EvidenceRow).where(EvidenceRow.finding_id == row.finding_id)).all()
     same = {name: getattr(row, name) for name in Reported.model_fields if hasattr(row, name)}
@@ -234,11 +289,13 @@ def _reported(session: Session, row: Finding) -> Reported:
             "graded_by": row.severity_source,
             "reason": row.severity_reason,
             "ticket": ticket.number if ticket else None,
+            "ticket_system": ticket.system.upper() if ticket else "",
             "ticket_phase": ticket.phase if ticket else "",
             "sentences": tuple(s["text"] for s in summary.sentences) if summary else (),
             "frames": len(evidence),
             "picture": _best(evidence),
             "earlier": _earlier(session, row),
+            "perhaps": perhaps,
         }
     )
 
@@ -276,7 +333,49 @@ def _earlier(session: Session, row: Finding) -> Earlier | None:
         length_mm=before.length_mm,
         growth_mm=grown.length_mm,
         growth_sigma_mm=grown.sigma_mm,
+        growth_reach_mm=INTERVAL_SIGMAS * grown.sigma_mm,
     )
+
+
+def _perhaps(session: Session, flight_id: str) -> dict[str, Perhaps]:
+    """Return, by finding of a flight, the defect it may be and nobody has decided."""
+    asked = suggestions.asked(session, flight_id=flight_id, limit=_MOST_ASKED)
+    return {
+        one.finding.finding_id: Perhaps(number=likely.latest.number, seen_at=likely.latest.detected_at,
+                                        probability=likely.probability)
+        for one in asked
+        for likely in one.candidates[:1]
+    }  # fmt: skip
+
+
+def _missing(session: Session, flight: Flight) -> Iterator[Missing]:
+    """Yield what was known of the asset before a flight that did not find it, but for what had been repaired."""
+    known = (
+        select(Finding, DefectAbsence.state, DefectAbsence.seen_share)
+        .join(DefectAbsence, DefectAbsence.link_group == Finding.link_group)
+        .join(Flight, Flight.flight_id == Finding.flight_id)
+        .where(
+            DefectAbsence.flight_id == flight.flight_id,
+            Finding.status != FindingStatus.REJECTED.value,
+            Flight.created_at < flight.created_at,
+        )
+        .ext(distinct_on(Finding.link_group))
+        .order_by(Finding.link_group, Finding.detected_at.desc(), Finding.finding_id)
+    )
+    rows = [row for row in session.execute(known) if row[0].status != FindingStatus.REPAIRED.value]
+    for last, state, share in sorted(rows, key=lambda row: (-row[0].severity_rank, row[0].number)):
+        yield Missing(
+            finding_id=last.finding_id,
+            number=last.number,
+            kind=kind_label(last.kind),
+            place=places.where(last),
+            length_mm=last.length_mm,
+            rank=last.severity_rank,
+            severity=severity_label(last.severity_rank),
+            seen_at=last.detected_at,
+            state=state,
+            seen_share=share,
+        )
 
 
 def _seen(session: Session, flight: Flight, schematic: blades.Schematic | None) -> Seen:

@@ -34,6 +34,7 @@ COLUMNS = (
     "lon_deg",
     "alt_m",
     "ce90_m",
+    "ticket_system",
 )
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 

@@ -30,6 +30,8 @@ from contracts.errors import NotFound
 from contracts.vocabulary import AssetKind, FindingStatus, FlightState
 
 MOST = 200
+"""Defects in the table of an asset, the gravest."""
+_ALL = 100_000
 AT_ONCE = 20
 """Rows of the list that are drawn at once, more than a screen shows."""
 _FLOWN = (FlightState.LANDED.value, FlightState.COMPLETE.value)
@@ -175,6 +177,10 @@ class AssetView(NamedTuple):
     """Of each strip, where the flight tells of them."""
     health: Plot | None
     defects: tuple[Grown, ...]
+    """The gravest."""
+    ever: int
+    live: int
+    """How many defects there are in all, and how many of them are there now."""
     tickets: tuple[tuple[Ticket, Finding], ...]
     open_defect: str | None
 
@@ -189,7 +195,7 @@ def build(session: Session, asset_id: str, shown: Shown) -> AssetView:
     asset = assets.asset(session, asset_id)
     inspections = _inspections(session, asset_id)
     flight = _chosen(inspections, shown.flight)
-    defects = biography.defects(session, asset_id=asset_id, state=None, after=None, limit=MOST)
+    defects = biography.defects(session, asset_id=asset_id, state=None, after=None, limit=_ALL)
     expected = {p.link_group: p for p in session.scalars(select(Prediction).where(Prediction.asset_id == asset_id))}
     live = [d.latest for d in defects if d.latest.status in standing.LIVE]
     days = health_index.history(session, "asset", asset_id)
@@ -209,7 +215,9 @@ def build(session: Session, asset_id: str, shown: Shown) -> AssetView:
         strips=None if turbine else schematic.strips(asset, live),
         seen_m=() if turbine or flight is None else _seen_m(session, flight.flight_id),
         health=plots.plot([_health(day) for day in days], span=(0.0, 100.0)),
-        defects=tuple(sorted((Grown(d, expected.get(d.latest.link_group)) for d in defects), key=_gravest)),
+        defects=tuple(sorted((Grown(d, expected.get(d.latest.link_group)) for d in defects), key=_gravest)[:MOST]),
+        ever=len(defects),
+        live=len(live),
         tickets=_tickets(session, asset_id),
         open_defect=shown.defect or (None if not defects else min(defects, key=_first).latest.link_group),
     )

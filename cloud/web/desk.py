@@ -209,8 +209,9 @@ def card(session: Session, finding_id: str) -> Card:
 
     """
     sheet = finding_view.sheet(session, finding_id)
-    crops = comparison.best_evidence(session, [f.finding_id for f in sheet.earlier])
-    return Card(sheet, tuple((f, crops.get(f.finding_id)) for f in sheet.earlier))
+    before = finding_view.others(session, sheet.card.finding, earlier=True)
+    crops = comparison.best_evidence(session, [f.finding_id for f in before])
+    return Card(sheet, tuple((f, crops.get(f.finding_id)) for f in before))
 
 
 @router.get("/review")

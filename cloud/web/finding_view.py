@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from cloud import tickets as ticketing
 from cloud.history.comparison import best_evidence
 from cloud.tables import Asset, EvidenceRow, Finding, Flight, Media, Notification, Summary, Ticket, WorkflowRun
 from cloud.web.link_question import Question, question
@@ -53,13 +54,13 @@ class Sheet(NamedTuple):
     summary: Summary | None
     summary_lines: tuple[dict[str, Any], ...]
     notified_at: datetime | None
-    earlier: tuple[Finding, ...]
+    others: tuple[Finding, ...]
     question: Question | None
 
 
 def waited_s(finding: Finding, ticket: Ticket | None) -> float | None:
-    """Return the seconds from the frame to the ticket's number; None while there is none."""
-    if ticket is None or ticket.number is None or ticket.opened_at is None:
+    """Return the seconds from the frame to the ticket's number; None without one, or where another sight opened it."""
+    if ticket is None or ticket.number is None or ticket.opened_at is None or ticket.finding_id != finding.finding_id:
         return None
     return (ticket.opened_at - finding.detected_at).total_seconds()
 
@@ -108,6 +109,7 @@ def sheet(session: Session, finding_id: str) -> Sheet:
     if found is None:
         raise NotFound(f"There is no finding {finding_id!r}.", hint="It may have been merged into another one.")
     finding, name, ticket, run = found
+    ticket = ticket or ticketing.of_defect(session, finding)
     evidence = session.scalars(
         select(EvidenceRow)
         .where(EvidenceRow.finding_id == finding_id)
@@ -125,7 +127,7 @@ def sheet(session: Session, finding_id: str) -> Sheet:
         summary=summary,
         summary_lines=_lines(session, summary),
         notified_at=session.scalar(told),
-        earlier=_earlier(session, finding),
+        others=others(session, finding),
         question=question(session, finding),
     )
 
@@ -143,15 +145,16 @@ def _lines(session: Session, summary: Summary | None) -> tuple[dict[str, Any], .
     )
 
 
-def _earlier(session: Session, finding: Finding) -> tuple[Finding, ...]:
-    """Return the same defect in other inspections, newest first."""
-    statement = (
-        select(Finding)
-        .where(Finding.link_group == finding.link_group, Finding.finding_id != finding.finding_id)
-        .order_by(Finding.detected_at.desc())
-        .limit(5)
+def others(session: Session, finding: Finding, *, earlier: bool = False) -> tuple[Finding, ...]:
+    """Return the same defect in other inspections, or only in earlier ones, newest first; none that was rejected."""
+    same = select(Finding).where(
+        Finding.link_group == finding.link_group,
+        Finding.finding_id != finding.finding_id,
+        Finding.status != FindingStatus.REJECTED.value,
     )
-    return tuple(session.scalars(statement))
+    if earlier:
+        same = same.where(Finding.detected_at < finding.detected_at)
+    return tuple(session.scalars(same.order_by(Finding.detected_at.desc()).limit(5)))
 
 
 def tickets(session: Session, flight_id: str | None) -> tuple[Card, ...]:

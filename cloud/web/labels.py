@@ -11,17 +11,17 @@ from cloud import places
 from cloud.assistant.words import kind_label, severity_label, side_label
 from cloud.tables import Finding
 from cloud.web.language import SOURCE, _, spoken
-from contracts.places import POINTS, TowerPlace, compass
+from contracts.places import POINTS, compass
 
 
 def kind(value: str) -> str:
     """Return a kind of defect as a heading has it: ``Crack``."""
-    return _(_first_up(kind_label(value)))
+    return _(first_up(kind_label(value)))
 
 
 def severity(rank: int) -> str:
     """Return a severity as a heading has it: ``Critical``."""
-    return _(_first_up(severity_label(rank)))
+    return _(first_up(severity_label(rank)))
 
 
 def side(value: str) -> str:
@@ -32,20 +32,25 @@ def side(value: str) -> str:
 def tower_place(finding: Finding) -> str:
     """Return where a finding lies on a tower: ``Tower, north face, 42.3 m up``."""
     place = places.tower_place(finding)
-    return _("Place not known") if place is None else _("Tower, {0}, {1:.1f} m up", _face(place), place.height_m)
+    return (
+        _("Place not known")
+        if place is None
+        else _("Tower, {0}, {1:.1f} m up", face(place.face_bearing_deg), place.height_m)
+    )
 
 
-def _face(place: TowerPlace) -> str:
+def face(bearing_deg: float) -> str:
+    """Return which face of a tower looks along a bearing: ``north face``."""
     faces = (
         *(_("north face"), _("north-east face"), _("east face"), _("south-east face")),
         *(_("south face"), _("south-west face"), _("west face"), _("north-west face")),
     )
-    return faces[POINTS.index(compass(place.face_bearing_deg))]
+    return faces[POINTS.index(compass(bearing_deg))]
 
 
 def words(value: object) -> str:
     """Return a state or another name of the code in words: ``On route``."""
-    return _(_first_up(str(value).replace("_", " ")))
+    return _(first_up(str(value).replace("_", " ")))
 
 
 def inline(label: str) -> str:
@@ -71,5 +76,6 @@ def _months(width: str, language: str) -> dict[int, str]:
     return dict(get_month_names(width, "stand-alone", language))  # type: ignore[arg-type]
 
 
-def _first_up(text: str) -> str:
+def first_up(text: str) -> str:
+    """Return a text with its first letter as it begins a sentence."""
     return text[:1].upper() + text[1:]

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from cloud import places
 from cloud.planning import assets
 from cloud.tables import Asset, Finding
 from cloud.web import labels
@@ -57,7 +58,7 @@ def strips(asset: Asset, findings: Sequence[Finding]) -> Strips | None:
     """Return the strips of a mast, a line or a pipe with findings on them; None for turbines and the unknown."""
     match assets.geometry_of(asset):
         case TelecomTower() as mast:
-            names = [(_("Face {0}, {1:.0f}°", n, mast.face_bearing_of(n)), mast.height_m) for n in range(mast.faces)]
+            names = [(labels.first_up(labels.face(mast.face_bearing_of(n))), mast.height_m) for n in range(mast.faces)]
             spots = {f.finding_id: _on_mast(mast, f) for f in findings}
             return _laid(names, _("metres up the mast"), spots, findings, 0.0)
         case PowerLine() as line:
@@ -108,6 +109,9 @@ def _enu(frame: LocalFrame, finding: Finding) -> Enu | None:
 
 
 def _on_mast(mast: TelecomTower, finding: Finding) -> _Spot | None:
+    there = places.tower_place(finding)
+    if there is not None:
+        return _Spot(there.face, there.height_m / mast.height_m, 0.5)
     here = _enu(mast.frame(), finding)
     if here is None:
         return None

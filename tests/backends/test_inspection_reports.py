@@ -17,8 +17,10 @@ from bs4 import BeautifulSoup
 from pypdf import PdfReader
 from sqlalchemy import select
 
+from cloud.history.identity import link_asset
 from cloud.services import Services
-from cloud.tables import DetectionRow, Drone, Finding, Flight, Media
+from cloud.tables import DefectAbsence, DetectionRow, Drone, Finding, Flight, LinkSuggestion, Media, Ticket
+from cloud.web import asset_view, desk
 from contracts.vocabulary import DefectKind, FindingStatus, Role
 from tests import platform
 from tests.clean_database import empty
@@ -118,7 +120,11 @@ def test_every_figure_of_the_pdf_is_the_databases(case: Case) -> None:
 
 def test_html_says_what_the_pdf_says(case: Case) -> None:
     pdf, html = case.pdf_text(), case.html_text()
-    for sentence in ("301 mm; change 111 ± 5 mm", "F-2 is a crack of 412 mm.", "No crew has reported from this class"):
+    for sentence in (
+        "301 mm; change 111 ± 10 mm (95 % interval)",
+        "F-2 is a crack of 412 mm.",
+        "No crew has reported from this class",
+    ):
         assert sentence in pdf
         assert sentence in html
 
@@ -126,6 +132,7 @@ def test_html_says_what_the_pdf_says(case: Case) -> None:
 def test_growth_is_told_with_its_error_from_both_measurements(case: Case) -> None:
     crack = next(f for f in case.report("json").json()["findings"] if f["finding_id"] == case.findings[0])
     assert (crack["earlier"]["growth_mm"], crack["earlier"]["growth_sigma_mm"]) == (111.0, 5.0)
+    assert crack["earlier"]["growth_reach_mm"] == pytest.approx(9.8)
 
 
 def test_the_same_facts_are_the_same_pdf_and_it_is_fit_for_the_archive(case: Case) -> None:
@@ -155,6 +162,86 @@ def test_it_is_a_draft_while_the_detector_was_not_sure_and_nobody_has_said_what_
     for text in (case.pdf_text(), case.html_text()):
         assert "Draft" in text
         assert "not sure of 1 more, which no person has judged: they are not in this report" in text
+
+
+def test_it_is_a_draft_while_nobody_has_decided_whether_a_finding_was_known_before(case: Case) -> None:
+    case.change(reviewed_by="ada", reviewed_at=NOW)
+    with case.services.database.session() as session:
+        known = session.scalars(select(Finding).where(Finding.flight_id != case.flight)).one()
+        known.link_group = "lnk-asked"
+        session.add(LinkSuggestion(
+            finding_id=case.findings[1], flight_id=case.flight, link_group="lnk-asked", probability=0.71,
+            reason="beside", others=[],
+        ))  # fmt: skip
+    for text in (case.pdf_text(), case.html_text()):
+        assert "Whether 1 of the findings had been known before, no person has decided." in text
+        assert re.search(r"perhaps F-\d+ of 2025-11-20 \(71 %\), which no person has decided", text)
+
+
+@pytest.mark.parametrize(
+    ("state", "share", "said"),
+    [("gone", 1.0, "gone: all of its place was seen"), ("not_visible", 0.4, "not known: 40 % of its place was seen")],
+)
+def test_what_was_known_before_and_not_found_now_is_listed(case: Case, state: str, share: float, said: str) -> None:
+    assert "No defect known from an inspection before is missing here." in case.html_text()
+    with case.services.database.session() as session:
+        known = session.scalars(select(Finding).where(Finding.flight_id != case.flight)).one()
+        known.link_group = "lnk-lost"
+        session.add(DefectAbsence(link_group="lnk-lost", flight_id=case.flight, state=state, seen_share=share))
+        number = known.number
+    for text in (case.pdf_text(), case.html_text()):
+        assert f"F-{number} crack, moderate" in text
+        assert said in text
+
+
+def test_what_was_repaired_before_is_not_called_missing(case: Case) -> None:
+    with case.services.database.session() as session:
+        known = session.scalars(select(Finding).where(Finding.flight_id != case.flight)).one()
+        known.link_group, known.status = "lnk-lost", FindingStatus.REPAIRED.value
+        session.add(DefectAbsence(link_group="lnk-lost", flight_id=case.flight, state="repaired", seen_share=1.0))
+    assert case.report("json").json()["missing"] == []
+
+
+def test_a_ticket_is_named_by_its_own_system_in_the_report_and_on_the_page(case: Case) -> None:
+    with case.services.database.session() as session:
+        session.scalars(select(Ticket)).one().system = "jira"
+    sheet = case.http.get(f"/fragments/findings/{case.findings[0]}").text
+    for text in (case.pdf_text(), case.html_text(), BeautifulSoup(sheet, "lxml").get_text(" ")):
+        assert "JIRA 10000017" in text
+        assert "SAP 10000017" not in text
+
+
+def test_the_page_of_a_sight_names_the_ticket_that_an_earlier_sight_opened(case: Case) -> None:
+    with case.services.database.session() as session:
+        known = session.scalars(select(Finding).where(Finding.flight_id != case.flight)).one()
+        session.scalars(select(Ticket)).one().finding_id = known.finding_id
+    sheet = BeautifulSoup(case.http.get(f"/fragments/findings/{case.findings[0]}").text, "lxml").get_text(" ")
+    assert "SAP 10000017" in sheet
+    assert "SAP 10000017" in case.html_text()
+    assert "from frame to ticket" not in sheet
+
+
+def test_the_last_sight_on_the_desk_is_earlier_and_was_not_rejected(case: Case) -> None:
+    with case.services.database.session() as session:
+        known = session.scalars(select(Finding).where(Finding.flight_id != case.flight)).one()
+        now = session.get_one(Finding, case.findings[0])
+        assert [f.finding_id for f, _ in desk.card(session, now.finding_id).before] == [known.finding_id]
+        assert desk.card(session, known.finding_id).before == (), "what came later is no last time"
+        known.status = FindingStatus.REJECTED.value
+        session.flush()
+        assert desk.card(session, now.finding_id).before == ()
+
+
+def test_an_asset_of_many_defects_counts_them_all_and_shows_the_gravest(
+    case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asset_view, "MOST", 2)
+    with case.services.database.session() as session:
+        asset_id = session.get_one(Flight, case.flight).asset_id
+        link_asset(session, asset_id)
+        view = asset_view.build(session, asset_id, asset_view.Shown())
+    assert [row.defect.latest.severity_rank for row in view.defects] == [5, 4]
+    assert (view.live, view.ever) == (4, 4)
 
 
 def test_what_a_person_rejected_is_counted_and_not_shown(case: Case) -> None:

@@ -13,9 +13,9 @@ from cloud.history.matching import match
 from cloud.history.pairs import Known, Shift
 from cloud.history.sightings import Sighting, sighting_of
 from cloud.merging import merged, same_defect
-from cloud.tables import Finding
+from cloud.tables import Asset, Finding
 from cloud.ticket_care import tower_in_words
-from cloud.web import labels, language
+from cloud.web import labels, language, schematic
 from contracts.findings import Detection
 from contracts.geo import GeoPoint
 from contracts.places import TowerPlace
@@ -163,3 +163,14 @@ def test_a_flight_off_to_the_east_moves_what_it_sees_in_the_north_round_the_towe
 
 def test_a_finding_on_a_blade_is_in_no_cell_of_a_tower() -> None:
     assert places.cell_of(finding(blade="A", side="LE", distance_to_root_m=17.43)) is None
+
+
+def test_a_masts_strips_name_their_faces_as_places_do_and_hold_what_lies_on_them() -> None:
+    asset = Asset(asset_id="mast-7", kind="telecom_tower", geometry=MAST.model_dump(mode="json"))
+    there = on_tower(31.0, 110.0, MAST)
+    drawn = schematic.strips(asset, [finding(there, severity_rank=3)])
+    assert drawn is not None
+    assert [strip.name for strip in drawn.strips] == ["North face", "East face", "South face", "West face"]
+    assert [len(strip.dots) for strip in drawn.strips] == [0, 1, 0, 0], "though it has no position in the world"
+    assert drawn.strips[1].dots[0].x == pytest.approx(100 * 31.0 / MAST.height_m, abs=0.01)
+    assert labels.tower_place(finding(there)) == "Tower, east face, 31.0 m up"
