@@ -25,7 +25,6 @@ from simulators.truthboxes import hidden
 from simulators.views import View
 from vision.coverage import MAX_INCIDENCE_DEG, Coverage
 from vision.frames import Timeline, choose, fill, footprints
-from vision.grid import MAX_GSD_MM_PX
 from vision.turbine_grid import Turbine
 
 Cell = tuple[Blade, BladeSide, int]
@@ -158,7 +157,7 @@ def _shown(view: View, points: Any, normal: Any) -> Any:
     distance = np.linalg.norm(ray, axis=1)
     steep = (ray @ normal) / distance > np.cos(np.radians(MAX_INCIDENCE_DEG))
     inside = (pixels >= 0).all(axis=1) & (pixels[:, 0] < CAMERA.width_px) & (pixels[:, 1] < CAMERA.height_px)
-    return inside & steep & (depth > 0) & (1000 * distance / CAMERA.focal_px <= MAX_GSD_MM_PX)
+    return inside & steep & (depth > 0) & (1000 * distance / CAMERA.focal_px <= Turbine.max_gsd_mm_px)
 
 
 def compared(seeds: range, sides: int = 3) -> dict[str, Any]:

@@ -436,6 +436,43 @@ class CellOut(BaseModel):
     best_sharpness: Annotated[float, Field(title='Best Sharpness')]
 
 
+class ClockH(RootModel[float]):
+    root: Annotated[
+        float,
+        Field(
+            description='on the pipe: hours round it, 12 (0) on top, 3 to the right',
+            ge=0.0,
+            lt=12.0,
+            title='Clock H',
+        ),
+    ]
+
+
+class ChainagePlace(BaseModel):
+    """
+    A place on a pipe, or on the ground beside it.
+    """
+
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    chainage_m: Annotated[float, Field(title='Chainage M')]
+    offset_m: Annotated[
+        float,
+        Field(
+            description='to the left of the centre line, looking along it',
+            title='Offset M',
+        ),
+    ]
+    clock_h: Annotated[
+        ClockH | None,
+        Field(
+            description='on the pipe: hours round it, 12 (0) on top, 3 to the right',
+            title='Clock H',
+        ),
+    ] = None
+
+
 class Change(BaseModel):
     """
     A change and the interval that holds the true one 95 times in 100.
@@ -2095,6 +2132,29 @@ class LineTower(BaseModel):
     external_id: Annotated[ExternalId2 | None, Field(title='External Id')] = None
 
 
+class LineTowerPlace(BaseModel):
+    """
+    A place on a tower of a line: its height alone, because a line's geometry does not say how its towers are built.
+
+    Insulator strings belong to their tower.
+    """
+
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    tower: Annotated[
+        int,
+        Field(description='number of the tower, from 0', ge=0, le=2000, title='Tower'),
+    ]
+    tower_name: Annotated[str, Field(max_length=60, title='Tower Name')]
+    height_m: Annotated[
+        float,
+        Field(
+            description="above the tower's foot", ge=-1.0, le=400.0, title='Height M'
+        ),
+    ]
+
+
 class MarkIn(BaseModel):
     """
     A defect that a person sees: a rectangle and what it is.
@@ -3387,6 +3447,63 @@ class Solid(BaseModel):
     ] = None
 
 
+class Conductor(RootModel[int]):
+    root: Annotated[
+        int,
+        Field(
+            description='from 0; None where the picture does not tell which one',
+            ge=0,
+            le=11,
+            title='Conductor',
+        ),
+    ]
+
+
+class SpanPlace(BaseModel):
+    """
+    A place on the conductors between two towers of a line.
+    """
+
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    span: Annotated[
+        int,
+        Field(
+            description='number of the tower it begins at, from 0',
+            ge=0,
+            le=2000,
+            title='Span',
+        ),
+    ]
+    from_tower: Annotated[str, Field(max_length=60, title='From Tower')]
+    to_tower: Annotated[str, Field(max_length=60, title='To Tower')]
+    conductor: Annotated[
+        Conductor | None,
+        Field(
+            description='from 0; None where the picture does not tell which one',
+            title='Conductor',
+        ),
+    ]
+    offset_m: Annotated[
+        float,
+        Field(
+            description="of that conductor or the likeliest one, left of the line's centre",
+            title='Offset M',
+        ),
+    ]
+    distance_m: Annotated[
+        float,
+        Field(
+            description='level distance from the tower it begins at', title='Distance M'
+        ),
+    ]
+    chainage_m: Annotated[
+        float,
+        Field(description="the same from the line's first tower", title='Chainage M'),
+    ]
+
+
 class SplitIn(BaseModel):
     """
     The findings that are another defect.
@@ -4557,7 +4674,10 @@ class FindingDetail(BaseModel):
     side: BladeSide | None
     distance_to_root_m: Annotated[float | None, Field(title='Distance To Root M')]
     offset_m: Annotated[float | None, Field(title='Offset M')]
-    place: TowerPlace | None
+    place: Annotated[
+        TowerPlace | SpanPlace | LineTowerPlace | ChainagePlace | None,
+        Field(title='Place'),
+    ]
     length_mm: Annotated[float, Field(title='Length Mm')]
     width_mm: Annotated[float, Field(title='Width Mm')]
     size_sigma_mm: Annotated[float, Field(title='Size Sigma Mm')]
@@ -4614,7 +4734,10 @@ class FindingOut(BaseModel):
     side: BladeSide | None
     distance_to_root_m: Annotated[float | None, Field(title='Distance To Root M')]
     offset_m: Annotated[float | None, Field(title='Offset M')]
-    place: TowerPlace | None
+    place: Annotated[
+        TowerPlace | SpanPlace | LineTowerPlace | ChainagePlace | None,
+        Field(title='Place'),
+    ]
     length_mm: Annotated[float, Field(title='Length Mm')]
     width_mm: Annotated[float, Field(title='Width Mm')]
     size_sigma_mm: Annotated[float, Field(title='Size Sigma Mm')]
@@ -5687,7 +5810,7 @@ class Detection(BaseModel):
     kind: DefectKind
     confidence: Annotated[float, Field(ge=0.0, le=1.0, title='Confidence')]
     place: Annotated[
-        SurfacePlace | TowerPlace | None,
+        SurfacePlace | TowerPlace | SpanPlace | LineTowerPlace | ChainagePlace | None,
         Field(description='None where the asset model was not hit', title='Place'),
     ]
     point: GeoPoint | None

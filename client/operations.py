@@ -317,7 +317,7 @@ class Operations(Transport):
         return self.request("GET", f"/v1/media/{self.quoted(segment_id)}/video")
 
     def get_coverage(self, *, flight_id: str) -> models.CoverageOut:
-        """Return what a flight saw and did not see of its asset: of blades, and of the faces of a tower."""
+        """Return what a flight saw and did not see of its asset: of blades, faces of a tower, spans of a line, a pipe."""
         return models.CoverageOut.model_validate_json(self.request("GET", "/v1/coverage", query={"flight_id": flight_id}))
 
     def get_upload(self, flight_id: str) -> models.UploadOut:

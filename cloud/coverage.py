@@ -12,9 +12,9 @@ from sqlalchemy.orm import Session
 
 from cloud.tables import Asset, Coverage, Flight, PartCoverage
 from contracts.errors import NotFound
-from contracts.faces import Face, faces_of
-from contracts.tower import TelecomTower
-from contracts.turbine import TurbineGeometry
+from contracts.parts import Part, parts_of
+from contracts.pipeline import Pipeline
+from contracts.powerline import PowerLine
 from contracts.vocabulary import Blade, BladeSide
 
 SEEN_SHARE = 0.8
@@ -39,23 +39,45 @@ class PartGap(NamedTuple):
     name: str
     first_m: float
     last_m: float
+    is_along: bool = False
+    """Of a line or a pipe."""
 
     def __str__(self) -> str:
+        if self.is_along:
+            return f"{self.name}, {self.first_m:,.0f}–{self.last_m:,.0f} m"
         return f"{self.name} {self.first_m:.0f}-{self.last_m:.0f} m"
 
 
 class Parts(NamedTuple):
-    """What of an asset is no blade, and which cells of it a flight saw (name of the part, cell)."""
+    """What of an asset is no blade, which of its cells a flight looked at, and which it saw (name of the part, cell).
 
-    faces: tuple[Face, ...]
+    A flight looks at all of a tower. Of a line or a pipe it looks at what lies between the first and the last cell it
+    saw anything of: the rest was another flight's, and is no gap.
+    """
+
+    parts: tuple[Part, ...]
+    wanted: dict[str, range]
     seen: frozenset[tuple[str, int]]
     is_known: bool
     """Whether the flight tells of any of them at all."""
 
     @property
-    def whole(self) -> int:
-        """Return how many cells there are."""
-        return sum(face.cells for face in self.faces)
+    def whole_m(self) -> int:
+        """Return how many metres the flight looked at, whole cells."""
+        return round(sum(part.step_m * len(self.wanted[part.part]) for part in self.parts))
+
+    @property
+    def seen_m(self) -> int:
+        """Return how many of these metres it saw."""
+        return round(sum(part.step_m * len(self._seen_of(part)) for part in self.parts))
+
+    def seen_between_m(self, part: Part, first_m: float, last_m: float) -> int:
+        """Return how many metres of a stretch of a part it saw."""
+        ends = [part.stretch(cell, cell + 1) for cell in self._seen_of(part)]
+        return round(sum(max(0.0, min(end, last_m) - max(first, first_m)) for first, end in ends))
+
+    def _seen_of(self, part: Part) -> list[int]:
+        return [cell for cell in self.wanted[part.part] if (part.part, cell) in self.seen]
 
 
 def cells(session: Session, flight_id: str) -> list[Coverage]:
@@ -83,15 +105,31 @@ def parts(session: Session, flight_id: str) -> Parts:
         NotFound: No such flight.
 
     """
-    faces = _faces(_asset_of(session, flight_id))
-    cells_of = {face.part: face.cells for face in faces}
+    shape = _asset_of(session, flight_id).shape
+    found = () if shape is None else parts_of(shape)
+    cells_of = {part.part: part.cells for part in found}
     # Cells of a geometry that has changed since say nothing of the asset as it is.
-    known = [c for c in part_cells(session, flight_id) if c.cell < cells_of.get(c.part, 0)]
-    return Parts(faces, frozenset((c.part, c.cell) for c in known if c.seen_share >= SEEN_SHARE), bool(known))
+    known = [c for c in part_cells(session, flight_id) if c.cell in cells_of.get(c.part, ())]
+    seen = frozenset((c.part, c.cell) for c in known if c.seen_share >= SEEN_SHARE)
+    is_long = isinstance(shape, PowerLine | Pipeline)
+    return Parts(found, _looked_at(found, known) if is_long else cells_of, seen, bool(known))
+
+
+def _looked_at(found: Sequence[Part], known: Sequence[PartCoverage]) -> dict[str, range]:
+    """Return the cells between the first and the last one of which anything was seen, part by part."""
+    order = {part.part: n for n, part in enumerate(found)}
+    shown = [(order[c.part], c.cell) for c in known]
+    first, last = min(shown, default=(len(found), 0)), max(shown, default=(-1, 0))
+    looked = {}
+    for n, part in enumerate(found):
+        start = first[1] if n == first[0] else part.cells.start
+        stop = last[1] + 1 if n == last[0] else part.cells.stop
+        looked[part.part] = range(start, stop) if first[0] <= n <= last[0] else range(0)
+    return looked
 
 
 def gaps(session: Session, flight_id: str) -> list[Gap | PartGap]:
-    """Return what a flight did not see, blade by blade from the root, then of a tower face by face from its foot.
+    """Return what a flight did not see: blades from the root, faces of a tower from its foot, spans and pipes along.
 
     A turbine's tower is told of where the flight saw any of it: most flights are of the blades and go nowhere near.
 
@@ -116,34 +154,33 @@ def _asset_of(session: Session, flight_id: str) -> Asset:
     return session.get_one(Asset, flight.asset_id)
 
 
-def _faces(asset: Asset) -> tuple[Face, ...]:
-    """Return what coverage is counted of: of lines and pipelines nothing is yet."""
-    shape = asset.shape
-    return faces_of(shape) if isinstance(shape, TurbineGeometry | TelecomTower) else ()
-
-
 def _of_parts(rest: Parts) -> Iterator[PartGap]:
-    """Yield the gaps face by face; what is missing of all of them alike is said once."""
-    by_face = [
-        [
-            (float(first), min(float(end), face.height_m))
-            for first, end in _stretches([(face.part, cell) in rest.seen for cell in range(face.cells)])
-        ]
-        for face in rest.faces
-    ]
-    everywhere = set.intersection(*map(set, by_face)) if by_face else set()
-    for face, found in zip(rest.faces, by_face, strict=True):
-        yield from (PartGap(face.name, *stretch) for stretch in found if stretch not in everywhere)
-    yield from (PartGap("tower, all faces", *stretch) for stretch in sorted(everywhere))
+    """Yield the gaps part by part; what is missing of all faces of a tower alike is said once."""
+    by_part = [[part.stretch(*ends) for ends in _unseen(rest, part)] for part in rest.parts]
+    faces = [found for part, found in zip(rest.parts, by_part, strict=True) if _is_face(part)]
+    everywhere = set.intersection(*map(set, faces)) if faces else set()
+    for part, found in zip(rest.parts, by_part, strict=True):
+        yield from (PartGap(part.name, *ends, not _is_face(part)) for ends in found if ends not in everywhere)
+    yield from (PartGap("tower, all faces", *ends) for ends in sorted(everywhere))
+
+
+def _is_face(part: Part) -> bool:
+    return part.part.startswith("face-")
+
+
+def _unseen(rest: Parts, part: Part) -> Iterator[tuple[int, int]]:
+    wanted = rest.wanted[part.part]
+    for first, end in _runs([(part.part, cell) in rest.seen for cell in wanted]):
+        yield wanted.start + first, wanted.start + end
 
 
 def _of_side(blade: Blade, side: BladeSide, seen: set[tuple[str, str, int]], length_m: float) -> Iterator[Gap]:
     known = [(blade.value, side.value, cell) in seen for cell in range(math.ceil(length_m))]
-    for first, end in _stretches(known):
+    for first, end in _runs(known):
         yield Gap(blade, side, float(first), min(float(end), length_m))
 
 
-def _stretches(seen: Sequence[bool]) -> Iterator[tuple[int, int]]:
+def _runs(seen: Sequence[bool]) -> Iterator[tuple[int, int]]:
     """Yield the runs of cells that were not seen: the first one, and the one after the last."""
     cell = 0
     for is_seen, run in groupby(seen):

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from pydantic import TypeAdapter
+
 from cloud.tables import Finding
 from contracts.findings import Detection
-from contracts.places import AnyPlace, TowerPlace, in_words, on_blade
+from contracts.parts import ALONG_M, span_part
+from contracts.places import AnyPlace, ChainagePlace, PartPlace, SpanPlace, TowerPlace, in_words, on_blade
+
+_PLACES: TypeAdapter[PartPlace] = TypeAdapter(PartPlace)
 
 
 def keep(finding: Finding, place: AnyPlace | None) -> None:
@@ -17,9 +22,9 @@ def keep(finding: Finding, place: AnyPlace | None) -> None:
     finding.place = None if place is None or blade else place.model_dump(mode="json")
 
 
-def tower_place(finding: Finding) -> TowerPlace | None:
-    """Return where a finding lies on a tower; None where it lies on none, or its place is not known."""
-    return TowerPlace.model_validate(finding.place) if finding.place else None
+def part_place(finding: Finding) -> PartPlace | None:
+    """Return where a finding lies on what is no blade; None where it lies on a blade, or its place is not known."""
+    return _PLACES.validate_python(finding.place) if finding.place else None
 
 
 def as_found(detection: Detection) -> Finding:
@@ -31,16 +36,23 @@ def as_found(detection: Detection) -> Finding:
 
 
 def cell_of(finding: Finding) -> tuple[str, int] | None:
-    """Return which cell of ``part_coverage`` a finding lies in; None where it lies on no tower."""
-    there = tower_place(finding)
-    return (f"face-{there.face}", max(0, int(there.height_m))) if there is not None else None
+    """Return which cell of ``part_coverage`` a finding lies in; None where what it lies on is not counted there."""
+    match part_place(finding):
+        case TowerPlace() as there:
+            return f"face-{there.face}", max(0, int(there.height_m))
+        case SpanPlace() as there:
+            return span_part(there.span), max(0, int(there.distance_m // ALONG_M))
+        case ChainagePlace() as there:
+            return "pipe", int(there.chainage_m // ALONG_M)
+        case _:
+            return None
 
 
 def where(finding: Finding) -> str:
     """Return a finding's place in words, such as ``blade A LE 17.4 m``; WGS 84 where no part of the asset was met."""
     if finding.blade is not None and finding.distance_to_root_m is not None:
         return f"blade {finding.blade} {finding.side} {finding.distance_to_root_m:.1f} m"
-    there = tower_place(finding)
+    there = part_place(finding)
     if there is not None:
         return in_words(there)
     if finding.lat_deg is not None and finding.lon_deg is not None:

@@ -20,7 +20,7 @@ from cloud.logbook import log
 from cloud.maintenance import MaintenanceSystem, OrderDraft, Picture
 from cloud.tables import Asset, EvidenceRow, Finding, Ticket
 from contracts.errors import CorruptMedia, MaintenanceRejected, NotFound
-from contracts.places import in_words
+from contracts.places import in_short
 
 AT_ONCE = 10
 _AGAIN = timedelta(hours=1)
@@ -109,7 +109,7 @@ def _ordered(session: Session, system: MaintenanceSystem, ticket: Ticket, findin
         return known
     asset = session.get_one(Asset, finding.asset_id)
     now = datetime.now(UTC)
-    place = f"blade {finding.blade} {finding.side}" if finding.blade else tower_in_words(finding)
+    place = f"blade {finding.blade} {finding.side}" if finding.blade else part_in_words(finding)
     draft = OrderDraft(
         notification=number,
         kind=ticket.order_type,
@@ -125,7 +125,7 @@ def _ordered(session: Session, system: MaintenanceSystem, ticket: Ticket, findin
     return made
 
 
-def tower_in_words(finding: Finding) -> str:
-    """Return what of a tower is to be inspected, short enough for an operation's text."""
-    there = places.tower_place(finding)
-    return "the place" if there is None else in_words(there).removesuffix(" up")
+def part_in_words(finding: Finding) -> str:
+    """Return what is to be inspected where it is no blade, short enough for an operation's text."""
+    there = places.part_place(finding)
+    return "the place" if there is None else in_short(there)

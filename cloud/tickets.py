@@ -13,10 +13,11 @@ from cloud.grading import Policy
 from cloud.inspections import lock_ticketing
 from cloud.logbook import log
 from cloud.maintenance import CatalogueCode, MaintenanceSystem, NotificationDraft
-from cloud.places import where
+from cloud.places import part_place, where
 from cloud.tables import Asset, Finding, Ticket
 from contracts.errors import SapRejected
 from contracts.ids import mint
+from contracts.places import in_short
 from contracts.vocabulary import DefectKind
 
 TEXT_MAX = 40
@@ -126,7 +127,8 @@ def cut_at_word(text: str, limit: int) -> str:
 def _title(finding: Finding) -> str:
     """Return kind, length and place, short enough that no unit is cut off at 40 characters."""
     kind = finding.kind.replace("_", " ").capitalize()
-    place = where(finding).removeprefix("blade ")
+    part = part_place(finding)
+    place = in_short(part) if part is not None else where(finding).removeprefix("blade ")
     return f"{kind} {finding.length_mm:.0f} mm {place}"
 
 

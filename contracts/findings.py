@@ -92,11 +92,12 @@ class AuditFrame(Frozen):
 class PartCell(Frozen):
     """Some metres of a part that is no blade, as far as this segment saw them.
 
-    ``part`` is a name of ``contracts.faces``; cell 3 is from 3 m to 4 m above the foot.
+    ``part`` is a name of ``contracts.parts``; cell 3 of a face is from 3 m to 4 m above the foot, of a span from 30 m
+    to 40 m from its tower, of a pipe from chainage 30 m to 40 m.
     """
 
     part: str = Field(max_length=40)
-    cell: int = Field(ge=0, le=1_000_000)
+    cell: int = Field(ge=0, le=30_000_000)
     seen_share: float = Field(ge=0, le=1, description="of the cell seen at acceptable GSD, angle, sharpness")
     best_gsd_mm_px: float = Field(gt=0)
     best_incidence_deg: float = Field(ge=0, le=90)

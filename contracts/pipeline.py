@@ -43,6 +43,22 @@ class Pipeline(Frozen):
         """Return the chainage of each point of the centre line."""
         return list(accumulate(self.lengths_m(), initial=self.start_chainage_m))
 
+    def piece(self, number: int, longest_m: float) -> list[GeoPoint]:
+        """Return a piece of the centre line in even steps of at most ``longest_m``, both ends with it.
+
+        Heights go evenly from end to end: a straight line would run beneath the ground of the round earth.
+        """
+        one, other = self.centre_line[number : number + 2]
+        frame = LocalFrame(one)
+        way = frame.to_enu(other)
+        count = math.ceil(way.norm() / longest_m)
+        rise_m = (other.alt_m - one.alt_m) / count
+        between = [
+            frame.to_geo(way.times(step / count)).model_copy(update={"alt_m": one.alt_m + rise_m * step})
+            for step in range(1, count)
+        ]
+        return [one, *between, other]
+
     def at(self, chainage_m: float) -> GeoPoint:
         """Return the point at a chainage; the ends for chainages beyond them."""
         chainages = self.chainages_m()

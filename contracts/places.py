@@ -1,4 +1,4 @@
-"""Places in component coordinates, on blades and on what has none: towers and masts.
+"""Places in component coordinates, on blades and on what has none: towers and masts, spans of a line, pipes.
 
 Each has a ``surface`` (places on different surfaces are never the same), metres ``along`` it and ``across`` it, and can
 be ``moved``. A tower closes on itself: ``across`` is counted round its ``girth``, the last metre neighbours the first.
@@ -12,7 +12,7 @@ from typing import Self
 
 from pydantic import Field
 
-from contracts.geo import Frozen
+from contracts.geo import Finite, Frozen
 from contracts.turbine import SurfacePlace
 
 POINTS = ("north", "north-east", "east", "south-east", "south", "south-west", "west", "north-west")
@@ -96,11 +96,111 @@ class TowerPlace(Frozen):
         return self.model_copy(update=changed)
 
 
-AnyPlace = SurfacePlace | TowerPlace
+class SpanPlace(Frozen):
+    """A place on the conductors between two towers of a line."""
+
+    span: int = Field(ge=0, le=2000, description="number of the tower it begins at, from 0")
+    from_tower: str = Field(max_length=60)
+    to_tower: str = Field(max_length=60)
+    conductor: int | None = Field(ge=0, le=11, description="from 0; None where the picture does not tell which one")
+    offset_m: Finite = Field(description="of that conductor or the likeliest one, left of the line's centre")
+    distance_m: Finite = Field(description="level distance from the tower it begins at")
+    chainage_m: Finite = Field(description="the same from the line's first tower")
+
+    @property
+    def surface(self) -> str:
+        """Return the surface's name: one for the whole line, so that no tower parts what lies beside it."""
+        return "line"
+
+    @property
+    def along_m(self) -> float:
+        """Return the distance along the line."""
+        return self.chainage_m
+
+    @property
+    def across_m(self) -> float:
+        """Return how far the conductor is from the line's centre; 0 where the picture does not tell which it is."""
+        return 0.0 if self.conductor is None else self.offset_m
+
+    def moved(self, along_m: float, across_m: float) -> Self:
+        """Return the place elsewhere along the same conductor: what lies between two of them is on neither."""
+        del across_m
+        by_m = along_m - self.chainage_m
+        return self.model_copy(update={"distance_m": self.distance_m + by_m, "chainage_m": along_m})
+
+
+class LineTowerPlace(Frozen):
+    """A place on a tower of a line: its height alone, because a line's geometry does not say how its towers are built.
+
+    Insulator strings belong to their tower.
+    """
+
+    tower: int = Field(ge=0, le=2000, description="number of the tower, from 0")
+    tower_name: str = Field(max_length=60)
+    height_m: float = Field(ge=-1, le=400, description="above the tower's foot")
+
+    @property
+    def surface(self) -> str:
+        """Return the surface's name."""
+        return f"tower/{self.tower}"
+
+    @property
+    def along_m(self) -> float:
+        """Return the height."""
+        return self.height_m
+
+    @property
+    def across_m(self) -> float:
+        """Return 0: how far to the side it is nobody knows."""
+        return 0.0
+
+    def moved(self, along_m: float, across_m: float) -> Self:
+        """Return the place at another height."""
+        del across_m
+        return self.model_copy(update={"height_m": along_m})
+
+
+class ChainagePlace(Frozen):
+    """A place on a pipe, or on the ground beside it."""
+
+    chainage_m: Finite
+    offset_m: Finite = Field(description="to the left of the centre line, looking along it")
+    clock_h: float | None = Field(
+        default=None, ge=0, lt=12, description="on the pipe: hours round it, 12 (0) on top, 3 to the right"
+    )
+
+    @property
+    def surface(self) -> str:
+        """Return the surface's name."""
+        return "pipe"
+
+    @property
+    def along_m(self) -> float:
+        """Return the chainage."""
+        return self.chainage_m
+
+    @property
+    def across_m(self) -> float:
+        """Return the offset."""
+        return self.offset_m
+
+    def moved(self, along_m: float, across_m: float) -> Self:
+        """Return the place at other coordinates; its hour stays, as a pipe is thin beside the errors of an offset."""
+        return self.model_copy(update={"chainage_m": along_m, "offset_m": across_m})
+
+
+PartPlace = TowerPlace | SpanPlace | LineTowerPlace | ChainagePlace
+"""Places on what is no blade, told apart by their fields."""
+AnyPlace = SurfacePlace | PartPlace
 
 
 def across_between_m(one: AnyPlace, other: AnyPlace) -> float:
-    """Return how far a place lies across from another one on the same surface, the short way round, signed."""
+    """Return how far a place lies across from another one on the same surface, signed.
+
+    Round a tower it is the short way. A conductor that is not told may be any of them.
+    """
+    if isinstance(one, SpanPlace) and isinstance(other, SpanPlace) and None in (one.conductor, other.conductor):
+        return 0.0
     if not isinstance(one, TowerPlace) or not isinstance(other, TowerPlace):
         return other.across_m - one.across_m
     share = turn_deg(360.0 * one.way_round, 360.0 * other.way_round) / 360.0
@@ -122,6 +222,37 @@ def on_blade(place: AnyPlace | None) -> SurfacePlace | None:
 
 def in_words(place: AnyPlace) -> str:
     """Return a place as people say it, such as ``tower, north face, 42.3 m up``."""
-    if isinstance(place, SurfacePlace):
-        return f"blade {place.blade.value} {place.side.value} {place.distance_to_root_m:.1f} m"
-    return f"tower, {compass(place.face_bearing_deg)} face, {place.height_m:.1f} m up"
+    match place:
+        case SurfacePlace():
+            return f"blade {place.blade.value} {place.side.value} {place.distance_to_root_m:.1f} m"
+        case TowerPlace():
+            return f"tower, {compass(place.face_bearing_deg)} face, {place.height_m:.1f} m up"
+        case SpanPlace():
+            span = f"span {place.from_tower}–{place.to_tower}"
+            return f"{span}, {place.distance_m:.1f} m from tower {place.from_tower}"
+        case LineTowerPlace():
+            return f"tower {place.tower_name}, {place.height_m:.1f} m up"
+        case ChainagePlace():
+            return f"pipe, chainage {place.chainage_m:,.1f} m, {_beside(place)}"
+
+
+def in_short(place: AnyPlace) -> str:
+    """Return a place in the few letters that an order's text has room for."""
+    match place:
+        case SpanPlace():
+            return f"span {place.from_tower}–{place.to_tower}, {place.distance_m:.1f} m"
+        case ChainagePlace():
+            return f"pipe {place.chainage_m:,.1f} m"
+        case _:
+            return in_words(place).removesuffix(" up")
+
+
+def _beside(place: ChainagePlace) -> str:
+    if place.clock_h is not None:
+        return f"{hour_of(place.clock_h)} o'clock"
+    return f"{abs(place.offset_m):.1f} m to the {'left' if place.offset_m > 0 else 'right'}"
+
+
+def hour_of(clock_h: float) -> int:
+    """Return the hour as a clock's face says it, 1 to 12."""
+    return round(clock_h) % 12 or 12

@@ -7,7 +7,7 @@ metre (the *catenary constant*, 500 to 2500 m in practice). Its lowest point nee
 from __future__ import annotations
 
 import math
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field, model_validator
@@ -116,6 +116,20 @@ class PowerLine(Frozen):
     def spans(self) -> list[Span]:
         """Return every span in order."""
         return [self.span(number) for number in range(len(self.towers) - 1)]
+
+    def chainages_m(self) -> list[float]:
+        """Return how far along the line each tower stands: the level lengths of the spans before it."""
+        lengths = (_level_m(one.foot, other.foot) for one, other in pairwise(self.towers))
+        return list(accumulate(lengths, initial=0.0))
+
+    def turn_deg(self, number: int) -> float:
+        """Return by how much the line turns to the left at a tower; 0 at its ends."""
+        if not 0 < number < len(self.towers) - 1:
+            return 0.0
+        before, after = self.span(number - 1), self.span(number)
+        way = after.frame.to_enu(before.frame.to_geo(Enu(0.0, 0.0, 0.0))).times(-1.0)
+        arrives, leaves = math.atan2(way.north, way.east), math.atan2(after.end.north, after.end.east)
+        return (math.degrees(leaves - arrives) + 180.0) % 360.0 - 180.0
 
 
 def _level_m(one: GeoPoint, other: GeoPoint) -> float:

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Discriminator, Tag
 
+from contracts.geo import LocalFrame
 from contracts.pipeline import Pipeline
 from contracts.powerline import PowerLine
 from contracts.tower import TelecomTower
@@ -26,3 +27,14 @@ AssetGeometry = Annotated[
     | Annotated[Pipeline, Tag("pipeline")],
     Discriminator(kind_of),
 ]
+
+
+def frame_of(geometry: AnyShape) -> LocalFrame:
+    """Return a local frame of an asset: about its foot, or where a line or a pipe begins."""
+    match geometry:
+        case TurbineGeometry() | TelecomTower():
+            return geometry.frame()
+        case PowerLine():
+            return LocalFrame(geometry.towers[0].foot)
+        case Pipeline():
+            return LocalFrame(geometry.centre_line[0])

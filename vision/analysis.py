@@ -86,7 +86,7 @@ class SegmentAnalyser:
         video = Video(video_file)
         recorded, manifest = len(manifest.frames), of_file(manifest, video)
         sample = Sample(manifest, self._audit_share)
-        pass_ = _Pass(self._finder, manifest, grid_of(geometry), sample)
+        pass_ = _Pass(self._finder, manifest, grid_of(geometry, manifest), sample)
         prints = footprints(pass_.surface, manifest, min(len(video.index), len(manifest.frames)))
         chosen = fill(prefer_key_frames(video, choose(prints.shown), prints.shown), prints.well)
         frames = KeyFrames(video, chosen, pass_.mask)
@@ -116,7 +116,7 @@ class SegmentAnalyser:
         self, images: Iterable[Image], manifest: SegmentManifest, geometry: AnyShape
     ) -> tuple[tuple[Detection, ...], tuple[CoverageCell, ...]]:
         """Return what pictures show that are key frames already, one for each frame of the manifest."""
-        pass_ = _Pass(self._finder, manifest, grid_of(geometry), None)
+        pass_ = _Pass(self._finder, manifest, grid_of(geometry, manifest), None)
         for number, (image, time_) in enumerate(zip(images, manifest.frames, strict=True)):
             pass_.look(KeyFrame(number, time_.pts_ms, image, sharpness(image, pass_.mask(number))))
         return pass_.results()[0], pass_.coverage.cells()

@@ -5,19 +5,19 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from contracts.faces import Face
 from contracts.findings import CoverageCell, PartCell
 from contracts.optics import CameraIntrinsics
+from contracts.parts import Part
 from contracts.places import AnyPlace
-from vision.grid import MAX_GSD_MM_PX, Grid, Side, Sight
+from vision.grid import Grid, Side, Sight
 
 MAX_INCIDENCE_DEG = 60.0
 
 
-def well_seen(sight: Sight, camera: CameraIntrinsics) -> NDArray[np.bool_]:
+def well_seen(sight: Sight, camera: CameraIntrinsics, max_gsd_mm_px: float) -> NDArray[np.bool_]:
     """Tell which grid points a frame shows finely and squarely enough to be judged."""
     gsd = 1000.0 * sight.distance_m / camera.focal_px
-    return np.asarray(sight.in_frame & (sight.incidence_deg < MAX_INCIDENCE_DEG) & (gsd <= MAX_GSD_MM_PX), np.bool_)
+    return np.asarray(sight.in_frame & (sight.incidence_deg < MAX_INCIDENCE_DEG) & (gsd <= max_gsd_mm_px), np.bool_)
 
 
 class Coverage:
@@ -34,15 +34,18 @@ class Coverage:
 
     def add(self, sight: Sight, sharpness: float) -> None:
         """Count one key frame."""
-        gsd, good = 1000.0 * sight.distance_m / self._camera.focal_px, well_seen(sight, self._camera)
+        gsd = 1000.0 * sight.distance_m / self._camera.focal_px
+        good = well_seen(sight, self._camera, self._surface.max_gsd_mm_px)
         self._seen.append(good)
         self._gsd[good] = np.minimum(self._gsd, gsd)[good]
         self._incidence[good] = np.minimum(self._incidence, sight.incidence_deg)[good]
         self._sharpness[good] = np.maximum(self._sharpness, sharpness)[good]
 
     def looks_at(self, place: AnyPlace) -> int:
-        """Return how many key frames show a place well."""
+        """Return how many key frames show a place well; 0 where what it is on is not counted."""
         on_side = np.nonzero(self._surface.side == self._surface.side_of(place))[0]
+        if not len(on_side):
+            return 0
         target = np.array(self._surface.point_of(place))
         nearest = on_side[np.linalg.norm(self._surface.points[on_side] - target, axis=1).argmin()]
         return sum(bool(seen[nearest]) for seen in self._seen)
@@ -53,17 +56,17 @@ class Coverage:
         return tuple(
             CoverageCell(blade=side[0], side=side[1], cell=cell, **best)
             for side, cell, best in seen
-            if not isinstance(side, Face)
+            if not isinstance(side, Part)
         )
 
     def parts(self) -> tuple[PartCell, ...]:
         """Return every cell of another part of which some part was seen well."""
         seen = self._seen_cells()
-        return tuple(PartCell(part=side.part, cell=n, **best) for side, n, best in seen if isinstance(side, Face))
+        return tuple(PartCell(part=side.part, cell=n, **best) for side, n, best in seen if isinstance(side, Part))
 
     def _seen_cells(self) -> list[tuple[Side, int, dict[str, float]]]:
         seen = np.isfinite(self._gsd)
-        per_side = int(self._surface.cell.max()) + 1
+        per_side = int(self._surface.cell.max(initial=0)) + 1
         key = self._surface.side * per_side + self._surface.cell
         made = []
         for number in np.unique(key[seen]):

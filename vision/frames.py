@@ -125,9 +125,8 @@ def footprints(surface: Grid, manifest: SegmentManifest, count: int) -> Footprin
     """Return what each of ``count`` frames shows of the asset."""
     timeline = Timeline(manifest)
     sights = [surface.sight(timeline.pose(i), manifest.camera) for i in range(count)]
-    return Footprints(
-        [np.nonzero(s.in_frame)[0] for s in sights], [np.nonzero(well_seen(s, manifest.camera))[0] for s in sights]
-    )
+    well = [well_seen(s, manifest.camera, surface.max_gsd_mm_px) for s in sights]
+    return Footprints([np.nonzero(s.in_frame)[0] for s in sights], [np.nonzero(w)[0] for w in well])
 
 
 def choose(prints: Sequence[Footprint], moved_share: float = MOVED_SHARE) -> list[int]:

@@ -12,7 +12,7 @@ from contracts.geo import Enu, GeoPoint, Pose
 from contracts.optics import CameraIntrinsics, pixel_ray
 from contracts.places import AnyPlace
 from contracts.turbine import SurfacePlace
-from vision.grid import Grid, Hit, Reals, project_points
+from vision.grid import Grid, Hit, Reals, Slack, project_points
 
 CE90_PER_SIGMA = 2.1460
 """Radius that holds 90 % of a circular normal distribution, in sigmas: sqrt(-2 ln 0.1)."""
@@ -59,6 +59,7 @@ class Georeferencer:
         self._surface = surface
         self._camera = camera
         self._accuracy = accuracy
+        self._slack = Slack(accuracy.position_m, math.radians(accuracy.attitude_deg))
 
     def place(self, pose: Pose, xyxy: tuple[float, float, float, float]) -> Placed | None:
         """Return where a box (pixels) lies; None where it misses the asset."""
@@ -78,7 +79,7 @@ class Georeferencer:
             sigma_m=self._sigma_m(pose, hit, size_sigma_mm),
             gsd_mm_px=gsd_mm,
             incidence_deg=min(90.0, hit.incidence_deg),
-            height_sigma_m=math.sqrt(max(0.0, self._covariance(pose, hit)[2, 2])),
+            height_sigma_m=math.hypot(math.sqrt(max(0.0, self._covariance(pose, hit)[2, 2])), hit.unsure_m.up),
         )
 
     def to_geo(self, point: Enu) -> GeoPoint:
@@ -101,7 +102,7 @@ class Georeferencer:
 
     def _ray_hit(self, pose: Pose, x_px: float, y_px: float) -> Hit | None:
         ray = pixel_ray(pose, self._camera, x_px, y_px)
-        return self._surface.cast(self._surface.eye(pose), ray)
+        return self._surface.cast(self._surface.eye(pose), ray, self._slack)
 
     def _pixels_per_metre(self, pose: Pose, hit: Hit) -> Reals:
         """Return d(pixel)/d(along, across) at a hit, (2, 2): the two run askew on a tapering blade."""
@@ -122,16 +123,28 @@ class Georeferencer:
         return math.sqrt(max(0.0, worst) + box_m**2)
 
     def _covariance(self, pose: Pose, hit: Hit) -> Reals:
-        """Return the covariance (3, 3) of the point, m², from the pose's errors alone, the surface taken as a plane.
+        """Return the covariance (3, 3) of the point on its surface, m², from the errors of pose and shape.
 
         A camera moved by t and turned so that its ray leads s beside the point moves the point by
-        ``(I - r n^T / r.n) (t + s)`` for a ray r and a normal n.
+        ``(I - r n^T / r.n) (t + s)`` for a ray r and a plane's normal n. On a thin part along u it is where ray and
+        part are nearest that moves: by ``u g.(t + s)`` with ``g = (u - (u.r) r) / (1 - (u.r)^2)``. A shape that is off
+        by d moves it as a camera does that is off by -d.
         """
-        ray, normal = np.array(hit.point.minus(self._surface.eye(pose)).unit()), np.array(hit.normal)
-        slide = np.eye(3) - np.outer(ray, normal) / min(-_LEAST_SLANT, float(ray @ normal))
+        ray = np.array(hit.point.minus(self._surface.eye(pose)).unit())
         beside_m = hit.distance_m * math.radians(self._accuracy.attitude_deg)
         moved = np.eye(3) * self._accuracy.position_m**2 + (np.eye(3) - np.outer(ray, ray)) * beside_m**2
+        moved += np.diag(np.square(hit.unsure_m))
+        slide = _along_plane(ray, np.array(hit.normal)) if hit.axis is None else _along_line(ray, np.array(hit.axis))
         return np.asarray(slide @ moved @ slide.T, np.float64)
+
+
+def _along_plane(ray: Reals, normal: Reals) -> Reals:
+    return np.asarray(np.eye(3) - np.outer(ray, normal) / min(-_LEAST_SLANT, float(ray @ normal)), np.float64)
+
+
+def _along_line(ray: Reals, axis: Reals) -> Reals:
+    with_it = float(axis @ ray)
+    return np.outer(axis, axis - with_it * ray) / max(_LEAST_SLANT**2, 1.0 - with_it**2)
 
 
 def ellipse_axes(jacobian: Reals, half_width_px: float, half_height_px: float) -> tuple[float, float]:

@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from contracts.faces import Face
 from contracts.geo import Enu, LocalFrame, Pose
 from contracts.optics import CameraIntrinsics, camera_axes
+from contracts.parts import Part
 from contracts.places import AnyPlace
 from contracts.vocabulary import Blade, BladeSide
 
 Reals = NDArray[np.float64]
-Side = tuple[Blade, BladeSide] | Face
-"""A side of a blade, or a face of a tower."""
+Side = tuple[Blade, BladeSide] | Part
+"""A side of a blade, or a part that is no blade."""
 
-MAX_GSD_MM_PX = 4.0
-"""What is shown coarser than this cannot be judged."""
 _NEAR_M = 0.1
+
+
+class Slack(NamedTuple):
+    """How far beside a thin part a ray may pass that means it: 1-sigma, and so much more per metre of range."""
+
+    sigma_m: float
+    sigma_rad: float
+
+    def at(self, range_m: float) -> float:
+        """Return the 1-sigma error of a ray at a range, metres, to each side."""
+        return math.hypot(self.sigma_m, range_m * self.sigma_rad)
+
+
+EXACT = Slack(0.0, 0.0)
 
 
 class Hit(NamedTuple):
@@ -37,6 +50,10 @@ class Hit(NamedTuple):
     normal: Enu
     along: Enu
     across: Enu
+    axis: Enu | None = None
+    """Of a thin part: the place is where the ray passes it most closely, and can only be wrong along this."""
+    unsure_m: Enu = Enu(0.0, 0.0, 0.0)
+    """1-sigma errors of the asset's own shape there: a wire's sag, ground beside a pipe."""
 
 
 class Sight(NamedTuple):
@@ -61,8 +78,11 @@ class Grid(ABC):
         side: (n,) index into ``sides``.
         cell: (n,) cell of its part.
         edges: (k, steps, 2, 3) two edges of k strips that hold all there is to search, metres as ``points``.
+        max_gsd_mm_px: What is shown coarser than this cannot be judged.
 
     """
+
+    max_gsd_mm_px: ClassVar[float] = 4.0
 
     local: LocalFrame
     sides: tuple[Side, ...]
@@ -73,8 +93,11 @@ class Grid(ABC):
     edges: Reals
 
     @abstractmethod
-    def cast(self, origin: Enu, direction: Enu) -> Hit | None:
-        """Return the first place a ray (unit ``direction``, frame metres) meets, or None."""
+    def cast(self, origin: Enu, direction: Enu, slack: Slack = EXACT) -> Hit | None:
+        """Return the first place a ray (unit ``direction``, frame metres) meets, or None.
+
+        Thin parts are met where the ray passes them as near as its errors allow.
+        """
 
     @abstractmethod
     def point_of(self, place: AnyPlace) -> Enu:
@@ -82,7 +105,11 @@ class Grid(ABC):
 
     @abstractmethod
     def side_of(self, place: AnyPlace) -> int:
-        """Return which of ``sides`` a place is on."""
+        """Return which of ``sides`` a place is on; -1 where what it is on is not counted."""
+
+    def _facing(self, rays: Reals) -> Reals:
+        """Return the cosine of the angle at which each grid point is seen along its ray (n, 3, unit)."""
+        return np.asarray(-(rays * self.normals).sum(axis=1), np.float64)
 
     def _hidden(self, eye: Reals, index: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Tell which points (of those in ``index``) have something before them."""
@@ -99,7 +126,7 @@ class Grid(ABC):
         ray = self.points - eye
         pixel, depth = project_points(pose, camera, ray)
         distance = np.maximum(np.linalg.norm(ray, axis=1), 1e-9)
-        facing = -(ray * self.normals).sum(axis=1) / distance
+        facing = self._facing(ray / distance[:, None])
         inside = (pixel >= 0).all(axis=1) & (pixel[:, 0] < camera.width_px) & (pixel[:, 1] < camera.height_px)
         seen = inside & (depth > _NEAR_M) & (facing > 1e-6)
         index = np.nonzero(seen)[0]

@@ -8,12 +8,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from contracts.faces import faces_of
 from contracts.geo import UP, Enu
+from contracts.parts import parts_of
 from contracts.places import AnyPlace, TowerPlace
 from contracts.shafts import Shaft, shaft_of
 from contracts.tower import TelecomTower
-from vision.grid import Grid, Hit, Reals, Side
+from vision.grid import EXACT, Grid, Hit, Reals, Side, Slack
 
 _STEP_M = 0.25
 _ACROSS = 5
@@ -83,11 +83,12 @@ class Mast(Grid):
     def __init__(self, geometry: TelecomTower) -> None:
         self.shaft = shaft_of(geometry)
         self.local = geometry.frame()
-        self.sides: tuple[Side, ...] = faces_of(geometry)
+        self.sides: tuple[Side, ...] = parts_of(geometry)
         self.points, self.normals, self.side, self.cell, self.edges = of_shaft(self.shaft)
 
-    def cast(self, origin: Enu, direction: Enu) -> Hit | None:
+    def cast(self, origin: Enu, direction: Enu, slack: Slack = EXACT) -> Hit | None:
         """Return where a ray meets the mast."""
+        del slack
         return shaft_hit(self.shaft, origin, direction)
 
     def point_of(self, place: AnyPlace) -> Enu:

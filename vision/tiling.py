@@ -31,8 +31,8 @@ _COARSE = 4
 _BORDER_PX = 2.0
 """A box this close to an inner tile border counts as cut by it."""
 _NEAR_M = 0.5
-_MAX_GSD_MM_PX = 5.0
-"""Parts of the asset shown coarser than this are not searched: nothing there could be told."""
+_SEARCHED_GSD = 1.25
+"""Parts of the asset shown coarser than this times what can be judged are not searched: nothing there could be told."""
 
 Mask = NDArray[np.bool_]
 
@@ -57,7 +57,7 @@ def asset_mask(surface: Grid, pose: Pose, camera: CameraIntrinsics) -> Mask:
     nearest = np.minimum(depth[:, :-1], depth[:, 1:]).min(axis=2)
     low, high = quads.min(axis=2), quads.max(axis=2)
     touches = (high >= 0).all(axis=2) & (low[..., 0] < shape[1]) & (low[..., 1] < shape[0])
-    far_m = _MAX_GSD_MM_PX / 1000.0 * camera.focal_px
+    far_m = _SEARCHED_GSD * surface.max_gsd_mm_px / 1000.0 * camera.focal_px
     drawn = touches & (nearest > _NEAR_M) & (nearest <= far_m)
     for quad in np.rint(np.clip(quads[drawn], -30000, 30000)).astype(np.int32):
         cv2.fillConvexPoly(mask, quad, 1)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from contracts.faces import faces_of
 from contracts.geo import Enu, Pose
 from contracts.optics import CameraIntrinsics
+from contracts.parts import parts_of
 from contracts.places import AnyPlace
 from contracts.shafts import shaft_of
 from contracts.turbine import SurfacePlace, TurbineGeometry
 from contracts.vocabulary import Blade, BladeSide
-from vision.grid import MAX_GSD_MM_PX, Grid, Hit, Reals, Side, Sight
+from vision.grid import EXACT, Grid, Hit, Reals, Side, Sight, Slack
 from vision.shaft_grid import of_shaft, shaft_hit, tower_place
 
 _STEP_M = 0.25
@@ -34,7 +34,7 @@ class Turbine(Grid):
         self.geometry = geometry
         self.shaft = shaft_of(geometry)
         self.local = geometry.frame()
-        self.sides: tuple[Side, ...] = (*_BLADE_SIDES, *faces_of(geometry))
+        self.sides: tuple[Side, ...] = (*_BLADE_SIDES, *parts_of(geometry))
         self.facets = [geometry.facet(*side) for side in _BLADE_SIDES]
         along_m = np.arange(_STEP_M / 2, geometry.blade_length_m, _STEP_M)
         across = (np.arange(_ACROSS) + 0.5) / _ACROSS
@@ -56,8 +56,9 @@ class Turbine(Grid):
         self.cell: NDArray[np.int64] = np.concatenate([metres, tower.cell])
         self._is_tower: NDArray[np.bool_] = self.side >= blades
 
-    def cast(self, origin: Enu, direction: Enu) -> Hit | None:
+    def cast(self, origin: Enu, direction: Enu, slack: Slack = EXACT) -> Hit | None:
         """Return the first side of a blade or place of the tower that a ray meets."""
+        del slack
         on_blade, on_tower = self._on_blade(origin, direction), shaft_hit(self.shaft, origin, direction)
         hits = [hit for hit in (on_blade, on_tower) if hit is not None]
         return min(hits, key=lambda hit: hit.distance_m, default=None)
@@ -77,7 +78,7 @@ class Turbine(Grid):
     def sight(self, pose: Pose, camera: CameraIntrinsics) -> Sight:
         """Return what a camera sees; a tower too far off to be searched is not in the frame."""
         seen = super().sight(pose, camera)
-        far = seen.distance_m * 1000.0 > MAX_GSD_MM_PX * camera.focal_px
+        far = seen.distance_m * 1000.0 > self.max_gsd_mm_px * camera.focal_px
         return seen._replace(in_frame=seen.in_frame & ~(far & self._is_tower))
 
     def _on_blade(self, origin: Enu, direction: Enu) -> Hit | None:

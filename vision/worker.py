@@ -141,7 +141,7 @@ class Worker:
         if request.geometry is None:
             raise InvalidInput(
                 f"Asset {request.asset_id} has no geometry, so nothing can be placed on it.",
-                hint="Register the dimensions of the turbine or mast and ask again.",
+                hint="Register its dimensions (of a line its towers, of a pipe its centre line) and ask again.",
                 field="geometry",
             )
         manifest = self._manifest(request)

@@ -22,7 +22,7 @@ from cloud.requests import Svc, UnitOfWork
 from cloud.security import Reader
 from cloud.tables import Coverage, EvidenceRow, Finding, PartCoverage, Summary, WorkflowRun
 from contracts.errors import NotFound
-from contracts.places import TowerPlace
+from contracts.places import PartPlace
 from contracts.vocabulary import Blade, BladeSide, DefectKind, FindingStatus
 
 
@@ -52,7 +52,7 @@ class FindingOut(BaseModel):
     side: BladeSide | None
     distance_to_root_m: float | None
     offset_m: float | None
-    place: TowerPlace | None
+    place: PartPlace | None
     length_mm: float
     width_mm: float
     size_sigma_mm: float

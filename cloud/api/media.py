@@ -173,7 +173,7 @@ def _pieces(objects: Objects, key: str, first: int, last: int) -> Iterator[bytes
 
 @router.get("/coverage")
 def get_coverage(flight_id: Annotated[str, Query(max_length=64)], session: UnitOfWork, _: Reader) -> CoverageOut:
-    """Return what a flight saw and did not see of its asset: of blades, and of the faces of a tower."""
+    """Return what a flight saw and did not see of its asset: of blades, faces of a tower, spans of a line, a pipe."""
     seen = coverage.cells(session, flight_id)
     return CoverageOut(
         flight_id=flight_id,

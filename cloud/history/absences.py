@@ -10,12 +10,12 @@ import numpy as np
 
 from cloud.coverage import SEEN_SHARE
 from cloud.history.pairs import Known, Shift
-from cloud.history.sightings import OPEN
+from cloud.history.sightings import OPEN, Sighting
 
 REPAIRED, GONE, NOT_VISIBLE = "repaired", "gone", "not_visible"
 _REACH_SIGMAS = 1.645
 Seen = Mapping[tuple[str, int], float]
-"""Share seen of each (side of a blade or face of a tower, metre)."""
+"""Share seen of each (side of a blade or another part, cell)."""
 
 
 class Absence(NamedTuple):
@@ -47,7 +47,14 @@ def _seen_share(defect: Known, shift: Shift, seen: Seen) -> float:
     sigma = np.sqrt(np.diag(own + lever @ shift.covariance @ lever.T))
     half_m = np.array([defect.latest.length_mm, defect.latest.width_mm]) / 2000
     (low, left), (high, right) = expected - _REACH_SIGMAS * sigma - half_m, expected + _REACH_SIGMAS * sigma + half_m
-    ring = defect.latest.ring
-    parts = ring.parts(left, right) if ring is not None else (defect.latest.surface,)
-    metres = range(math.floor(low), math.floor(high) + 1)
-    return float(np.mean([seen.get((part, metre), 0.0) >= SEEN_SHARE for part in parts for metre in metres]))
+    cells = _cells(defect.latest, (low, high), (left, right))
+    return float(np.mean([seen.get(cell, 0.0) >= SEEN_SHARE for cell in cells])) if cells else 0.0
+
+
+def _cells(latest: Sighting, along: tuple[float, float], across: tuple[float, float]) -> list[tuple[str, int]]:
+    """Return the cells of coverage between two places along a surface, and across it round a tower."""
+    if latest.parts:
+        return [(part.part, cell) for part in latest.parts for cell in part.between(*along)]
+    parts = latest.ring.parts(*across) if latest.ring is not None else (latest.surface,)
+    metres = range(math.floor(along[0]), math.floor(along[1]) + 1)
+    return [(part, metre) for part in parts for metre in metres]

@@ -3,12 +3,13 @@
 The error of a place has two parts. What the flight's own position adds is shared by all it saw and moves each finding
 by ``lever @ shift`` (shift: metres east, north, up); what is left is the finding's own. On a blade only the part of the
 shift along the blade counts: across it, the edges are in the same picture. A round tower shows no edge to go
-by: there the shift counts up it and round it.
+by: there the shift counts up it and round it. On a line it counts along only, on a pipe along and across.
 """
 
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from datetime import datetime
 from typing import NamedTuple
 
@@ -17,10 +18,13 @@ from numpy.typing import NDArray
 
 from cloud import places
 from cloud.tables import Finding
-from contracts.geo import GeoPoint
-from contracts.places import TowerPlace
+from contracts.geo import UP, Enu, GeoPoint, LocalFrame
+from contracts.parts import Part, parts_of, spans_of
+from contracts.pipeline import Pipeline
+from contracts.places import ChainagePlace, LineTowerPlace, PartPlace, SpanPlace, TowerPlace
+from contracts.powerline import PowerLine
 from contracts.shafts import Shaft, shaft_of
-from contracts.shapes import AnyShape
+from contracts.shapes import AnyShape, frame_of
 from contracts.tower import TelecomTower
 from contracts.turbine import TurbineGeometry
 from contracts.vocabulary import Blade, DefectKind
@@ -73,6 +77,8 @@ class Sighting(NamedTuple):
     width_mm: float = 0.0
     ring: Ring | None = None
     """Where ``place`` runs round a tower."""
+    parts: tuple[Part, ...] = ()
+    """Where ``place`` runs along a line or a pipe: the parts about it, as coverage counts them."""
 
     def beside(self, other: Sighting) -> Vector:
         """Return the place, counted round the same way as that of another sighting on the same surface."""
@@ -84,11 +90,12 @@ class Sighting(NamedTuple):
 
 def sighting_of(finding: Finding, geometry: AnyShape | None) -> Sighting | None:
     """Return how a finding is matched, None when it has neither a place nor a position."""
-    if not isinstance(geometry, TurbineGeometry | TelecomTower):
+    if geometry is None:
         return None
-    there = places.tower_place(finding)
-    if there is not None:
-        return _on_tower(finding, there, shaft_of(geometry))
+    there = places.part_place(finding)
+    on_part = None if there is None else _on_part(finding, there, geometry)
+    if on_part is not None:
+        return on_part
     placed = finding.blade is not None and isinstance(geometry, TurbineGeometry)
     if placed and finding.distance_to_root_m is not None and finding.offset_m is not None:
         place = np.array([finding.distance_to_root_m, finding.offset_m])
@@ -98,7 +105,7 @@ def sighting_of(finding: Finding, geometry: AnyShape | None) -> Sighting | None:
     if finding.lat_deg is None or finding.lon_deg is None or finding.alt_m is None:
         return None
     point = GeoPoint(lat_deg=finding.lat_deg, lon_deg=finding.lon_deg, alt_m=finding.alt_m)
-    place = np.array(geometry.frame().to_enu(point))
+    place = np.array(frame_of(geometry).to_enu(point))
     return _sighting(finding, OPEN, place, np.eye(3) * OPEN_SIGMA_M**2, np.eye(3))
 
 
@@ -107,6 +114,44 @@ def shift_prior(findings: list[Finding]) -> Vector:
     stated = [f.ce90_m for f in findings if f.ce90_m is not None]
     sigma_m = max(SHIFT_FLOOR_M, float(np.median(stated)) / CE90_SIGMAS if stated else 1.0)
     return np.eye(3) * sigma_m**2
+
+
+def _on_part(finding: Finding, place: PartPlace, geometry: AnyShape) -> Sighting | None:
+    """Return a finding on what is no blade; None where the asset's geometry is another one by now."""
+    match place, geometry:
+        case TowerPlace(), TurbineGeometry() | TelecomTower():
+            return _on_tower(finding, place, shaft_of(geometry))
+        case SpanPlace(), PowerLine() if place.span < len(geometry.towers) - 1:
+            return _on_span(finding, place, geometry)
+        case LineTowerPlace(), PowerLine() if place.tower < len(geometry.towers):
+            own = np.diag([_own_m(finding.length_mm) ** 2, max(1.0, geometry.half_width_m) ** 2])
+            lever = np.array([[0.0, 0.0, 1.0], [0.0, 0.0, 0.0]])
+            return _sighting(finding, place.surface, np.array([place.height_m, 0.0]), own, lever)
+        case ChainagePlace(), Pipeline():
+            return _on_pipe(finding, place, geometry)
+        case _:
+            return None
+
+
+def _on_span(finding: Finding, place: SpanPlace, line: PowerLine) -> Sighting:
+    """Return a finding by its chainage and its conductor; one that is not told may be any of them."""
+    along = line.span(place.span).along()
+    across_m = max(1.0, line.half_width_m) if place.conductor is None else OWN_SIGMA_M
+    own = np.diag([_own_m(finding.length_mm) ** 2, across_m**2])
+    here, lever = np.array([place.chainage_m, place.across_m]), np.array([along, (0.0, 0.0, 0.0)])
+    about = spans_of(line, range(max(0, place.span - 1), place.span + 2))
+    return _sighting(finding, place.surface, here, own, lever)._replace(parts=about)
+
+
+def _on_pipe(finding: Finding, place: ChainagePlace, pipe: Pipeline) -> Sighting:
+    along_m, across_m = (_own_m(size) for size in (finding.length_mm, finding.width_mm))
+    chainages = pipe.chainages_m()
+    piece = min(max(bisect_right(chainages, place.chainage_m) - 1, 0), len(chainages) - 2)
+    way = LocalFrame(pipe.centre_line[piece]).to_enu(pipe.centre_line[piece + 1])
+    along = Enu(way.east, way.north, 0.0).unit()
+    here, lever = np.array([place.chainage_m, place.offset_m]), np.array([along, UP.cross(along)])
+    made = _sighting(finding, place.surface, here, np.diag([along_m**2, across_m**2]), lever)
+    return made._replace(parts=parts_of(pipe), width_mm=finding.width_mm)
 
 
 def _on_tower(finding: Finding, place: TowerPlace, shaft: Shaft) -> Sighting:

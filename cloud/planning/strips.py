@@ -116,14 +116,8 @@ class RightOfWay:
 
 def _in_pieces(pipe: Pipeline) -> list[GeoPoint]:
     points = [pipe.centre_line[0]]
-    for one, other in pairwise(pipe.centre_line):
-        frame = LocalFrame(one)
-        way = frame.to_enu(other)
-        count = math.ceil(way.norm() / _PIECE_M)
-        for number in range(1, count):
-            alt_m = one.alt_m + (other.alt_m - one.alt_m) * number / count
-            points.append(frame.to_geo(way.times(number / count)).model_copy(update={"alt_m": alt_m}))
-        points.append(other)
+    for number in range(len(pipe.centre_line) - 1):
+        points += pipe.piece(number, _PIECE_M)[1:]
     return points
 
 

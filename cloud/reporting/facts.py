@@ -142,9 +142,9 @@ class Seen(Frozen):
     """How much of the surface was seen, and what was not, in words."""
 
     surface: str
-    """What is looked at: ``blade`` or ``tower``."""
+    """What is looked at, such as ``blade``."""
     side: str
-    """What its metres are counted on: ``blade side`` or ``tower face``."""
+    """What its metres are counted on, such as ``blade side``."""
     percent: float | None
     whole_m: int
     unseen_m: int
@@ -241,7 +241,7 @@ def gather(session: Session, flight_id: str) -> InspectionReport:
         rejected=len(rows) - len(kept),
         unsure=candidates.count(session, flight_id),
         missing=tuple(_missing(session, flight)),
-        seen=_seen(session, flight, schematic),
+        seen=_seen(session, flight, schematic, asset_kind),
         video=_video(session, flight),
         method=Method(
             miss_rate=miss_rate.missed_in_words(quality),
@@ -378,17 +378,25 @@ def _missing(session: Session, flight: Flight) -> Iterator[Missing]:
         )
 
 
-def _seen(session: Session, flight: Flight, schematic: blades.Schematic | None) -> Seen:
+_COUNTED = {
+    AssetKind.POWER_LINE: ("conductor", "span"),
+    AssetKind.PIPELINE: ("right of way", "right of way"),
+}
+"""What is seen of assets that have neither blades nor faces, and what its metres are counted on."""
+
+
+def _seen(session: Session, flight: Flight, schematic: blades.Schematic | None, kind: AssetKind) -> Seen:
     table = Coverage if schematic else PartCoverage
     best = select(func.min(table.best_gsd_mm_px)).where(
         table.flight_id == flight.flight_id, table.seen_share >= blades.SEEN_SHARE
     )
     parts = coverage.parts(session, flight.flight_id)
-    whole_m, unseen_m = parts.whole, parts.whole - len(parts.seen)
-    percent = 100 * len(parts.seen) / whole_m if whole_m and parts.is_known else None
+    whole_m, unseen_m = parts.whole_m, parts.whole_m - parts.seen_m
+    percent = 100 * parts.seen_m / whole_m if whole_m and parts.is_known else None
+    surface, side = ("blade", "blade side") if schematic else _COUNTED.get(kind, ("tower", "tower face"))
     return Seen(
-        surface="blade" if schematic else "tower",
-        side="blade side" if schematic else "tower face",
+        surface=surface,
+        side=side,
         percent=schematic.seen_percent if schematic else percent,
         whole_m=schematic.whole_m if schematic else whole_m,
         unseen_m=schematic.unseen_m if schematic else unseen_m,

@@ -28,7 +28,7 @@ class Finding(Base):
     distance_to_root_m: Mapped[float | None]
     offset_m: Mapped[float | None]
     place: Mapped[dict[str, Any] | None]
-    """A contracts.places.TowerPlace where it lies on a tower."""
+    """A contracts.places.PartPlace where it lies on what is no blade."""
     length_mm: Mapped[float]
     width_mm: Mapped[float]
     size_sigma_mm: Mapped[float]
@@ -142,7 +142,7 @@ class Coverage(Base):
 
 
 class PartCoverage(Base):
-    """What a flight saw of each cell of each part that is no blade (contracts.faces)."""
+    """What a flight saw of each cell of each part that is no blade (contracts.parts)."""
 
     __tablename__ = "part_coverage"
     flight_id: Mapped[str] = mapped_column(ForeignKey("flights.flight_id"), primary_key=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Literal, NamedTuple
@@ -224,10 +223,12 @@ def build(session: Session, asset_id: str, shown: Shown) -> AssetView:
 
 
 def _seen_m(session: Session, flight_id: str) -> tuple[int, ...]:
-    """Return how many metres of each face of a mast a flight saw; nothing where it tells of none."""
+    """Return how many metres of each strip a flight saw; nothing where it tells of none."""
     parts = coverage.parts(session, flight_id)
-    by_part = Counter(part for part, _ in parts.seen)
-    return tuple(by_part[face.part] for face in parts.faces) if parts.is_known else ()
+    if not parts.is_known:
+        return ()
+    strips = [(part, *ends) for part in parts.parts for ends in schematic.strips_of(part)]
+    return tuple(parts.seen_between_m(*strip) for strip in strips)
 
 
 def _inspections(session: Session, asset_id: str) -> tuple[Inspection, ...]:

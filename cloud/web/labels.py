@@ -11,7 +11,7 @@ from cloud import places
 from cloud.assistant.words import kind_label, severity_label, side_label
 from cloud.tables import Finding
 from cloud.web.language import SOURCE, _, spoken
-from contracts.places import POINTS, compass
+from contracts.places import POINTS, ChainagePlace, LineTowerPlace, SpanPlace, TowerPlace, compass, hour_of
 
 
 def kind(value: str) -> str:
@@ -29,14 +29,28 @@ def side(value: str) -> str:
     return _(side_label(value))
 
 
-def tower_place(finding: Finding) -> str:
-    """Return where a finding lies on a tower: ``Tower, north face, 42.3 m up``."""
-    place = places.tower_place(finding)
-    return (
-        _("Place not known")
-        if place is None
-        else _("Tower, {0}, {1:.1f} m up", face(place.face_bearing_deg), place.height_m)
-    )
+def part_place(finding: Finding) -> str:
+    """Return where a finding lies on what is no blade: ``Tower, north face, 42.3 m up``."""
+    match places.part_place(finding):
+        case TowerPlace() as place:
+            return _("Tower, {0}, {1:.1f} m up", face(place.face_bearing_deg), place.height_m)
+        case SpanPlace() as place:
+            towers = place.from_tower, place.to_tower
+            return _("Span {0}–{1}, {2:.1f} m from tower {0}", *towers, place.distance_m)
+        case LineTowerPlace() as place:
+            return _("Tower {0}, {1:.1f} m up", place.tower_name, place.height_m)
+        case ChainagePlace() as place:
+            return _on_pipe(place)
+        case None:
+            return _("Place not known")
+
+
+def _on_pipe(place: ChainagePlace) -> str:
+    if place.clock_h is not None:
+        return _("Pipe, chainage {0:.1f} m, {1} o'clock", place.chainage_m, hour_of(place.clock_h))
+    if place.offset_m > 0:
+        return _("Pipe, chainage {0:.1f} m, {1:.1f} m to the left", place.chainage_m, place.offset_m)
+    return _("Pipe, chainage {0:.1f} m, {1:.1f} m to the right", place.chainage_m, -place.offset_m)
 
 
 def face(bearing_deg: float) -> str:

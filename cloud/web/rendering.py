@@ -85,7 +85,7 @@ def environment() -> Environment:
         "utc": _utc,
         "kind": labels.kind,
         "side": labels.side,
-        "tower_place": labels.tower_place,
+        "part_place": labels.part_place,
         "as_found": places.as_found,
         "severity": labels.severity,
         "words": labels.words,

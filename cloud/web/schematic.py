@@ -12,7 +12,9 @@ from cloud.tables import Asset, Finding
 from cloud.web import labels
 from cloud.web.language import _
 from contracts.geo import Enu, GeoPoint, LocalFrame
-from contracts.pipeline import Pipeline
+from contracts.parts import Part
+from contracts.pipeline import Pipeline, PipePlace
+from contracts.places import ChainagePlace, SpanPlace, TowerPlace
 from contracts.powerline import PowerLine
 from contracts.tower import TelecomTower
 
@@ -52,6 +54,15 @@ class _Spot(NamedTuple):
     strip: int
     share: float
     across: float
+
+
+def strips_of(part: Part) -> list[tuple[float, float]]:
+    """Return the ends of the strips that a part is drawn in: a pipe by the kilometre, all else in one."""
+    if part.part != "pipe":
+        return [(part.start_m, part.end_m)]
+    count = math.ceil((part.end_m - part.start_m) / _SECTION_M)
+    starts = [part.start_m + n * _SECTION_M for n in range(count)]
+    return [(start, min(start + _SECTION_M, part.end_m)) for start in starts]
 
 
 def strips(asset: Asset, findings: Sequence[Finding]) -> Strips | None:
@@ -109,8 +120,8 @@ def _enu(frame: LocalFrame, finding: Finding) -> Enu | None:
 
 
 def _on_mast(mast: TelecomTower, finding: Finding) -> _Spot | None:
-    there = places.tower_place(finding)
-    if there is not None:
+    there = places.part_place(finding)
+    if isinstance(there, TowerPlace):
         return _Spot(there.face, there.height_m / mast.height_m, 0.5)
     here = _enu(mast.frame(), finding)
     if here is None:
@@ -120,7 +131,10 @@ def _on_mast(mast: TelecomTower, finding: Finding) -> _Spot | None:
 
 
 def _on_line(line: PowerLine, finding: Finding) -> _Spot | None:
-    """Return the span a finding is nearest to, and where along and across it lies."""
+    """Return the span a finding lies on or is nearest to, and where along and across it."""
+    there = places.part_place(finding)
+    if isinstance(there, SpanPlace) and there.span < len(line.towers) - 1:
+        return _Spot(there.span, there.distance_m / line.span(there.span).length_m, _across(line, there.across_m))
     best: tuple[float, _Spot] | None = None
     for span in line.spans():
         here = _enu(span.frame, finding)
@@ -129,16 +143,23 @@ def _on_line(line: PowerLine, finding: Finding) -> _Spot | None:
         share = here.minus(span.start).dot(span.along()) / span.length_m
         left_m = here.dot(span.left())
         away_m = math.hypot(left_m, max(0.0, share - 1, -share) * span.length_m)
-        across = 0.5 - 0.35 * max(-1.0, min(1.0, left_m / max(1.0, line.half_width_m)))
         if best is None or away_m < best[0]:
-            best = (away_m, _Spot(span.number, share, across))
+            best = (away_m, _Spot(span.number, share, _across(line, left_m)))
     return best[1] if best else None
 
 
+def _across(line: PowerLine, left_m: float) -> float:
+    return 0.5 - 0.35 * max(-1.0, min(1.0, left_m / max(1.0, line.half_width_m)))
+
+
 def _on_pipe(pipe: Pipeline, finding: Finding) -> _Spot | None:
-    if finding.lat_deg is None or finding.lon_deg is None:
+    there = places.part_place(finding)
+    if isinstance(there, ChainagePlace):
+        place = PipePlace(there.chainage_m, there.offset_m)
+    elif finding.lat_deg is None or finding.lon_deg is None:
         return None
-    place = pipe.place_of(GeoPoint(lat_deg=finding.lat_deg, lon_deg=finding.lon_deg, alt_m=finding.alt_m or 0.0))
+    else:
+        place = pipe.place_of(GeoPoint(lat_deg=finding.lat_deg, lon_deg=finding.lon_deg, alt_m=finding.alt_m or 0.0))
     along_m = place.chainage_m - pipe.start_chainage_m
     section = min(
         int(along_m // _SECTION_M), math.ceil((pipe.chainages_m()[-1] - pipe.start_chainage_m) / _SECTION_M) - 1

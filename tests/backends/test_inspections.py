@@ -31,8 +31,10 @@ from cloud.tables import (
 )
 from contracts.errors import InvalidInput, NotFound
 from contracts.findings import CoverageCell, Detection, DetectionBatch, PartCell
+from contracts.geo import Enu, LocalFrame
 from contracts.ids import mint
-from contracts.places import TowerPlace
+from contracts.places import SpanPlace, TowerPlace
+from contracts.powerline import LineTower, PowerLine
 from contracts.shafts import shaft_of
 from contracts.tower import TelecomTower
 from contracts.turbine import TurbineGeometry
@@ -365,6 +367,52 @@ def test_a_turbines_tower_is_told_of_where_the_flight_saw_it(database: Database)
     assert not any("tower" in gap for gap in said[blades])
     assert "tower, south face 0-53 m" in said[tower]
     assert "tower, east face 12-13 m" in said[tower]
+
+
+def on_line(flight_id: str, **places_of: SpanPlace) -> DetectionBatch:
+    """Return what vision says of a line: corrosion at places, and the metres 150 to 300 of it seen but for ten."""
+    segment = f"{flight_id}.00000"
+    looks = [
+        detection(name, segment=segment, kind=DefectKind.CORROSION, root_m=None).model_copy(update={"place": place})
+        for name, place in places_of.items()
+    ]
+    cells = [("span-0000", n) for n in range(15, 20)] + [("span-0001", n) for n in range(10) if n != 4]
+    parts = tuple(
+        PartCell(part=part, cell=cell, seen_share=1.0, best_gsd_mm_px=3.5, best_incidence_deg=9.0,
+                 best_sharpness=300.0)
+        for part, cell in cells
+    )  # fmt: skip
+    return batch(segment, *looks).model_copy(update={"parts": parts})
+
+
+def test_a_lines_finding_keeps_its_span_and_is_the_same_again_across_a_tower(database: Database) -> None:
+    with database.session() as session:
+        foot = TurbineGeometry.model_validate(session.get_one(Asset, "t-01").geometry).foot
+    feet = [LocalFrame(foot).to_geo(Enu(east, 0.0, 0.0)) for east in (0.0, 200.0, 400.0)]
+    line = PowerLine(towers=tuple(LineTower(name=f"{12 + n}", foot=at) for n, at in enumerate(feet)))
+    earlier, later = fly(database, at=NOW - timedelta(days=90)), fly(database)
+    with database.session() as session:
+        asset = session.get_one(Asset, "t-01")
+        asset.kind, asset.geometry = "power_line", line.model_dump(mode="json")
+
+    def at(chainage_m: float) -> SpanPlace:
+        span = int(chainage_m // 200.0)
+        return SpanPlace(
+            span=span, from_tower=f"{12 + span}", to_tower=f"{13 + span}", conductor=1, offset_m=0.0,
+            distance_m=chainage_m - 200.0 * span, chainage_m=chainage_m,
+        )  # fmt: skip
+
+    record(database, on_line(earlier, old=at(199.9), far=at(260.0)))
+    record(database, on_line(later, new=at(200.1), again=at(260.2), other=at(230.0)))
+    with database.session() as session:
+        of = {
+            row.detection_id: session.get_one(Finding, row.finding_id) for row in session.scalars(select(DetectionRow))
+        }
+        assert of["new"].link_group == of["old"].link_group == of["old"].finding_id
+        assert of["other"].link_group == of["other"].finding_id
+        assert places.where(of["again"]) == "span 13–14, 60.2 m from tower 13"
+        assert FindingOut.model_validate(of["new"]).place == at(200.1)
+        assert [str(gap) for gap in coverage.gaps(session, later)] == ["span 13–14, 40–50 m"]
 
 
 def test_a_batch_of_another_video_is_refused(database: Database) -> None:

@@ -23,6 +23,8 @@ from contracts.events import AnalyseSegment, BatchReady
 from contracts.geo import Pose
 from contracts.media import FlightMedia, FrameTime, PoseSample, SegmentManifest
 from contracts.optics import CameraIntrinsics
+from contracts.pipeline import Pipeline
+from contracts.powerline import LineTower, PowerLine
 from contracts.resources import DETECTIONS_QUEUE, MAX_RECEIVES, MEDIA_EVENTS_QUEUE, VISION_JOBS_QUEUE
 from contracts.tower import TelecomTower
 from contracts.turbine import TurbineGeometry
@@ -33,6 +35,7 @@ from tests.stand_ins import MemoryQueues, MemoryWorkflows, services_on
 
 VIDEO = b"not really a video"
 FOREIGN = b'{"flight_id": "flt-y", "drone_id": "merlin-1", "expected_segments": 1}'
+BESIDE = POINT.model_copy(update={"lat_deg": POINT.lat_deg + 0.002})
 NOW = datetime(2026, 11, 20, 17, 0, tzinfo=UTC)
 
 
@@ -143,13 +146,24 @@ def test_a_geometry_of_another_class_is_not_given_to_vision(bench: Bench) -> Non
     assert [AnalyseSegment.model_validate_json(b).geometry for b in bench.queues.bodies(VISION_JOBS_QUEUE)] == [None]
 
 
-def test_a_segment_of_a_mast_is_given_to_vision_with_the_mast(bench: Bench) -> None:
-    mast = TelecomTower(foot=POINT)
+@pytest.mark.parametrize(
+    "geometry",
+    [
+        TelecomTower(foot=POINT),
+        PowerLine(towers=(LineTower(name="1", foot=POINT), LineTower(name="2", foot=BESIDE))),
+        Pipeline(centre_line=(POINT, BESIDE)),
+    ],
+    ids=lambda geometry: str(geometry.kind),
+)
+def test_a_segment_is_given_to_vision_with_its_asset(
+    bench: Bench, geometry: TelecomTower | PowerLine | Pipeline
+) -> None:
     with bench.services.database.session() as session:
-        session.execute(update(Asset).values(kind="telecom_tower", geometry=mast.model_dump(mode="json")))
+        session.execute(update(Asset).values(kind=geometry.kind, geometry=geometry.model_dump(mode="json")))
     bench.event(bench.upload())
     bench.media_events.step()
-    assert [AnalyseSegment.model_validate_json(b).geometry for b in bench.queues.bodies(VISION_JOBS_QUEUE)] == [mast]
+    jobs = [AnalyseSegment.model_validate_json(body) for body in bench.queues.bodies(VISION_JOBS_QUEUE)]
+    assert [job.geometry for job in jobs] == [geometry]
 
 
 def test_a_stored_segment_is_recorded_queued_and_its_drone_told(bench: Bench) -> None:

@@ -1,4 +1,4 @@
-"""Places on towers: in words, on coverage's faces, and found again where a tower closes on itself."""
+"""Places on towers, lines and pipes: in words, in coverage's cells, and found again across seams."""
 
 from __future__ import annotations
 
@@ -8,17 +8,21 @@ import numpy as np
 import pytest
 
 from cloud import places
+from cloud.coverage import Parts, _looked_at, _of_parts
 from cloud.history.absences import GONE, NOT_VISIBLE, absence
 from cloud.history.matching import match
 from cloud.history.pairs import Known, Shift
 from cloud.history.sightings import Sighting, sighting_of
 from cloud.merging import merged, same_defect
-from cloud.tables import Asset, Finding
-from cloud.ticket_care import tower_in_words
+from cloud.tables import Asset, Finding, PartCoverage
+from cloud.ticket_care import part_in_words
 from cloud.web import labels, language, schematic
 from contracts.findings import Detection
-from contracts.geo import GeoPoint
-from contracts.places import TowerPlace
+from contracts.geo import Enu, GeoPoint, LocalFrame
+from contracts.parts import parts_of
+from contracts.pipeline import Pipeline
+from contracts.places import ChainagePlace, LineTowerPlace, PartPlace, SpanPlace, TowerPlace, in_words
+from contracts.powerline import LineTower, PowerLine
 from contracts.shafts import shaft_of
 from contracts.shapes import AnyShape
 from contracts.tower import TelecomTower
@@ -36,7 +40,7 @@ def on_tower(height_m: float, bearing_deg: float, geometry: TurbineGeometry | Te
     return shaft_of(geometry).place(height_m, bearing_deg)
 
 
-def finding(place: TowerPlace | None = None, *, name: str = "fnd-1", days: int = 0, **more: object) -> Finding:
+def finding(place: PartPlace | None = None, *, name: str = "fnd-1", days: int = 0, **more: object) -> Finding:
     values: dict[str, object] = {
         "finding_id": name, "number": 7, "kind": "corrosion", "length_mm": 200.0, "width_mm": 100.0,
         "size_sigma_mm": 8.0, "detected_at": AT + timedelta(days=days),
@@ -47,11 +51,11 @@ def finding(place: TowerPlace | None = None, *, name: str = "fnd-1", days: int =
     return found
 
 
-def look(name: str, place: TowerPlace, kind: DefectKind = DefectKind.CORROSION) -> Detection:
+def look(name: str, place: PartPlace, kind: DefectKind = DefectKind.CORROSION) -> Detection:
     return detection(name, kind=kind, root_m=None).model_copy(update={"place": place})
 
 
-def sighting(place: TowerPlace, name: str, days: int = 0, geometry: AnyShape = TURBINE) -> Sighting:
+def sighting(place: PartPlace, name: str, days: int = 0, geometry: AnyShape = TURBINE) -> Sighting:
     seen = sighting_of(finding(place, name=name, days=days), geometry)
     assert seen is not None
     return seen
@@ -75,7 +79,7 @@ def test_a_place_in_words(found: Finding, said: str) -> None:
 def test_a_place_comes_back_from_its_row() -> None:
     place = on_tower(42.3, 359.0)
     kept = finding(place)
-    assert places.tower_place(kept) == place
+    assert places.part_place(kept) == place
     assert (kept.blade, kept.side, kept.distance_to_root_m) == (None, None, None)
     assert places.cell_of(kept) == ("face-0", 42)
 
@@ -86,7 +90,7 @@ def test_a_place_comes_back_from_its_row() -> None:
 def test_a_place_on_a_page(spoken: str, said: str) -> None:
     token = language._spoken.set(spoken)
     try:
-        assert labels.tower_place(finding(on_tower(42.34, 225.0))) == said
+        assert labels.part_place(finding(on_tower(42.34, 225.0))) == said
     finally:
         language._spoken.reset(token)
 
@@ -98,10 +102,10 @@ def test_a_detection_that_waits_is_shown_where_it_lies() -> None:
 
 def test_what_an_order_asks_for_fits_its_operation() -> None:
     tall = TURBINE.model_copy(update={"hub_height_m": 160.0})
-    said = f"Inspect {tower_in_words(finding(on_tower(142.3, 225.0, tall)))}"
+    said = f"Inspect {part_in_words(finding(on_tower(142.3, 225.0, tall)))}"
     assert said == "Inspect tower, south-west face, 142.3 m"
     assert len(said) <= 40
-    assert tower_in_words(finding()) == "the place"
+    assert part_in_words(finding()) == "the place"
 
 
 @pytest.mark.parametrize(
@@ -173,4 +177,166 @@ def test_a_masts_strips_name_their_faces_as_places_do_and_hold_what_lies_on_them
     assert [strip.name for strip in drawn.strips] == ["North face", "East face", "South face", "West face"]
     assert [len(strip.dots) for strip in drawn.strips] == [0, 1, 0, 0], "though it has no position in the world"
     assert drawn.strips[1].dots[0].x == pytest.approx(100 * 31.0 / MAST.height_m, abs=0.01)
-    assert labels.tower_place(finding(there)) == "Tower, east face, 31.0 m up"
+    assert labels.part_place(finding(there)) == "Tower, east face, 31.0 m up"
+
+
+def on_the_ground(*metres: float) -> list[GeoPoint]:
+    frame = LocalFrame(FOOT)
+    return [frame.to_geo(Enu(east, 0.0, 0.0)) for east in metres]
+
+
+LINE = PowerLine(
+    towers=tuple(LineTower(name=f"{12 + n}", foot=p) for n, p in enumerate(on_the_ground(0.0, 205.0, 410.0)))
+)
+PIPE = Pipeline(centre_line=tuple(on_the_ground(0.0, 2000.0)), start_chainage_m=1234.0)
+
+
+def on_span(chainage_m: float, conductor: int | None = 1) -> SpanPlace:
+    span = int(chainage_m // 205.0)
+    return SpanPlace(
+        span=span, from_tower=f"{12 + span}", to_tower=f"{13 + span}", conductor=conductor,
+        offset_m=LINE.phase_offsets_m[conductor or 0], distance_m=chainage_m - 205.0 * span, chainage_m=chainage_m,
+    )  # fmt: skip
+
+
+def on_pipe(chainage_m: float, offset_m: float = 0.1, clock_h: float | None = None) -> ChainagePlace:
+    return ChainagePlace(chainage_m=chainage_m, offset_m=offset_m, clock_h=clock_h)
+
+
+LONG: dict[str, tuple[PartPlace, tuple[str, int] | None, str, str]] = {
+    "span": (on_span(289.2), ("span-0001", 8), "Span 13–14, 84.2 m from tower 13",
+             "Spannfeld 13–14, 84.2 m ab Mast 13"),
+    "tower": (LineTowerPlace(tower=1, tower_name="13", height_m=21.4), None, "Tower 13, 21.4 m up",
+              "Mast 13, 21.4 m hoch"),
+    "pipe": (on_pipe(1240.3, clock_h=3.9), ("pipe", 124), "Pipe, chainage 1240.3 m, 4 o'clock",
+             "Rohr, Stationierung 1240.3 m, 4 Uhr"),
+    "left": (on_pipe(1240.3, 2.1), ("pipe", 124), "Pipe, chainage 1240.3 m, 2.1 m to the left",
+             "Rohr, Stationierung 1240.3 m, 2.1 m links"),
+    "right": (on_pipe(1240.3, -2.1), ("pipe", 124), "Pipe, chainage 1240.3 m, 2.1 m to the right",
+              "Rohr, Stationierung 1240.3 m, 2.1 m rechts"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", sorted(LONG))
+def test_a_place_along_is_kept_counted_and_said_in_two_languages(name: str) -> None:
+    place, cell, english, german = LONG[name]
+    kept = finding(place)
+    assert places.part_place(kept) == place
+    assert places.cell_of(kept) == cell
+    assert places.where(kept) == in_words(place)
+    said = []
+    for spoken in ("en", "de"):
+        token = language._spoken.set(spoken)
+        said.append(labels.part_place(kept))
+        language._spoken.reset(token)
+    assert said == [english, german]
+    assert len(f"Inspect {part_in_words(kept)}") <= 40
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        (on_span(204.9), on_span(205.1), True), (on_span(204.9, 0), on_span(205.1, 2), False),
+        (on_span(204.9, 0), on_span(205.1, None), True), (on_span(100.0), on_span(103.0), False),
+        (on_pipe(1300.0, 0.1, 1.0), on_pipe(1300.2, 0.3), True), (on_pipe(1300.0), on_pipe(1300.0, 5.0), False),
+        (on_span(205.0), LineTowerPlace(tower=1, tower_name="13", height_m=24.0), False),
+    ],
+    ids=["across a tower", "another wire", "a wire not told", "farther on", "pipe and ground", "beside it", "a tower"],
+)  # fmt: skip
+def test_looks_along_a_line_or_pipe_are_one_defect(one: PartPlace, other: PartPlace, *, same: bool) -> None:
+    assert same_defect(look("a", one), look("b", other)) is same
+
+
+@pytest.mark.parametrize(
+    ("geometry", "before", "now", "said"),
+    [
+        (LINE, on_span(204.9), on_span(205.2), "same"), (LINE, on_span(204.9, 0), on_span(205.2, 2), "new"),
+        (LINE, on_span(204.9, 0), on_span(205.2, None), "asked"), (PIPE, on_pipe(1300.0), on_pipe(1300.2, 0.2), "same"),
+        (PIPE, on_pipe(1300.0), on_pipe(1300.0, 6.0), "new"),
+    ],
+    ids=["across a tower", "another wire", "a wire not told", "pipe", "beside the pipe"],
+)  # fmt: skip
+def test_a_defect_is_found_again_along_a_line_or_pipe(
+    geometry: AnyShape, before: PartPlace, now: PartPlace, said: str
+) -> None:
+    known = [Known("old", (sighting(before, "old", geometry=geometry),), (0,))]
+    found = match(known, [sighting(now, "new", 200, geometry)], Shift(np.zeros(6), 0.01 * np.eye(6)))
+    assert ("new" in found.links, "new" in found.suggested) == (said == "same", said == "asked")
+
+
+@pytest.mark.parametrize(
+    ("geometry", "place", "cells"),
+    [
+        (LINE, on_span(205.0), {("span-0000", 20), ("span-0001", 0)}),
+        (LINE, on_span(410.0 - 0.001), {("span-0001", 20)}),
+        (PIPE, on_pipe(1240.0), {("pipe", 123), ("pipe", 124)}),
+        (PIPE, on_pipe(1236.0), {("pipe", 123)}),
+    ],
+    ids=["at a tower", "at the last tower", "where two cells meet", "in the first, short cell"],
+)
+def test_gone_is_said_where_every_cell_along_was_seen(
+    geometry: AnyShape, place: PartPlace, cells: set[tuple[str, int]]
+) -> None:
+    defect = Known("old", (sighting(place, "old", geometry=geometry),), (0,))
+    shift = Shift(np.zeros(6), 1e-4 * np.eye(6))
+    assert absence(defect, shift, dict.fromkeys(cells, 1.0), repaired=False).state == GONE
+    for missing in cells:
+        seen = {cell: 1.0 for cell in cells if cell != missing}
+        assert absence(defect, shift, seen, repaired=False).state == NOT_VISIBLE
+
+
+def test_what_lies_in_a_geometry_that_changed_is_matched_by_its_position() -> None:
+    there = finding(on_span(300.0), lat_deg=FOOT.lat_deg, lon_deg=FOOT.lon_deg, alt_m=FOOT.alt_m)
+    seen = sighting_of(there, PIPE)
+    assert seen is not None
+    assert seen.surface == "open"
+
+
+def rows(**cells_of: range) -> list[PartCoverage]:
+    return [PartCoverage(part=p.replace("_", "-"), cell=n) for p, cells in cells_of.items() for n in cells]
+
+
+@pytest.mark.parametrize(
+    ("geometry", "shown", "unseen", "said"),
+    [
+        (LINE, rows(span_0000=range(15, 21), span_0001=range(3)), ("span-0000", 17), ["span 12–13, 170–180 m"]),
+        (LINE, rows(span_0000=range(19, 21), span_0001=range(3)), ("span-0000", 20), ["span 12–13, 200–205 m"]),
+        (PIPE, rows(pipe=range(123, 130)), ("pipe", 124), ["pipe, 1,240–1,250 m"]),
+        (PIPE, rows(pipe=range(123, 130)), ("pipe", 123), ["pipe, 1,234–1,240 m"]),
+        (PIPE, [], ("pipe", 124), []),
+    ],
+    ids=["in a span", "at its end", "in a pipe", "its first metres", "nothing was looked at"],
+)
+def test_gaps_lie_between_the_first_and_the_last_cell_that_was_shown(
+    geometry: PowerLine | Pipeline, shown: list[PartCoverage], unseen: tuple[str, int], said: list[str]
+) -> None:
+    found = parts_of(geometry)
+    seen = frozenset((c.part, c.cell) for c in shown) - {unseen}
+    rest = Parts(found, _looked_at(found, shown), seen, bool(shown))
+    assert [str(gap) for gap in _of_parts(rest)] == said
+    assert rest.whole_m - rest.seen_m == 10 * len(said)
+
+
+def test_a_pipe_is_drawn_by_the_kilometre_with_what_was_seen_of_each() -> None:
+    (part,) = parts_of(PIPE)
+    shown = rows(pipe=range(220, 226))
+    rest = Parts((part,), _looked_at((part,), shown), frozenset((c.part, c.cell) for c in shown), is_known=True)
+    assert [rest.seen_between_m(part, *ends) for ends in schematic.strips_of(part)] == [34, 26]
+
+
+@pytest.mark.parametrize(
+    ("kind", "geometry", "place", "strip", "share"),
+    [
+        ("power_line", LINE, on_span(289.2), 1, 84.2 / 205.0),
+        ("pipeline", PIPE, on_pipe(2334.0), 1, 0.1),
+    ],
+    ids=["span", "pipe"],
+)
+def test_a_finding_along_stands_on_its_strip(
+    kind: str, geometry: AnyShape, place: PartPlace, strip: int, share: float
+) -> None:
+    asset = Asset(asset_id="long-7", kind=kind, geometry=geometry.model_dump(mode="json"))
+    drawn = schematic.strips(asset, [finding(place, severity_rank=3)])
+    assert drawn is not None
+    assert [len(one.dots) for one in drawn.strips] == [int(n == strip) for n in range(2)]
+    assert drawn.strips[strip].dots[0].x == pytest.approx(100 * share, abs=0.05)

@@ -10,11 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from contracts.errors import InvalidInput
 from contracts.geo import UP, Enu, Pose
 from contracts.optics import CameraIntrinsics, project
 from contracts.places import TowerPlace, across_between_m, in_words, mean_place, turn_deg
-from contracts.powerline import LineTower, PowerLine
 from contracts.shafts import Shaft, level, shaft_of
 from contracts.shapes import AnyShape
 from contracts.tower import TelecomTower
@@ -24,7 +22,6 @@ from vision.boxes import Image
 from vision.coverage import Coverage
 from vision.georef import CE90_PER_SIGMA, LE90_PER_SIGMA, Accuracy, Georeferencer, Placed
 from vision.grid import Grid
-from vision.grids import grid_of
 from vision.shaft_grid import Mast
 from vision.turbine_grid import Turbine
 
@@ -213,10 +210,3 @@ def test_a_patch_is_one_detection_with_its_place_size_and_errors(name: str) -> N
     assert found.ce90_m is not None
     assert found.le90_m is not None
     assert 0.0 < found.le90_m < found.ce90_m < 0.3
-
-
-def test_a_line_is_refused_in_words() -> None:
-    far = FOOT.model_copy(update={"lat_deg": FOOT.lat_deg + 0.003})
-    line = PowerLine(towers=(LineTower(name="1", foot=FOOT), LineTower(name="2", foot=far)))
-    with pytest.raises(InvalidInput, match="placed on a power line yet"):
-        grid_of(line)

@@ -5,12 +5,18 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 from contracts.errors import NotFound, Unavailable
 from contracts.events import AnalyseSegment, BatchReady
 from contracts.findings import DetectionBatch
+from contracts.geo import Enu, Pose
 from contracts.media import SegmentManifest
+from contracts.optics import project
+from contracts.places import SpanPlace
+from contracts.powerline import LineTower, PowerLine
 from contracts.turbine import TurbineGeometry
 from contracts.vocabulary import BladeSide
 from tests.vision_views import (
@@ -20,6 +26,7 @@ from tests.vision_views import (
     RedFinder,
     corners_of,
     encode,
+    looking,
     manifest_of,
     painted,
     pass_along,
@@ -307,3 +314,34 @@ def test_work_that_is_stuck_lets_its_job_go() -> None:
     with _Kept(jobs, JOB, "seg-1", beat_s=0.001, patience_s=0.02) as kept:
         kept._beating.join(20)
         assert not kept._beating.is_alive()
+
+
+def test_a_video_of_a_line_ends_in_a_finding_on_its_span(tmp_path: Path) -> None:
+    towers = [TURBINE.frame().to_geo(Enu(0.0, north, 0.0)) for north in (0.0, 200.0)]
+    line = PowerLine(towers=tuple(LineTower(name=f"{12 + n}", foot=foot) for n, foot in enumerate(towers)))
+    span = line.span(0)
+    target = span.at(0.4, 6.0)
+    poses = [looking(TURBINE, target.plus(Enu(-8.0, m, 12.0)), target.plus(Enu(0.0, m, 0.0))) for m in (-0.4, 0.0, 0.4)]
+    video = encode(tmp_path / "v.mp4", [picture_of(line, pose) for pose in poses])
+    manifest = manifest_of(video, poses)
+    objects = FakeObjects({"video": video, "manifest": manifest.model_dump_json().encode()})
+    asked = AnalyseSegment.model_validate_json(job((video, manifest), None)).model_copy(update={"geometry": line})
+    assert Worker(FakeJobs(asked.model_dump_json()), objects, RedFinder(), tmp_path / "scratch").step() is True
+    batch = DetectionBatch.model_validate_json(objects.stored[KEY])
+    (found,) = batch.detections
+    assert isinstance(found.place, SpanPlace)
+    assert (found.place.from_tower, found.place.to_tower, found.place.conductor) == ("12", "13", 2)
+    assert found.place.distance_m == pytest.approx(80.0, abs=0.1)
+    assert {part.part for part in batch.parts} == {"span-0000"}
+
+
+def picture_of(line: PowerLine, pose: Pose) -> Image:
+    """Paint the outer conductor dark over a grainy field, and a red patch on it, 0.4 m long at 80 m."""
+    image = np.random.default_rng(0).integers(120, 150, (SMALL.height_px, SMALL.width_px, 3)).astype(np.uint8)
+    span, eye = line.span(0), TURBINE.frame().to_enu(pose.point)
+    for first, last, colour, width_px in ((0.36, 0.44, (40, 40, 40), 7), (0.399, 0.401, (0, 0, 255), 30)):
+        one, other = (project(pose, SMALL, span.at(share, 6.0).minus(eye)) for share in (first, last))
+        assert one is not None
+        assert other is not None
+        cv2.line(image, (round(one[0]), round(one[1])), (round(other[0]), round(other[1])), colour, width_px)
+    return image

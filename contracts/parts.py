@@ -1,0 +1,81 @@
+"""What coverage counts beside the sides of blades: faces of towers metre by metre, spans and pipes by ten metres."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+from typing import NamedTuple
+
+from contracts.pipeline import Pipeline
+from contracts.places import compass
+from contracts.powerline import PowerLine
+from contracts.shafts import shaft_of
+from contracts.shapes import AnyShape
+from contracts.tower import TelecomTower
+from contracts.turbine import TurbineGeometry
+
+ALONG_M = 10.0
+"""Length of a cell along a line or a pipe: short enough to fly to, and a line of 20 km has 2,000."""
+_HAIR_M = 1e-6
+
+
+class Part(NamedTuple):
+    """A part in cells; ``part`` names it in coverage, ``name`` is how people say it.
+
+    Cell n is from ``n * step_m`` on; what lies before ``start_m`` and after ``end_m`` is no part of it, so the first
+    and the last cell may be short. ``at_m`` is where its nought lies along its surface: the chainage of a span's tower.
+    """
+
+    part: str
+    name: str
+    start_m: float
+    end_m: float
+    step_m: float = 1.0
+    at_m: float = 0.0
+
+    @property
+    def cells(self) -> range:
+        """Return the numbers of its cells."""
+        first = math.floor((self.start_m + _HAIR_M) / self.step_m)
+        return range(first, max(first + 1, math.ceil((self.end_m - _HAIR_M) / self.step_m)))
+
+    def stretch(self, first: int, end: int) -> tuple[float, float]:
+        """Return the metres from a cell up to another one, which is not counted, as far as the part goes."""
+        return max(first * self.step_m, self.start_m), min(end * self.step_m, self.end_m)
+
+    def between(self, first_m: float, last_m: float) -> range:
+        """Return its cells that lie between two places along its surface."""
+        cells = self.cells
+        first, last = (math.floor((metres - self.at_m) / self.step_m) for metres in (first_m, last_m))
+        return range(max(first, cells.start), min(last + 1, cells.stop))
+
+
+def parts_of(geometry: AnyShape) -> tuple[Part, ...]:
+    """Return the parts of an asset but for its blades, in the order in which people go through them."""
+    match geometry:
+        case TurbineGeometry() | TelecomTower():
+            shaft = shaft_of(geometry)
+            return tuple(
+                Part(f"face-{face}", f"tower, {compass(shaft.bearing_of(face))} face", 0.0, shaft.height_m)
+                for face in range(shaft.faces)
+            )
+        case PowerLine():
+            return spans_of(geometry, range(len(geometry.towers) - 1))
+        case Pipeline():
+            chainages = geometry.chainages_m()
+            return (Part("pipe", "pipe", chainages[0], chainages[-1], ALONG_M),)
+
+
+def spans_of(line: PowerLine, numbers: range) -> tuple[Part, ...]:
+    """Return some spans of a line; the places along it count from its first tower."""
+    names, chainages = [tower.name for tower in line.towers], line.chainages_m()
+    return tuple(
+        Part(span_part(n), f"span {one}–{other}", 0.0, chainages[n + 1] - chainages[n], ALONG_M, chainages[n])
+        for n, (one, other) in enumerate(pairwise(names))
+        if n in numbers
+    )
+
+
+def span_part(number: int) -> str:
+    """Return the name of a span in coverage."""
+    return f"span-{number:04d}"
