@@ -1,6 +1,7 @@
 """How many planted defects are found, by size in pixels, light and kind, and how many findings are false.
 
-    python -m benchmarks.planted --seeds 50 --light all --jobs 2 --minutes 15 --json
+    python -m benchmarks.planted --seeds 50 --light all --jobs 2 --minutes 15 --json > planted.json
+    kestrel-vision planted models/kestrel-blade-n.onnx planted.json    # into the detector's card
 
 A flight here is the key frames of an inspection, without the frames between: for each seed a turbine with twelve
 defects (two of each kind, lengths from 12 to 200 pixels at 10 m), two views of each defect and one of each of eight
@@ -22,6 +23,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from datetime import UTC, datetime
 from functools import cache
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -33,7 +35,7 @@ from contracts.geo import Pose
 from contracts.optics import CameraIntrinsics
 from contracts.places import AnyPlace, on_blade
 from contracts.turbine import SurfacePlace, TurbineGeometry
-from contracts.vocabulary import Blade, BladeSide, DefectKind
+from contracts.vocabulary import AssetKind, Blade, BladeSide, DefectKind
 from simulators.defects import PAINTED_KINDS, PlantedDefect, Want, random_defect
 from simulators.render import Renderer, Shot
 from simulators.truthboxes import Truth
@@ -210,6 +212,10 @@ def told(made: Sequence[Flown]) -> dict[str, Any]:
     false, looked_at = sum(len(f.false) for f in made), sum(f.looked_at_share for f in made)
     kinds = sorted({p.kind for p in planted})
     return {
+        "detector_sha256": open_detector(SHIPPED, threads=1).card.sha256,
+        "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "asset_kind": AssetKind.WIND_TURBINE.value,
+        "from_px": SIZES_PX[0],
         "flights": len(made),
         "all": recall(planted),
         "by_size": {

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, Field, model_validator
 
 from contracts.geo import BoxNorm, Frozen, GeoPoint, Pose
 from contracts.ids import AssetId, FlightId, SegmentId, Sha256
 from contracts.optics import CameraIntrinsics
 from contracts.places import AnyPlace
-from contracts.vocabulary import Blade, BladeSide, DefectKind
+from contracts.vocabulary import AssetKind, Blade, BladeSide, DefectKind
 
 
 class Frame(Frozen):
@@ -104,12 +104,32 @@ class PartCell(Frozen):
     best_sharpness: float = Field(ge=0)
 
 
+class PlantedRate(Frozen):
+    """How many defects that a simulator planted a detector told, when it was measured."""
+
+    asset_kind: AssetKind
+    flights: int = Field(ge=1, description="simulated ones")
+    found: int = Field(ge=0)
+    of: int = Field(ge=1)
+    from_px: float = Field(
+        ge=0, description="the smallest that counted: longer side in the picture that shows it largest"
+    )
+    measured_at: AwareDatetime
+
+    @model_validator(mode="after")
+    def _share(self) -> PlantedRate:
+        if self.found > self.of:
+            raise ValueError("more were found than planted")
+        return self
+
+
 class ModelCard(Frozen):
-    """Which detector spoke."""
+    """Which detector spoke, and what was measured of it on planted defects."""
 
     name: str
     sha256: Sha256
     threshold: float
+    planted: PlantedRate | None = None
 
 
 class DetectionBatch(Frozen):

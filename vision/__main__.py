@@ -260,6 +260,20 @@ def card_verb(
     typer.echo(card.model_dump_json() if as_json else str(weights.with_suffix(".json")))
 
 
+@app.command("planted")
+def planted_verb(
+    weights: Annotated[Path, typer.Argument(help="ONNX file with its card beside it.")],
+    figures: Annotated[Path, typer.Argument(help="What `python -m benchmarks.planted --json` printed.")],
+    as_json: Json = False,
+) -> None:
+    """Put into a detector's card how many planted defects it told; the cloud publishes it beside blind audits."""
+    from vision.card import write_planted
+
+    with spoken(as_json=as_json):
+        rate = write_planted(weights, json.loads(figures.read_text()))
+    typer.echo(rate.model_dump_json() if as_json else f"{rate.found} of {rate.of} planted defects told")
+
+
 @app.command("train")
 def train_verb(
     out: Annotated[Path, typer.Option(help="Folder for checkpoints; its data/ is rebuilt.")],

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pydantic import Field, ValidationError
 
 from contracts.errors import InvalidInput, NotFound
+from contracts.findings import PlantedRate
 from contracts.geo import Frozen
 from contracts.ids import Sha256
 from contracts.training import Level
@@ -46,6 +47,8 @@ class Card(Frozen):
     review_by_kind: dict[DefectKind, Level] = Field(
         default_factory=dict, description="the same of the kinds that have one of their own"
     )
+
+    planted: PlantedRate | None = Field(default=None, description="what it told of planted defects, at these levels")
 
     def accepts(self, kind: DefectKind) -> float:
         """Return the least mean confidence of a kind."""

@@ -183,7 +183,7 @@ class Worker:
             video_key=request.video_key,
             video_sha256=request.video_sha256,
             video_version=version,
-            model=ModelCard(name=card.name, sha256=card.sha256, threshold=card.threshold),
+            model=ModelCard(name=card.name, sha256=card.sha256, threshold=card.threshold, planted=card.planted),
             analysed_at=datetime.now(UTC),
             frames_total=result.frames_total,
             key_frames=result.key_frames,

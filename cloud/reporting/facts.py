@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from cloud import candidates, coverage, merging, miss_rate, places, tickets
 from cloud.assistant.words import kind_label, severity_label
-from cloud.blind import rate
+from cloud.blind import planted, rate
 from cloud.history import suggestions
 from cloud.history.growth import INTERVAL_SIGMAS, growth
 from cloud.reporting import blades
@@ -171,6 +171,7 @@ class Method(Frozen):
     policies: tuple[str, ...]
     miss_rate: str
     blind_audits: str
+    planted: str
     false_alarm_rate: str
 
 
@@ -246,6 +247,7 @@ def gather(session: Session, flight_id: str) -> InspectionReport:
         method=Method(
             miss_rate=miss_rate.missed_in_words(quality),
             blind_audits=rate.in_words(rate.of_class(session, asset_kind)),
+            planted=planted.in_words(planted.spoke_last(session), asset_kind),
             false_alarm_rate=miss_rate.false_alarms_in_words(quality),
             detectors=tuple(sorted({f"{row.model_name} (SHA-256 {row.model_sha256})" for row in rows})),
             policies=tuple(sorted({f"{row.policy_version} ({row.severity_scheme})" for row in rows})),

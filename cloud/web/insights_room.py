@@ -11,7 +11,7 @@ from fastapi.responses import HTMLResponse, Response
 from sqlalchemy.orm import Session
 
 from cloud import miss_rate
-from cloud.blind import rate
+from cloud.blind import planted, rate
 from cloud.datasets import exports
 from cloud.datasets.views import VIEWS
 from cloud.requests import Svc, UnitOfWork
@@ -54,7 +54,10 @@ def rest(session: UnitOfWork, services: Svc, wanted: Annotated[Wanted, Query()])
 def _lists(session: Session, services: Services, wanted: Wanted, now: datetime, live: Iterable[Live]) -> dict[str, Any]:
     cost = cost_view.build(session, wanted, live, now - timedelta(days=int(wanted.days)), services.settings)
     more: dict[str, Any] = {"rest": insights_rest.build(session, wanted), "cost": cost}
-    told = {"qualities": miss_rate.of_classes(session), "blind": rate.of_classes(session)}
+    told: dict[str, Any] = {"qualities": miss_rate.of_classes(session), "blind": rate.of_classes(session)}
+    card = planted.spoke_last(session)
+    told["planted"] = card.planted if card else None
+    told["planted_missed"] = planted.missed(card.planted) if card and card.planted else None
     return more | told | {"views": tuple(VIEWS)}
 
 

@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
+from bs4 import BeautifulSoup
 from sqlalchemy import select
 
 from cloud.inspections import record_batch
 from cloud.reporting.facts import gather
 from cloud.services import Services
 from cloud.tables import Asset, Audit, AuditFrameRow, AuditMark, DetectionRow, Finding, Flight
-from contracts.findings import AuditBox, AuditFrame, Detection
+from contracts.findings import AuditBox, AuditFrame, Detection, PlantedRate
 from contracts.geo import BoxNorm
-from contracts.vocabulary import DefectKind, FlightState, Role
+from contracts.vocabulary import AssetKind, DefectKind, FlightState, Role
 from tests import platform
 from tests.clean_database import empty
 from tests.factories import World
 from tests.platform import Server
-from tests.sightings import audit_frame, batch, detection
+from tests.sightings import MODEL, audit_frame, batch, detection
 from tests.stand_ins import MemoryWorkflows
 
 NOW = datetime(2026, 11, 20, 17, 0, tzinfo=UTC)
@@ -178,6 +179,32 @@ def test_the_lowest_two_are_the_sample_and_a_batch_again_changes_nothing(
         rows = session.scalars(select(AuditFrameRow).order_by(AuditFrameRow.frame_id)).all()
         assert [len(AuditFrame.model_validate(row.record).boxes) for row in rows] == [1, 0, 0]
     assert upcoming(ana)[1] == 2
+
+
+def test_what_the_detector_that_spoke_last_missed_of_planted_defects_is_published_beside_it(
+    services: Services, flight_id: str, ana: httpx.Client
+) -> None:
+    assert "planted in the simulator" not in ana.get("/insights/rest").text, "its card says nothing of it"
+    with services.database.session() as session:
+        assert gather(session, flight_id).method.planted == "Not measured for this detector and class of asset."
+        world = World(session, NOW)
+        flight = session.get_one(Flight, flight_id)
+        world.segment(flight, 1, NOW, state="queued")
+        session.flush()
+        rate = PlantedRate(
+            asset_kind=AssetKind.WIND_TURBINE, flights=32, found=249, of=384, from_px=12.0, measured_at=NOW
+        )
+        seen = batch(f"{flight_id}.00001", detection("det-2", segment=f"{flight_id}.00001", root_m=20.0))
+        card = MODEL.model_copy(update={"sha256": "cd" * 32, "planted": rate})
+        later = {"model": card, "analysed_at": seen.analysed_at + timedelta(hours=1)}
+        record_batch(session, seen.model_copy(update=later))
+    page = " ".join(BeautifulSoup(ana.get("/insights/rest").text, "lxml").get_text(" ").split())
+    assert "Wind turbine, planted in the simulator 35 % 30–40 % 135 of 384 32 flights" in page
+    with services.database.session() as session:
+        said = gather(session, flight_id).method.planted
+    assert said.startswith(
+        "35% (95 % interval 30% to 40%). Of 384 defects of 12 pixels and more that a simulator planted"
+    )
 
 
 def test_the_rate_counts_a_defect_once_and_says_who_stands_behind_it(

@@ -19,6 +19,7 @@ from vision import detector
 from vision.__main__ import app
 from vision.boxes import KINDS, Boxes
 from vision.calibration import Platt, calibrated, fit
+from vision.card import plain_card, write_levels
 from vision.detector import Card, load_card
 from vision.evaluate import Judged
 
@@ -119,3 +120,42 @@ def test_levels_are_never_learnt_from_what_may_only_evaluate(quay: Path) -> None
 def test_the_shipped_card_leaves_to_a_person_what_it_looked_at_and_did_not_accept() -> None:
     card = load_card(detector.SHIPPED)
     assert card.review == card.threshold < card.accept
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> Path:
+    made = tmp_path / "blade.onnx"
+    made.write_bytes(b"weights")
+    made.with_suffix(".json").write_text(plain_card(made, 0.2, 0.35).model_dump_json())
+    return made
+
+
+def planted(weights: Path, **changed: object) -> Path:
+    told = {"detector_sha256": load_card(weights).sha256, "asset_kind": "wind_turbine", "flights": 4, "from_px": 12,
+            "measured_at": "2026-11-27T18:00:00+00:00", "all": {"found": 31, "of": 48}, "by_light": {}}  # fmt: skip
+    out = weights.parent / "planted.json"
+    out.write_text(json.dumps(told | changed))
+    return out
+
+
+def test_what_was_told_of_planted_defects_is_in_the_card_until_its_levels_change(weights: Path) -> None:
+    assert CliRunner().invoke(app, ["planted", str(weights), str(planted(weights))]).exit_code == 0
+    rate = load_card(weights).planted
+    assert rate is not None
+    assert (rate.found, rate.of, rate.flights) == (31, 48, 4)
+    write_levels(weights, {"accept": 0.4})
+    assert load_card(weights).planted is None
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        pytest.param({"detector_sha256": "00" * 32}, id="of another detector"),
+        pytest.param({"all": {"found": 49, "of": 48}}, id="more than planted"),
+        pytest.param({"measured_at": None}, id="of no day"),
+    ],
+)
+def test_figures_that_are_not_this_detectors_are_refused(weights: Path, changed: dict[str, object]) -> None:
+    before = weights.with_suffix(".json").read_text()
+    assert CliRunner().invoke(app, ["planted", str(weights), str(planted(weights, **changed))]).exit_code != 0
+    assert weights.with_suffix(".json").read_text() == before
