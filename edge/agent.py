@@ -108,12 +108,13 @@ class Agent:
         self._link = link_of(settings, self._status(online=False))
         self._allowances = Allowances(state / "limits.json", limits)
         self._pilot = Pilot(self._autopilot, self._flights, self._allowances, self._enough_disk)
+        self._clock = WatchedClock(self._gps_offset_s, self._journal.latest_us)
         self._desk = CommandDesk(
             Gate(settings.drone_id, settings.command_keys_dir),
             self._journal,
             self._outbox,
             self._pilot,
-            WatchedClock(lambda: self._autopilot.look().clock_offset_s, self._journal.latest_us),
+            self._clock,
             self._alarm,
         )
         self._monitor = Monitor(
@@ -188,7 +189,7 @@ class Agent:
 
     def announce(self, kind: DroneEventKind, fields: dict[str, object]) -> Future[int]:
         """Put an event into the outbox; the future is done when it is on disk."""
-        at = utc_now()
+        at = self._clock.now()
         known = {k: v for k, v in fields.items() if v is not None}
         if "detail" in known:
             known["detail"] = str(known["detail"])[:400]
@@ -295,6 +296,11 @@ class Agent:
         deadline = time.monotonic() + 1.0
         while time.monotonic() < deadline and self._publisher.step():
             continue
+
+    def _gps_offset_s(self) -> float | None:
+        """Return GPS time minus our clock; what a silent autopilot said last may be wrong since our clock was set."""
+        seen = self._autopilot.look()
+        return seen.clock_offset_s if seen.connected else None
 
     def _offline_s(self) -> float:
         if self._link.generation:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 _OLDEST_SANE_S = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
@@ -56,8 +56,8 @@ class WatchedClock:
         self._started = (time.time(), time.monotonic())
 
     def now(self) -> datetime:
-        """Return the present, aware UTC."""
-        return utc_now()
+        """Return the present, aware UTC; by GPS where the system's clock says a time far from it."""
+        return by_gps(utc_now(), self._gps_offset_s())
 
     def elapsed_s(self) -> float:
         """Return seconds on a clock that nobody sets."""
@@ -67,6 +67,16 @@ class WatchedClock:
         """Tell whether the present may decide that a command is still valid."""
         stepped_s = (time.time() - self._started[0]) - (time.monotonic() - self._started[1])
         return believable(time.time(), self._known_us() / 1e6, stepped_s, self._gps_offset_s())
+
+
+def by_gps(now: datetime, gps_offset_s: float | None) -> datetime:
+    """Return the present by GPS where it is told and ``now`` is too far from it to be right.
+
+    What an agent writes while its clock waits for the network must not lie in another year than its telemetry, and
+    must not seem later than all that is told once the clock is set back.
+    """
+    wrong = gps_offset_s is not None and abs(gps_offset_s) > GPS_AGREES_S
+    return now + timedelta(seconds=gps_offset_s) if wrong and gps_offset_s is not None else now
 
 
 def believable(now_s: float, known_s: float, stepped_s: float, gps_offset_s: float | None) -> bool:

@@ -103,6 +103,8 @@ def require_legal(kind: CommandKind, now: Situation) -> None:
     if now.state not in _CONNECTED and now.state not in LEGAL[kind]:
         raise AutopilotSilent(_NO_WORD[now.state], hint="Check its link and power.")
     if kind in _NEEDS_FLYING and (now.flight is None or now.flight.phase not in (Phase.BEGUN, Phase.FLYING)):
+        if now.flight is not None and now.flight.phase is Phase.RETURNING:
+            raise NotReady("The flight is on its way home and goes on no more.", hint="Send return_home or land.")
         raise NotReady("No flight is paused." if kind is CommandKind.RESUME else "No flight is under way.")
     if now.latched is not None and kind in _GOES_ON and now.state is not AircraftState.ON_GROUND:
         raise NotReady(f"The aircraft must land first: {now.latched.detail}")

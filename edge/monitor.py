@@ -96,7 +96,11 @@ class Monitor:
         """The gravest broken rule whose action is in force until the landing."""
         self._taken = False
         """A pilot flies it since that rule was broken."""
-        self._acted_at = self._seen_at = self._heard_at = around.clock()
+        self._acted_at = self._seen_at = self._heard_at = self._placed_at = around.clock()
+        self._place_us = 0
+        self._broken_since: dict[str, float] = {}
+        self._noted: set[str] = set()
+        """What was told without a move of its own, as what the aircraft does already is no less."""
         self._acting = threading.Thread()
         self._bodies: tuple[Route, GeoPoint, tuple[Body, ...]] | None = None
 
@@ -166,27 +170,57 @@ class Monitor:
 
     def _guard(self, aircraft: Aircraft, flight: Flight | None) -> None:
         now = self._around.clock()
+        self._note_place(aircraft, now)
         if not aircraft.heard and flight is None:
             self._seen_at = now  # nothing flies that anybody knows of, and nothing can be asked yet
             return
         if aircraft.on_ground:
             self._pilot.latched = self._standing = None
             self._breaches.clear()
+            self._noted.clear()
             self._seen_at = now
             return
-        if aircraft.fix is not None and aircraft.gps_fix >= _FIX_3D and aircraft.position_good:
-            self._seen_at = now
-        route, full = flight.route if flight is not None else None, self._around.storage_full()
-        blind_s, offline_s = now - self._seen_at, self._around.offline_s()
-        bodies = self._bodies_of(route, aircraft.home)
-        sight = Sight(aircraft, route, offline_s, blind_s, full, self._pilot.limits, bodies)
-        for breach in broken_rules(sight):
-            if breach.code not in self._breaches and self._state not in _SETTLED.get(breach.action, ()):
-                self._breaches.add(breach.code)
-                self._answer(breach, aircraft, flight)
+        broken = broken_rules(self._sight(aircraft, flight, now))
+        self._broken_since = {breach.code: self._broken_since.get(breach.code, now) for breach in broken}
+        for breach in broken:
+            if breach.code not in self._breaches and now - self._broken_since[breach.code] >= breach.patience_s:
+                self._weigh(breach, aircraft, flight)
         if aircraft.connected:
             self._breaches.discard("autopilot_silent")
             self._go_on(now, aircraft)
+
+    def _note_place(self, aircraft: Aircraft, now: float) -> None:
+        """Note when a new place was told last, and when the aircraft last knew where it is."""
+        place_us = aircraft.fix.t_us if aircraft.fix is not None else 0
+        if place_us != self._place_us or aircraft.on_ground or not aircraft.connected:
+            self._place_us, self._placed_at = place_us, now
+        if aircraft.fix is not None and aircraft.gps_fix >= _FIX_3D and aircraft.position_good:
+            self._seen_at = now
+
+    def _sight(self, aircraft: Aircraft, flight: Flight | None, now: float) -> Sight:
+        route = flight.route if flight is not None else None
+        return Sight(
+            aircraft,
+            route,
+            offline_s=self._around.offline_s(),
+            blind_s=now - self._seen_at,
+            storage_full=self._around.storage_full(),
+            limits=self._pilot.limits,
+            bodies=self._bodies_of(route, aircraft.home),
+            stale_s=now - self._placed_at,
+        )
+
+    def _weigh(self, breach: Breach, aircraft: Aircraft, flight: Flight | None) -> None:
+        """Act upon a broken rule, unless the aircraft does as much already; that it is near the asset is told then too.
+
+        It drifts while it holds, or a pilot steers it.
+        """
+        if self._state not in _SETTLED.get(breach.action, ()):
+            self._breaches.add(breach.code)
+            self._answer(breach, aircraft, flight)
+        elif breach.action is Action.HOLD and breach.code not in self._noted:
+            self._noted.add(breach.code)
+            self._announce_breach(breach, flight)
 
     def _bodies_of(self, route: Route | None, home: GeoPoint | None) -> tuple[Body, ...]:
         """Return the route's solids in metres from home; worked out once, not ten times a second."""
@@ -201,11 +235,7 @@ class Monitor:
         if aircraft.by_hand and breach.action is not Action.REPORT:
             told = f"{breach.detail} A pilot flies it in mode {aircraft.mode}: nothing is done while they do."
             breach = breach._replace(detail=told)
-        logbook.warn("safety", code=breach.code, detail=breach.detail, action=breach.action)
-        fields: dict[str, object] = {"code": breach.code, "detail": breach.detail, "state": self._state}
-        if flight is not None:
-            fields["flight_id"] = flight.flight_id
-        self._announce(DroneEventKind.SAFETY, fields)
+        self._announce_breach(breach, flight)
         if breach.action is Action.REPORT:
             return
         if self._pilot.latched is None:
@@ -214,6 +244,13 @@ class Monitor:
         if self._standing is None or _GRAVITY.index(breach.action) > _GRAVITY.index(self._standing.action):
             self._standing = breach
             self._act()
+
+    def _announce_breach(self, breach: Breach, flight: Flight | None) -> None:
+        logbook.warn("safety", code=breach.code, detail=breach.detail, action=breach.action)
+        fields: dict[str, object] = {"code": breach.code, "detail": breach.detail, "state": self._state}
+        if flight is not None:
+            fields["flight_id"] = flight.flight_id
+        self._announce(DroneEventKind.SAFETY, fields)
 
     def _go_on(self, now: float, aircraft: Aircraft) -> None:
         """A hold asked for during a return is a pause of it, not its end; a held aircraft stays held.

@@ -19,6 +19,11 @@ from edge.safety import FENCE_MARGIN_M, Bounds, Limits, percent_home, wind_of
 POSITION_PATIENCE_S = 3.0
 """The autopilot's own estimator failsafe lands after 8 s; a flicker of the fix is no loss."""
 
+STALE_AFTER_S = 12.0
+"""Streams that an autopilot has forgotten are asked for again every 10 s."""
+VOLTAGE_PATIENCE_S = 5.0
+"""A gust or a climb pulls the voltage down for a moment."""
+
 
 class Action(StrEnum):
     """What the drone does by itself."""
@@ -42,6 +47,8 @@ class Sight(NamedTuple):
     limits: Limits
     bodies: tuple[Body, ...] = ()
     """What of the asset is solid, in metres from home."""
+    stale_s: float = 0.0
+    """Since the autopilot last told a new place, while it is heard."""
 
 
 class Rule(NamedTuple):
@@ -53,6 +60,8 @@ class Rule(NamedTuple):
     why: str
     broken: Callable[[Sight], str | None]
     """Returns what is wrong, in words; None while the rule is kept."""
+    patience_s: float = 0.0
+    """How long without a break it must be wrong before anything is done."""
 
 
 class Breach(NamedTuple):
@@ -61,12 +70,13 @@ class Breach(NamedTuple):
     code: str
     detail: str
     action: Action
+    patience_s: float = 0.0
 
 
 def broken_rules(sight: Sight) -> list[Breach]:
     """Return the rules an airborne aircraft breaks, gravest first."""
     found = ((rule, rule.broken(sight)) for rule in RULES)
-    return [Breach(rule.code, detail, rule.action) for rule, detail in found if detail is not None]
+    return [Breach(rule.code, detail, rule.action, rule.patience_s) for rule, detail in found if detail is not None]
 
 
 def _autopilot(sight: Sight) -> str | None:
@@ -79,6 +89,11 @@ def _autopilot(sight: Sight) -> str | None:
 def _position(sight: Sight) -> str | None:
     lost = sight.aircraft.connected and sight.blind_s > POSITION_PATIENCE_S
     return f"No position for {sight.blind_s:.0f} s (GPS fix {sight.aircraft.gps_fix})." if lost else None
+
+
+def _stale(sight: Sight) -> str | None:
+    old = sight.aircraft.connected and sight.route is not None and sight.stale_s > STALE_AFTER_S
+    return f"The autopilot is heard, but has told no new place for {sight.stale_s:.0f} s." if old else None
 
 
 def _standoff(sight: Sight) -> str | None:
@@ -151,6 +166,13 @@ RULES: tuple[Rule, ...] = (
         _standoff,
     ),
     Rule(
+        "stale",
+        "no new place for 12 s on a flight, though the autopilot is heard",
+        Action.RETURN,
+        "Fence, standoff and battery cannot be watched by old numbers; the autopilot itself still knows where it is.",
+        _stale,
+    ),
+    Rule(
         "fence",
         "5 m or more outside the fence, above its ceiling, or on the wrong side of a zone",
         Action.RETURN,
@@ -166,10 +188,11 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "voltage",
-        "below the owner's least voltage",
+        "below the owner's least voltage for 5 s",
         Action.RETURN,
         "The percentage of some autopilots stays high to the end.",
         _voltage,
+        VOLTAGE_PATIENCE_S,
     ),
     Rule("link", "no broker for longer than the owner allows", Action.RETURN, "Nobody can see or stop it.", _link),
     Rule(

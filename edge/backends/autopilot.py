@@ -25,6 +25,9 @@ from edge.itinerary import Item
 from edge.refusals import AutopilotRefused, AutopilotSilent, ReadsBackDifferently
 
 _ACK_TIMEOUT_S = 1.0
+_START_S = 2.0
+_NAV_LAST = 95
+"""MAV_CMD_NAV_LAST: a mission's places to fly to have lower numbers, its other actions higher ones."""
 _TRIES = 8
 _UPLOADS = 3
 """How often a list that reads back differently (a lost packet at its end) is sent."""
@@ -170,8 +173,9 @@ class MavlinkAutopilot:
 
         """
         first = 1 if self._stack.home_is_item_0 else 0
-        self._replace(MISSION, items if first else items[1:], first, stop)
-        self._go_to_start(first)
+        flown = items if first else items[1:]
+        self._replace(MISSION, flown, first, stop)
+        self._go_to_start(first, next(seq for seq in range(first, len(flown)) if flown[seq].command <= _NAV_LAST))
         self._maker.forget_progress()
 
     def store_fence(self, items: tuple[Item, ...], ceiling_m: float, stop: threading.Event | None = None) -> None:
@@ -246,15 +250,22 @@ class MavlinkAutopilot:
         """
         return self._parameters.put(name, value)
 
-    def _go_to_start(self, first: int) -> None:
-        """Make the first item the current one: an earlier mission's number stays in force otherwise."""
+    def _go_to_start(self, first: int, leg: int) -> None:
+        """Make the first item the current one: an earlier mission's number stays in force otherwise.
+
+        ArduPilot names item ``leg`` then, the first that is a place to fly to. What it had said before the change may
+        still come, so its word is waited for.
+        """
         with self._lock, self._connection.hear("MISSION_CURRENT") as told:
             try:
                 self.command(mav.MAV_CMD_DO_SET_MISSION_CURRENT, first, 1)
             except AutopilotRefused:  # autopilots before this command know the message only
                 self._connection.send("mission_set_current_encode", *self._goal(), first)
-            if next_of(told, _ACK_TIMEOUT_S) is None:
-                raise AutopilotSilent("The autopilot does not say which mission item is the current one.")
+            deadline = time.monotonic() + _START_S
+            while (current := next_of(told, deadline - time.monotonic())) is not None:
+                if current.get_srcSystem() == self._goal()[0] and current.seq <= leg:
+                    return
+        raise AutopilotSilent("The autopilot does not say that the mission's first item is the current one.")
 
     def _replace(self, kind: int, items: tuple[Item, ...], first: int, stop: threading.Event | None = None) -> None:
         with self._lock:

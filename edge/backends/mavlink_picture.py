@@ -17,6 +17,11 @@ _ARMED = 128
 _YAW_LOCK, _YAW_IN_VEHICLE_FRAME, _YAW_IN_EARTH_FRAME = 16, 32, 64
 _UNKNOWN_U16 = 65_535
 _REBOOT_MS = 5_000
+_FIX_3D = 3
+_MOST_GEOID_M = 120.0
+"""Beyond any on Earth (EGM2008: -107 to 86 m)."""
+_OLDEST_SANE_US = 1_767_225_600_000_000
+"""2026-01-01: an autopilot without GPS time counts from 1970, or from what its chip once knew."""
 SILENT_S = 2.5
 """With a look ten times a second and a heartbeat at 1 Hz at least, silence is told well within 3 s."""
 _GUESS_AFTER_S = 5.0
@@ -99,7 +104,7 @@ class PictureMaker:
             self._picture = self._picture._replace(landed=guess)
 
     def _system_time(self, m: Any) -> None:
-        if m.time_unix_usec:
+        if m.time_unix_usec >= _OLDEST_SANE_US:
             self._boot_ms = m.time_boot_ms
             self._offset_us = m.time_unix_usec - m.time_boot_ms * 1000
             offset_s = m.time_unix_usec / 1e6 - time.time()
@@ -114,8 +119,10 @@ class PictureMaker:
         return None if self._offset_us is None else self._offset_us + boot_ms * 1000
 
     def _gps(self, m: Any) -> None:
-        if self._geoid_m is None and m.alt_ellipsoid:
-            self._geoid_m = (m.alt_ellipsoid - m.alt) / 1000
+        separation_m = (m.alt_ellipsoid - m.alt) / 1000
+        told = m.fix_type >= _FIX_3D and m.alt_ellipsoid and abs(separation_m) <= _MOST_GEOID_M
+        if self._geoid_m is None and told:  # before its fix a receiver says heights, too
+            self._geoid_m = separation_m
         self._picture = self._picture._replace(gps_fix=min(6, m.fix_type), satellites=min(99, m.satellites_visible))
 
     def _position(self, m: Any) -> None:

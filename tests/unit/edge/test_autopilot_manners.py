@@ -149,3 +149,36 @@ def test_reasons_that_follow_a_refusal_are_passed_up_whole(autopilot: MavlinkAut
         autopilot.command(400, 1)
     assert f"{long.decode()} Arm: Need Position Estimate" in refused.value.message
     assert backend._NEXT_REASON_S < backend._LISTEN_TO_REASONS_S
+
+
+def test_an_old_missions_number_that_is_still_on_the_wire_is_not_taken_for_the_start(
+    autopilot: MavlinkAutopilot, wire: Wire
+) -> None:
+    def answer(message: Any) -> None:
+        if message.get_type() == "COMMAND_LONG" and message.command == mav.MAV_CMD_DO_SET_MISSION_CURRENT:
+            wire.say(OURS, mav.MAVLink_mission_current_message(11))
+            wire.say(OURS, mav.MAVLink_command_ack_message(message.command, 0, 0, 0, 245, 191))
+            wire.say(OURS, mav.MAVLink_mission_current_message(11), mav.MAVLink_mission_current_message(3))
+
+    wire.answers = answer
+    wire.say(OURS, heartbeat(GUIDED), landed(2))
+    until(lambda: autopilot.look().connected)
+    autopilot._go_to_start(1, 3)
+    assert autopilot.look().mission_seq == 3
+
+
+def test_a_mission_that_does_not_go_to_its_start_is_not_stored(
+    autopilot: MavlinkAutopilot, wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backend, "_START_S", 0.1)
+
+    def answer(message: Any) -> None:
+        if message.get_type() == "COMMAND_LONG" and message.command == mav.MAV_CMD_DO_SET_MISSION_CURRENT:
+            wire.say(OURS, mav.MAVLink_command_ack_message(message.command, 0, 0, 0, 245, 191))
+            wire.say(OURS, mav.MAVLink_mission_current_message(11))
+
+    wire.answers = answer
+    wire.say(OURS, heartbeat(GUIDED), landed(2))
+    until(lambda: autopilot.look().connected)
+    with pytest.raises(AutopilotSilent, match="first item"):
+        autopilot._go_to_start(1, 3)

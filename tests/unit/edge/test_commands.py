@@ -7,7 +7,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from contracts.errors import PlatformError
 from contracts.telemetry import Stream
 from contracts.vocabulary import CommandKind
 from edge.aftermath import NOBODY_KNOWS
-from edge.clock import WatchedClock, believable
+from edge.clock import WatchedClock, believable, by_gps
 from edge.commands import CommandDesk
 from edge.journal import Journal
 from edge.pilot import Outcome
@@ -463,3 +463,10 @@ def test_the_watched_clock_believes_the_present_and_not_a_journal_from_tomorrow(
     now_us = time.time_ns() // 1000
     assert WatchedClock(lambda: None, lambda: now_us).trusted()
     assert not WatchedClock(lambda: None, lambda: now_us + 86_400_000_000).trusted()
+
+
+@pytest.mark.parametrize(("offset_s", "shift_s"), [(None, 0.0), (0.4, 0.0), (-29.0, 0.0), (86_400.0, 86_400.0)])
+def test_what_is_told_bears_gps_time_where_the_clock_is_far_from_it(offset_s: float | None, shift_s: float) -> None:
+    assert by_gps(NOW, offset_s) == NOW + timedelta(seconds=shift_s)
+    clock = WatchedClock(lambda: offset_s, lambda: 0)
+    assert abs(clock.now() - by_gps(datetime.now(UTC), offset_s)) < timedelta(seconds=1)

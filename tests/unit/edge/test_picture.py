@@ -36,10 +36,9 @@ def system_time(ms: int, boot_us: int = BOOT_US) -> Any:
     return mav.MAVLink_system_time_message(boot_us + ms * 1000, ms)
 
 
-def gps() -> Any:
-    return mav.MAVLink_gps_raw_int_message(
-        0, 6, 567000000, 82000000, 4000, 70, 90, 0, 0, 20, 4000 + round(GEOID_M * 1000)
-    )
+def gps(fix_type: int = 6, geoid_m: float = GEOID_M) -> Any:
+    ellipsoid_mm = 4000 + round(geoid_m * 1000)
+    return mav.MAVLink_gps_raw_int_message(0, fix_type, 567000000, 82000000, 4000, 70, 90, 0, 0, 20, ellipsoid_mm)
 
 
 def position(ms: int, lat_e7: int = 567000000) -> Any:
@@ -93,6 +92,22 @@ def test_without_a_geoid_or_a_clock_there_is_no_place() -> None:
     no_clock.hear(position(1000))
     assert no_geoid.maker.picture.fix is None
     assert no_clock.maker.picture.fix is None
+
+
+@pytest.mark.parametrize("early", [gps(1, 17.0), gps(0, -17.0), gps(3, 4000.0)])
+def test_heights_of_a_receiver_without_a_fix_set_no_datum(early: Any) -> None:
+    """u-blox says 0 m above the ellipsoid and -17 m above the sea until it knows better."""
+    bench = Bench()
+    bench.hear(system_time(1000), early, gps(), position(1000))
+    fix = bench.maker.picture.fix
+    assert fix is not None
+    assert fix.point.alt_m == pytest.approx(34.0 + GEOID_M)
+
+
+def test_a_time_before_gps_knows_it_is_no_time() -> None:
+    bench = Bench(GEOID_M)
+    bench.hear(system_time(1000, 0), position(1000))
+    assert (bench.maker.picture.clock_set, bench.maker.picture.fix) == (False, None)
 
 
 def test_the_settings_geoid_wins() -> None:

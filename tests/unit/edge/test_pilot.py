@@ -420,7 +420,8 @@ def test_which_limits_lower_a_margin_and_that_they_last(tmp_path: Path, change: 
     [
         (Phase.FLYING, K.BEGIN_FLIGHT, "still under way"),
         (Phase.ENDED, K.BEGIN_FLIGHT, "flown already"),
-        (Phase.RETURNING, K.RESUME, "No flight is paused"),
+        (Phase.RETURNING, K.RESUME, "on its way home and goes on no more"),
+        (Phase.PREPARING, K.RESUME, "No flight is paused"),
         (Phase.FLYING, K.RESUME, "not holding"),
     ],
 )

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from contracts.commands import LimitsChange
 from contracts.events import DroneEventKind
 from contracts.geo import Enu
 from contracts.routes import Corner, Fence, Route, Solid, Zone, ZoneKind
@@ -17,7 +18,7 @@ from edge.bodies import bodies_of
 from edge.flights import Phase
 from edge.monitor import HOLD_GRACE_S, Monitor, Surroundings
 from edge.refusals import NotReady, UnsafeRoute
-from edge.rules import RULES, Action, Sight, broken_rules
+from edge.rules import RULES, STALE_AFTER_S, VOLTAGE_PATIENCE_S, Action, Sight, broken_rules
 from edge.safety import Start, check_route
 from tests.unit.edge.test_pilot import Bench, Desk
 from tests.unit.edge.world import HOME, LIMITS, Announcements, at, command, flight, in_flight, route, waypoint
@@ -60,6 +61,7 @@ LOW = LIMITS._replace(battery_min_v=21.0)
 BROKEN: list[tuple[str, Sight, str, Action]] = [
     ("silent", sight(in_flight(connected=False)), "autopilot_silent", Action.REPORT),
     ("blind", sight(in_flight(gps_fix=1), blind_s=3.1), "position", Action.LAND),
+    ("numbers that stand still", sight(in_flight(), stale_s=12.1), "stale", Action.RETURN),
     ("outside", sight(placed(206, 0, 30)), "fence", Action.RETURN),
     ("too high", sight(placed(0, 0, 126)), "fence", Action.RETURN),
     ("in a zone to keep out of", sight(placed(100, 0, 30), route(fence=fenced(KEEP_OUT))), "fence", Action.RETURN),
@@ -81,6 +83,8 @@ KEPT = [
     ("at its standoff", sight(placed(46, 0, 30), route(solids=(MAST,)))),
     ("never mind the link", sight(in_flight(), offline_s=9000.0, limits=LIMITS._replace(link_loss_return_s=0.0))),
     ("percentage unknown", sight(in_flight(battery_percent=None))),
+    ("numbers that stood still for a moment", sight(in_flight(), stale_s=11.0)),
+    ("numbers of somebody else's flight", sight(in_flight(), stale_s=99.0)._replace(route=None)),
     ("a flicker of the fix", sight(in_flight(gps_fix=1), blind_s=2.0)),
 ]
 
@@ -152,8 +156,11 @@ class Watched(Bench):
         self.craft.now(**changes)
         self.monitor.step()
 
-    def wait(self, seconds: float) -> None:
+    def wait(self, seconds: float, *, telling: bool = True) -> None:
         self.ran_s += seconds
+        fix = self.craft.look().fix
+        if telling and fix is not None:
+            self.craft.now(fix=fix._replace(t_us=fix.t_us + 1))
         self.monitor.step()
 
     def safety(self) -> list[object]:
@@ -223,6 +230,41 @@ def test_who_takes_it_from_a_rule_keeps_it(tmp_path: Path) -> None:
     bench.wait(HOLD_GRACE_S + 1)
     bench.wait(HOLD_GRACE_S + 1)
     bench.until("RTL")
+
+
+def test_an_autopilot_that_is_heard_but_tells_no_new_place_brings_it_home(tmp_path: Path) -> None:
+    bench = Watched(tmp_path)
+    bench.wait(STALE_AFTER_S + 1)
+    bench.wait(STALE_AFTER_S - 1, telling=False)
+    assert bench.safety() == []
+    bench.wait(2, telling=False)
+    bench.until("RTL")
+    assert bench.safety() == ["stale"]
+
+
+def test_a_voltage_that_a_gust_pulls_down_brings_nobody_home(tmp_path: Path) -> None:
+    bench = Watched(tmp_path)
+    bench.pilot.fly(command(CommandKind.SET_LIMITS, limits=LimitsChange(battery_min_v=21.0)), bench.stop)
+    for volts in (20.5, 22.0, 20.5):
+        bench.see(battery_v=volts)
+        bench.wait(VOLTAGE_PATIENCE_S - 1)
+    assert bench.safety() == []
+    bench.wait(2)
+    bench.until("RTL")
+    assert bench.safety() == ["voltage"]
+
+
+def test_an_aircraft_that_drifts_to_the_asset_while_it_holds_is_told_and_on_its_route_it_is_stopped(
+    tmp_path: Path,
+) -> None:
+    bench = Watched(tmp_path)
+    bench.flights.change("flt-1", route=route(solids=(MAST,)))
+    bench.see(mode="HOLD", fix=placed(56, 0, 30).fix)
+    bench.see()
+    assert (bench.safety(), bench.craft.did, bench.pilot.latched) == (["standoff"], [], None)
+    bench.see(mode="AUTO")
+    bench.until("HOLD")
+    assert bench.safety() == ["standoff"] * 2
 
 
 def test_a_graver_rule_takes_over_from_a_return(tmp_path: Path) -> None:
