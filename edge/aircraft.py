@@ -25,7 +25,7 @@ STILL_MODES = HOLDING_MODES - STICK_MODES | READY_MODES
 """Modes in which the autopilot by itself keeps a place it was told."""
 RETURN_MODES = frozenset({"RTL", "SMART_RTL", "AUTO_RTL"})
 LAND_MODES = frozenset({"LAND", "PRECLAND"})
-SHARED_MODES = HOLDING_MODES | TAKE_OFF_MODES | RETURN_MODES | {"AUTO"}
+SHARED_MODES = HOLDING_MODES | TAKE_OFF_MODES | {"AUTO"}
 """Modes out of which a command may take an aircraft in the air; in any other somebody else has it."""
 _GOOD = 1 | 2 | 16
 """Attitude, horizontal velocity, absolute horizontal position: bits of EKF_STATUS_REPORT and ESTIMATOR_STATUS."""

@@ -15,7 +15,8 @@ _CONNECTED = _ANY - {AircraftState.NOT_HEARD, AircraftState.DISCONNECTED}
 _STAYING = frozenset({AircraftState.PAUSED, AircraftState.HOLDING})
 LEGAL: dict[CommandKind, frozenset[AircraftState]] = {
     CommandKind.TAKE_OFF: frozenset({AircraftState.ON_GROUND}),
-    CommandKind.BEGIN_FLIGHT: _CONNECTED - {AircraftState.TAKING_OFF, AircraftState.LANDING},
+    # Not while it returns: its autopilot may bring it home for its battery. Who holds it first has looked why.
+    CommandKind.BEGIN_FLIGHT: _CONNECTED - {AircraftState.TAKING_OFF, AircraftState.LANDING, AircraftState.RETURNING},
     CommandKind.RESUME: _STAYING,
     CommandKind.ADJUST_ROUTE: _STAYING | {AircraftState.ON_ROUTE},
     CommandKind.SET_LIMITS: _ANY,

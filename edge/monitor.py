@@ -194,7 +194,8 @@ class Monitor:
         place_us = aircraft.fix.t_us if aircraft.fix is not None else 0
         if place_us != self._place_us or aircraft.on_ground or not aircraft.connected:
             self._place_us, self._placed_at = place_us, now
-        if aircraft.fix is not None and aircraft.gps_fix >= _FIX_3D and aircraft.position_good:
+        knows = aircraft.fix is not None and aircraft.gps_fix >= _FIX_3D and aircraft.position_good
+        if knows or not aircraft.connected:  # heard again, or for the first time, it needs a moment to say where it is
             self._seen_at = now
 
     def _sight(self, aircraft: Aircraft, flight: Flight | None, now: float) -> Sight:

@@ -75,6 +75,7 @@ def test_what_a_flight_is_made_of_is_legal(kind: CommandKind, state: AircraftSta
         (in_flight(mode="LOITER"), True),
         (in_flight(mode="LOITER", fix=SWIFT), False),
         (in_flight(mode="STABILIZE"), False),
+        (in_flight(mode="RTL"), False),
         (in_flight(mode="ALT_HOLD"), False),
         (in_flight(mode="POSITION"), False),
         (in_flight(mode="AVOID_ADSB"), False),

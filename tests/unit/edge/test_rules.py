@@ -18,7 +18,7 @@ from edge.bodies import bodies_of
 from edge.flights import Phase
 from edge.monitor import HOLD_GRACE_S, Monitor, Surroundings
 from edge.refusals import NotReady, UnsafeRoute
-from edge.rules import RULES, STALE_AFTER_S, VOLTAGE_PATIENCE_S, Action, Sight, broken_rules
+from edge.rules import POSITION_PATIENCE_S, RULES, STALE_AFTER_S, VOLTAGE_PATIENCE_S, Action, Sight, broken_rules
 from edge.safety import Start, check_route
 from tests.unit.edge.test_pilot import Bench, Desk
 from tests.unit.edge.world import HOME, LIMITS, Announcements, at, command, flight, in_flight, route, waypoint
@@ -148,9 +148,12 @@ class Watched(Bench):
         super().__init__(folder, in_flight())
         self.flights.save(flight(phase=Phase.FLYING))
         self.events, self.desk, self.ran_s, self.full = Announcements(), Desk(), 100.0, False
-        around = Surroundings(lambda: 0.0, lambda: self.full, lambda: self.ran_s)
-        self.monitor = Monitor(self.craft.look, self.pilot, self.desk, self.flights, self.events, around)
+        self.monitor = self.restarted()
         self.monitor.step()
+
+    def restarted(self) -> Monitor:
+        around = Surroundings(lambda: 0.0, lambda: self.full, lambda: self.ran_s)
+        return Monitor(self.craft.look, self.pilot, self.desk, self.flights, self.events, around)
 
     def see(self, **changes: Any) -> None:
         self.craft.now(**changes)
@@ -316,6 +319,19 @@ def test_an_autopilot_not_heard_since_a_restart_in_flight_is_one(tmp_path: Path)
     bench.craft.picture = Aircraft()
     bench.wait(60.0)
     assert bench.safety() == ["autopilot_silent"]
+
+
+def test_an_agent_restarted_in_flight_gives_the_autopilot_time_to_say_where_it_is(tmp_path: Path) -> None:
+    """Heartbeat and landed state come first; place and GPS follow within a second, and are not lost before that."""
+    bench = Watched(tmp_path)
+    bench.craft.picture = Aircraft()
+    bench.monitor = bench.restarted()
+    bench.wait(10)
+    bench.see(**in_flight(fix=None, gps_fix=0)._asdict())
+    assert "position" not in bench.safety()
+    bench.wait(POSITION_PATIENCE_S + 0.1)
+    bench.until("LAND")
+    assert bench.safety()[-1] == "position"
 
 
 def test_silence_on_the_ground_is_no_danger(tmp_path: Path) -> None:
