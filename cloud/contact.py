@@ -51,10 +51,12 @@ def silence(session: Session, flight: Flight, now: datetime) -> Silence | None:
         .order_by(DroneEventRow.at.desc())
         .limit(1)
     )
-    drone = session.get_one(Drone, flight.drone_id)
     if told is not None and told.body.get("state") in SILENT:
         minutes = (now - told.at).total_seconds() / 60
         return Silence(told.at, sentence=f"The drone's autopilot has been silent for {minutes:.0f} min.")
+    drone = session.get(Drone, flight.drone_id)
+    if drone is None:  # of another site than the reader's
+        return None
     heard_at = drone.last_seen_at or flight.started_at or flight.created_at
     if (now - heard_at).total_seconds() <= fleet.ONLINE_WITHIN_S:
         return None
