@@ -90,6 +90,8 @@ class Writer:
             where.append(str(v["side"]))
         if v["distance_to_root_m"] is not None:
             where.append(f"{number(v['distance_to_root_m'], 1)} m from the root")
+        if v["place"]:
+            where.append(str(v["place"]))
         size = f"{number(v['length_mm'])} × {number(v['width_mm'])} mm (± {number(v['size_sigma_mm'])} mm)"
         parts = [
             f"{v['number']}: {v['kind']}, severity {v['severity_rank']} ({v['severity']}), {', '.join(where)}",
@@ -141,6 +143,8 @@ class Writer:
             v = row.values
             if row.kind is RowKind.ASSET:
                 sentences.append(_of(f"No flight looked at {v['asset']}{when(row)}, so nothing of it was seen.", row))
+            elif "gaps" in v:
+                sentences.append(_of(f"Not seen on {v['asset']}: {v['gaps']}.", row))
             elif "ranges" in v:
                 text = f"Not seen on {v['asset']}, blade {v['blade']}, {v['side']}: {v['ranges']} from the root"
                 sentences.append(_of(f"{text} ({v['unseen_m']} of {v['length_m']} m).", row))
@@ -153,7 +157,7 @@ class Writer:
         flights = int(str(v["flights"]))
         by = f"on {flights} flights" if flights > 1 else f"on the flight of {self._moment(v['flight_at'])}"
         rule = f"a metre counts as seen when {number(v['rule_percent'])} % of it was"
-        whole = f"{v['seen_m']} of {v['whole_m']} m of blade sides"
+        whole = f"{v['seen_m']} of {v['whole_m']} m of {v['surface']}"
         missing = "nothing was missed" if v["unseen_m"] == 0 else f"{v['unseen_m']} m were not"
         name = ", ".join([str(v["asset"]), *(f"blade {b}" for b in words(v, "blades")), *words(v, "asked_sides")])
         return f"{name}: {whole} ({number(v['seen_percent'], 1)} %) were seen {by}{when(row)}, {missing} ({rule})."

@@ -114,6 +114,13 @@ def _where(record: dict[str, Any]) -> str:
         return f"blade {record['blade']} {record['side']} {record['distance_to_root_m']:.1f} m, "
     if record["tower_height_m"] is not None:
         return f"tower, {compass(record['tower_face_bearing_deg'])} face, {record['tower_height_m']:.1f} m up, "
+    if record["span_distance_m"] is not None:
+        one, other = record["span_from_tower"], record["span_to_tower"]
+        return f"span {one}–{other}, {record['span_distance_m']:.1f} m from tower {one}, "
+    if record["line_tower"] is not None:
+        return f"tower {record['line_tower']}, {record['line_tower_height_m']:.1f} m up, "
+    if record["chainage_m"] is not None:
+        return f"pipe, chainage {record['chainage_m']:,.1f} m, "
     return ""
 
 

@@ -15,13 +15,22 @@ _TOWER = f"""{_FACE} AS tower_face_bearing_deg,
           CASE WHEN {_FACE} IS NOT NULL THEN (f.place ->> 'bearing_deg')::double precision END AS tower_bearing_deg,
           CASE WHEN {_FACE} IS NOT NULL THEN (f.place ->> 'height_m')::double precision END AS tower_height_m"""
 """Where a finding lies on a tower or mast; columns were added later, so they stand last."""
+_ALONG = """f.place ->> 'from_tower' AS span_from_tower, f.place ->> 'to_tower' AS span_to_tower,
+          (f.place ->> 'distance_m')::double precision AS span_distance_m,
+          f.place ->> 'tower_name' AS line_tower,
+          CASE WHEN f.place ? 'tower_name' THEN (f.place ->> 'height_m')::double precision END AS line_tower_height_m,
+          (f.place ->> 'chainage_m')::double precision AS chainage_m,
+          CASE WHEN NOT f.place ? 'span' THEN (f.place ->> 'offset_m')::double precision END AS pipe_offset_m,
+          (f.place ->> 'clock_h')::double precision AS pipe_clock_h"""
+"""Where it lies on a line or a pipe; added later still."""
 VIEWS: Final[dict[str, str]] = {
     "findings": f"""
         SELECT f.finding_id, f.number, f.link_group AS defect_id, f.flight_id, f.asset_id, a.site_id,
           a.kind AS asset_kind, a.name AS asset_name, f.kind, f.blade, f.side, f.distance_to_root_m, f.offset_m,
           f.length_mm, f.width_mm, f.size_sigma_mm, f.lat_deg, f.lon_deg, f.alt_m, f.ce90_m, f.confidence,
           f.severity_scheme, f.severity_code, f.severity_rank, f.severity_source, f.policy_version, f.action, f.due_at,
-          f.status, f.detected_at, f.reviewed_by, f.reviewed_at, f.model_name, f.model_sha256, {_TOWER}
+          f.status, f.detected_at, f.reviewed_by, f.reviewed_at, f.model_name, f.model_sha256, {_TOWER},
+          {_ALONG}
         FROM findings f JOIN assets a ON a.asset_id = f.asset_id""",  # noqa: S608 - own constants
     "sightings": """
         SELECT l.link_group AS defect_id, l.flight_id, f.asset_id, f.detected_at AS at, l.state, l.finding_id,
@@ -36,7 +45,8 @@ VIEWS: Final[dict[str, str]] = {
         SELECT DISTINCT ON (f.link_group) f.link_group AS defect_id, f.asset_id, a.site_id, f.kind, f.blade, f.side,
           f.distance_to_root_m, f.length_mm, f.width_mm, f.severity_rank, f.status, f.finding_id AS latest_finding_id,
           min(f.detected_at) OVER w AS first_seen_at, f.detected_at AS last_seen_at, count(*) OVER w AS sightings,
-          l.grown_since_first_mm, l.since_first_sigma_mm, {_TOWER}
+          l.grown_since_first_mm, l.since_first_sigma_mm, {_TOWER},
+          {_ALONG}
         FROM findings f JOIN assets a ON a.asset_id = f.asset_id
         LEFT JOIN defect_links l ON l.finding_id = f.finding_id
         WHERE f.status <> 'rejected'

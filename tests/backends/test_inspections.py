@@ -6,6 +6,7 @@ import itertools
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import func, select
@@ -13,6 +14,14 @@ from sqlalchemy.orm import Session
 
 from cloud import coverage, places
 from cloud.api.findings import FindingOut
+from cloud.assistant.evidence import Sentence
+from cloud.assistant.grounding.citations import check
+from cloud.assistant.tools import coverage_rows
+from cloud.assistant.tools.finding_rows import findings
+from cloud.assistant.tools.parameters import CoverageQuery, FindingsQuery
+from cloud.assistant.writer import Writer, _of
+from cloud.datasets.formats import as_kml
+from cloud.datasets.rows import read
 from cloud.db import Database
 from cloud.inspections import RecordOutcome, record_batch
 from cloud.reviews import review
@@ -385,7 +394,17 @@ def on_line(flight_id: str, **places_of: SpanPlace) -> DetectionBatch:
     return batch(segment, *looks).model_copy(update={"parts": parts})
 
 
-def test_a_lines_finding_keeps_its_span_and_is_the_same_again_across_a_tower(database: Database) -> None:
+def at_chainage(chainage_m: float) -> SpanPlace:
+    span = int(chainage_m // 200.0)
+    return SpanPlace(
+        span=span, from_tower=f"{12 + span}", to_tower=f"{13 + span}", conductor=1, offset_m=0.0,
+        distance_m=chainage_m - 200.0 * span, chainage_m=chainage_m,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def flown_line(database: Database) -> str:
+    """Inspect a line twice, and return the later flight."""
     with database.session() as session:
         foot = TurbineGeometry.model_validate(session.get_one(Asset, "t-01").geometry).foot
     feet = [LocalFrame(foot).to_geo(Enu(east, 0.0, 0.0)) for east in (0.0, 200.0, 400.0)]
@@ -394,16 +413,15 @@ def test_a_lines_finding_keeps_its_span_and_is_the_same_again_across_a_tower(dat
     with database.session() as session:
         asset = session.get_one(Asset, "t-01")
         asset.kind, asset.geometry = "power_line", line.model_dump(mode="json")
+    record(database, on_line(earlier, old=at_chainage(199.9), far=at_chainage(260.0)))
+    looks = {"new": 200.1, "again": 260.2, "other": 230.0}
+    record(database, on_line(later, **{name: at_chainage(metres) for name, metres in looks.items()}))
+    return later
 
-    def at(chainage_m: float) -> SpanPlace:
-        span = int(chainage_m // 200.0)
-        return SpanPlace(
-            span=span, from_tower=f"{12 + span}", to_tower=f"{13 + span}", conductor=1, offset_m=0.0,
-            distance_m=chainage_m - 200.0 * span, chainage_m=chainage_m,
-        )  # fmt: skip
 
-    record(database, on_line(earlier, old=at(199.9), far=at(260.0)))
-    record(database, on_line(later, new=at(200.1), again=at(260.2), other=at(230.0)))
+def test_a_lines_finding_keeps_its_span_and_is_the_same_again_across_a_tower(
+    database: Database, flown_line: str
+) -> None:
     with database.session() as session:
         of = {
             row.detection_id: session.get_one(Finding, row.finding_id) for row in session.scalars(select(DetectionRow))
@@ -411,8 +429,30 @@ def test_a_lines_finding_keeps_its_span_and_is_the_same_again_across_a_tower(dat
         assert of["new"].link_group == of["old"].link_group == of["old"].finding_id
         assert of["other"].link_group == of["other"].finding_id
         assert places.where(of["again"]) == "span 13–14, 60.2 m from tower 13"
-        assert FindingOut.model_validate(of["new"]).place == at(200.1)
-        assert [str(gap) for gap in coverage.gaps(session, later)] == ["span 13–14, 40–50 m"]
+        assert FindingOut.model_validate(of["new"]).place == at_chainage(200.1)
+        assert [str(gap) for gap in coverage.gaps(session, flown_line)] == ["span 13–14, 40–50 m"]
+
+
+def test_the_assistant_says_where_on_a_line_and_what_was_not_seen_of_it(database: Database, flown_line: str) -> None:
+    with database.session() as session:
+        rows = coverage_rows.coverage(session, "E1", CoverageQuery(flight_ids=(flown_line,)))
+        rows += findings(session, "E2", FindingsQuery(flight_ids=(flown_line,)))
+    writer, by_ref = Writer(ZoneInfo("UTC")), {row.ref: row for row in rows}
+    said = [*writer._coverage(tuple(rows[:2])), *(_of(writer._finding(r), r) for r in rows if "place" in r.values)]
+    assert "140 of 150 m of spans (93.3 %) were seen" in said[0].text
+    assert said[1].text == "Not seen on T-01: span 13–14, 40–50 m."
+    assert any("on T-01, span 13–14, 60.2 m from tower 13;" in sentence.text for sentence in said)
+    assert all(isinstance(check(sentence, by_ref, ZoneInfo("UTC")), Sentence) for sentence in said)
+
+
+def test_a_place_on_a_line_is_in_the_views_and_in_words_in_kml(database: Database, flown_line: str) -> None:
+    with database.session() as session:
+        table = read(session, "findings", "t-01")
+    told = next(r for r in table.records() if r["flight_id"] == flown_line and 20 < (r["span_distance_m"] or 0) < 40)
+    assert (told["span_distance_m"], told["chainage_m"]) == pytest.approx((30.0, 230.0))
+    assert (told["span_from_tower"], told["span_to_tower"]) == ("13", "14")
+    assert (told["line_tower"], told["pipe_offset_m"], told["tower_height_m"]) == (None, None, None)
+    assert ", span 13–14, 30.0 m from tower 13, rank" in as_kml(table)
 
 
 def test_a_batch_of_another_video_is_refused(database: Database) -> None:

@@ -1,4 +1,4 @@
-"""The tool ``coverage``: what flights did not see of the blades, metre by metre."""
+"""The tool ``coverage``: what flights did not see, of blades metre by metre, of what has none gap by gap."""
 
 from __future__ import annotations
 
@@ -8,15 +8,23 @@ from typing import NamedTuple
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from cloud import coverage as covered
 from cloud.assistant.evidence import Row, RowKind, Value, plain
 from cloud.assistant.tools.fleet_rows import asset_citation, flight_citation, flight_time
 from cloud.assistant.tools.parameters import CoverageQuery
 from cloud.assistant.words import side_label
-from cloud.tables import Asset, Coverage, Flight
+from cloud.tables import Asset, Coverage, Flight, PartCoverage
 from contracts.vocabulary import AssetKind, Blade, BladeSide
 
 MAX_FLIGHTS = 200
 MAX_ASSETS = 50
+_MOST_GAPS = 12
+_SURFACES = {
+    AssetKind.TELECOM_TOWER.value: "tower faces",
+    AssetKind.POWER_LINE.value: "spans",
+    AssetKind.PIPELINE.value: "right of way",
+}
+"""What of assets without blades is counted in metres."""
 
 
 class Gap(NamedTuple):
@@ -40,26 +48,65 @@ def gaps(seen: set[int], length_cells: int) -> list[Gap]:
 
 
 def coverage(session: Session, step: str, query: CoverageQuery) -> list[Row]:
-    """Return per asset one summary row and one row per blade side with gaps; an asset not flown is a row too."""
-    wanted = select(Asset).where(Asset.kind == AssetKind.WIND_TURBINE.value).order_by(Asset.name).limit(MAX_ASSETS)
+    """Return per asset one summary row and one row per blade side with gaps; an asset not flown is a row too.
+
+    Of an asset without blades the newest flight asked for counts, and its gaps are one row.
+    """
+    kinds = (AssetKind.WIND_TURBINE.value, *(() if query.blades or query.sides else _SURFACES))
+    wanted = select(Asset).where(Asset.kind.in_(kinds)).order_by(Asset.name).limit(MAX_ASSETS)
     if query.site_ids:
         wanted = wanted.where(Asset.site_id.in_(query.site_ids))
     if query.asset_ids:
         wanted = wanted.where(Asset.asset_id.in_(query.asset_ids))
-    flights = _flights(session, query)
+    flights = {table: _flights(session, query, table) for table in (Coverage, PartCoverage)}
     rows: list[Row] = []
     for asset in session.scalars(wanted):
-        own = [f for f in flights if f.asset_id == asset.asset_id]
+        own = [
+            f for f in flights[PartCoverage if asset.kind in _SURFACES else Coverage] if f.asset_id == asset.asset_id
+        ]
         if query.flight_ids and not own:
             continue
         own = own if query.period or query.flight_ids else own[:1]
-        rows += _asset_rows(session, f"{step}.{len(rows) + 1}", query, asset, own)
+        ref = f"{step}.{len(rows) + 1}"
+        if asset.kind in _SURFACES and own:
+            rows += _part_rows(session, ref, query, asset, own[0])
+        else:
+            rows += _asset_rows(session, ref, query, asset, own)
     return rows
 
 
-def _flights(session: Session, query: CoverageQuery) -> list[Flight]:
+def _part_rows(session: Session, ref: str, query: CoverageQuery, asset: Asset, flight: Flight) -> list[Row]:
+    """Return what a flight saw of an asset without blades, and its gaps where it left any."""
+    cites = flight_citation(flight.flight_id), asset_citation(asset)
+    parts, missed = covered.parts(session, flight.flight_id), covered.gaps(session, flight.flight_id)
+    name = plain(asset.name)
+    summary: dict[str, Value] = {
+        "asset": name,
+        "period": query.period.says if query.period else None,
+        "flights": 1,
+        "seen": True,
+        "flight_at": flight.started_at or flight.created_at,
+        "unseen_m": parts.whole_m - parts.seen_m,
+        "seen_m": parts.seen_m,
+        "whole_m": parts.whole_m,
+        "seen_percent": 100 * parts.seen_m / max(1, parts.whole_m),
+        "rule_percent": 100 * covered.SEEN_SHARE,
+        "surface": _SURFACES[asset.kind],
+        "blades": (),
+        "asked_sides": (),
+    }
+    rows = [Row(ref=ref, kind=RowKind.COVERAGE, label=f"{name}, all", values=summary, cites=cites)]
+    if missed:
+        said = "; ".join(str(gap) for gap in missed[:_MOST_GAPS])
+        more = f"; and {len(missed) - _MOST_GAPS} more" if len(missed) > _MOST_GAPS else ""
+        values: dict[str, Value] = {"asset": name, "gaps": said + more}
+        rows.append(Row(ref=f"{ref}.1", kind=RowKind.COVERAGE, label=f"{name}, gaps", values=values, cites=cites))
+    return rows
+
+
+def _flights(session: Session, query: CoverageQuery, table: type[Coverage | PartCoverage]) -> list[Flight]:
     """Return flights that saw anything, newest first."""
-    looked = select(Coverage.flight_id).where(Coverage.flight_id == Flight.flight_id).exists()
+    looked = select(table.flight_id).where(table.flight_id == Flight.flight_id).exists()
     when = flight_time()
     statement = select(Flight).where(looked).order_by(when.desc()).limit(MAX_FLIGHTS)
     if query.asset_ids:
@@ -94,6 +141,7 @@ def _asset_rows(session: Session, ref: str, query: CoverageQuery, asset: Asset, 
         "seen_percent": 100 * (whole - unseen) / whole,
         "rule_percent": 100 * query.seen_share,
         "sides": len(sides),
+        "surface": "blade sides",
         "blades": tuple(b.value for b in query.blades),
         "asked_sides": tuple(side_label(s) for s in query.sides),
         "unseen_sides": sum(1 for *_, found in per_side if found),

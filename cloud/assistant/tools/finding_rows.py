@@ -21,8 +21,13 @@ from cloud.assistant.tools.parameters import (
 )
 from cloud.assistant.tools.selection import GROUP_COLUMNS, ORDERS, Tally, conditions, joined, tallies, tally
 from cloud.assistant.words import kind_label, severity_label, side_label
+from cloud.places import part_place
 from cloud.tables import Asset, Finding, Ticket
+from contracts.places import in_words
 from contracts.vocabulary import FindingStatus
+
+_PLACE_CHARS = 240
+"""Towers of a line may have long names."""
 
 
 def finding_citation(finding_id: str, number: int) -> Citation:
@@ -43,6 +48,7 @@ def _finding_row(ref: str, finding: Finding, asset_name: str, ticket: Ticket | N
         "blade": finding.blade,
         "side": side_label(finding.side) or None,
         "distance_to_root_m": finding.distance_to_root_m,
+        "place": None if (there := part_place(finding)) is None else plain(in_words(there), _PLACE_CHARS),
         "length_mm": finding.length_mm,
         "width_mm": finding.width_mm,
         "size_sigma_mm": finding.size_sigma_mm,

@@ -100,7 +100,7 @@ class FlightsQuery(Frozen):
 
 
 class CoverageQuery(Frozen):
-    """What was not seen of the blades: in a period, on named flights, or on each asset's last flight."""
+    """What was not seen of the assets: in a period, on named flights, or on each asset's last flight."""
 
     site_ids: tuple[str, ...] = ()
     asset_ids: tuple[str, ...] = ()
