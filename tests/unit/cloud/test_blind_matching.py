@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from cloud.blind.matching import LARGER, Shown, agree, defects
 from cloud.blind.placing import detection as placed
-from cloud.blind.rate import LEAST_DEFECTS, LEAST_FLIGHTS, BlindRate, clustered, in_words
+from cloud.blind.rate import LEAST_DEFECTS, LEAST_FLIGHTS, BlindRate, Outline, clustered, in_words, may_be
+from cloud.merging import same_defect
 from cloud.miss_rate import Share, share
 from contracts.findings import Detection
 from contracts.geo import BoxNorm, Pose
@@ -138,6 +139,32 @@ def test_a_mark_on_a_tower_or_mast_lies_on_its_face(
 def test_a_mark_beside_the_asset_has_no_place() -> None:
     frame = audit_frame("flt-1.00000", pose=Pose(point=geometry(0.0, 0.0).foot, yaw_deg=0.0, pitch_deg=-80.0))
     assert placed("aud-1", DefectKind.CRACK, box(0.1, 0.1, 0.2, 0.2), frame, geometry(0.0, 0.0)).place is None
+
+
+@given(st.floats(0.0, 25.0), st.floats(0.0, 25.0), st.floats(0, 2500), st.floats(0, 2.0), st.floats(0, 300))
+def test_what_is_left_unread_is_no_mark(
+    root_m: float, mark_m: float, length_mm: float, ce90_m: float, sigma_mm: float
+) -> None:
+    changed = {"length_mm": length_mm, "ce90_m": ce90_m, "size_sigma_mm": sigma_mm}
+    one = mark("det-1", root_m).model_copy(update=changed)
+    drawn = mark("aud-1", mark_m).model_copy(update=changed)
+    body = one.model_dump(mode="json")
+    read = may_be(Outline("det-1", body["place"], body["length_mm"], body["size_sigma_mm"]), [drawn])
+    assert read or not same_defect(one, drawn)
+
+
+@pytest.mark.parametrize(
+    ("place", "read"),
+    [
+        pytest.param({"blade": "A", "side": "PS", "distance_to_root_m": 10.4}, True, id="beside"),
+        pytest.param({"blade": "A", "side": "PS", "distance_to_root_m": 19.0}, False, id="far along"),
+        pytest.param({"blade": "A", "side": "TE", "distance_to_root_m": 10.4}, False, id="another side"),
+        pytest.param({"face": 1, "height_m": 10.4}, True, id="no blade"),
+        pytest.param(None, True, id="no place"),
+    ],
+)
+def test_only_what_may_be_a_mark_is_read_whole(place: dict[str, object] | None, read: bool) -> None:
+    assert may_be(Outline("det-1", place, 120.0, 4.0), [mark("aud-1", 10.0)]) is read
 
 
 def test_flights_of_one_defect_each_give_almost_the_plain_interval() -> None:
