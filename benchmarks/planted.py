@@ -42,7 +42,7 @@ from simulators.truthboxes import Truth
 from simulators.world import Asset, Weather, default_scene
 from tests.vision_views import manifest_of, square_on
 from vision.analysis import SegmentAnalyser
-from vision.detector import SHIPPED, Detector, open_detector
+from vision.detector import SHIPPED, Detector, load_card, open_detector
 
 CAMERA = CameraIntrinsics(width_px=1920, height_px=1080, focal_px=5120.0)
 STANDOFF_M, NEAR_M, STEP_M, CLEARANCE_M = 10.0, 0.3, 0.8, 1.5
@@ -212,7 +212,7 @@ def told(made: Sequence[Flown]) -> dict[str, Any]:
     false, looked_at = sum(len(f.false) for f in made), sum(f.looked_at_share for f in made)
     kinds = sorted({p.kind for p in planted})
     return {
-        "detector_sha256": open_detector(SHIPPED, threads=1).card.sha256,
+        "detector_sha256": load_card(SHIPPED).sha256,
         "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "asset_kind": AssetKind.WIND_TURBINE.value,
         "from_px": SIZES_PX[0],

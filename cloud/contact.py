@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from sqlalchemy import select
@@ -17,6 +17,7 @@ from contracts.vocabulary import IN_THE_AIR, AircraftState, CommandKind, FlightS
 GIVEN_UP_AFTER = timedelta(minutes=10)
 """How long an aircraft in the air must have been silent before a person may give its flight up."""
 SILENT = frozenset({AircraftState.DISCONNECTED.value, AircraftState.NOT_HEARD.value})
+_NOT_BEGUN = (FlightState.PLANNED.value, FlightState.APPROVED.value)
 _BEGINS = (CommandKind.TAKE_OFF.value, CommandKind.BEGIN_FLIGHT.value)
 
 
@@ -64,14 +65,20 @@ def silence(session: Session, flight: Flight, now: datetime) -> Silence | None:
     return Silence(heard_at, sentence=f"The drone has not been heard for {minutes:.0f} min.")
 
 
-def require_lost(session: Session, flight: Flight) -> None:
-    """Let a flight that is under way be given up, and end its commands as unknown: a later report still counts.
+def may_be_given_up(session: Session, flight: Flight, quiet: Silence | None, now: datetime) -> bool:
+    """Tell whether a flight has not begun, or has been silent for so long that its aircraft is lost."""
+    if quiet is not None:
+        return quiet.lasts_long(now)
+    return flight.state in _NOT_BEGUN and not under_way(session, flight)
+
+
+def require_lost(session: Session, flight: Flight, now: datetime) -> None:
+    """Let pass a flight under way whose aircraft is lost: it may be given up.
 
     Raises:
         Conflict: Its aircraft is heard, or was within ten minutes.
 
     """
-    now = datetime.now(UTC)
     quiet = silence(session, flight, now)
     if quiet is None:
         raise Conflict(f"The flight {flight.flight_id} is under way.", hint="Send return_home to a drone in the air.")
@@ -80,4 +87,3 @@ def require_lost(session: Session, flight: Flight) -> None:
         raise Conflict(
             f"{quiet.sentence} Its flight can be given up after {least_min:.0f} min.", hint="Look for the aircraft."
         )
-    fleet.leave_unknown(session, flight.flight_id, now)

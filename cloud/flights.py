@@ -164,7 +164,9 @@ def abort(session: Session, flight_id: str, by: str) -> Flight:
     if FlightState(row.state) in _DOWN:
         raise Conflict(f"The flight {flight_id} is {row.state}.", hint="It is over already.")
     if contact.under_way(session, row):
-        contact.require_lost(session, row)
+        now = datetime.now(UTC)
+        contact.require_lost(session, row, now)
+        fleet.leave_unknown(session, flight_id, now)
     audit.record(session, by, "flight.abort", flight_id, before={"state": row.state}, after={"state": "aborted"})
     _move(session, row, FlightState.ABORTED)
     return row

@@ -7,7 +7,7 @@ from pydantic import TypeAdapter
 from cloud.tables import Finding
 from contracts.findings import Detection
 from contracts.parts import ALONG_M, span_part
-from contracts.places import AnyPlace, ChainagePlace, PartPlace, SpanPlace, TowerPlace, in_words, on_blade
+from contracts.places import AnyPlace, ChainagePlace, PartPlace, SpanPlace, TowerPlace, blade_words, in_words, on_blade
 
 _PLACES: TypeAdapter[PartPlace] = TypeAdapter(PartPlace)
 
@@ -51,7 +51,7 @@ def cell_of(finding: Finding) -> tuple[str, int] | None:
 def where(finding: Finding) -> str:
     """Return a finding's place in words, such as ``blade A LE 17.4 m``; WGS 84 where no part of the asset was met."""
     if finding.blade is not None and finding.distance_to_root_m is not None:
-        return f"blade {finding.blade} {finding.side} {finding.distance_to_root_m:.1f} m"
+        return blade_words(finding.blade, finding.side or "", finding.distance_to_root_m)
     there = part_place(finding)
     if there is not None:
         return in_words(there)

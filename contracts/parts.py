@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Container
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -66,7 +67,7 @@ def parts_of(geometry: AnyShape) -> tuple[Part, ...]:
             return (Part("pipe", "pipe", chainages[0], chainages[-1], ALONG_M),)
 
 
-def spans_of(line: PowerLine, numbers: range) -> tuple[Part, ...]:
+def spans_of(line: PowerLine, numbers: Container[int]) -> tuple[Part, ...]:
     """Return some spans of a line; the places along it count from its first tower."""
     names, chainages = [tower.name for tower in line.towers], line.chainages_m()
     return tuple(

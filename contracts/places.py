@@ -220,20 +220,44 @@ def on_blade(place: AnyPlace | None) -> SurfacePlace | None:
     return place if isinstance(place, SurfacePlace) else None
 
 
+def blade_words(blade: str, side: str, distance_to_root_m: float) -> str:
+    """Return a place on a blade as people say it."""
+    return f"blade {blade} {side} {distance_to_root_m:.1f} m"
+
+
+def face_words(face_bearing_deg: float, height_m: float) -> str:
+    """Return a place on a tower or mast as people say it."""
+    return f"tower, {compass(face_bearing_deg)} face, {height_m:.1f} m up"
+
+
+def span_words(from_tower: str, to_tower: str, distance_m: float) -> str:
+    """Return a place on a span as people say it."""
+    return f"span {from_tower}–{to_tower}, {distance_m:.1f} m from tower {from_tower}"
+
+
+def line_tower_words(tower: str, height_m: float) -> str:
+    """Return a place on a tower of a line as people say it."""
+    return f"tower {tower}, {height_m:.1f} m up"
+
+
+def chainage_words(chainage_m: float) -> str:
+    """Return a place along a pipe as people say it."""
+    return f"pipe, chainage {chainage_m:,.1f} m"
+
+
 def in_words(place: AnyPlace) -> str:
     """Return a place as people say it, such as ``tower, north face, 42.3 m up``."""
     match place:
         case SurfacePlace():
-            return f"blade {place.blade.value} {place.side.value} {place.distance_to_root_m:.1f} m"
+            return blade_words(place.blade.value, place.side.value, place.distance_to_root_m)
         case TowerPlace():
-            return f"tower, {compass(place.face_bearing_deg)} face, {place.height_m:.1f} m up"
+            return face_words(place.face_bearing_deg, place.height_m)
         case SpanPlace():
-            span = f"span {place.from_tower}–{place.to_tower}"
-            return f"{span}, {place.distance_m:.1f} m from tower {place.from_tower}"
+            return span_words(place.from_tower, place.to_tower, place.distance_m)
         case LineTowerPlace():
-            return f"tower {place.tower_name}, {place.height_m:.1f} m up"
+            return line_tower_words(place.tower_name, place.height_m)
         case ChainagePlace():
-            return f"pipe, chainage {place.chainage_m:,.1f} m, {_beside(place)}"
+            return f"{chainage_words(place.chainage_m)}, {_beside(place)}"
 
 
 def in_short(place: AnyPlace) -> str:

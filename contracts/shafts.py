@@ -19,6 +19,20 @@ class ShaftHit(NamedTuple):
     distance_m: float
     normal: Enu
 
+    @property
+    def across(self) -> Enu:
+        """Return the level unit vector clockwise round the surface, seen from above."""
+        return self.normal.cross(UP).unit()
+
+    @property
+    def up(self) -> Enu:
+        """Return the unit vector up the surface."""
+        return self.across.cross(self.normal)
+
+    def incidence_deg(self, ray: Enu) -> float:
+        """Return how far from square a unit ray meets the surface."""
+        return math.degrees(math.acos(min(1.0, -ray.dot(self.normal))))
+
 
 class Shaft(NamedTuple):
     """A body about a vertical axis, from its foot up; ``radius`` is to the corners where it has flat faces.

@@ -75,8 +75,9 @@ def by_gps(now: datetime, gps_offset_s: float | None) -> datetime:
     What an agent writes while its clock waits for the network must not lie in another year than its telemetry, and
     must not seem later than all that is told once the clock is set back.
     """
-    wrong = gps_offset_s is not None and abs(gps_offset_s) > GPS_AGREES_S
-    return now + timedelta(seconds=gps_offset_s) if wrong and gps_offset_s is not None else now
+    if gps_offset_s is None or abs(gps_offset_s) <= GPS_AGREES_S:
+        return now
+    return now + timedelta(seconds=gps_offset_s)
 
 
 def believable(now_s: float, known_s: float, stepped_s: float, gps_offset_s: float | None) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from typing import ClassVar, NamedTuple
 
@@ -28,9 +27,9 @@ class Slack(NamedTuple):
     sigma_m: float
     sigma_rad: float
 
-    def at(self, range_m: float) -> float:
-        """Return the 1-sigma error of a ray at a range, metres, to each side."""
-        return math.hypot(self.sigma_m, range_m * self.sigma_rad)
+    def at(self, range_m: Reals) -> Reals:
+        """Return the 1-sigma errors of a ray at some ranges, metres, to each side."""
+        return np.asarray(np.hypot(self.sigma_m, range_m * self.sigma_rad), np.float64)
 
 
 EXACT = Slack(0.0, 0.0)

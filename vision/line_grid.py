@@ -45,10 +45,7 @@ class Line(Grid):
         self._feet = points_in(self.local, [geometry.towers[tower].foot for tower in self._towers])
         stems = [self._wires.up(tower).times(geometry.towers[tower].height_m) for tower in self._towers]
         self._stems: Reals = np.array(stems, np.float64).reshape(-1, 3)
-        wanted = set(numbers)
-        self._parts = tuple(
-            p for n, p in enumerate(spans_of(geometry, range(max(wanted, default=-1) + 1))) if n in wanted
-        )
+        self._parts = spans_of(geometry, set(numbers))
         self.sides: tuple[Side, ...] = self._parts
         self._lay()
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from contracts.geo import UP, Enu
+from contracts.geo import Enu
 from contracts.parts import parts_of
 from contracts.places import AnyPlace, TowerPlace
 from contracts.shafts import Shaft, shaft_of
@@ -68,13 +67,9 @@ def shaft_hit(shaft: Shaft, origin: Enu, direction: Enu) -> Hit | None:
     met = shaft.intersect(origin, direction)
     if met is None:
         return None
-    incidence = math.degrees(math.acos(min(1.0, -direction.dot(met.normal))))
-    # Clockwise seen from above is to the left of who looks at the face: up x normal turns the other way.
-    across = met.normal.cross(UP).unit()
     # A metre of height is a little more than a metre of surface.
-    up = across.cross(met.normal)
-    along = up.times(1.0 / up.up)
-    return Hit(met.place, met.point, met.distance_m, incidence, met.normal, along, across)
+    along = met.up.times(1.0 / met.up.up)
+    return Hit(met.place, met.point, met.distance_m, met.incidence_deg(direction), met.normal, along, met.across)
 
 
 class Mast(Grid):

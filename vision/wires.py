@@ -102,8 +102,7 @@ class Wires:
         found = passes(pieces.starts, pieces.ways, (origin, direction), within=True)
         off_m = np.linalg.norm(found.miss, axis=1)
         level = found.miss[:, 2] / np.maximum(off_m, _LEAST_SIGMA_M)
-        ray_sigma = np.hypot(slack.sigma_m, found.range_m * slack.sigma_rad)
-        sigma = np.maximum(np.hypot(ray_sigma, pieces.sag_sigma_m * level), _LEAST_SIGMA_M)
+        sigma = np.maximum(np.hypot(slack.at(found.range_m), pieces.sag_sigma_m * level), _LEAST_SIGMA_M)
         ahead = (found.range_m > 0) & ((off_m - self._breadth_m) / sigma <= _SIGMAS)
         if not ahead.any():
             return None

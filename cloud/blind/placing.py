@@ -11,7 +11,7 @@ import math
 from typing import NamedTuple
 
 from contracts.findings import AuditFrame, Detection, Evidence
-from contracts.geo import UP, BoxNorm, Enu
+from contracts.geo import BoxNorm, Enu
 from contracts.optics import CameraIntrinsics, pixel_ray
 from contracts.places import AnyPlace
 from contracts.shafts import ShaftHit, shaft_of
@@ -112,10 +112,7 @@ def _on_blade(turbine: TurbineGeometry, hit: SurfaceHit) -> _Met:
 
 
 def _on_shaft(hit: ShaftHit, ray: Enu) -> _Met:
-    along = UP.plus(hit.normal, -hit.normal.up).unit()
-    across = Enu(hit.normal.north, -hit.normal.east, 0.0).unit()
-    incidence_deg = math.degrees(math.acos(min(1.0, -ray.dot(hit.normal))))
-    return _Met(hit.place, hit.point, hit.distance_m, hit.normal, along, across, incidence_deg)
+    return _Met(hit.place, hit.point, hit.distance_m, hit.normal, hit.up, hit.across, hit.incidence_deg(ray))
 
 
 def _ray(box: BoxNorm, frame: AuditFrame, u: float, v: float) -> Enu:

@@ -14,7 +14,7 @@ from typing import Any
 from xml.etree.ElementTree import Element, SubElement, tostring
 
 from cloud.datasets.rows import Table
-from contracts.places import compass
+from contracts.places import blade_words, chainage_words, face_words, line_tower_words, span_words
 from contracts.vocabulary import DefectKind
 
 _RISKY_START = ("=", "+", "-", "@", "\t", "\r")
@@ -111,16 +111,15 @@ def _annotation(number: int, item: dict[str, Any], image: int, category: int) ->
 def _where(record: dict[str, Any]) -> str:
     """Return a finding's place on its asset in words, as pages say it; nothing where it lies on no known part."""
     if record["blade"] is not None and record["distance_to_root_m"] is not None:
-        return f"blade {record['blade']} {record['side']} {record['distance_to_root_m']:.1f} m, "
+        return blade_words(record["blade"], record["side"], record["distance_to_root_m"]) + ", "
     if record["tower_height_m"] is not None:
-        return f"tower, {compass(record['tower_face_bearing_deg'])} face, {record['tower_height_m']:.1f} m up, "
+        return face_words(record["tower_face_bearing_deg"], record["tower_height_m"]) + ", "
     if record["span_distance_m"] is not None:
-        one, other = record["span_from_tower"], record["span_to_tower"]
-        return f"span {one}–{other}, {record['span_distance_m']:.1f} m from tower {one}, "
+        return span_words(record["span_from_tower"], record["span_to_tower"], record["span_distance_m"]) + ", "
     if record["line_tower"] is not None:
-        return f"tower {record['line_tower']}, {record['line_tower_height_m']:.1f} m up, "
+        return line_tower_words(record["line_tower"], record["line_tower_height_m"]) + ", "
     if record["chainage_m"] is not None:
-        return f"pipe, chainage {record['chainage_m']:,.1f} m, "
+        return chainage_words(record["chainage_m"]) + ", "
     return ""
 
 

@@ -59,6 +59,7 @@ def crew_page(
             "say": phrases.LANGUAGES[language],
             "finding": finding,
             "kind": phrases.kind(language, finding.kind),
+            "place": phrases.place(language, finding),
             "asset": session.get_one(Asset, finding.asset_id),
             "slot": slot,
             "zone": of_crew.zone if of_crew else "UTC",

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from cloud.contact import Silence, silence, under_way
+from cloud.contact import Silence, may_be_given_up, silence
 from cloud.fleet import RULES
 from cloud.tables import Asset, CommandRow, Drone, Finding, Flight, Media
 from cloud.web import labels
@@ -22,7 +22,6 @@ LIFE = (CommandState.ACCEPTED, CommandState.SENT, CommandState.ACKED, CommandSta
 """A command's way; a bad end replaces what did not happen."""
 _ENDED_BADLY = frozenset({CommandState.REJECTED, CommandState.FAILED, CommandState.UNKNOWN, CommandState.EXPIRED})
 _MAX_COMMANDS = 6
-_GROUNDED = (FlightState.PLANNED.value, FlightState.APPROVED.value)
 
 
 class Button(NamedTuple):
@@ -89,7 +88,6 @@ def build(session: Session, flight: Flight, route: Route | None) -> FlightView:
     done, whole = _passes(flight, route)
     now = datetime.now(UTC)
     quiet = silence(session, flight, now)
-    grounded = flight.state in _GROUNDED and not under_way(session, flight)
     return FlightView(
         flight=flight,
         asset=asset,
@@ -104,7 +102,7 @@ def build(session: Session, flight: Flight, route: Route | None) -> FlightView:
         buttons=_buttons(flight),
         commands=_commands(session, flight),
         silence=quiet,
-        may_be_given_up=grounded or (quiet is not None and quiet.lasts_long(now)),
+        may_be_given_up=may_be_given_up(session, flight, quiet, now),
     )
 
 

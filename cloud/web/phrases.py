@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from cloud import places
+from cloud.tables import Finding
+from contracts.places import ChainagePlace, LineTowerPlace, SpanPlace, TowerPlace
+
 _ENGLISH = {
     "title": "Repair",
     "where": "Where",
@@ -133,3 +137,21 @@ def choose(wanted: str, accepted: str, crews: str) -> str:
 def kind(language: str, name: str) -> str:
     """Return a kind of defect in a language."""
     return _KINDS.get(language, {}).get(name, name.replace("_", " ").capitalize())
+
+
+def place(language: str, finding: Finding) -> str:
+    """Return where on its asset a finding lies, in a language; nothing where that is not known."""
+    say = LANGUAGES[language]
+    if finding.blade and finding.distance_to_root_m is not None:
+        return f"{finding.blade} {finding.side}, {finding.distance_to_root_m:.1f} {say['from_root']}"
+    match places.part_place(finding):
+        case TowerPlace() as there:
+            return say["on_tower"].format(there.face_bearing_deg, there.height_m)
+        case SpanPlace() as there:
+            return say["on_span"].format(there.from_tower, there.to_tower, there.distance_m)
+        case LineTowerPlace() as there:
+            return say["on_line_tower"].format(there.tower_name, there.height_m)
+        case ChainagePlace() as there:
+            return say["on_pipe"].format(there.chainage_m)
+        case None:
+            return ""
