@@ -148,6 +148,10 @@ class Timed:
         """Look again, timed."""
         return self._timed("second look", lambda: self._finder.confirm(image, boxes))
 
+    def suspect(self, image: Image, boxes: Boxes) -> Boxes:
+        """Suspect, timed."""
+        return self._timed("second look", lambda: self._finder.suspect(image, boxes))
+
     def _timed(self, stage: str, work: Callable[[], Any]) -> Any:
         started = time.perf_counter()
         try:

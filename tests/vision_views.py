@@ -119,6 +119,9 @@ class RedFinder:
     def confirm(self, image: Image, boxes: Boxes) -> Boxes:
         return boxes
 
+    def suspect(self, image: Image, boxes: Boxes) -> Boxes:
+        return boxes if self._card.fusion else Boxes.none()
+
     def _boxes(self, image: Image) -> Boxes:
         blue, green, red = (image[..., i].astype(np.int16) for i in range(3))
         mask = ((red > 150) & (green < 90) & (blue < 90)).astype(np.uint8)

@@ -24,6 +24,7 @@ _LONGEST_S = 1800.0
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.command("data")(model_verbs.data_verb)
 app.command("calibrate")(model_verbs.calibrate_verb)
+app.command("fuse")(model_verbs.fuse_verb)
 app.command("labels")(model_verbs.labels_verb)
 app.command("promote")(model_verbs.promote_verb)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -16,9 +16,10 @@ from contracts.findings import AuditBox, AuditFrame, CoverageCell, Detection, Ev
 from contracts.geo import BoxNorm
 from contracts.media import SegmentManifest, crop_key, frame_key
 from contracts.places import AnyPlace
-from contracts.shapes import AnyShape
+from contracts.shapes import AnyShape, kind_of
 from contracts.turbine import SurfacePlace
-from contracts.vocabulary import DefectKind
+from contracts.vocabulary import AssetKind, DefectKind
+from vision.asset_class import OnAsset
 from vision.boxes import KINDS, Boxes, Image
 from vision.coverage import Coverage
 from vision.detector import BoxFinder
@@ -29,8 +30,8 @@ from vision.grids import grid_of
 from vision.motion import touches_border
 from vision.pictures import crop_jpeg, frame_jpeg
 from vision.sampling import Sample
-from vision.tiling import Mask, asset_mask, find_in_frame
-from vision.tracks import Look, Track, estimate, group_by_place
+from vision.tiling import Mask, asset_mask, look_over
+from vision.tracks import Look, Track, apart, estimate, group_by_place
 from vision.video import Video
 
 _EVIDENCE = 6
@@ -86,7 +87,7 @@ class SegmentAnalyser:
         video = Video(video_file)
         recorded, manifest = len(manifest.frames), of_file(manifest, video)
         sample = Sample(manifest, self._audit_share)
-        pass_ = _Pass(self._finder, manifest, grid_of(geometry, manifest), sample)
+        pass_ = _Pass(self._on(geometry), manifest, grid_of(geometry, manifest), sample)
         prints = footprints(pass_.surface, manifest, min(len(video.index), len(manifest.frames)))
         chosen = fill(prefer_key_frames(video, choose(prints.shown), prints.shown), prints.well)
         frames = KeyFrames(video, chosen, pass_.mask)
@@ -116,10 +117,13 @@ class SegmentAnalyser:
         self, images: Iterable[Image], manifest: SegmentManifest, geometry: AnyShape
     ) -> tuple[tuple[Detection, ...], tuple[CoverageCell, ...]]:
         """Return what pictures show that are key frames already, one for each frame of the manifest."""
-        pass_ = _Pass(self._finder, manifest, grid_of(geometry, manifest), None)
+        pass_ = _Pass(self._on(geometry), manifest, grid_of(geometry, manifest), None)
         for number, (image, time_) in enumerate(zip(images, manifest.frames, strict=True)):
             pass_.look(KeyFrame(number, time_.pts_ms, image, sharpness(image, pass_.mask(number))))
         return pass_.results()[0], pass_.coverage.cells()
+
+    def _on(self, geometry: AnyShape) -> OnAsset:
+        return OnAsset(self._finder, AssetKind(kind_of(geometry)))
 
 
 class _Pass:
@@ -135,6 +139,7 @@ class _Pass:
         accuracy = Accuracy(manifest.pose_sigma_m, manifest.attitude_sigma_deg)
         self._georef = Georeferencer(surface, manifest.camera, accuracy)
         self._looks: list[Look] = []
+        self._suspected: list[Look] = []
         self._shots: dict[int, _Shot] = {}
         self._sample = sample
         self.mask = lru_cache(maxsize=16)(self._mask)
@@ -146,20 +151,20 @@ class _Pass:
         if self._sample:
             self._sample.offer(self._about(frame), frame.image)
         self.coverage.add(self.surface.sight(pose, self._manifest.camera), frame.sharpness)
-        boxes = find_in_frame(self._finder, frame.image, self.mask(frame.frame))
-        looks = [x for x in self._placed(frame, boxes) if x.placed and x.placed.incidence_deg <= _MAX_INCIDENCE_DEG]
-        if looks:
+        seen = look_over(self._finder, frame.image, self.mask(frame.frame))
+        looks, suspected = (self._placed(frame, boxes) for boxes in seen)
+        if looks or suspected:
             self._looks += looks
-            self._shots[frame.frame] = self._shot(frame, looks)
+            self._suspected += suspected
+            self._shots[frame.frame] = self._shot(frame, [*looks, *suspected])
 
     def results(self) -> tuple[tuple[Detection, ...], dict[str, bytes], tuple[AuditFrame, ...]]:
         """Return detections, accepted or left to a person; their pictures by object key; the blind audits' sample."""
         detections: dict[str, Detection] = {}
         pictures: dict[str, bytes] = {}
         shown: list[tuple[int, AuditBox]] = []
-        for track in group_by_place(self._looks):
-            made = self._detection(track)
-            if made is not None and made.detection_id not in detections:
+        for track, made in self._told():
+            if made.detection_id not in detections:
                 detections[made.detection_id] = made
                 shot = self._shots[track.best.frame]
                 pictures[made.evidence[0].frame_key] = shot.picture
@@ -167,6 +172,22 @@ class _Pass:
                 shown += self._on_sample(track, made)
         told = tuple(sorted(detections.values(), key=lambda d: (-d.confidence, d.detection_id)))
         return told, pictures, self._sample.frames(shown) if self._sample else ()
+
+    def _told(self) -> Iterator[tuple[Track, Detection]]:
+        """Yield what the product of both looks finds, then what their fusion does elsewhere, then what waits."""
+        card, fusion = self._finder.card, self._finder.card.fusion
+        found = [
+            (t, self._detection(t, card.reviews(t.kind), card.accepts(t.kind))) for t in group_by_place(self._looks)
+        ]
+        told = [(track, made) for track, made in found if made and not made.for_review]
+        if fusion:
+            suspects = group_by_place(apart(self._suspected, [track for track, _ in told]))
+            told += [(t, made) for t in suspects if (made := self._detection(t, fusion.review, fusion.accept))]
+        yield from told
+        known = [track for track, _ in told]
+        yield from (
+            (t, made) for t, made in found if made and made.for_review and len(apart(t.looks, known)) == len(t.looks)
+        )
 
     def _on_sample(self, track: Track, made: Detection) -> list[tuple[int, AuditBox]]:
         """Return where a detection shows on sampled frames, by frame."""
@@ -181,6 +202,7 @@ class _Pass:
         return asset_mask(self.surface, self._timeline.pose(frame), self._manifest.camera)
 
     def _placed(self, frame: KeyFrame, boxes: Boxes) -> list[Look]:
+        """Return the boxes that lie on the asset, none of them too aslant."""
         pose = self._timeline.pose(frame.frame)
         height, width = frame.image.shape[:2]
         made = []
@@ -196,7 +218,7 @@ class _Pass:
                     clipped=touches_border(boxes.xyxy[row], width, height),
                 )
             )
-        return made
+        return [x for x in made if x.placed and x.placed.incidence_deg <= _MAX_INCIDENCE_DEG]
 
     def _about(self, frame: KeyFrame) -> Frame:
         taken = datetime.fromtimestamp(self._timeline.t_us(frame.frame) / 1e6, UTC)
@@ -214,15 +236,18 @@ class _Pass:
         crops = {look.xyxy: crop_jpeg(image, look.xyxy) for look in looks}
         return _Shot(self._about(frame), frame_jpeg(image), crops, image.shape[1], image.shape[0])
 
-    def _detection(self, track: Track) -> Detection | None:
-        """Return a track as a detection; None where it was seen too rarely for how often it could have been."""
+    def _detection(self, track: Track, least: float, sure: float) -> Detection | None:
+        """Return a track as a detection; None where the looks that could show it do not reach ``least`` on average.
+
+        A person is asked where they do not reach ``sure``.
+        """
         found = estimate(track)
         if found is None:
             return None
         placed = found.placed
         chances = max(self.coverage.looks_at(placed.place), len(track.frames))
-        card, supported = self._finder.card, support(track, chances)
-        if supported < card.reviews(track.kind):
+        supported = support(track, chances)
+        if supported < least:
             return None
         detection_id = detection_name(self._manifest.segment_id, self._finder.card.sha256, track.kind, placed.place)
         return Detection(
@@ -237,7 +262,7 @@ class _Pass:
             width_mm=placed.width_mm,
             size_sigma_mm=placed.size_sigma_mm,
             evidence=self._evidence(track, detection_id),
-            for_review=supported < card.accepts(track.kind),
+            for_review=supported < sure,
         )
 
     def _evidence(self, track: Track, detection_id: str) -> tuple[Evidence, ...]:

@@ -15,7 +15,7 @@ class OnAsset:
     """A detector that leaves out the kinds its asset cannot have, after the second look has named them."""
 
     def __init__(self, finder: BoxFinder, asset: AssetKind) -> None:
-        self._finder = finder
+        self._finder, self._asset = finder, asset
         self._never = np.array([KINDS.index(kind) for kind in NEVER_ON[asset]], np.int64)
 
     @property
@@ -29,5 +29,13 @@ class OnAsset:
 
     def confirm(self, image: Image, boxes: Boxes) -> Boxes:
         """Return what the second look leaves, without what cannot be."""
-        judged = self._finder.confirm(image, boxes)
+        return self._possible(self._finder.confirm(image, boxes))
+
+    def suspect(self, image: Image, boxes: Boxes) -> Boxes:
+        """Return what may be a defect, without what cannot be; nothing where the fusion never learnt of such assets."""
+        fusion = self.card.fusion
+        known = fusion is not None and self._asset in fusion.assets
+        return self._possible(self._finder.suspect(image, boxes)) if known else Boxes.none()
+
+    def _possible(self, judged: Boxes) -> Boxes:
         return judged.take(~np.isin(judged.kind, self._never))

@@ -15,6 +15,7 @@ from contracts.findings import PlantedRate
 from contracts.ids import Sha256
 from vision.boxes import KINDS
 from vision.detector import Card, load_card, verifier_file
+from vision.verifier import Fusion
 
 Record = dict[str, Any]
 """JSON of another program: a training run, a data set's source, a measurement."""
@@ -25,7 +26,7 @@ LIMITS = (
     "Real test photos are few, of one class each, and loosely labelled: orders of magnitude, not promises.",
     "Knows blades. Power lines, towers and pipelines are not among what it was shown.",
     "Works at the scale it was trained on: about 1 to 4 mm per pixel.",
-    "Small planted defects are missed: most below 48 pixels, and few are from 96 pixels on.",
+    "Small planted defects are missed: half of those below 24 pixels, a quarter from 24 to 48, and half of all cracks.",
     "Confidence is not severity: severity is graded by policy from measured size and place.",
     "A place without a finding is sound only where coverage says it was seen.",
 )
@@ -128,6 +129,17 @@ def _works(card: FullCard) -> tuple[str, ...]:
         "A detector points at places; a small classifier (the second look) then judges each cut-out by itself, and",
         f"its verdict multiplies the confidence. Input: {card.input}. Boxes below {card.threshold} are dropped;",
         f"a defect needs a mean confidence of {accepted} over the key frames that could have shown it.",
+        *_fused(card.fusion),
+    )
+
+
+def _fused(fusion: Fusion | None) -> tuple[str, ...]:
+    if fusion is None:
+        return ()
+    return (
+        f"Where that finds nothing, a logistic function of both may (of {', '.join(fusion.assets)} only), learnt from",
+        f"{fusion.boxes} boxes of {', '.join(fusion.learnt_from)}: boxes from {fusion.proposal} on are looked at,",
+        f"and a mean chance of {fusion.accept} makes a defect; from {fusion.review} on it is for a person to judge.",
     )
 
 

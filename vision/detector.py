@@ -21,7 +21,7 @@ from contracts.vocabulary import DefectKind
 from vision.boxes import KINDS, Boxes, Floats, Image
 from vision.merge import suppress
 from vision.runtimes import Raw, Runtime, open_runtime
-from vision.verifier import Verifier
+from vision.verifier import Fusion, Verifier
 
 STRIDE_PX = 32
 MODELS = Path(__file__).resolve().parent.parent / "models"
@@ -35,7 +35,7 @@ class Card(Frozen):
     sha256: Sha256
     kinds: tuple[DefectKind, ...] = Field(description="the detector's classes, in order")
     verifier_sha256: Sha256 | None = Field(default=None, description="the second look's weights, where there is one")
-    threshold: float = Field(gt=0, lt=1, description="boxes below this are not looked at")
+    threshold: float = Field(gt=0, lt=1, description="boxes below this are of no finding")
     accept: float = Field(gt=0, lt=1, description="tracks below this mean confidence per look are dropped")
     accept_by_kind: dict[DefectKind, Level] = Field(
         default_factory=dict, description="the same of the kinds that have one of their own"
@@ -48,6 +48,9 @@ class Card(Frozen):
         default_factory=dict, description="the same of the kinds that have one of their own"
     )
 
+    fusion: Fusion | None = Field(
+        default=None, description="of detector and second look: finds beside their product what is small"
+    )
     planted: PlantedRate | None = Field(default=None, description="what it told of planted defects, at these levels")
 
     def accepts(self, kind: DefectKind) -> float:
@@ -58,6 +61,11 @@ class Card(Frozen):
         """Return from which confidence on a kind is worth a person's look; never above ``accepts``."""
         accept = self.accepts(kind)
         return min(accept, self.review_by_kind.get(kind, self.review or accept))
+
+    @property
+    def proposal(self) -> float:
+        """Return from which confidence of the detector on a box is looked at."""
+        return self.fusion.proposal if self.fusion else self.threshold
 
     @property
     def levels(self) -> Floats:
@@ -79,6 +87,10 @@ class BoxFinder(Protocol):
 
     def confirm(self, image: Image, boxes: Boxes) -> Boxes:
         """Return the boxes of a whole frame with confidence and kind as a second look has them."""
+        ...
+
+    def suspect(self, image: Image, boxes: Boxes) -> Boxes:
+        """Return those that may be defects though they confirm too little: their confidence is that chance."""
         ...
 
 
@@ -116,7 +128,7 @@ class Detector:
             _check(raw, len(padded.images), len(self._card.kinds))
             for row, index in enumerate(padded.images):
                 height, width = images[index].shape[:2]
-                found[index] = decode(raw[row], self._card.threshold, width, height)
+                found[index] = decode(raw[row], self._card.proposal, width, height)
         return [found[i] for i in range(len(images))]
 
     def confirm(self, image: Image, boxes: Boxes) -> Boxes:
@@ -125,6 +137,14 @@ class Detector:
             return boxes
         judged = self._verifier.confirm(image, boxes)
         return judged.take(judged.confidence >= self._card.threshold)
+
+    def suspect(self, image: Image, boxes: Boxes) -> Boxes:
+        """Return the boxes that both looks together, by the card's fusion, hold for likely; none without one."""
+        fusion = self._card.fusion
+        if self._verifier is None or fusion is None:
+            return Boxes.none()
+        judged = self._verifier.suspect(image, boxes, fusion)
+        return judged.take(judged.confidence >= fusion.threshold)
 
 
 def decode(raw: Raw, threshold: float, width: int, height: int) -> Boxes:

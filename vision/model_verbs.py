@@ -95,6 +95,37 @@ def calibrate_verb(
     typer.echo(made.model_dump_json() if as_json else "\n".join(lines))
 
 
+def fuse_verb(
+    data: Annotated[list[Path], typer.Option(help="Sets in YOLO layout, or folders of such sets.")],
+    split: Annotated[str, typer.Option(help="Which split; best one that neither look was trained on.")] = "val",
+    model: Model = None,
+    write: Annotated[bool, typer.Option("--write", help="Put the weights into the model's card.")] = False,
+    threads: Threads = 2,
+    as_json: Json = False,
+) -> None:
+    """Learn how much detector and second look are each worth together; its levels must be chosen anew after.
+
+    Sets whose licence forbids it are refused. Needs the extra ``train``.
+    """
+    from vision.card import write_levels
+    from vision.detector import SHIPPED
+    from vision.evaluate import sets_in
+    from vision.fusion import joined, learnt, propose
+    from vision.licences import source_to_train_on
+
+    weights = model or SHIPPED
+    with spoken(as_json=as_json), needing_train():
+        roots = [root for folder in data for root in sets_in(folder, split)]
+        for root in roots:
+            source_to_train_on(root)
+        seen = [propose(weights, root, split, threads, partial(meter, what=root.name)) for root in roots]
+        made = learnt(joined(seen), [f"{root.name}/{split}" for root in roots])
+        if write:
+            write_levels(weights, {"fusion": made.model_dump(mode="json")})
+    told = f"detector {made.detector}, second look {made.second_look}, offset {made.offset} ({made.boxes} boxes)"
+    typer.echo(made.model_dump_json() if as_json else told)
+
+
 def told_levels(known: KindLevels) -> str:
     """Return a kind's levels in one line."""
     levels = f"accept from {known.accept}, review from {known.review}"

@@ -127,8 +127,30 @@ def _starts(first: int, last: int, size: int, limit: int) -> list[int]:
     return [max(0, min(round(first + (span - size) * i / (count - 1)), limit - size)) for i in range(count)]
 
 
+class Seen(NamedTuple):
+    """What a frame shows: what is found, and what may be there (a box may be in both)."""
+
+    found: Boxes
+    suspected: Boxes
+
+
 def find_in_frame(finder: BoxFinder, image: Image, mask: Mask | None = None) -> Boxes:
     """Return the boxes of a whole frame: strips at full scale, the whole at a quarter for what outgrows them."""
+    return _found(finder, image, _proposed(finder, image, mask))
+
+
+def look_over(finder: BoxFinder, image: Image, mask: Mask | None = None) -> Seen:
+    """Return the boxes of a whole frame, and what is only suspected."""
+    proposed = _proposed(finder, image, mask)
+    return Seen(_found(finder, image, proposed), finder.suspect(image, merge(proposed)))
+
+
+def _found(finder: BoxFinder, image: Image, proposed: Boxes) -> Boxes:
+    """Return what is confirmed; weaker boxes are left out before they can widen it."""
+    return finder.confirm(image, merge(proposed.take(proposed.confidence >= finder.card.threshold)))
+
+
+def _proposed(finder: BoxFinder, image: Image, mask: Mask | None) -> Boxes:
     height, width = image.shape[:2]
     layout = tiles(width, height, mask)
     if not layout:
@@ -137,7 +159,7 @@ def find_in_frame(finder: BoxFinder, image: Image, mask: Mask | None = None) -> 
     parts = [placed_in_frame(boxes, tile, width, height) for boxes, tile in zip(found, layout, strict=True)]
     if max(width, height) > TILE_PX:
         parts.append(_coarse(finder, image, mask))
-    return finder.confirm(image, merge(Boxes.joined(parts)))
+    return Boxes.joined(parts)
 
 
 def placed_in_frame(boxes: Boxes, tile: Tile, width: int, height: int) -> Boxes:

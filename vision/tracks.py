@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -80,10 +80,8 @@ class Estimate(NamedTuple):
 
 
 def group_by_place(looks: Sequence[Look]) -> list[Track]:
-    """Group plausible placed looks of any kind that lie on one another, most confident first; a track is one defect."""
-    left = sorted(
-        (x for x in looks if x.placed and _plausible(x.kind, x.placed)), key=lambda x: (-x.confidence, x.frame, x.xyxy)
-    )
+    """Group placed looks of any kind that lie on one another, most confident first; a track is one defect."""
+    left = sorted((_called(x) for x in looks if x.placed), key=lambda x: (-x.confidence, x.frame, x.xyxy))
     tracks: list[Track] = []
     for look in left:
         near = [t for t in tracks if any(_same_defect(look, other) for other in t.looks)]
@@ -95,6 +93,18 @@ def group_by_place(looks: Sequence[Look]) -> list[Track]:
             near[0].looks += other.looks
             tracks.remove(other)
     return tracks
+
+
+def apart(looks: Iterable[Look], tracks: Sequence[Track]) -> list[Look]:
+    """Return the looks that lie on no track."""
+    return [x for x in looks if not any(_same_defect(x, other) for track in tracks for other in track.looks)]
+
+
+def _called(look: Look) -> Look:
+    """Return a look whose kind cannot occur where it is seen as damage of a kind not told: something is there."""
+    if look.placed is None or _plausible(look.kind, look.placed):
+        return look
+    return look._replace(kind=DefectKind.DAMAGE)
 
 
 def _plausible(kind: DefectKind, placed: Placed) -> bool:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
+from contracts.geo import Frozen
+from contracts.training import Level
+from contracts.vocabulary import AssetKind
 from vision.boxes import KINDS, Boxes, Floats, Image
 from vision.runtimes import Runtime
 
@@ -17,6 +23,42 @@ _SURE = 0.5
 """From this probability on the second look's kind counts, not the detector's."""
 
 
+_EDGE = 1e-4
+"""Probabilities are kept this far from 0 and 1, where the logit has no value."""
+
+
+class Fusion(Frozen):
+    """How the detector's confidence and the second look's verdict together make one chance: a logistic function.
+
+    chance = 1 / (1 + exp(-(detector * logit(confidence) + second_look * logit(defect) + offset))), learnt by
+    ``fusion.learnt``. It finds what the product of the two takes for nothing for being small, beside what that finds.
+    """
+
+    detector: float
+    second_look: float
+    offset: float
+    proposal: Level = Field(description="boxes of the detector below this are not shown to the second look")
+    threshold: Level = Field(default=0.5, description="boxes of a lower chance count for nothing")
+    accept: Level = Field(default=0.9, description="tracks of this mean chance a look are findings")
+    review: Level = Field(default=0.8, description="tracks of this mean chance a look wait for a person")
+    assets: tuple[AssetKind, ...] = Field(
+        default=(AssetKind.WIND_TURBINE,), max_length=10, description="it was learnt on; elsewhere nothing is suspected"
+    )
+    learnt_from: tuple[str, ...] = Field(default=(), max_length=20, description="labelled sets, with their split")
+    boxes: int = Field(default=0, ge=0, description="that it was learnt from")
+
+    def chance(self, confidence: Floats, defect: Floats) -> Floats:
+        """Return the chance that each box (n,) is a defect."""
+        score = self.detector * logit(confidence) + self.second_look * logit(defect) + self.offset
+        return np.asarray(1.0 / (1.0 + np.exp(-score)), np.float32)
+
+
+def logit(probability: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return log odds."""
+    kept = np.clip(np.asarray(probability, np.float64), _EDGE, 1 - _EDGE)
+    return np.asarray(np.log(kept / (1 - kept)), np.float64)
+
+
 class Verifier:
     """A small classifier: cut-outs (n, 96, 96, 3) in, probabilities (n, kinds + 1) out, the last for nothing."""
 
@@ -25,14 +67,24 @@ class Verifier:
 
     def confirm(self, image: Image, boxes: Boxes) -> Boxes:
         """Return the boxes with the detector's confidence times that of being a defect, and the likelier kind."""
+        return self._judged(image, boxes, lambda defect: boxes.confidence * defect)
+
+    def suspect(self, image: Image, boxes: Boxes, fusion: Fusion) -> Boxes:
+        """Return the boxes with the chance that both looks together give them, and the likelier kind."""
+        return self._judged(image, boxes, lambda defect: fusion.chance(boxes.confidence, defect))
+
+    def judge(self, image: Image, boxes: Boxes) -> Floats:
+        """Return the probabilities (n, kinds + 1) of some boxes."""
+        return self._runtime.infer(np.stack([cutout(image, box) for box in boxes.xyxy]))
+
+    def _judged(self, image: Image, boxes: Boxes, confidence: Callable[[Floats], Floats]) -> Boxes:
         if not len(boxes):
             return boxes
-        judged = self._runtime.infer(np.stack([cutout(image, box) for box in boxes.xyxy]))
+        judged = self.judge(image, boxes)
         kinds = judged[:, : len(KINDS)]
-        best = kinds.argmax(axis=1)
-        kind = np.where(kinds.max(axis=1) >= _SURE, best, boxes.kind)
+        kind = np.where(kinds.max(axis=1) >= _SURE, kinds.argmax(axis=1), boxes.kind)
         defect = np.clip(1.0 - judged[:, -1], 0.0, 1.0)
-        return Boxes(boxes.xyxy, np.asarray(boxes.confidence * defect, np.float32), kind, boxes.cut)
+        return Boxes(boxes.xyxy, np.asarray(confidence(defect), np.float32), kind, boxes.cut)
 
 
 def cutout(image: Image, box: Floats | NDArray[np.float64], context: float = CONTEXT) -> Image:

@@ -25,7 +25,8 @@ from tests.vision_views import (
     place_at,
 )
 from vision.analysis import Analysis, SegmentAnalyser, norm_box
-from vision.boxes import Boxes, Image
+from vision.boxes import KINDS, Boxes, Image
+from vision.verifier import Fusion
 
 DEFECTS = [(place_at(BladeSide.PS, 8.0, 0.4), 0.5, 0.3), (place_at(BladeSide.PS, 13.0, 0.6), 0.3, 0.25)]
 
@@ -153,6 +154,51 @@ def test_between_the_two_levels_of_its_card_a_track_is_for_a_person(
     assert [d.for_review for d in seen.detections] == [True] * len(DEFECTS)
     assert not any(d.for_review for d in analysis.detections)
     assert {d.evidence[0].crop_key for d in seen.detections} <= seen.pictures.keys()
+
+
+class Doubting(RedFinder):
+    """Confirms the red patches so much, and suspects them so much."""
+
+    def __init__(self, product: float, chance: float, suspected: DefectKind = DefectKind.CRACK) -> None:
+        fusion = Fusion(detector=1, second_look=1, offset=0, proposal=0.02, accept=0.9, review=0.8)
+        super().__init__(card=CARD.model_copy(update={"accept": 0.35, "review": 0.15, "fusion": fusion}))
+        self.product, self.chance, self.suspected = product, chance, suspected
+
+    def confirm(self, image: Image, boxes: Boxes) -> Boxes:
+        n = len(boxes) if self.product else 0
+        return Boxes.of(boxes.xyxy[:n], [self.product] * n, boxes.kind[:n])
+
+    def suspect(self, image: Image, boxes: Boxes) -> Boxes:
+        return Boxes.of(boxes.xyxy, [self.chance] * len(boxes), [KINDS.index(self.suspected)] * len(boxes))
+
+
+@pytest.mark.parametrize(
+    ("product", "chance", "told"),
+    [
+        pytest.param(0.0, 0.95, False, id="only the fusion believes it: a finding"),
+        pytest.param(0.0, 0.85, True, id="it thinks it likely: a person is asked"),
+        pytest.param(0.0, 0.7, None, id="neither does: nothing"),
+        pytest.param(0.2, 0.95, False, id="what would have waited is believed: one finding"),
+        pytest.param(0.2, 0.7, True, id="what waits goes on waiting"),
+        pytest.param(0.5, 0.95, False, id="both: one finding"),
+        pytest.param(0.5, 0.0, False, id="what the product finds needs no other"),
+    ],
+)
+def test_what_the_product_takes_for_nothing_the_fusion_may_find(
+    product: float, chance: float, told: bool | None
+) -> None:
+    poses = pass_along(BladeSide.PS, 7.2, 8.8, 3)
+    images = [painted(p, SMALL, [corners_of(*d) for d in DEFECTS]) for p in poses]
+    found, _ = SegmentAnalyser(Doubting(product, chance)).analyse_views(images, manifest_of(b"views", poses), TURBINE)
+    assert [d.for_review for d in found] == ([] if told is None else [told])
+
+
+def test_where_the_product_finds_a_defect_the_fusion_changes_nothing_of_it(
+    segment: tuple[Path, SegmentManifest],
+) -> None:
+    alone = SegmentAnalyser(Doubting(0.5, 0.0)).analyse(*segment, TURBINE)
+    beside = SegmentAnalyser(Doubting(0.5, 0.99, DefectKind.CORROSION)).analyse(*segment, TURBINE)
+    assert beside.detections == alone.detections
 
 
 def test_progress_counts_key_frames(segment: tuple[Path, SegmentManifest]) -> None:

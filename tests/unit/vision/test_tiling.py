@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -10,9 +11,11 @@ from hypothesis import strategies as st
 
 from contracts.optics import CameraIntrinsics
 from contracts.vocabulary import BladeSide
-from tests.vision_views import TURBINE, RedFinder, pixel_of, place_at, square_on
-from vision.tiling import MASK_SCALE, OVERLAP_PX, STRIP_PX, TILE_PX, asset_mask, find_in_frame, tiles
+from tests.vision_views import CARD, TURBINE, RedFinder, pixel_of, place_at, square_on
+from vision.boxes import Boxes, Image
+from vision.tiling import MASK_SCALE, OVERLAP_PX, STRIP_PX, TILE_PX, asset_mask, find_in_frame, look_over, tiles
 from vision.turbine_grid import Turbine
+from vision.verifier import Fusion
 
 WIDTH, HEIGHT = 900, 1000
 WIDE = 3700
@@ -63,6 +66,19 @@ def test_an_object_longer_than_a_row_is_high_is_one(length: int) -> None:
     found = find_in_frame(RedFinder(), image)
     assert len(found) == 1
     np.testing.assert_allclose(found.xyxy[0], [280, 50, 360, 50 + length], atol=4.01)
+
+
+def test_weak_boxes_never_widen_what_is_found() -> None:
+    class Vague(RedFinder):
+        def find(self, images: Sequence[Image]) -> list[Boxes]:
+            return [Boxes.of([[300, 100, 360, 140], [290, 90, 500, 150]], [0.9, 0.05], [0, 0]) for _ in images]
+
+    image = np.full((320, TILE_PX, 3), 128, np.uint8)
+    fusion = Fusion(detector=1, second_look=1, offset=0, proposal=0.02)
+    finder = Vague(card=CARD.model_copy(update={"fusion": fusion}))
+    seen = look_over(finder, image)
+    assert seen.found.xyxy.tolist() == find_in_frame(finder, image).xyxy.tolist() == [[300, 100, 360, 140]]
+    assert seen.suspected.xyxy.tolist() == [[290, 90, 500, 150]]
 
 
 def test_nothing_is_searched_where_the_asset_is_not() -> None:

@@ -8,7 +8,7 @@ from contracts.vocabulary import Blade, BladeSide, DefectKind
 from tests.vision_views import TURBINE, place_at
 from vision.analysis import detection_name, support
 from vision.georef import Placed
-from vision.tracks import Look, Track, estimate, group_by_place
+from vision.tracks import Look, Track, apart, estimate, group_by_place
 
 
 def look(
@@ -63,11 +63,18 @@ def test_grouping_does_not_depend_on_order(looks: list[Look]) -> None:
         (BladeSide.TE, 0.5, False),
     ],
 )
-def test_leading_edge_erosion_is_believed_only_at_the_leading_edge(
+def test_what_looks_like_erosion_where_none_can_be_is_damage_of_a_kind_not_told(
     side: BladeSide, share: float, believed: bool
 ) -> None:
-    seen = look(10.0, share, side=side, kind=DefectKind.LEADING_EDGE_EROSION)
-    assert bool(group_by_place([seen])) is believed
+    [track] = group_by_place([look(10.0, share, side=side, kind=DefectKind.LEADING_EDGE_EROSION)])
+    assert track.kind is (DefectKind.LEADING_EDGE_EROSION if believed else DefectKind.DAMAGE)
+
+
+def test_looks_that_lie_on_no_track_are_apart() -> None:
+    track = Track([look(10.0), look(10.1, frame=1)])
+    elsewhere = [look(14.0), look(10.0, side=BladeSide.SS)]
+    assert apart([look(10.05, kind=DefectKind.CORROSION, frame=2), *elsewhere], [track]) == elsewhere
+    assert apart(elsewhere, []) == elsewhere
 
 
 def test_kind_by_summed_confidence() -> None:

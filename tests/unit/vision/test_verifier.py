@@ -6,13 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from contracts.errors import InvalidInput, NotFound
 from tests.vision_views import CARD
 from vision.boxes import KINDS, Boxes
 from vision.detector import Detector, open_detector, verifier_file
 from vision.runtimes import Frames, Raw
-from vision.verifier import CROP_PX, Verifier, cutout
+from vision.verifier import CROP_PX, Fusion, Verifier, cutout
 
 
 class Judge:
@@ -53,6 +55,36 @@ def test_the_second_look_weighs_and_names(share: float, kinds: list[int], confid
     assert judged.kind.tolist() == kinds
     np.testing.assert_allclose(judged.confidence, confidence, atol=1e-6)
     np.testing.assert_array_equal(judged.xyxy, BOXES.xyxy)
+
+
+FUSION = Fusion(detector=0.5, second_look=1.0, offset=0.0, proposal=0.02)
+
+
+def test_a_small_box_that_the_second_look_is_sure_of_is_suspected() -> None:
+    weak, judge = Boxes.of([[10, 10, 60, 40]], [0.1], [0]), Verifier(Judge(*scores(3, 0.9)))
+    suspected = judge.suspect(IMAGE, weak, FUSION)
+    assert suspected.confidence.tolist() == [pytest.approx(0.75)]  # odds: 9 times a third
+    assert suspected.kind.tolist() == [3]
+    assert judge.confirm(IMAGE, weak).confidence.tolist() == [pytest.approx(0.09)]
+
+
+@given(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1))
+def test_more_of_either_look_is_never_less_likely(confidence: float, one: float, other: float) -> None:
+    low, high = sorted((one, other))
+    both = FUSION.chance(np.array([confidence, confidence]), np.array([low, high]))
+    swapped = FUSION.chance(np.array([low, high]), np.array([confidence, confidence]))
+    assert 0 <= both[0] <= both[1] <= 1
+    assert 0 <= swapped[0] <= swapped[1] <= 1
+
+
+def test_what_the_fusion_proposes_is_looked_at_and_what_it_holds_for_likely_suspected() -> None:
+    card = CARD.model_copy(update={"fusion": FUSION})
+    assert (card.proposal, CARD.proposal) == (0.02, CARD.threshold)
+    weak = Boxes.of([[10, 10, 60, 40], [70, 70, 90, 90]], [0.1, 0.02], [0, 0])
+    sure, doubting = (Verifier(Judge(*scores(0, share))) for share in (0.9, 0.2))
+    assert Detector(Judge(), card, sure).suspect(IMAGE, weak).confidence.tolist() == pytest.approx([0.75, 0.5625])
+    assert len(Detector(Judge(), card, doubting).suspect(IMAGE, weak)) == 0
+    assert len(Detector(Judge(), CARD, sure).suspect(IMAGE, weak)) == 0
 
 
 def test_no_boxes_no_look() -> None:
