@@ -1,6 +1,6 @@
 """What people and programs ask of the API, for Locust: it runs in an environment of its own, with Kestrel's outside.
 
-``KESTREL_LOAD`` is JSON: the token, and ids to ask for.
+``KESTREL_LOAD`` is JSON: the token, ids to ask for, and the file to make when asking begins.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import random
+from pathlib import Path
 from typing import Any
 
 from locust import HttpUser, constant_pacing, task  # type: ignore[import-not-found]
@@ -23,8 +24,9 @@ class Analyst(HttpUser):  # type: ignore[misc]
     wait_time = constant_pacing(1)
 
     def on_start(self) -> None:
-        """Sign in."""
+        """Sign in, and say that asking begins."""
         self.client.headers["Authorization"] = f"Bearer {_TOLD['token']}"
+        Path(_TOLD["begun"]).touch()
 
     def _get(self, route: str, **parts: str) -> None:
         self.client.get(route.format(**parts), name=route)

@@ -47,6 +47,7 @@ BUDGET_P99_MS = 50
 _PROCESSES = ("postgres", "mosquitto", "emulator", "migrate", "resources", "lender", "api")
 _WHO = "ana"
 _SAMPLE_S = 2.0
+_STARTS_S = 120
 _GROWN = 0.10
 """By how much the last quarter may exceed the second before it counts as growth; the first warms up."""
 _GROWN_BYTES = 16 * 1024 * 1024
@@ -118,15 +119,19 @@ def percentile(times: dict[str, int], share: float) -> float:
 
 @contextmanager
 def people(url: str, told: dict[str, Any], users: int) -> Iterator[Callable[[], dict[str, dict[str, Any]]]]:
-    """Let Locust's users ask until the block ends; what is yielded returns their routes once they were stopped."""
+    """Let Locust's users ask until the block ends; what is yielded returns their routes once they were stopped.
+
+    The block begins when they do: a Locust that is stopped while it starts says nothing.
+    """
     script = str(_REPOSITORY / "benchmarks" / "_load_users.py")
     command = [str(LOCUST), "-f", script, "--headless", "--json", "--only-summary", "--host", url,
                "-u", str(users), "-r", str(users), "--loglevel", "ERROR"]  # fmt: skip
-    env = os.environ | {  # noqa: TID251 - Locust passes nothing else on
-        "KESTREL_LOAD": json.dumps(told),
-        "PYTHONDONTWRITEBYTECODE": "1",
-    }
-    with tempfile.TemporaryFile("w+") as out:
+    with tempfile.TemporaryDirectory() as own, tempfile.TemporaryFile("w+") as out:
+        begun = Path(own) / "begun"
+        env = os.environ | {  # noqa: TID251 - Locust passes nothing else on
+            "KESTREL_LOAD": json.dumps(told | {"begun": str(begun)}),
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
         running = subprocess.Popen(command, env=env, stdout=out)
 
         def end() -> dict[str, dict[str, Any]]:
@@ -136,10 +141,27 @@ def people(url: str, told: dict[str, Any], users: int) -> Iterator[Callable[[], 
             return routes(json.load(out))
 
         try:
+            await_start(running, begun)
             yield end
         finally:
             if running.poll() is None:
                 running.kill()
+
+
+def await_start(running: subprocess.Popen[bytes], begun: Path) -> None:
+    """Wait until a program has made a file.
+
+    Raises:
+        RuntimeError: It ended before, or did not within two minutes.
+
+    """
+    ends_s = time.monotonic() + _STARTS_S
+    while not begun.exists():
+        if running.poll() is not None:
+            raise RuntimeError(f"Locust ended with {running.returncode} before its users asked anything.")
+        if time.monotonic() > ends_s:
+            raise RuntimeError(f"Locust's users have not begun to ask after {_STARTS_S} s.")
+        time.sleep(0.1)
 
 
 def stocked(database: Database, objects: S3Objects, findings: int, rows: int) -> dict[str, Any]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
+from pathlib import Path
+
 import pytest
 
-from benchmarks.load import Use, grown, percentile
+from benchmarks.load import Use, await_start, grown, percentile
 
 _MIB = 1024 * 1024
 
@@ -36,3 +39,18 @@ def test_growth_after_the_first_quarter_is_told(memory_mib: list[int], handles: 
 
 def test_too_little_is_no_verdict() -> None:
     assert grown([Use(1, 1)] * 3)["flat"] is None
+
+
+@pytest.mark.parametrize("makes", ["touch {begun}; sleep 60", "exit 3"])
+def test_the_clock_of_a_round_begins_with_its_users_or_the_round_says_why_not(tmp_path: Path, makes: str) -> None:
+    begun = tmp_path / "begun"
+    with subprocess.Popen(["sh", "-c", makes.format(begun=begun)]) as running:
+        try:
+            if "exit" in makes:
+                with pytest.raises(RuntimeError, match="ended with 3"):
+                    await_start(running, begun)
+            else:
+                await_start(running, begun)
+                assert begun.exists()
+        finally:
+            running.kill()
