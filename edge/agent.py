@@ -322,6 +322,7 @@ class Agent:
             return None
         self._link_loss_guarded = True
         try:
+            logbook.note("returns", how=self._autopilot.learn_habit().words())
             logbook.note("link_loss_guarded", put=self._autopilot.set_link_loss())
         except PlatformError as error:
             self.announce(DroneEventKind.SAFETY, {"code": "link_loss_not_set", "detail": error.message})
@@ -361,6 +362,7 @@ class Agent:
             "boot_id": self.boot_id,
             "link": "up" if self._link.generation else "down",
             "state": state,
+            "returns": habit.words() if (habit := self._autopilot.look().habit) else None,
             "flight_id": flight_id,
             "waypoint": waypoint,
             "pending": pending,

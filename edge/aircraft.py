@@ -7,6 +7,7 @@ from enum import IntEnum
 from typing import NamedTuple
 
 from contracts.geo import GeoPoint
+from edge.returns import Habit
 
 HOLDING_MODES = frozenset({"HOLD", "BRAKE", "LOITER", "POSHOLD"})
 """Modes in which the aircraft stays where it is. ``HOLD`` is what the agent asks for; ArduPilot answers with BRAKE."""
@@ -32,6 +33,8 @@ _GOOD = 1 | 2 | 16
 _CONSTANT_POSITION = 128
 FENCE_CAPABILITY, RALLY_CAPABILITY = 1 << 14, 1 << 15
 """MAV_PROTOCOL_CAPABILITY_MISSION_FENCE and _MISSION_RALLY."""
+FIX_3D = 3
+"""GPS_FIX_TYPE_3D_FIX."""
 _CLIMBING_MPS = 0.3
 _MOVING_MPS = 0.5
 """Above what gusts sway a multirotor that holds."""
@@ -114,6 +117,8 @@ class Aircraft(NamedTuple):
     """CAMERA_CAP_FLAGS of a camera that has announced itself."""
     gimbal_flags: int | None = None
     """GIMBAL_MANAGER_CAP_FLAGS of a gimbal manager that has announced itself."""
+    habit: Habit | None = None
+    """How it returns by itself, once its parameters were asked for."""
 
     @property
     def position_good(self) -> bool:
@@ -121,6 +126,11 @@ class Aircraft(NamedTuple):
         if self.ekf_flags is None:
             return True
         return self.ekf_flags & _GOOD == _GOOD and not self.ekf_flags & _CONSTANT_POSITION
+
+    @property
+    def knows_place(self) -> bool:
+        """Tell whether it knows where it is, above which home."""
+        return self.fix is not None and self.home is not None and self.gps_fix >= FIX_3D and self.position_good
 
     @property
     def gimbal_turns(self) -> bool:

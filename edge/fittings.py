@@ -251,6 +251,7 @@ def _heard(autopilot: MavlinkAutopilot, url: str) -> str:
         aircraft = autopilot.look()
         seen = f"{aircraft.autopilot} {aircraft.version}".strip()
         ready = f"Not ready to arm yet: {reasons}" if reasons else "Ready to arm."
-        return f"{seen}, mode {aircraft.mode}, battery {aircraft.battery_percent} %. {ready}"
+        returns = autopilot.learn_habit().words()
+        return f"{seen}, mode {aircraft.mode}, battery {aircraft.battery_percent} %. {ready} {returns}"
     finally:
         autopilot.stop()

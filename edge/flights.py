@@ -43,6 +43,8 @@ class Flight(Frozen):
     """The waypoint at which the mission on the autopilot begins."""
     stored: bool = True
     """Whether the autopilot holds exactly this route; false while a changed one is being stored."""
+    homeward: bool = False
+    """Whether the autopilot holds a way back along the route instead, that ends in its return."""
     segments: int | None = None
     """How many segments were recorded, once recording has ended."""
     media_told: bool = False

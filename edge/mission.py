@@ -10,7 +10,7 @@ from contracts.geo import GeoPoint
 from contracts.vocabulary import AircraftState
 from edge.aircraft import HOLDING_MODES, LAND_MODES, RETURN_MODES, Aircraft, Landed, MissionState
 from edge.flights import Flight, Phase
-from edge.itinerary import Itinerary, itinerary_of
+from edge.itinerary import NAV_RETURN_TO_LAUNCH, Item, Itinerary, itinerary_of
 from edge.refusals import AutopilotSilent
 
 
@@ -59,7 +59,12 @@ class Picture(NamedTuple):
 
 
 def itinerary_for(flight: Flight | None, home: GeoPoint | None) -> Itinerary | None:
-    """Return the mission of a flight; None without one, or without a home to count its heights from."""
+    """Return the mission of a flight; None without one, or without a home to count its heights from.
+
+    On its way back no waypoint of the route is reached any more: all of that mission is the return.
+    """
+    if flight and flight.homeward:
+        return Itinerary((Item(NAV_RETURN_TO_LAUNCH),), (), flight.reached + 1)
     return itinerary_of(flight.route, home, flight.joined_at) if flight and home else None
 
 
@@ -127,10 +132,10 @@ def _has_begun(flight: Flight, state: AircraftState) -> bool:
 def _on_mission(aircraft: Aircraft, itinerary: Itinerary | None) -> AircraftState:
     if aircraft.landed is Landed.LANDING:
         return AircraftState.LANDING
-    if itinerary is not None and aircraft.mission_seq >= itinerary.return_item:
-        return AircraftState.RETURNING
     if aircraft.mission_state is MissionState.PAUSED:
         return AircraftState.PAUSED
+    if itinerary is not None and aircraft.mission_seq >= itinerary.return_item:
+        return AircraftState.RETURNING
     return AircraftState.ON_ROUTE if aircraft.mission_state is MissionState.ACTIVE else AircraftState.HOLDING
 
 

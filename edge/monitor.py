@@ -16,7 +16,7 @@ from contracts.routes import Route
 from contracts.vocabulary import AircraftState
 from edge import logbook
 from edge.aftermath import aftermath
-from edge.aircraft import Aircraft
+from edge.aircraft import FIX_3D, Aircraft
 from edge.bodies import Body, bodies_of
 from edge.clock import now_us
 from edge.flights import Flight, Flights, Phase
@@ -24,7 +24,9 @@ from edge.journal import Entry
 from edge.legality import Refusal
 from edge.mission import Conclude, Effect, Picture, advance, itinerary_for
 from edge.pilot import Pilot
+from edge.refusals import ReturnBlocked
 from edge.rules import Action, Breach, Sight, broken_rules
+from edge.safety import wind_of
 
 _GOING_HOME = frozenset({AircraftState.RETURNING, AircraftState.LANDING, AircraftState.ON_GROUND})
 _SETTLED = {
@@ -38,8 +40,6 @@ HOLD_GRACE_S = 20.0
 """How long a person may hold an aircraft that a rule brings home: something may be in its way. Then it goes on."""
 _FIRST_CONTACT_S = 5.0
 """How long a starting agent waits for the autopilot before it says that there is none."""
-
-_FIX_3D = 3
 
 _DURABLE_S = 0.5
 """How long to wait for told events to be on disk; a disk in trouble must not keep the rules waiting."""
@@ -149,6 +149,7 @@ class Monitor:
             flight = self._flights.close_beginning(flight.flight_id, stands=on_its_mission, t_us=now_us())
             flight = flight if flight.active else None
         if flight is not None:
+            self._pilot.know_ways_home(flight)
             logbook.note("flight_adopted", flight_id=flight.flight_id, phase=flight.phase, reached=flight.reached)
         return flight
 
@@ -194,7 +195,7 @@ class Monitor:
         place_us = aircraft.fix.t_us if aircraft.fix is not None else 0
         if place_us != self._place_us or aircraft.on_ground or not aircraft.connected:
             self._place_us, self._placed_at = place_us, now
-        knows = aircraft.fix is not None and aircraft.gps_fix >= _FIX_3D and aircraft.position_good
+        knows = aircraft.fix is not None and aircraft.gps_fix >= FIX_3D and aircraft.position_good
         if knows or not aircraft.connected:  # heard again, or for the first time, it needs a moment to say where it is
             self._seen_at = now
 
@@ -209,7 +210,15 @@ class Monitor:
             limits=self._pilot.limits,
             bodies=self._bodies_of(route, aircraft.home),
             stale_s=now - self._placed_at,
+            percent_home=self._percent_home(aircraft, flight),
         )
+
+    def _percent_home(self, aircraft: Aircraft, flight: Flight | None) -> float | None:
+        """Return what the battery needs home where the way back may be longer than straight; None: straight."""
+        retreat = self._pilot.retreat
+        if retreat is None or flight is None or flight.homeward or retreat.route is not flight.route:
+            return None
+        return retreat.percent_of(aircraft, flight.reached, wind_of(aircraft))
 
     def _weigh(self, breach: Breach, aircraft: Aircraft, flight: Flight | None) -> None:
         """Act upon a broken rule, unless the aircraft does as much already; that it is near the asset is told then too.
@@ -281,6 +290,9 @@ class Monitor:
                 return
             try:
                 self._pilot.act(standing.action)
+            except ReturnBlocked as error:  # it holds, and is asked again later
+                self._announce_breach(standing._replace(code=error.code, detail=error.message), self._flights.active())
+                return
             except PlatformError as error:
                 logbook.warn("safety_action_failed", action=standing.action, error=error.message)
                 time.sleep(0.5)

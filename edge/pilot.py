@@ -12,7 +12,7 @@ from contracts.geo import Enu, GeoPoint, LocalFrame
 from contracts.routes import Route
 from contracts.vocabulary import CommandKind
 from edge import logbook
-from edge.aircraft import TAKE_OFF_MODES, Aircraft, standing
+from edge.aircraft import LAND_MODES, TAKE_OFF_MODES, Aircraft, standing
 from edge.allowances import Allowances, loosened
 from edge.beginning import VERDICTS, Verdict, end_of
 from edge.bodies import place_of
@@ -21,13 +21,13 @@ from edge.flights import Flight, Flights, Phase
 from edge.itinerary import Itinerary, itinerary_of
 from edge.legality import Refusal, Situation, require_expected, require_free, require_legal
 from edge.mission import aircraft_state, itinerary_for
-from edge.procedures import Autopilot, Procedures
-from edge.refusals import NotReady, Preempted, UnsafeRoute
+from edge.procedures import Autopilot, Procedures, on_mission
+from edge.refusals import NotReady, Preempted, ReturnBlocked, UnsafeRoute
 from edge.rejoining import check_rejoining
+from edge.retreat import CLIMB_TO_M, Retreat, habit_seen, retreat_of
 from edge.rules import Action
 from edge.safety import Limits, Start, check_energy, check_route, lowered_margins, require_charge, require_position
 
-_CLIMB_TO_M = 10.0
 _HOME_MOVED_M = 0.3
 """More between storing a mission and the take-off stores it again: its heights are above home."""
 
@@ -52,16 +52,18 @@ class Pilot:
         self._allowances = allowances
         self._enough_disk = enough_disk
         self.latched: Refusal | None = None
+        self.retreat: Retreat | None = None
+        """The ways home of the route being flown."""
         moves = self._procedures
         self._moves: dict[CommandKind, Callable[[Command, threading.Event], Outcome | None]] = {
-            CommandKind.TAKE_OFF: lambda command, stop: moves.take_off(command.altitude_m or _CLIMB_TO_M, stop),
+            CommandKind.TAKE_OFF: lambda command, stop: moves.take_off(command.altitude_m or CLIMB_TO_M, stop),
             CommandKind.BEGIN_FLIGHT: self._begin,
             CommandKind.PAUSE: lambda _, stop: moves.pause(stop),
             CommandKind.HOLD: lambda _, stop: moves.hold(stop),
             CommandKind.RESUME: lambda _, stop: self._resume(stop),
             CommandKind.ADJUST_ROUTE: self._adjust,
             CommandKind.SET_LIMITS: lambda command, _: self._change_limits(command),
-            CommandKind.RETURN_HOME: lambda _, stop: moves.leave("RTL", stop),
+            CommandKind.RETURN_HOME: lambda _, stop: self._come_home(stop),
             CommandKind.LAND: lambda _, stop: moves.leave("LAND", stop),
         }
 
@@ -126,13 +128,56 @@ class Pilot:
         stop = threading.Event()
         match action:
             case Action.RETURN:
-                self._procedures.leave("RTL", stop)
+                self._come_home(stop)
             case Action.LAND:
                 self._procedures.leave("LAND", stop)
             case Action.HOLD:
                 self._procedures.hold(stop)
             case Action.REPORT:
                 return
+
+    def know_ways_home(self, flight: Flight) -> None:
+        """Work out from where on a flight's route the autopilot's own return is clear; it takes a moment."""
+        aircraft = self._autopilot.look()
+        if aircraft.home is not None:
+            self.retreat = retreat_of(flight.route, aircraft.home, habit_seen(aircraft))
+
+    def _come_home(self, stop: threading.Event) -> None:
+        """Have the autopilot return; where that leads into something, fly back along the route first.
+
+        Raises:
+            ReturnBlocked: No way home is known to be clear; it holds.
+            PlatformError: The autopilot does not do it.
+
+        """
+        aircraft, flight = self._autopilot.look(), self._flights.active()
+        if flight is not None and (self.retreat is None or self.retreat.route is not flight.route):
+            self.know_ways_home(flight)
+        retreat = self.retreat
+        if flight is None or retreat is None or not aircraft.connected or not aircraft.knows_place:
+            self._procedures.leave("RTL", stop)
+        elif not (flight.homeward and on_mission(aircraft)):
+            trouble = retreat.trouble_of(aircraft)
+            if trouble is None or aircraft.on_ground or aircraft.mode in LAND_MODES:
+                self._procedures.leave("RTL", stop)
+            else:
+                self._fly_back(flight, retreat, stop)
+
+    def _fly_back(self, flight: Flight, retreat: Retreat, stop: threading.Event) -> None:
+        aircraft = self._procedures.stand_still(stop)
+        way = retreat.back_of(aircraft, flight.reached)
+        if way is None:
+            raise ReturnBlocked(
+                f"No way home is known to be clear: the autopilot's own {retreat.trouble_of(aircraft)}. It holds.",
+                hint="Fly it clear with the transmitter, or land it.",
+            )
+        if not way:
+            self._procedures.leave("RTL", stop)
+            return
+        logbook.note("flies_back", flight_id=flight.flight_id, corners=len(way))
+        self._flights.change(flight.flight_id, stored=False, homeward=True)
+        back = flight.route.model_copy(update={"waypoints": way})
+        self._procedures.fly_back(itinerary_of(back, require_position(aircraft)).items, stop)
 
     def _check_take_off(self, aircraft: Aircraft) -> None:
         require_position(aircraft)
@@ -158,13 +203,18 @@ class Pilot:
         route, home = _route_of(command), require_position(aircraft)
         start = Start(_place_after_take_off(aircraft, home), command.resume_at, airborne=not aircraft.on_ground)
         check_route(route, home, start, self.limits)
-        check_energy(route, home, start, aircraft, self.limits)
+        retreat = retreat_of(route, home, habit_seen(aircraft))
+        retreat.check(start)
+        check_energy(route, home, start, aircraft, self.limits, retreat.percent)
         itinerary_of(route, home, command.resume_at)
 
     def _begin(self, command: Command, stop: threading.Event) -> Outcome:
         """Store, take off, start. What is broken off before the take-off has failed; after it there is a flight."""
+        self._autopilot.learn_habit()
         aircraft = self._autopilot.look()
         home, route = require_position(aircraft), _route_of(command)
+        if aircraft.on_ground:
+            self._check_path(command, aircraft)
         flight = self._flights.save(
             Flight(
                 flight_id=command.flight_id or "",
@@ -185,7 +235,7 @@ class Pilot:
             if not in_air:
                 self._procedures.get_armed(stop)
                 in_air = True
-                self._procedures.climb(_CLIMB_TO_M, stop)
+                self._procedures.climb(CLIMB_TO_M, stop)
                 self._follow_home(flight, home, stop)
             self._procedures.start_mission(stop, ours)
         except PlatformError as error:
@@ -272,7 +322,8 @@ class Pilot:
         """Store a flight's mission; its record says so, with what else changes then, once it reads back whole."""
         self._flights.change(flight.flight_id, stored=False)
         self._procedures.store_route(flight.route, home, flight.joined_at, stop)
-        self._flights.change(flight.flight_id, stored=True, **changes)
+        self._flights.change(flight.flight_id, stored=True, homeward=False, **changes)
+        self.know_ways_home(flight)
 
     def _change_limits(self, command: Command) -> None:
         if command.limits is None:
@@ -296,7 +347,7 @@ def _legs_left(flight: Flight) -> bool:
 
 def _place_after_take_off(aircraft: Aircraft, home: GeoPoint) -> Enu:
     if aircraft.on_ground or aircraft.fix is None:
-        return Enu(0.0, 0.0, _CLIMB_TO_M)
+        return Enu(0.0, 0.0, CLIMB_TO_M)
     return place_of(aircraft.fix.point, LocalFrame(home))
 
 

@@ -23,6 +23,7 @@ from edge.aircraft import (
 from edge.enclosure import fence_items
 from edge.itinerary import Item, itinerary_of
 from edge.refusals import AutopilotSilent, NoEffect, Preempted
+from edge.returns import Habit
 
 ARM, MISSION_START, PAUSE_CONTINUE = 400, 300, 193
 ARM_PATIENCE_S = 60.0
@@ -53,6 +54,9 @@ class Autopilot(Protocol):
 
     def store_fence(self, items: tuple[Item, ...], ceiling_m: float, stop: threading.Event) -> None:
         """Store a fence, read it back, switch it on."""
+
+    def learn_habit(self) -> Habit:
+        """Ask how it returns by itself; the picture shows it from then on."""
 
 
 class Procedures:
@@ -87,6 +91,17 @@ class Procedures:
         if aircraft.mode == "AUTO" and not aircraft.on_ground:
             self.hold(stop)
         self._autopilot.upload(itinerary_of(route, home, first, gimbal_turns=aircraft.gimbal_turns).items, stop)
+
+    def fly_back(self, items: tuple[Item, ...], stop: threading.Event) -> None:
+        """Fly another mission than the route's, from where it stands still: one that leads home.
+
+        Raises:
+            PlatformError: It was not stored whole, or does not begin.
+
+        """
+        ours = frozenset({self._autopilot.look().mode})
+        self._autopilot.upload(items, stop)
+        self.start_mission(stop, ours)
 
     def take_off(self, altitude_m: float, stop: threading.Event, arm_patience_s: float = ARM_PATIENCE_S) -> None:
         """Arm and climb.

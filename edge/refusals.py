@@ -83,6 +83,12 @@ class NotReady(Conflict):
     code = "not_ready"
 
 
+class ReturnBlocked(Conflict):
+    """No way home is known to be clear; the aircraft holds."""
+
+    code = "return_blocked"
+
+
 class AutopilotSilent(Unavailable):
     """The autopilot does not answer."""
 

@@ -49,6 +49,8 @@ class Sight(NamedTuple):
     """What of the asset is solid, in metres from home."""
     stale_s: float = 0.0
     """Since the autopilot last told a new place, while it is heard."""
+    percent_home: float | None = None
+    """What the battery needs home, where a way back along the route comes before the return; None: straight."""
 
 
 class Rule(NamedTuple):
@@ -123,7 +125,8 @@ def _battery(sight: Sight) -> str | None:
     if aircraft.battery_percent is None or aircraft.fix is None or aircraft.home is None:
         return None
     here = place_of(aircraft.fix.point, LocalFrame(aircraft.home))
-    needed = limits.battery_reserve_percent + percent_home(here, wind_of(aircraft))
+    way = percent_home(here, wind_of(aircraft)) if sight.percent_home is None else sight.percent_home
+    needed = limits.battery_reserve_percent + way
     if aircraft.battery_percent >= needed:
         return None
     return f"{aircraft.battery_percent:.0f} % left, {needed:.0f} % needed to reach home."

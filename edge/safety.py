@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple
 
@@ -50,6 +50,10 @@ class Wind(NamedTuple):
     north_mps: float
 
 
+HomeFrom = Callable[[Enu, int, Wind], float]
+"""Returns the battery needed home in percent, from a place on the leg behind a waypoint, in a wind."""
+
+
 class Start(NamedTuple):
     """Where a path begins, in metres from home, and the first waypoint it goes to."""
 
@@ -84,7 +88,7 @@ def check_route(route: Route, home: GeoPoint, start: Start, limits: Limits) -> N
     frame = LocalFrame(home)
     _check_home(route, frame)
     _check_promises(route, bodies_of(route, home))
-    _check_pieces(route, home, start, limits, _pieces(route, frame, start))
+    _check_pieces(route, home, start, limits, pieces_of(route, frame, start))
     _check_heights(route, frame, start.first)
 
 
@@ -95,7 +99,7 @@ def check_first_leg(route: Route, home: GeoPoint, start: Start, limits: Limits) 
         UnsafeRoute: With the waypoint, the rule, and by how many metres it is broken.
 
     """
-    _check_pieces(route, home, start, limits, islice(_pieces(route, LocalFrame(home), start), 1))
+    _check_pieces(route, home, start, limits, islice(pieces_of(route, LocalFrame(home), start), 1))
 
 
 def _check_pieces(
@@ -118,10 +122,11 @@ def _check_pieces(
 
 def path_of(route: Route, frame: LocalFrame, start: Start) -> list[Piece]:
     """Return the whole path, from ``start`` over the waypoints to the place above home."""
-    return [piece for _, piece in _pieces(route, frame, start)]
+    return [piece for _, piece in pieces_of(route, frame, start)]
 
 
-def _pieces(route: Route, frame: LocalFrame, start: Start) -> Iterator[tuple[int, Piece]]:
+def pieces_of(route: Route, frame: LocalFrame, start: Start) -> Iterator[tuple[int, Piece]]:
+    """Yield the path with the waypoint that each piece leads to; the way home leads to one behind the last."""
     here = start.place
     for waypoint in route.waypoints[start.first :]:
         there = place_of(waypoint.point, frame)
@@ -197,8 +202,8 @@ class Bounds:
 
 def _check_standoff(name: str, bodies: Sequence[Body], piece: Piece, left: Enu | None) -> None:
     for body in bodies:
-        least_m = _least_m(body, left)
-        if (apart_m := body.apart_m(piece, least_m)) < least_m:
+        least = least_m(body, left)
+        if (apart_m := body.apart_m(piece, least)) < least:
             raise UnsafeRoute(
                 f"{name} comes within {apart_m:.1f} m of {body.name}; {body.kept_m:.1f} m are to be kept.",
                 hint="Plan farther away.",
@@ -206,7 +211,7 @@ def _check_standoff(name: str, bodies: Sequence[Body], piece: Piece, left: Enu |
             )
 
 
-def _least_m(body: Body, left: Enu | None) -> float:
+def least_m(body: Body, left: Enu | None) -> float:
     """Return how near a piece of path may come; one that leaves a nearer place than promised comes no nearer still."""
     promised_m = body.kept_m - body.tolerance_m
     if left is None:
@@ -270,14 +275,31 @@ def percent_home(place: Enu, wind: Wind) -> float:
     return rate * level_m / ground_mps + DRAIN_PERCENT_PER_S * max(0.0, place.up) / LANDING_SPEED_MPS
 
 
-def check_energy(route: Route, home: GeoPoint, start: Start, aircraft: Aircraft, limits: Limits) -> None:
-    """Refuse a route the battery cannot fly with its reserve, the way home against the wind included.
+def check_energy(
+    route: Route, home: GeoPoint, start: Start, aircraft: Aircraft, limits: Limits, home_from: HomeFrom | None = None
+) -> None:
+    """Refuse a route the battery cannot fly with its reserve, the way home from its dearest waypoint included.
+
+    ``home_from``: What the way home from a waypoint takes; by default straight, against the wind.
 
     Raises:
         NotReady: With the percentage needed and what there is.
 
     """
-    frame = LocalFrame(home)
+    wind, held = wind_of(aircraft), require_charge(aircraft)
+    dearest = 0.0
+    for waypoint, place, seconds in _times(route, LocalFrame(home), start):
+        back = percent_home(place, wind) if home_from is None else home_from(place, waypoint, wind)
+        dearest = max(dearest, DRAIN_PERCENT_PER_S * seconds + back)
+    if held < (needed := dearest + limits.battery_reserve_percent):
+        raise NotReady(
+            f"The battery holds {held:.0f} %; this flight needs {needed:.0f} % with its reserve.",
+            hint="Charge it, or plan a shorter route.",
+        )
+
+
+def _times(route: Route, frame: LocalFrame, start: Start) -> Iterator[tuple[int, Enu, float]]:
+    """Yield each waypoint's number and place, and how many seconds after ``start`` it is passed."""
     seconds, here = 0.0, start.place
     for waypoint in route.waypoints[start.first :]:
         there = place_of(waypoint.point, frame)
@@ -285,13 +307,7 @@ def check_energy(route: Route, home: GeoPoint, start: Start, aircraft: Aircraft,
         if waypoint.orbit is not None:
             metres += 2.0 * math.pi * waypoint.orbit.radius_m * waypoint.orbit.turns
         seconds, here = seconds + metres / min(waypoint.speed_mps, 15.0), there
-    held = require_charge(aircraft)
-    needed = DRAIN_PERCENT_PER_S * seconds + percent_home(here, wind_of(aircraft)) + limits.battery_reserve_percent
-    if held < needed:
-        raise NotReady(
-            f"The battery holds {held:.0f} %; this flight needs {needed:.0f} % with its reserve.",
-            hint="Charge it, or plan a shorter route.",
-        )
+        yield waypoint.seq, here, seconds
 
 
 def lowered_margins(flown: Route, wanted: Route) -> list[str]:

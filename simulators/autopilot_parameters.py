@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Final
 
 from pymavlink.dialects.v20 import ardupilotmega as mav
 
@@ -11,6 +12,12 @@ from simulators.autopilot_mission import Send
 from simulators.autopilot_params import name_of
 from simulators.autopilot_stack import PX4_PARAMS, Stack, as_bytes, as_number
 from simulators.autopilot_state import State
+
+_AS_OURS: Final[dict[str, Callable[[float], float]]] = {
+    "same": lambda value: value,
+    "on": lambda value: float(value > 1),
+    "metres": lambda value: 100.0 * value,
+}
 
 
 class Parameters:
@@ -49,7 +56,7 @@ class Parameters:
         self._params[name] = value
         if self._stack.px4:
             for ours, how in PX4_PARAMS[name][1].items():
-                self._params[ours] = value if how == "same" else float(value > 1)
+                self._params[ours] = _AS_OURS[how](value)
         self._report(name)
         return True
 

@@ -18,6 +18,10 @@ DEFAULTS: Final[dict[str, float]] = {
     "FENCE_ALT_MAX": 100,
     "FENCE_RADIUS": 300,
     "RTL_ALT": 1500,
+    "RTL_ALT_TYPE": 0,
+    "RTL_CLIMB_MIN": 0,
+    "RTL_CONE_SLOPE": 3,
+    "FENCE_MARGIN": 2,
     "RTL_LOIT_TIME": 1000,
     "WPNAV_SPEED": 800,
     "WPNAV_SPEED_UP": 300,
@@ -36,9 +40,14 @@ DEFAULTS: Final[dict[str, float]] = {
     "COM_DL_LOSS_T": 10,
     "GF_ACTION": 2,
     "GF_MAX_VER_DIST": 0,
+    "RTL_RETURN_ALT": 15,
+    "RTL_CONE_ANG": 0,
+    "RTL_MIN_DIST": 10,
+    "RTL_TYPE": 0,
 }
 """``SIM_RC_PRESENT`` is ours: 1 for a transmitter whose throttle stick stands in the middle.
-Lengths ending in ``_ALT``/``_SPEED*`` are centimetres (per second) as in ArduCopter; fence lengths are metres."""
+Lengths ending in ``_ALT``/``_SPEED*`` are centimetres (per second) as in ArduCopter; fence lengths are metres.
+PX4 is delivered with 60 m for ``RTL_RETURN_ALT``; 15 m here, as it stands in for ``RTL_ALT``."""
 
 CONTINUE_AUTO_ON_LINK_LOSS: Final = 2
 """Bit 1 of ``FS_OPTIONS``."""

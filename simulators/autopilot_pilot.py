@@ -16,6 +16,8 @@ ARRIVE_MPS = 0.45
 SETTLE_MS = 300
 _FINAL_M = 6.0
 """Height below which a landing is slow."""
+_LEAST_SLOPE = 0.5
+"""ArduCopter takes a flatter cone for none."""
 _RETURNING = frozenset({Phase.RETURN_CLIMB, Phase.RETURN_HOME, Phase.RETURN_WAIT})
 
 
@@ -65,9 +67,20 @@ class Pilot:
     def return_home(self) -> None:
         """Climb to the return height, fly home, wait, land."""
         here = self.state.position
-        height = max(here.up, self.state.params["RTL_ALT"] / 100)
+        height = self._return_height(here)
         self._fly(Enu(here.east, here.north, height), Phase.RETURN_CLIMB, speed_mps=self.limits.climb_mps)
         self.state.controls.recording = False
+
+    def _return_height(self, here: Enu) -> float:
+        """mode_rtl.cpp, ``compute_return_target``, without terrain and rally points."""
+        params = self.state.params
+        least = max(0.3, here.up + max(0.0, params["RTL_CLIMB_MIN"] / 100))
+        height = max(params["RTL_ALT"] / 100, least)
+        if (slope := params["RTL_CONE_SLOPE"]) >= _LEAST_SLOPE:
+            height = min(height, max(math.hypot(here.east, here.north) * slope, least))
+        if params["FENCE_ENABLE"] and int(params["FENCE_TYPE"]) & 1:
+            height = min(height, params["FENCE_ALT_MAX"] - params["FENCE_MARGIN"])
+        return max(height, here.up)
 
     def land(self) -> None:
         """Go straight down."""

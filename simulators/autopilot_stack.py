@@ -25,6 +25,10 @@ PX4_PARAMS: Final[dict[str, tuple[int, dict[str, str]]]] = {
     "COM_DL_LOSS_T": (mav.MAV_PARAM_TYPE_INT32, {"FS_GCS_TIMEOUT": "same"}),
     "GF_ACTION": (mav.MAV_PARAM_TYPE_INT32, {"FENCE_ENABLE": "on"}),
     "GF_MAX_VER_DIST": (mav.MAV_PARAM_TYPE_REAL32, {"FENCE_ALT_MAX": "same"}),
+    "RTL_RETURN_ALT": (mav.MAV_PARAM_TYPE_REAL32, {"RTL_ALT": "metres"}),
+    "RTL_CONE_ANG": (mav.MAV_PARAM_TYPE_INT32, {}),
+    "RTL_MIN_DIST": (mav.MAV_PARAM_TYPE_REAL32, {}),
+    "RTL_TYPE": (mav.MAV_PARAM_TYPE_INT32, {}),
     "SYSID_THISMAV": (mav.MAV_PARAM_TYPE_INT32, {}),
 }
 """PX4's parameters we know, their types, and which of ours each one drives."""

@@ -23,6 +23,7 @@ from edge.backends.mavlink_streams import Streams
 from edge.backends.mavlink_transfer import FENCE, MISSION, RALLY, Transfer, require_same
 from edge.itinerary import Item
 from edge.refusals import AutopilotRefused, AutopilotSilent, ReadsBackDifferently
+from edge.returns import RETURN_PARAMETERS, Habit, habit_of
 
 _ACK_TIMEOUT_S = 1.0
 _START_S = 2.0
@@ -236,6 +237,18 @@ class MavlinkAutopilot:
                 self._parameters.put(name, float(int(options) & ~bit))
                 put.append(f"{name} without bit {bit}")
         return put
+
+    def learn_habit(self) -> Habit:
+        """Ask how it returns by itself; the picture shows it from then on.
+
+        Raises:
+            AutopilotSilent: No heartbeat.
+
+        """
+        name = self._stack.name
+        habit = habit_of(name, self._parameters.several(RETURN_PARAMETERS[name]))
+        self._maker.learn(habit)
+        return habit
 
     def parameter(self, name: str) -> float | None:
         """Return a parameter; None where the autopilot has none of this name."""

@@ -13,6 +13,7 @@ from edge.refusals import AutopilotRefused
 
 _ANSWER_S = 0.5
 _TRIES = 8
+_ROUNDS = 4
 _INTEGERS = {mav.MAV_PARAM_TYPE_INT32: "<i", mav.MAV_PARAM_TYPE_UINT32: "<I"}
 _SMALL_INTEGERS = frozenset(
     {mav.MAV_PARAM_TYPE_INT8, mav.MAV_PARAM_TYPE_UINT8, mav.MAV_PARAM_TYPE_INT16, mav.MAV_PARAM_TYPE_UINT16}
@@ -33,6 +34,22 @@ class Parameters:
         """Return a value; None where the autopilot knows no such parameter (it does not answer then)."""
         found = self._ask(name)
         return None if found is None else self._value(found)
+
+    def several(self, groups: tuple[tuple[str, ...], ...]) -> dict[str, float]:
+        """Return values, of each group the one name that this autopilot knows; what it does not tell is left out."""
+        found: dict[str, float] = {}
+        with self._connection.hear("PARAM_VALUE") as answers:
+            for _ in range(_ROUNDS):
+                wanted = {name for group in groups if not found.keys() & set(group) for name in group}
+                for name in sorted(wanted):
+                    self._connection.send("param_request_read_encode", *self._goal(), name.encode(), -1)
+                deadline = time.monotonic() + _ANSWER_S
+                while not all(found.keys() & set(group) for group in groups):
+                    if (answer := next_of(answers, deadline - time.monotonic())) is None:
+                        break
+                    if answer.param_id in wanted:
+                        found[answer.param_id] = self._value(answer)
+        return found
 
     def put(self, name: str, value: float) -> bool:
         """Set a value and see it come back; False where there is no such parameter.

@@ -12,6 +12,7 @@ from contracts.geo import GeoPoint, Pose, interpolate_yaw_deg
 from contracts.media import PoseSample
 from edge.aircraft import Aircraft, Attitude, Fix, Landed, MissionState
 from edge.backends.mavlink_modes import ARDUPILOT, STACKS, Stack
+from edge.returns import Habit
 
 _ARMED = 128
 _YAW_LOCK, _YAW_IN_VEHICLE_FRAME, _YAW_IN_EARTH_FRAME = 16, 32, 64
@@ -87,6 +88,10 @@ class PictureMaker:
     def forget_progress(self) -> None:
         """A new mission is stored: what was reached belongs to the old one."""
         self._picture = self._picture._replace(reached_seq=-1)
+
+    def learn(self, habit: Habit) -> None:
+        """Its parameters were read: this is how it returns."""
+        self._picture = self._picture._replace(habit=habit)
 
     def _heartbeat(self, m: Any) -> None:
         stack = STACKS.get(m.autopilot)

@@ -13,6 +13,8 @@ from edge.aircraft import Aircraft, Landed, MissionState
 from edge.exercise import Exercise, Row, square_at
 from edge.itinerary import Item
 from edge.refusals import AutopilotRefused
+from edge.retreat import habit_seen
+from edge.returns import Habit
 from edge.safety import Start, check_route
 from tests.unit.edge.world import FRAME, HOME, LIMITS, aircraft, at
 
@@ -70,6 +72,9 @@ class Craft:
     def upload(self, items: tuple[Item, ...], stop: threading.Event) -> None:
         self._do(f"upload {len(items)}")
         self.now(reached_seq=-1)
+
+    def learn_habit(self) -> Habit:
+        return habit_seen(self.picture)
 
     def store_fence(self, items: tuple[Item, ...], ceiling_m: float, stop: threading.Event) -> None:
         self._do("fence")

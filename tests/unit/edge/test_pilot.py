@@ -25,6 +25,8 @@ from edge.mission import Conclude
 from edge.monitor import Monitor, Surroundings
 from edge.pilot import Outcome, Pilot
 from edge.refusals import AutopilotRefused, AutopilotSilent, NotReady, Preempted, UnsafeRoute
+from edge.retreat import habit_seen
+from edge.returns import Habit
 from tests.unit.edge.world import (
     HOME,
     LIMITS,
@@ -74,6 +76,9 @@ class Craft:
     def take_off(self, altitude_m: float) -> None:
         self._do("take off")
         self.now(landed=Landed.TAKING_OFF, fix=aircraft(up=altitude_m).fix)
+
+    def learn_habit(self) -> Habit:
+        return habit_seen(self.picture)
 
     def store_fence(self, items: tuple[Item, ...], ceiling_m: float, stop: threading.Event) -> None:
         self._do(f"fence {len(items)} below {ceiling_m:.0f} m")
