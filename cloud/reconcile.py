@@ -31,6 +31,7 @@ from cloud import (
     ticket_life,
 )
 from cloud.assistant import transcripts
+from cloud.blind import kept
 from cloud.history import standing
 from cloud.logbook import log, log_failure
 from cloud.repairs import book, calendar, crew
@@ -104,7 +105,7 @@ class Reconciler:
             self._maintenance,
             self._repairs,
             self._revocations,
-            self._defects,
+            self._kept,
             self._housekeeping,
             self._queues,
         ):
@@ -369,12 +370,13 @@ class Reconciler:
         services = self._services
         return Counter(certificates_revoked=drone_life.revoke(services.database, services.certificates))
 
-    def _defects(self) -> Counter[str]:
-        """Bring the row of every defect whose findings changed up to date: routine, not worth a count."""
-        folded = 1
-        while folded:
-            with self._services.database.session() as session:
-                folded = standing.fold(session)
+    def _kept(self) -> Counter[str]:
+        """Bring the rows kept of defects and of blind marks up to date with what changed: not worth a count."""
+        for fold in (standing.fold, kept.fold):
+            folded = 1
+            while folded:
+                with self._services.database.session() as session:
+                    folded = fold(session)
         return Counter()
 
     def _housekeeping(self) -> Counter[str]:

@@ -60,7 +60,8 @@ RULES: Final[dict[str, str]] = {
         _OF_DRONE,
     ),
     **{table: _of_flight(table) for table in (
-        "coverage", "defect_absences", "flight_registrations", "inventories", "part_coverage",
+        "blind_changes", "blind_flights", "coverage", "defect_absences", "final_reports", "flight_registrations",
+        "inventories", "part_coverage",
     )},
     **{
         table: _of_finding(table)

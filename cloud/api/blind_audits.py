@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from cloud import consume, grading
 from cloud.api.findings import FindingOut, as_written
-from cloud.blind import answers, rate
+from cloud.blind import answers, rate, told
 from cloud.blind.answers import AuditAnswerIn, AuditVerdict
 from cloud.blind.rate import BlindRate
 from cloud.idempotency import Key, once
@@ -163,7 +163,7 @@ def answer_out(session: Session, given: AuditAnswer) -> AuditAnswerOut:
                 found=found,
                 placed=one.place is not None,
             )
-            for one, found in rate.judged(session, given)
+            for one, found in told.judged(session, given)
         ],
     )
 

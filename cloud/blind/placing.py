@@ -1,19 +1,21 @@
 """Where a rectangle that a person drew lies on the asset, and how large it is, as a detection: one rule matches all.
 
-The middle of the rectangle is looked along until it meets the asset (a blade, a turbine's tower, a mast); what the
-rectangle spans there is measured on the plane of that surface. Errors are those of the pose that the drone states, as
-for a detector's boxes.
+The middle of the rectangle is looked along until it meets the asset: a blade, a turbine's tower, a mast, a wire or
+tower of a line, the ground along a pipe. What the rectangle spans there is measured on the plane of that surface.
+Errors are those of the pose that the drone states, as for a detector's boxes.
 """
 
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Protocol
 
+from cloud.blind.along import Ground, Met, Wires
 from contracts.findings import AuditFrame, Detection, Evidence
-from contracts.geo import BoxNorm, Enu
+from contracts.geo import BoxNorm, Enu, LocalFrame
 from contracts.optics import CameraIntrinsics, pixel_ray
-from contracts.places import AnyPlace
+from contracts.pipeline import Pipeline
+from contracts.powerline import PowerLine
 from contracts.shafts import ShaftHit, shaft_of
 from contracts.shapes import AnyShape
 from contracts.tower import TelecomTower
@@ -25,28 +27,41 @@ CE90_PER_SIGMA = 2.1460
 _DRAWN_SIGMA_SHARE = 0.1
 """1-sigma error of a side drawn by hand, as a share of it."""
 _GRID = 5
-_Body = TurbineGeometry | TelecomTower
 
 
-class _Met(NamedTuple):
-    """Where a ray meets the asset, and the axes of the surface there: its normal, and metres along and across it."""
+class _Body:
+    """A turbine or a mast: its blades and its tower, in the frame of its foot."""
 
-    place: AnyPlace
-    point: Enu
-    distance_m: float
-    normal: Enu
-    along: Enu
-    across: Enu
-    incidence_deg: float
+    def __init__(self, body: TurbineGeometry | TelecomTower) -> None:
+        self._body, self.local = body, body.frame()
+
+    def meet(self, eye: Enu, ray: Enu) -> Met | None:
+        """Return where a ray first meets a blade or the tower, a mast's being all of it."""
+        body = self._body
+        shaft = shaft_of(body).intersect(eye, ray)
+        found = [_on_shaft(shaft, ray)] if shaft is not None else []
+        blade = body.intersect(eye, ray) if isinstance(body, TurbineGeometry) else None
+        if blade is not None and isinstance(body, TurbineGeometry):
+            found.append(_on_blade(body, blade))
+        return min(found, key=lambda met: met.distance_m, default=None)
+
+
+class _Scene(Protocol):
+    """What of an asset a camera may show."""
+
+    local: LocalFrame
+
+    def meet(self, eye: Enu, ray: Enu) -> Met | None:
+        """Return where a ray in the scene's frame meets it first."""
 
 
 def detection(mark_id: str, kind: DefectKind, box: BoxNorm, frame: AuditFrame, geometry: AnyShape | None) -> Detection:
     """Return what a person saw as a detection; without a place where the rectangle meets no side of the asset."""
-    body = geometry if isinstance(geometry, TurbineGeometry | TelecomTower) else None
-    hit = _hit(box, frame, body) if body else None
-    if hit is None or body is None:
+    scene = _scene(geometry, frame)
+    hit = _hit(box, frame, scene) if scene else None
+    if hit is None or scene is None:
         return _made(mark_id, kind, _evidence(box, frame, None))
-    along_m, across_m = _spans(box, frame, body, hit)
+    along_m, across_m = _spans(box, frame, scene, hit)
     slant = max(0.2, math.cos(math.radians(hit.incidence_deg)))
     pointing_m = hit.distance_m * math.radians(frame.attitude_sigma_deg) / slant
     size_sigma_mm = 1000 * _DRAWN_SIGMA_SHARE * max(along_m, across_m)
@@ -54,7 +69,7 @@ def detection(mark_id: str, kind: DefectKind, box: BoxNorm, frame: AuditFrame, g
     return _made(mark_id, kind, _evidence(box, frame, hit)).model_copy(
         update={
             "place": hit.place,
-            "point": body.frame().to_geo(hit.point),
+            "point": scene.local.to_geo(hit.point),
             "ce90_m": CE90_PER_SIGMA * sigma_m,
             "length_mm": 1000 * along_m,
             "width_mm": 1000 * across_m,
@@ -70,7 +85,7 @@ def _made(mark_id: str, kind: DefectKind, evidence: Evidence) -> Detection:
     )  # fmt: skip
 
 
-def _evidence(box: BoxNorm, frame: AuditFrame, hit: _Met | None) -> Evidence:
+def _evidence(box: BoxNorm, frame: AuditFrame, hit: Met | None) -> Evidence:
     distance_m = hit.distance_m if hit else frame.camera.focal_px / 1000  # 1 mm per pixel where nothing says better
     return Evidence(
         frame=frame.frame,
@@ -83,36 +98,38 @@ def _evidence(box: BoxNorm, frame: AuditFrame, hit: _Met | None) -> Evidence:
     )
 
 
-def _hit(box: BoxNorm, frame: AuditFrame, body: _Body) -> _Met | None:
+def _scene(geometry: AnyShape | None, frame: AuditFrame) -> _Scene | None:
+    match geometry:
+        case None:
+            return None
+        case PowerLine():
+            return Wires(geometry, frame)
+        case Pipeline():
+            return Ground(geometry, frame)
+        case _:
+            return _Body(geometry)
+
+
+def _hit(box: BoxNorm, frame: AuditFrame, scene: _Scene) -> Met | None:
     """Return where the middle meets the asset; else where the point of a grid nearest to the middle does."""
-    eye = body.frame().to_enu(frame.frame.pose.point)
+    eye = scene.local.to_enu(frame.frame.pose.point)
     shares = sorted(
         ((i / (_GRID + 1), j / (_GRID + 1)) for i in range(1, _GRID + 1) for j in range(1, _GRID + 1)),
         key=lambda at: (math.hypot(at[0] - 0.5, at[1] - 0.5), at),
     )
-    return next((met for u, v in shares if (met := _met(body, eye, _ray(box, frame, u, v))) is not None), None)
+    return next((met for u, v in shares if (met := scene.meet(eye, _ray(box, frame, u, v))) is not None), None)
 
 
-def _met(body: _Body, eye: Enu, ray: Enu) -> _Met | None:
-    """Return where a ray first meets a blade or the tower, a mast's being all of it."""
-    shaft = shaft_of(body).intersect(eye, ray)
-    found = [_on_shaft(shaft, ray)] if shaft is not None else []
-    blade = body.intersect(eye, ray) if isinstance(body, TurbineGeometry) else None
-    if blade is not None and isinstance(body, TurbineGeometry):
-        found.append(_on_blade(body, blade))
-    return min(found, key=lambda met: met.distance_m, default=None)
-
-
-def _on_blade(turbine: TurbineGeometry, hit: SurfaceHit) -> _Met:
+def _on_blade(turbine: TurbineGeometry, hit: SurfaceHit) -> Met:
     facet = turbine.facet(hit.place.blade, hit.place.side)
     share = hit.place.distance_to_root_m / turbine.blade_length_m
     across = facet.at(share, 1.0).minus(facet.at(share, 0.0)).unit()
     along = turbine.blade_axes(hit.place.blade)[0]
-    return _Met(hit.place, hit.point, hit.distance_m, facet.normal, along, across, hit.incidence_deg)
+    return Met(hit.place, hit.point, hit.distance_m, facet.normal, along, across, hit.incidence_deg)
 
 
-def _on_shaft(hit: ShaftHit, ray: Enu) -> _Met:
-    return _Met(hit.place, hit.point, hit.distance_m, hit.normal, hit.up, hit.across, hit.incidence_deg(ray))
+def _on_shaft(hit: ShaftHit, ray: Enu) -> Met:
+    return Met(hit.place, hit.point, hit.distance_m, hit.normal, hit.up, hit.across, hit.incidence_deg(ray))
 
 
 def _ray(box: BoxNorm, frame: AuditFrame, u: float, v: float) -> Enu:
@@ -123,12 +140,12 @@ def _ray(box: BoxNorm, frame: AuditFrame, u: float, v: float) -> Enu:
     return pixel_ray(frame.frame.pose, camera, x_px, y_px)
 
 
-def _spans(box: BoxNorm, frame: AuditFrame, body: _Body, hit: _Met) -> tuple[float, float]:
+def _spans(box: BoxNorm, frame: AuditFrame, scene: _Scene, hit: Met) -> tuple[float, float]:
     """Return how far (along, across), metres, the middles of the rectangle's sides lie apart on the surface's plane.
 
     Sides that see past the horizon of a grazing plane are taken at the range of the middle.
     """
-    eye = body.frame().to_enu(frame.frame.pose.point)
+    eye = scene.local.to_enu(frame.frame.pose.point)
     points = []
     for u, v in ((0.0, 0.5), (1.0, 0.5), (0.5, 0.0), (0.5, 1.0)):
         ray = _ray(box, frame, u, v)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from cloud.tables.alerts import Alert, AlertMessage
 from cloud.tables.arrivals import DeadLetter, DroneEventRow, LostRow, Media, Telemetry, WatermarkRow
 from cloud.tables.assistant import Proposal, Transcript
-from cloud.tables.audits import AuditAnswer, AuditFrameRow, AuditMark
+from cloud.tables.audits import AuditAnswer, AuditFrameRow, AuditMark, BlindChange, BlindFlightRow
 from cloud.tables.captures import CaptureRow, FirstLookRow
 from cloud.tables.columns import Base
 from cloud.tables.decisions import TicketDecision
@@ -25,7 +25,7 @@ from cloud.tables.history import (
     LinkSuggestion,
 )
 from cloud.tables.keys import ApiKey
-from cloud.tables.outlook import AssetRisk, HealthRow, Prediction
+from cloud.tables.outlook import AssetRisk, FinalReport, HealthRow, Prediction
 from cloud.tables.people import Audit, User
 from cloud.tables.places import Asset, CertificateRevocation, Drone, Site
 from cloud.tables.planning import Component, SiteZoneRow
@@ -53,6 +53,8 @@ __all__ = [
     "AuditFrameRow",
     "AuditMark",
     "Base",
+    "BlindChange",
+    "BlindFlightRow",
     "CaptureRow",
     "CertificateRevocation",
     "Change",
@@ -73,6 +75,7 @@ __all__ = [
     "DroneEventRow",
     "DueRuleRow",
     "EvidenceRow",
+    "FinalReport",
     "Finding",
     "FirstLookRow",
     "Flight",

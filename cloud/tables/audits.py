@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, UniqueConstraint
+from sqlalchemy import BigInteger, ForeignKey, Identity, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from cloud.tables.columns import Base
@@ -49,3 +49,21 @@ class AuditMark(Base):
     kind: Mapped[str]
     body: Mapped[dict[str, Any]]
     """contracts.findings.Detection, as if a detector had it: so it can be matched, and become a finding."""
+
+
+class BlindFlightRow(Base):
+    """What the marks on a flight come to: folded from marks and detections (`cloud.blind.kept`)."""
+
+    __tablename__ = "blind_flights"
+    flight_id: Mapped[str] = mapped_column(primary_key=True)
+    marks: Mapped[int]
+    by_kind: Mapped[dict[str, Any]]
+    """Kind of defect -> [missed, marked]."""
+
+
+class BlindChange(Base):
+    """A flight of whose marks, frames or detections any changed since its row was folded; triggers add these."""
+
+    __tablename__ = "blind_changes"
+    change_id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    flight_id: Mapped[str] = mapped_column(index=True)

@@ -9,7 +9,7 @@ from fastapi.responses import HTMLResponse
 from sqlalchemy.orm import Session
 
 from cloud import consume, grading
-from cloud.blind import answers, rate
+from cloud.blind import answers, told
 from cloud.blind.answers import AuditAnswerIn, MarkIn
 from cloud.requests import Svc, UnitOfWork
 from cloud.security import Principal, Reader, Reviewer, authenticate
@@ -100,10 +100,10 @@ def _last(session: Session, me: Principal) -> Last | None:
     if given is None:
         return None
     asset = session.get_one(Asset, session.get_one(AuditFrameRow, given.frame_id).asset_id)
-    told = (
-        Told(d.detection_id, d.kind, found, _made(session, d.detection_id)) for d, found in rate.judged(session, given)
+    marks = (
+        Told(d.detection_id, d.kind, found, _made(session, d.detection_id)) for d, found in told.judged(session, given)
     )
-    return Last(given, asset.name, tuple(told))
+    return Last(given, asset.name, tuple(marks))
 
 
 def _made(session: Session, mark_id: str) -> Finding | None:

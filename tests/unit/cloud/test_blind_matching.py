@@ -11,19 +11,22 @@ from hypothesis import strategies as st
 
 from cloud.blind.matching import LARGER, Shown, agree, defects
 from cloud.blind.placing import detection as placed
-from cloud.blind.rate import LEAST_DEFECTS, LEAST_FLIGHTS, BlindRate, Outline, clustered, in_words, may_be
+from cloud.blind.rate import LEAST_DEFECTS, LEAST_FLIGHTS, BlindRate, clustered, in_words
+from cloud.blind.told import Outline, may_be
 from cloud.merging import same_defect
 from cloud.miss_rate import Share, share
 from contracts.findings import Detection
-from contracts.geo import BoxNorm, Pose
+from contracts.geo import BoxNorm, Enu, GeoPoint, LocalFrame, Pose
 from contracts.optics import project
-from contracts.places import TowerPlace, across_between_m
+from contracts.pipeline import Pipeline
+from contracts.places import ChainagePlace, LineTowerPlace, SpanPlace, TowerPlace, across_between_m
+from contracts.powerline import LineTower, PowerLine
 from contracts.shafts import shaft_of
 from contracts.tower import TelecomTower
 from contracts.turbine import SurfacePlace, TurbineGeometry
 from contracts.vocabulary import AssetKind, Blade, BladeSide, DefectKind
 from tests.factories import geometry
-from tests.sightings import audit_frame, detection
+from tests.sightings import POINT, audit_frame, detection
 
 FRAME = "flt-1.00000-000010"
 sides = st.floats(0, 1, allow_nan=False)
@@ -134,6 +137,68 @@ def test_a_mark_on_a_tower_or_mast_lies_on_its_face(
     assert abs(across_between_m(there, seen.place)) < 0.01
     assert seen.length_mm == pytest.approx(0.04 * 2160 * 10_000 / 6000, rel=0.02)
     assert seen.width_mm == pytest.approx(0.02 * 3840 * 10_000 / 6000, rel=0.1)
+
+
+_GROUND = [LocalFrame(POINT).to_geo(Enu(east, 0.0, 0.0)) for east in (0.0, 200.0, 400.0)]
+LINE = PowerLine(towers=tuple(LineTower(name=f"M{n}", foot=foot) for n, foot in enumerate(_GROUND)))
+PIPE = Pipeline(centre_line=tuple(_GROUND), start_chainage_m=1000.0)
+
+
+def looking(eye: GeoPoint, at: GeoPoint) -> Pose:
+    way = LocalFrame(eye).to_enu(at).unit()
+    return Pose(
+        point=eye, yaw_deg=math.degrees(math.atan2(way.east, way.north)), pitch_deg=math.degrees(math.asin(way.up))
+    )
+
+
+def marked(body: PowerLine | Pipeline, eye: Enu, at: Enu) -> Detection:
+    """Return a small mark at a point of the local frame of the first tower or end."""
+    local = LocalFrame(_GROUND[0])
+    frame = audit_frame("flt-1.00000", pose=looking(local.to_geo(eye), local.to_geo(at)))
+    return placed("aud-1", DefectKind.CORROSION, box(0.49, 0.48, 0.51, 0.52), frame, body)
+
+
+@given(st.floats(5.0, 190.0), st.sampled_from([0, 1]), st.sampled_from([0, 2]))
+def test_a_mark_on_a_wire_lies_along_the_line(distance_m: float, number: int, conductor: int) -> None:
+    """Seen from below and outside, where no other wire is near the view."""
+    span = LINE.span(number)
+    at = span.at(distance_m / span.length_m, LINE.phase_offsets_m[conductor])
+    at = LocalFrame(_GROUND[0]).to_enu(span.frame.to_geo(at))
+    out = math.copysign(8.0, LINE.phase_offsets_m[conductor])
+    seen = marked(LINE, at.plus(Enu(0.0, out, -9.0)), at)
+    assert isinstance(seen.place, SpanPlace)
+    assert (seen.place.span, seen.place.conductor) == (number, conductor)
+    assert seen.place.distance_m == pytest.approx(distance_m, abs=0.1)
+    assert seen.place.chainage_m == pytest.approx(200.0 * number + distance_m, abs=0.1)
+    assert seen.length_mm == pytest.approx(0.02 * 3840 * 1000 * math.hypot(8.0, 9.0) / 6000, rel=0.1)
+
+
+def test_three_wires_seen_level_are_one() -> None:
+    span = LINE.span(0)
+    at = span.at(0.25, 6.0)
+    seen = marked(LINE, at.plus(Enu(0.0, 15.0, 0.0)), at)
+    assert isinstance(seen.place, SpanPlace)
+    assert seen.place.conductor is None
+    assert same_defect(seen, seen.model_copy(update={"place": seen.place.model_copy(update={"conductor": 2})}))
+
+
+def test_a_mark_on_a_tower_of_a_line_has_its_height() -> None:
+    seen = marked(LINE, Enu(200.0, 14.0, 12.0), Enu(200.0, 0.0, 12.0))
+    assert isinstance(seen.place, LineTowerPlace)
+    assert (seen.place.tower_name, round(seen.place.height_m, 1)) == ("M1", 12.0)
+
+
+@pytest.mark.parametrize(("east", "north", "met"), [(120.0, 0.0, True), (315.0, -7.5, True), (120.0, 14.0, False)])
+def test_a_mark_along_a_pipe_lies_on_the_ground_of_its_right_of_way(east: float, north: float, *, met: bool) -> None:
+    seen = marked(PIPE, Enu(east - 10.0, north, 30.0), Enu(east, north, 0.0))
+    assert isinstance(seen.place, ChainagePlace) is met
+    if isinstance(seen.place, ChainagePlace):
+        assert seen.place.chainage_m == pytest.approx(1000.0 + east, abs=0.2)
+        assert seen.place.offset_m == pytest.approx(north, abs=0.2)
+
+
+def test_a_mark_on_the_sky_beside_a_line_has_no_place() -> None:
+    assert marked(LINE, Enu(100.0, 20.0, 10.0), Enu(100.0, 60.0, 40.0)).place is None
 
 
 def test_a_mark_beside_the_asset_has_no_place() -> None:
