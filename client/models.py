@@ -4186,6 +4186,32 @@ class CloudPagingPageEventOut2(BaseModel):
     next_cursor: Annotated[str | None, Field(title='Next Cursor')] = None
 
 
+class CloudPolicyReplayChanged(BaseModel):
+    """
+    A finding whose rank would change.
+    """
+
+    finding_id: Annotated[str, Field(title='Finding Id')]
+    number: Annotated[int, Field(title='Number')]
+    asset_id: Annotated[str, Field(title='Asset Id')]
+    kind: DefectKind
+    rank_before: Annotated[int, Field(title='Rank Before')]
+    rank_after: Annotated[int, Field(title='Rank After')]
+
+
+class CloudReportingSignedChanged(BaseModel):
+    """
+    A finding that is not as a final report had it: what changed, by name; ``gone`` or ``added`` alone.
+    """
+
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    finding_id: Annotated[str, Field(title='Finding Id')]
+    number: Annotated[int, Field(title='Number')]
+    what: Annotated[list[str], Field(title='What')]
+
+
 class ContractsCommandsApproval(BaseModel):
     """
     One person's consent to exactly these payload bytes: Ed25519 over ``APPROVAL_PREFIX + payload``.
@@ -4350,19 +4376,6 @@ class AuditAnswerOut(BaseModel):
     marks: Annotated[list[MarkOut], Field(title='Marks')]
 
 
-class Changed(BaseModel):
-    """
-    A finding whose rank would change.
-    """
-
-    finding_id: Annotated[str, Field(title='Finding Id')]
-    number: Annotated[int, Field(title='Number')]
-    asset_id: Annotated[str, Field(title='Asset Id')]
-    kind: DefectKind
-    rank_before: Annotated[int, Field(title='Rank Before')]
-    rank_after: Annotated[int, Field(title='Rank After')]
-
-
 class Check(BaseModel):
     """
     One verdict and its reason in plain words.
@@ -4488,12 +4501,15 @@ class ComparisonOut(BaseModel):
 class CoverageOut(BaseModel):
     """
     What a flight saw. ``not_seen`` says each gap in words; a metre is seen when 80 % of its area was.
+
+    ``beyond``: what the flight was not to look at, which is no gap of its and was not seen either.
     """
 
     flight_id: Annotated[str, Field(title='Flight Id')]
     cells: Annotated[list[CellOut], Field(title='Cells')]
     parts: Annotated[list[PartCellOut], Field(title='Parts')]
     not_seen: Annotated[list[str], Field(title='Not Seen')]
+    beyond: Annotated[list[str], Field(title='Beyond')]
 
 
 class DroneDetailOut(BaseModel):
@@ -5180,7 +5196,7 @@ class PolicyDiff(BaseModel):
     tickets_closed: Annotated[int, Field(title='Tickets Closed')]
     assets_stopped: Annotated[list[str], Field(title='Assets Stopped')]
     assets_released: Annotated[list[str], Field(title='Assets Released')]
-    examples: Annotated[list[Changed], Field(title='Examples')]
+    examples: Annotated[list[CloudPolicyReplayChanged], Field(title='Examples')]
 
 
 class PolicyList(BaseModel):
@@ -5348,6 +5364,20 @@ class Sentence(BaseModel):
         list[Citation] | None, Field(title='Citations', validate_default=True)
     ] = []
     cited_of: Annotated[int | None, Field(title='Cited Of')] = None
+
+
+class Since(BaseModel):
+    """
+    A final report that somebody fetched, and what changed since; never empty.
+    """
+
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    flight_id: Annotated[str, Field(title='Flight Id')]
+    fetched_by: Annotated[str, Field(title='Fetched By')]
+    fetched_at: Annotated[AwareDatetime, Field(title='Fetched At')]
+    changed: Annotated[list[CloudReportingSignedChanged], Field(title='Changed')]
 
 
 class SiteZone(BaseModel):

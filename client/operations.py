@@ -172,6 +172,10 @@ class Operations(Transport):
         """Return the inspection report as it stands now; a draft says so on its first page."""
         return self.request("GET", f"/v1/flights/{self.quoted(flight_id)}/report", query={"format": format})
 
+    def get_report_changes(self, flight_id: str) -> bytes:
+        """Return the final reports of a flight that were fetched and are not true any more, with what changed since."""
+        return self.request("GET", f"/v1/flights/{self.quoted(flight_id)}/report/changes")
+
     def command_flight(self, flight_id: str, body: models.CommandIn, *, idempotency_key: str | None = None) -> models.CommandOut:
         """Send a command to the flight's drone; refused when the flight's state forbids it."""
         return models.CommandOut.model_validate_json(self.request("POST", f"/v1/flights/{self.quoted(flight_id)}/commands", headers={"Idempotency-Key": idempotency_key}, body=body))

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from cloud.tables import Asset, Coverage, Flight, PartCoverage
+from cloud import aims
+from cloud.aims import Aim
+from cloud.tables import Asset, Coverage, Flight, PartCoverage, Plan
 from contracts.errors import NotFound
 from contracts.parts import Part, parts_of
 from contracts.pipeline import Pipeline
 from contracts.powerline import PowerLine
+from contracts.shapes import AnyShape
 from contracts.vocabulary import Blade, BladeSide
 
 SEEN_SHARE = 0.8
@@ -51,8 +54,8 @@ class PartGap(NamedTuple):
 class Parts(NamedTuple):
     """What of an asset is no blade, which of its cells a flight looked at, and which it saw (name of the part, cell).
 
-    A flight looks at all of a tower. Of a line or a pipe it looks at what lies between the first and the last cell it
-    saw anything of: the rest was another flight's, and is no gap.
+    A flight looks at all of a tower, unless its plan asks for one face. Of a line or a pipe it looks at what its plan
+    asks for, and at what lies between the first and the last cell it saw anything of: the rest is no gap of its.
     """
 
     parts: tuple[Part, ...]
@@ -60,6 +63,10 @@ class Parts(NamedTuple):
     seen: frozenset[tuple[str, int]]
     is_known: bool
     """Whether the flight tells of any of them at all."""
+    one_sided: frozenset[tuple[str, int]] = frozenset()
+    """Cells of a line that were not seen whole because the flight was planned along one side: no gaps of its."""
+    shown: frozenset[tuple[str, int]] = frozenset()
+    """Cells of which anything was seen."""
 
     @property
     def whole_m(self) -> int:
@@ -71,10 +78,19 @@ class Parts(NamedTuple):
         """Return how many of these metres it saw."""
         return round(sum(part.step_m * len(self._seen_of(part)) for part in self.parts))
 
-    def seen_between_m(self, part: Part, first_m: float, last_m: float) -> int:
-        """Return how many metres of a stretch of a part it saw."""
-        ends = [part.stretch(cell, cell + 1) for cell in self._seen_of(part)]
-        return round(sum(max(0.0, min(end, last_m) - max(first, first_m)) for first, end in ends))
+    @property
+    def asset_m(self) -> int:
+        """Return how many metres there are of them, looked at or not."""
+        return round(sum(part.step_m * len(part.cells) for part in self.parts))
+
+    def runs(self, part: Part, first_m: float, last_m: float) -> Iterator[tuple[float, float, bool]]:
+        """Yield the stretches of a part between two places, in metres, and whether they were seen."""
+        inside = part.between(part.at_m + first_m, part.at_m + last_m)
+        for is_seen, run in groupby(inside, lambda cell: (part.part, cell) in self.seen):
+            held = list(run)
+            start, end = part.stretch(held[0], held[-1] + 1)
+            if min(end, last_m) > max(start, first_m):
+                yield max(start, first_m), min(end, last_m), is_seen
 
     def _seen_of(self, part: Part) -> list[int]:
         return [cell for cell in self.wanted[part.part] if (part.part, cell) in self.seen]
@@ -106,19 +122,45 @@ def parts(session: Session, flight_id: str) -> Parts:
 
     """
     shape = _asset_of(session, flight_id).shape
+    return of_shape(shape, part_cells(session, flight_id), _aim(session, flight_id, shape))
+
+
+def of_shape(shape: AnyShape | None, told: Sequence[PartCoverage], aim: Aim) -> Parts:
+    """Return what of an asset is no blade, and what a flight that was aimed so and told this saw of it."""
     found = () if shape is None else parts_of(shape)
     cells_of = {part.part: part.cells for part in found}
     # Cells of a geometry that has changed since say nothing of the asset as it is.
-    known = [c for c in part_cells(session, flight_id) if c.cell in cells_of.get(c.part, ())]
+    known = [c for c in told if c.cell in cells_of.get(c.part, ())]
     seen = frozenset((c.part, c.cell) for c in known if c.seen_share >= SEEN_SHARE)
-    is_long = isinstance(shape, PowerLine | Pipeline)
-    return Parts(found, _looked_at(found, known) if is_long else cells_of, seen, bool(known))
+    shown = frozenset((c.part, c.cell) for c in known if c.seen_share > 0)
+    near = frozenset((c.part, c.cell) for c in known if c.seen_share >= SEEN_SHARE * aim.share)
+    if isinstance(shape, PowerLine | Pipeline):
+        wanted = _looked_at(found, known, aim)
+    else:
+        wanted = {part.part: part.cells if aim.asks_for(n) else range(0) for n, part in enumerate(found)}
+    return Parts(found, wanted, seen, bool(known), near - seen, shown)
 
 
-def _looked_at(found: Sequence[Part], known: Sequence[PartCoverage]) -> dict[str, range]:
-    """Return the cells between the first and the last one of which anything was seen, part by part."""
+def _aim(session: Session, flight_id: str, shape: AnyShape | None) -> Aim:
+    """Return what of a line or pipe a flight's plan asks for; a flight that carries another one on is asked for less.
+
+    Parts of a plan that took several flights do not say which stretch is theirs.
+    """
+    flight = session.get_one(Flight, flight_id)
+    plan = session.get(Plan, (flight.plan_id, flight.plan_version))
+    if plan is None or shape is None:
+        return Aim()
+    aim = aims.of_plan(plan.pattern, plan.params, shape)
+    return aim if plan.parts == 1 and flight.continues is None else Aim(share=aim.share)
+
+
+def _looked_at(found: Sequence[Part], known: Sequence[PartCoverage], aim: Aim) -> dict[str, range]:
+    """Return the cells that a flight was to see, and all between the first and the last one it saw anything of."""
     order = {part.part: n for n, part in enumerate(found)}
     shown = [(order[c.part], c.cell) for c in known]
+    if shown and aim.parts is not None:
+        of_plan = found[aim.parts.start : aim.parts.stop]
+        shown += [(order[part.part], cell) for part in of_plan for cell in (part.cells.start, part.cells.stop - 1)]
     first, last = min(shown, default=(len(found), 0)), max(shown, default=(-1, 0))
     looked = {}
     for n, part in enumerate(found):
@@ -147,6 +189,62 @@ def gaps(session: Session, flight_id: str) -> list[Gap | PartGap]:
     return [gap for blade in Blade for side in BladeSide for gap in _of_side(blade, side, seen, length_m)] + others
 
 
+def beyond(session: Session, flight_id: str) -> list[str]:
+    """Return what of its asset a flight was not to look at, in words: nobody need fly it again, and nobody saw it.
+
+    Raises:
+        NotFound: No such flight.
+
+    """
+    asset = _asset_of(session, flight_id)
+    rest = parts(session, flight_id)
+    if asset.turbine is not None:
+        return [] if rest.is_known else ["the tower"]
+    return _beyond(rest, is_line=isinstance(asset.shape, PowerLine)) if rest.is_known else []
+
+
+def _beyond(rest: Parts, *, is_line: bool) -> list[str]:
+    said = []
+    for part in rest.parts:
+        cells, wanted = part.cells, rest.wanted[part.part]
+        outside = [(cells.start, wanted.start), (wanted.stop, cells.stop)] if wanted else [(cells.start, cells.stop)]
+        said += [(part, *part.stretch(*ends)) for ends in outside if ends[0] < ends[1]]
+    found = [PartGap(*stretch, is_along=not _is_face(rest.parts[0])) for stretch in _joined(said)]
+    one_sided = [
+        PartGap(f"seen from one side only: {part.name}", *part.stretch(*ends), is_along=True)
+        for part in rest.parts
+        for ends in _one_sided(rest, part)
+    ]
+    towers = ["towers and insulator strings: what was seen of them is not counted"] if is_line else []
+    return [*map(str, found), *map(str, one_sided), *towers]
+
+
+def _joined(stretches: Sequence[tuple[Part, float, float]]) -> Iterator[tuple[str, float, float]]:
+    """Yield names and ends of stretches; whole spans that follow one another are one, from its first tower."""
+    runs: list[list[tuple[Part, float, float]]] = []
+    for stretch in stretches:
+        if runs and _is_whole(stretch) and _is_whole(runs[-1][-1]) and _follows(runs[-1][-1], stretch):
+            runs[-1].append(stretch)
+        else:
+            runs.append([stretch])
+    for (one, first_m, last_m), *more in runs:
+        if more:
+            other = more[-1][0]
+            name = f"{one.name.replace('span', 'spans', 1)} to {other.name.removeprefix('span ')}"
+            yield name, 0.0, other.at_m + other.end_m - one.at_m
+        else:
+            yield one.name, first_m, last_m
+
+
+def _is_whole(stretch: tuple[Part, float, float]) -> bool:
+    part, first_m, last_m = stretch
+    return part.part.startswith("span-") and (first_m, last_m) == (part.start_m, part.end_m)
+
+
+def _follows(one: tuple[Part, float, float], other: tuple[Part, float, float]) -> bool:
+    return math.isclose(one[0].at_m + one[0].end_m, other[0].at_m, abs_tol=0.01)
+
+
 def _asset_of(session: Session, flight_id: str) -> Asset:
     flight = session.get(Flight, flight_id)
     if flight is None:
@@ -157,7 +255,9 @@ def _asset_of(session: Session, flight_id: str) -> Asset:
 def _of_parts(rest: Parts) -> Iterator[PartGap]:
     """Yield the gaps part by part; what is missing of all faces of a tower alike is said once."""
     by_part = [[part.stretch(*ends) for ends in _unseen(rest, part)] for part in rest.parts]
-    faces = [found for part, found in zip(rest.parts, by_part, strict=True) if _is_face(part)]
+    faces = [
+        found for part, found in zip(rest.parts, by_part, strict=True) if _is_face(part) and rest.wanted[part.part]
+    ]
     everywhere = set.intersection(*map(set, faces)) if faces else set()
     for part, found in zip(rest.parts, by_part, strict=True):
         yield from (PartGap(part.name, *ends, not _is_face(part)) for ends in found if ends not in everywhere)
@@ -169,9 +269,18 @@ def _is_face(part: Part) -> bool:
 
 
 def _unseen(rest: Parts, part: Part) -> Iterator[tuple[int, int]]:
-    wanted = rest.wanted[part.part]
-    for first, end in _runs([(part.part, cell) in rest.seen for cell in wanted]):
-        yield wanted.start + first, wanted.start + end
+    done = rest.seen | rest.one_sided
+    return _runs_of(rest.wanted[part.part], lambda cell: (part.part, cell) not in done)
+
+
+def _one_sided(rest: Parts, part: Part) -> Iterator[tuple[int, int]]:
+    return _runs_of(rest.wanted[part.part], lambda cell: (part.part, cell) in rest.one_sided)
+
+
+def _runs_of(cells: range, is_wanted: Callable[[int], bool]) -> Iterator[tuple[int, int]]:
+    """Yield the runs of cells that are wanted: the first one, and the one after the last."""
+    for first, end in _runs([not is_wanted(cell) for cell in cells]):
+        yield cells.start + first, cells.start + end
 
 
 def _of_side(blade: Blade, side: BladeSide, seen: set[tuple[str, str, int]], length_m: float) -> Iterator[Gap]:

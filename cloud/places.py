@@ -48,6 +48,11 @@ def cell_of(finding: Finding) -> tuple[str, int] | None:
             return None
 
 
+def is_counted(finding: Finding) -> bool:
+    """Return whether coverage counts what a finding lies on, so that "seen" can be said of its place."""
+    return (finding.blade is not None and finding.distance_to_root_m is not None) or cell_of(finding) is not None
+
+
 def where(finding: Finding) -> str:
     """Return a finding's place in words, such as ``blade A LE 17.4 m``; WGS 84 where no part of the asset was met."""
     if finding.blade is not None and finding.distance_to_root_m is not None:

@@ -262,7 +262,9 @@ def _off_blade(world: World, now: datetime, asset_id: str, at: Enu, kind: Defect
 def _outlook(session: Session, now: datetime) -> None:
     health_index.keep(session, now)
     for asset in session.scalars(select(Asset)):
-        today = session.get_one(HealthRow, ("asset", asset.asset_id, now.date().isoformat()))
+        today = session.get(HealthRow, ("asset", asset.asset_id, now.date().isoformat()))
+        if today is None:  # nobody ever looked at it
+            continue
         for week in range(1, 40):
             day = (now - timedelta(days=7 * week)).date().isoformat()
             index = min(100.0, today.index + 0.55 * week + 2 * (week % 3))

@@ -7,10 +7,11 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
-from cloud import audit
+from cloud import audit, flights
 from cloud.problems import RESPONSES
-from cloud.reporting import facts, page
+from cloud.reporting import facts, page, signed
 from cloud.reporting.forms import MEDIA_TYPES, ReportFormat, said
+from cloud.reporting.signed import Since
 from cloud.requests import Svc, UnitOfWork
 from cloud.security import Reader
 
@@ -30,6 +31,7 @@ def get_report(
 ) -> Response:
     """Return the inspection report as it stands now; a draft says so on its first page."""
     report = facts.gather(session, flight_id)
+    signed.keep(session, report, principal.username)
     audit.record(session, principal.username, "flight.report", flight_id, after={"format": form.value})
     shown = "inline" if form is ReportFormat.HTML else "attachment"
     headers = {
@@ -38,3 +40,10 @@ def get_report(
         "Cache-Control": "private, no-store",
     }
     return Response(said(report, form, services.objects), media_type=MEDIA_TYPES[form], headers=headers)
+
+
+@router.get("/{flight_id}/report/changes")
+def get_report_changes(flight_id: str, session: UnitOfWork, _: Reader) -> list[Since]:
+    """Return the final reports of a flight that were fetched and are not true any more, with what changed since."""
+    flights.flight(session, flight_id)
+    return signed.since(session, [flight_id]).get(flight_id, [])

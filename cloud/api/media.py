@@ -83,12 +83,16 @@ class PartCellOut(BaseModel):
 
 
 class CoverageOut(BaseModel):
-    """What a flight saw. ``not_seen`` says each gap in words; a metre is seen when 80 % of its area was."""
+    """What a flight saw. ``not_seen`` says each gap in words; a metre is seen when 80 % of its area was.
+
+    ``beyond``: what the flight was not to look at, which is no gap of its and was not seen either.
+    """
 
     flight_id: str
     cells: list[CellOut]
     parts: list[PartCellOut]
     not_seen: list[str]
+    beyond: list[str]
 
 
 @router.get("/media")
@@ -180,4 +184,5 @@ def get_coverage(flight_id: Annotated[str, Query(max_length=64)], session: UnitO
         cells=[CellOut.model_validate(cell) for cell in seen],
         parts=[PartCellOut.model_validate(cell) for cell in coverage.part_cells(session, flight_id)],
         not_seen=[str(gap) for gap in coverage.gaps(session, flight_id)],
+        beyond=coverage.beyond(session, flight_id),
     )

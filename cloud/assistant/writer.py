@@ -145,6 +145,8 @@ class Writer:
                 sentences.append(_of(f"No flight looked at {v['asset']}{when(row)}, so nothing of it was seen.", row))
             elif "gaps" in v:
                 sentences.append(_of(f"Not seen on {v['asset']}: {v['gaps']}.", row))
+            elif "beyond" in v:
+                sentences.append(_of(f"Of {v['asset']} that flight says nothing of: {v['beyond']}.", row))
             elif "ranges" in v:
                 text = f"Not seen on {v['asset']}, blade {v['blade']}, {v['side']}: {v['ranges']} from the root"
                 sentences.append(_of(f"{text} ({v['unseen_m']} of {v['length_m']} m).", row))

@@ -58,7 +58,10 @@ VIEWS: Final[dict[str, str]] = {
           life_high_days
         FROM predictions""",
     "asset_risks": "SELECT asset_id, made_at, chance_365_days, inspect_by FROM asset_risks",
-    "health": 'SELECT scope, subject, day::date AS day, "index" AS health_index, made_at FROM health',
+    "health": """
+        SELECT scope, subject, day::date AS day, "index" AS health_index, made_at,
+          (derivation ->> 'seen_share')::double precision AS seen_share
+        FROM health""",
     "coverage": """
         SELECT c.flight_id, g.asset_id, c.blade, c.side, c.cell AS metre, c.seen_share, c.best_gsd_mm_px,
           c.best_incidence_deg

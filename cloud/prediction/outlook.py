@@ -7,15 +7,16 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func, select, tuple_
 from sqlalchemy.orm import Session
 
+from cloud import places
 from cloud.coverage import SEEN_SHARE
 from cloud.grading import Policy, shipped_policy
 from cloud.policy.versions import active_policy
 from cloud.prediction.courses import OUTER_FROM_SHARE, Course, Size
 from cloud.prediction.model import Forecast, GrowthModel
-from cloud.tables import Asset, AssetRisk, Coverage, Finding, Flight, Prediction
+from cloud.tables import Asset, AssetRisk, Coverage, Finding, Flight, PartCoverage, Prediction
 from contracts.errors import PlatformError
 from contracts.vocabulary import DefectKind, FindingStatus
 
@@ -102,6 +103,29 @@ def _not_seen(session: Session, first: dict[str, Finding]) -> dict[str, tuple[fl
     times: dict[str, tuple[float, ...]] = {}
     for group, flown_at, detected_at in seen:
         times[group] = (*times.get(group, ()), (flown_at - detected_at) / _YEAR)
+    return times | _not_seen_on_parts(session, first)
+
+
+def _not_seen_on_parts(session: Session, first: dict[str, Finding]) -> dict[str, tuple[float, ...]]:
+    """Return the same of what lies on no blade: the cell of the tower, the span or the pipe that it lies in."""
+    cells: dict[tuple[str, str, int], list[Finding]] = {}
+    for finding in first.values():
+        if (cell := places.cell_of(finding)) is not None:
+            cells.setdefault((finding.asset_id, *cell), []).append(finding)
+    seen = session.execute(
+        select(Flight.asset_id, PartCoverage.part, PartCoverage.cell, Flight.created_at)
+        .join(Flight, Flight.flight_id == PartCoverage.flight_id)
+        .where(
+            tuple_(Flight.asset_id, PartCoverage.part, PartCoverage.cell).in_(list(cells)),
+            PartCoverage.seen_share >= SEEN_SHARE,
+        )
+    )
+    times: dict[str, tuple[float, ...]] = {}
+    for asset_id, part, number, flown_at in seen:
+        for finding in cells[asset_id, part, number]:
+            if flown_at < finding.detected_at:
+                before = (flown_at - finding.detected_at) / _YEAR
+                times[finding.link_group] = (*times.get(finding.link_group, ()), before)
     return times
 
 

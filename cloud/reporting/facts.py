@@ -136,6 +136,8 @@ class Missing(Frozen):
     state: str
     """``gone``: all of its place was seen, and nothing there; ``not_visible``: its place was not all seen."""
     seen_share: float
+    counted: bool
+    """Whether coverage counts what it lies on."""
 
 
 class Seen(Frozen):
@@ -148,7 +150,12 @@ class Seen(Frozen):
     percent: float | None
     whole_m: int
     unseen_m: int
+    asset_m: int
+    """Metres that the asset has of it, whether this flight was to look at them or not."""
     gaps: tuple[str, ...]
+    """What the flight was to look at and did not see."""
+    beyond: tuple[str, ...]
+    """What it was not to look at."""
     best_gsd_mm_px: float | None
     seen_share: float = blades.SEEN_SHARE
 
@@ -377,6 +384,7 @@ def _missing(session: Session, flight: Flight) -> Iterator[Missing]:
             seen_at=last.detected_at,
             state=state,
             seen_share=share,
+            counted=places.is_counted(last),
         )
 
 
@@ -402,7 +410,9 @@ def _seen(session: Session, flight: Flight, schematic: blades.Schematic | None, 
         percent=schematic.seen_percent if schematic else percent,
         whole_m=schematic.whole_m if schematic else whole_m,
         unseen_m=schematic.unseen_m if schematic else unseen_m,
+        asset_m=schematic.whole_m if schematic else parts.asset_m,
         gaps=tuple(str(gap) for gap in coverage.gaps(session, flight.flight_id)),
+        beyond=tuple(coverage.beyond(session, flight.flight_id)),
         best_gsd_mm_px=session.scalar(best),
     )
 

@@ -66,7 +66,7 @@ def gather(
         ("Severity", grade),
         ("Crew", crew.name if crew else "none yet"),
         ("When", _span(slot, zone)),
-        ("Due", f"{finding.due_at:%Y-%m-%d}" if finding.due_at else "no date"),
+        ("Due", f"{finding.due_at.astimezone(zone):%Y-%m-%d} ({zone.key})" if finding.due_at else "no date"),
         ("Parts", ", ".join(part.replace("_", " ") for part in method.parts) or "none"),
     )
     return WorkOrder(

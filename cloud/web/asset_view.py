@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, ScalarSelect, func, select
 from sqlalchemy.orm import Session
 
 from cloud import coverage, health_index
+from cloud.coverage import Parts
 from cloud.history import biography, standing
 from cloud.history.biography import Defect
 from cloud.planning import assets
@@ -20,7 +21,7 @@ from cloud.reporting.blades import Schematic
 from cloud.schedules import due
 from cloud.schedules.due import DueItem
 from cloud.tables import Asset, AssetRisk, Coverage, Finding, Flight, HealthRow, PartCoverage, Prediction, Site, Ticket
-from cloud.web import plots, schematic
+from cloud.web import labels, plots, schematic
 from cloud.web.language import _
 from cloud.web.plots import Measured, Plot
 from cloud.web.schematic import Strips
@@ -31,6 +32,8 @@ from contracts.vocabulary import AssetKind, FindingStatus, FlightState
 MOST = 200
 """Defects in the table of an asset, the gravest."""
 _ALL = 100_000
+_COMPONENTS = 8
+_SOUND = 100.0
 AT_ONCE = 20
 """Rows of the list that are drawn at once, more than a screen shows."""
 _FLOWN = (FlightState.LANDED.value, FlightState.COMPLETE.value)
@@ -159,21 +162,32 @@ class Inspection(NamedTuple):
     cells: int
 
 
+class Component(NamedTuple):
+    """A component that lost points: its name, what is left, what was seen of it, and why."""
+
+    name: str
+    score: float
+    seen_share: float | None
+    parts: tuple[dict[str, object], ...]
+
+
 class AssetView(NamedTuple):
     """Everything on the page of an asset."""
 
     asset: Asset
     site: Site
     score: float | None
+    seen_share: float | None
+    """Of all that is counted of it, what any flight saw; None where the index does not say."""
     parts: tuple[dict[str, object], ...]
+    components: tuple[Component, ...]
+    """The least healthy, those without points off left out."""
     risk: AssetRisk | None
     due: tuple[DueItem, ...]
     inspections: tuple[Inspection, ...]
     shown: Flight | None
     blades: Schematic | None
     strips: Strips | None
-    seen_m: tuple[int, ...]
-    """Of each strip, where the flight tells of them."""
     health: Plot | None
     defects: tuple[Grown, ...]
     """The gravest."""
@@ -203,7 +217,9 @@ def build(session: Session, asset_id: str, shown: Shown) -> AssetView:
         asset=asset,
         site=session.get_one(Site, asset.site_id),
         score=days[-1].index if days else None,
+        seen_share=days[-1].derivation.get("seen_share") if days else None,
         parts=tuple(days[-1].derivation.get("parts", ())) if days else (),
+        components=_worst(session, asset),
         risk=session.get(AssetRisk, asset_id),
         due=tuple(item for item in due.due_list(session) if item.asset.asset_id == asset_id),
         inspections=inspections,
@@ -211,8 +227,7 @@ def build(session: Session, asset_id: str, shown: Shown) -> AssetView:
         blades=blades.unrolled(turbine, blades.seen_by(session, flight.flight_id) if flight else {}, live)
         if turbine
         else None,
-        strips=None if turbine else schematic.strips(asset, live),
-        seen_m=() if turbine or flight is None else _seen_m(session, flight.flight_id),
+        strips=None if turbine else schematic.strips(asset, live, _told(session, flight)),
         health=plots.plot([_health(day) for day in days], span=(0.0, 100.0)),
         defects=tuple(sorted((Grown(d, expected.get(d.latest.link_group)) for d in defects), key=_gravest)[:MOST]),
         ever=len(defects),
@@ -222,13 +237,8 @@ def build(session: Session, asset_id: str, shown: Shown) -> AssetView:
     )
 
 
-def _seen_m(session: Session, flight_id: str) -> tuple[int, ...]:
-    """Return how many metres of each strip a flight saw; nothing where it tells of none."""
-    parts = coverage.parts(session, flight_id)
-    if not parts.is_known:
-        return ()
-    strips = [(part, *ends) for part in parts.parts for ends in schematic.strips_of(part)]
-    return tuple(parts.seen_between_m(*strip) for strip in strips)
+def _told(session: Session, flight: Flight | None) -> Parts | None:
+    return None if flight is None else coverage.parts(session, flight.flight_id)
 
 
 def _inspections(session: Session, asset_id: str) -> tuple[Inspection, ...]:
@@ -249,6 +259,16 @@ def _chosen(inspections: Sequence[Inspection], wanted: str | None) -> Flight | N
     if found is None:
         raise NotFound(f"There is no flight {wanted!r} of this asset.", hint="Choose one of its inspections.")
     return found
+
+
+def _worst(session: Session, asset: Asset) -> tuple[Component, ...]:
+    found = [row for row in health_index.components(session, asset.asset_id) if row.index < _SOUND][:_COMPONENTS]
+    keys = [row.subject.removeprefix(f"{asset.asset_id}/") for row in found]
+    return tuple(
+        Component(labels.component(key, asset.shape), row.index, said.get("seen_share"), tuple(said.get("parts", ())))
+        for key, row in zip(keys, found, strict=True)
+        for said in (row.derivation,)
+    )
 
 
 def _gravest(row: Grown) -> tuple[bool, int, float]:

@@ -10,6 +10,7 @@ from fastapi.responses import HTMLResponse, Response
 
 from cloud.history import comparison, pictures
 from cloud.history.comparison import Layer
+from cloud.reporting import signed
 from cloud.requests import Svc, UnitOfWork
 from cloud.security import Reader, authenticate
 from cloud.web import asset_view, defect_view, link_question, shell
@@ -34,6 +35,7 @@ def asset(
     """Return the page of an asset, a defect of it opened."""
     view = asset_view.build(session, asset_id, shown)
     years = defect_view.build(session, view.open_defect) if view.open_defect else None
+    untrue = signed.since(session, [one.flight.flight_id for one in view.inspections])
     return room(
         request,
         session,
@@ -42,6 +44,7 @@ def asset(
         here="assets",
         view=view,
         years=years,
+        since={flight_id: signed.of_reader(found, me.username) for flight_id, found in untrue.items()},
         questions=link_question.open_questions(session, asset_id),
         may_review=me.may(Role.ANALYST, Role.REVIEWER),
         now=datetime.now(UTC),

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from sqlalchemy.orm import Session
 
+from cloud import places
 from cloud.history import biography, comparison
 from cloud.history.biography import Chapter
 from cloud.history.growth import INTERVAL_SIGMAS
@@ -35,6 +36,11 @@ class DefectView(NamedTuple):
     sights: tuple[Sight, ...]
     growth: Plot | None
     prediction: Prediction | None
+
+    @property
+    def counted(self) -> bool:
+        """Return whether coverage counts what it lies on."""
+        return places.is_counted(self.latest)
 
     @property
     def pictured(self) -> tuple[Sight, ...]:

@@ -12,12 +12,12 @@ from sqlalchemy.orm import Session
 
 from cloud import flights
 from cloud.planning import conditions, plans, resuming
-from cloud.reporting import blades
+from cloud.reporting import blades, signed
 from cloud.requests import Svc, UnitOfWork
 from cloud.security import Operator, Principal, Reader, authenticate
 from cloud.services import Services
 from cloud.tables import Flight
-from cloud.web import finding_view, flight_axis, flight_view, mapping, timeline
+from cloud.web import finding_view, flight_axis, flight_view, mapping, schematic, timeline
 from cloud.web.language import _
 from cloud.web.rendering import data
 from cloud.web.shell import room
@@ -42,12 +42,14 @@ def _shown(
         "view": flight_view.build(session, row, route),
         "timeline": timeline.build(session, services.objects, row, route),
         "schematic": blades.build(session, row),
+        "strips": schematic.of_flight(session, row),
         "cards": finding_view.cards(session, row.flight_id),
         "checks": conditions.of_flight(session, row.flight_id),
         "unfinished": row.state in _OVER and route is not None and reached < len(route.waypoints) - 1,
         "may_command": me.may(Role.OPERATOR),
         "people": services.settings.flight_approvals,
         "note": note,
+        "since": signed.of_reader(signed.since(session, [row.flight_id]).get(row.flight_id, ()), me.username),
     }
     return room(request, session, me, "flight.html", here="operations", **more)
 

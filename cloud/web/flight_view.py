@@ -49,6 +49,8 @@ class FlightView(NamedTuple):
     drone: Drone
     passes_done: int
     passes: int
+    by_sides: bool
+    """Whether passes are of blade sides; else they are the waypoints of the route."""
     segments: int
     analysed: int
     failed: int
@@ -85,7 +87,7 @@ def build(session: Session, flight: Flight, route: Route | None) -> FlightView:
     counted = select(func.count()).where(
         Finding.flight_id == flight.flight_id, Finding.status != FindingStatus.REJECTED.value
     )
-    done, whole = _passes(flight, route)
+    done, whole, by_sides = _passes(flight, route)
     now = datetime.now(UTC)
     quiet = silence(session, flight, now)
     return FlightView(
@@ -94,6 +96,7 @@ def build(session: Session, flight: Flight, route: Route | None) -> FlightView:
         drone=drone,
         passes_done=done,
         passes=whole,
+        by_sides=by_sides,
         segments=sum(media.values()),
         analysed=media.get(MediaState.ANALYSED.value, 0),
         failed=media.get(MediaState.FAILED.value, 0),
@@ -106,16 +109,21 @@ def build(session: Session, flight: Flight, route: Route | None) -> FlightView:
     )
 
 
-def _passes(flight: Flight, route: Route | None) -> tuple[int, int]:
-    """Return how many blade sides were passed (their last waypoint was reached), and how many the route has."""
+def _passes(flight: Flight, route: Route | None) -> tuple[int, int, bool]:
+    """Return how many blade sides were passed (their last waypoint was reached), how many the route has, and True.
+
+    Of a route along no blade they are its waypoints, and False.
+    """
     if route is None:
-        return 0, 0
+        return 0, 0, True
     ends: dict[tuple[str, str], int] = {}
     for waypoint in route.waypoints:
         if waypoint.strip:
             ends[waypoint.strip.blade.value, waypoint.strip.side.value] = waypoint.seq
     reached = -1 if flight.waypoint is None else flight.waypoint
-    return sum(1 for seq in ends.values() if seq <= reached), len(ends)
+    if not ends:
+        return reached + 1, len(route.waypoints), False
+    return sum(1 for seq in ends.values() if seq <= reached), len(ends), True
 
 
 def _buttons(flight: Flight) -> tuple[Button, ...]:

@@ -13,7 +13,7 @@ from cloud.planning.flying import TAKE_OFF_UP_M
 from cloud.reporting import blades
 from cloud.requests import Svc, UnitOfWork
 from cloud.security import Principal, Reader, authenticate
-from cloud.web import finding_view, flight_view, mapping, timeline
+from cloud.web import finding_view, flight_view, mapping, schematic, timeline
 from cloud.web.rendering import page, problem
 from contracts.errors import Forbidden, PlatformError
 from contracts.vocabulary import CommandKind, Role, Verdict
@@ -39,10 +39,11 @@ def time_axis(flight_id: str, services: Svc, session: UnitOfWork) -> HTMLRespons
 
 
 @router.get("/flights/{flight_id}/blades")
-def schematic(flight_id: str, session: UnitOfWork) -> HTMLResponse:
-    """Return the unrolled blades of a flight's turbine."""
+def coverage(flight_id: str, session: UnitOfWork) -> HTMLResponse:
+    """Return what a flight saw: a turbine's blades unrolled, or the parts of what has none."""
     flight = flights.flight(session, flight_id)
-    return page("_blades.html", {"schematic": blades.build(session, flight), "flight_id": flight_id})
+    drawn = {"schematic": blades.build(session, flight), "strips": schematic.of_flight(session, flight)}
+    return page("_blades.html", drawn | {"flight_id": flight_id})
 
 
 @router.get("/findings")

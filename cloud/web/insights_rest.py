@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -11,8 +12,9 @@ from sqlalchemy.orm import Session
 
 from cloud.coverage import SEEN_SHARE
 from cloud.history import standing
-from cloud.tables import Asset, AssetRisk, Coverage, DefectLink, Finding, Flight
+from cloud.tables import Asset, AssetRisk, Coverage, DefectLink, Finding, Flight, PartCoverage
 from cloud.web.insights_view import Wanted
+from contracts.parts import parts_of
 from contracts.turbine import TurbineGeometry
 from contracts.vocabulary import AssetKind, Blade, BladeSide, FlightState
 
@@ -33,7 +35,10 @@ class Worst(NamedTuple):
 
 
 class Unseen(NamedTuple):
-    """An asset that was not wholly looked at: when last, and how many metres of its blades were not seen then."""
+    """An asset that was not wholly seen: when flown last, and how many metres of what is counted were not seen then.
+
+    ``unseen_m`` is None where nothing is recorded of what was seen.
+    """
 
     asset: Asset
     flown_at: datetime | None
@@ -94,37 +99,69 @@ def _risks(session: Session, wanted: Wanted) -> tuple[tuple[Asset, AssetRisk], .
 
 
 def _unseen(session: Session, wanted: Wanted) -> tuple[Unseen, ...]:
-    """Return assets never inspected, and those of whose blades the last inspection with coverage missed something."""
-    seen = _last_looks(wanted).subquery()
-    unseen_m = case((and_(seen.c.whole_m > 0, seen.c.flight_id.is_not(None)), seen.c.whole_m - seen.c.seen_m))
+    """Return assets never inspected, and those of which the last inspection with coverage missed something.
+
+    What was flown and tells of nothing seen is among them. Those never inspected come first.
+    """
+    found = [*_of_turbines(session, wanted), *_of_others(session, wanted)]
+    missed = [u for u in found if u.flown_at is None or u.unseen_m != 0]
+    return tuple(sorted(missed, key=_most_first)[:_UNSEEN])
+
+
+def _most_first(unseen: Unseen) -> tuple[bool, int, float, str]:
+    at = unseen.flown_at
+    return at is not None, -(unseen.unseen_m or 0), at.timestamp() if at else 0.0, unseen.asset.name
+
+
+def _of_turbines(session: Session, wanted: Wanted) -> Iterator[Unseen]:
+    seen = _last_looks(wanted, Coverage).subquery()
+    unseen_m = case((and_(seen.c.whole_m > 0, seen.c.flight_id.is_not(None)), seen.c.whole_m - seen.c.cells))
     query = (
         select(Asset, seen.c.at, unseen_m, seen.c.whole_m)
         .join(seen, seen.c.asset_id == Asset.asset_id)
-        .where(or_(seen.c.at.is_(None), unseen_m != 0))
+        .where(Asset.kind == AssetKind.WIND_TURBINE.value, or_(seen.c.at.is_(None), unseen_m.is_(None), unseen_m != 0))
         .order_by(seen.c.at.is_not(None), func.coalesce(unseen_m, 0).desc(), seen.c.at.nulls_first(), Asset.name)
         .limit(_UNSEEN)
     )
-    rows = session.execute(query)
-    return tuple(Unseen(asset, at.astimezone(UTC) if at else None, missed, whole) for asset, at, missed, whole in rows)
+    for asset, at, missed, whole in session.execute(query):
+        yield Unseen(asset, at.astimezone(UTC) if at else None, missed, whole)
 
 
-def _last_looks(wanted: Wanted) -> Select[str, datetime | None, str | None, int, int]:
-    """Return a query of when each asset was flown last and what its last flight with coverage saw of its blades, m."""
+def _of_others(session: Session, wanted: Wanted) -> Iterator[Unseen]:
+    """Yield every asset without blades; how long its parts are its geometry says, and no column."""
+    seen = _last_looks(wanted, PartCoverage).subquery()
+    query = (
+        select(Asset, seen.c.at, seen.c.flight_id, seen.c.cells)
+        .join(seen, seen.c.asset_id == Asset.asset_id)
+        .where(Asset.kind != AssetKind.WIND_TURBINE.value)
+    )
+    for asset, at, flight_id, cells in session.execute(query):
+        parts = () if asset.shape is None else parts_of(asset.shape)
+        whole_m = round(sum(part.step_m * len(part.cells) for part in parts))
+        seen_m = round(cells * parts[0].step_m) if parts else 0
+        known = flight_id is not None and whole_m > 0
+        yield Unseen(asset, at.astimezone(UTC) if at else None, max(0, whole_m - seen_m) if known else None, whole_m)
+
+
+def _last_looks(
+    wanted: Wanted, table: type[Coverage | PartCoverage]
+) -> Select[str, datetime | None, str | None, int, int]:
+    """Return a query of when each asset was flown last, how many cells its last flight with coverage saw; blades, m."""
     of_asset = Flight.asset_id == Asset.asset_id
     flown = select(func.max(Flight.started_at).label("at")).where(of_asset, Flight.state.in_(_FLOWN)).lateral("flown")
-    covered = select(Coverage.flight_id).where(Coverage.flight_id == Flight.flight_id).exists()
+    covered = select(table.flight_id).where(table.flight_id == Flight.flight_id).exists()
     newest_first = (Flight.created_at.desc(), Flight.flight_id)
     looked = select(Flight.flight_id).where(of_asset, covered).order_by(*newest_first).limit(1).lateral("looked")
-    seen = (Coverage.flight_id == looked.c.flight_id, Coverage.seen_share >= SEEN_SHARE)
-    metres = select(func.count().label("seen_m")).where(*seen).lateral("metres")
+    seen = (table.flight_id == looked.c.flight_id, table.seen_share >= SEEN_SHARE)
+    cells = select(func.count().label("cells")).where(*seen).lateral("cells")
     length_m = func.coalesce(cast(Asset.geometry["blade_length_m"].astext, Double), _BLADE_M)
     turbine = and_(Asset.kind == AssetKind.WIND_TURBINE.value, Asset.geometry != literal({}, JSONB))
     whole_m = case((turbine, cast(func.ceil(length_m), Integer) * len(Blade) * len(BladeSide)), else_=0)
     return (
-        select(Asset.asset_id, flown.c.at, looked.c.flight_id, metres.c.seen_m, whole_m.label("whole_m"))
+        select(Asset.asset_id, flown.c.at, looked.c.flight_id, cells.c.cells, whole_m.label("whole_m"))
         .select_from(Asset)
         .outerjoin(flown, true())
         .outerjoin(looked, true())
-        .outerjoin(metres, true())
+        .outerjoin(cells, true())
         .where(*wanted.of_assets())
     )

@@ -9,9 +9,14 @@ from babel.dates import get_month_names
 
 from cloud import places
 from cloud.assistant.words import kind_label, severity_label, side_label
+from cloud.health_components import name_of
 from cloud.tables import Finding
 from cloud.web.language import SOURCE, _, spoken
 from contracts.places import POINTS, ChainagePlace, LineTowerPlace, SpanPlace, TowerPlace, compass, hour_of
+from contracts.shapes import AnyShape
+from contracts.tower import TelecomTower
+from contracts.turbine import TurbineGeometry
+from contracts.vocabulary import Blade
 
 
 def kind(value: str) -> str:
@@ -60,6 +65,41 @@ def face(bearing_deg: float) -> str:
         *(_("south face"), _("south-west face"), _("west face"), _("north-west face")),
     )
     return faces[POINTS.index(compass(bearing_deg))]
+
+
+def component(key: str, shape: AnyShape | None) -> str:
+    """Return a component's name on a page: ``Blade A``, ``Span M2–M3``, ``North face``, ``km 1.000 to 2.000``."""
+    kind, _dash, number = key.rpartition("-")
+    match shape:
+        case TelecomTower() if kind == "face":
+            return first_up(face(shape.face_bearing_of(int(number))))
+        case TurbineGeometry():
+            return _("Tower") if key == "tower" else _("Blade {0}", key) if key in tuple(Blade) else _("Elsewhere")
+    if key == "whole":
+        return _("Elsewhere")
+    name = name_of(key, shape)
+    what, _space, which = name.partition(" ")
+    match what:
+        case "tower":
+            return _("Tower {0}", which)
+        case "span":
+            return _("Span {0}", which)
+    return name.replace(" to ", "–")
+
+
+def changed(name: str) -> str:
+    """Return what of a finding is not as a final report had it: ``severity``."""
+    return {
+        "gone": _("stands no more"),
+        "added": _("was not in it"),
+        "kind": _("kind"),
+        "place": _("place"),
+        "size": _("size"),
+        "severity": _("severity"),
+        "action": _("what is to be done"),
+        "due": _("due date"),
+        "status": _("state"),
+    }.get(name, name)
 
 
 def words(value: object) -> str:

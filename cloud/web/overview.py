@@ -13,10 +13,11 @@ from cloud.reporting.blades import Schematic
 from cloud.services import Routes
 from cloud.tables import Asset, Drone, Finding, Flight, Site
 from cloud.telemetry_store.past import Shelf
-from cloud.web import finding_view, flight_view, mapping, timeline
+from cloud.web import finding_view, flight_view, mapping, schematic, timeline
 from cloud.web.finding_view import Card, Cards
 from cloud.web.flight_view import FlightView
 from cloud.web.language import _
+from cloud.web.schematic import Strips
 from cloud.web.timeline import Timeline
 from contracts.errors import NotFound
 
@@ -35,6 +36,7 @@ class Overview(NamedTuple):
     tickets: tuple[Card, ...]
     timeline: Timeline | None
     schematic: Schematic | None
+    strips: Strips | None
     open_finding: str | None
 
 
@@ -76,6 +78,7 @@ def build(session: Session, routes: Routes, shelf: Shelf, asked: Shown) -> Overv
         tickets=finding_view.tickets(session, shown),
         timeline=timeline.build(session, shelf, flight, route) if flight else None,
         schematic=blades.build(session, flight) if flight else None,
+        strips=schematic.of_flight(session, flight) if flight else None,
         open_finding=asked.finding,
     )
 

@@ -6,9 +6,13 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from cloud import places
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from cloud import coverage, places
+from cloud.coverage import Parts
 from cloud.planning import assets
-from cloud.tables import Asset, Finding
+from cloud.tables import Asset, Finding, Flight
 from cloud.web import labels
 from cloud.web.language import _
 from contracts.geo import Enu, GeoPoint, LocalFrame
@@ -17,6 +21,7 @@ from contracts.pipeline import Pipeline, PipePlace
 from contracts.places import ChainagePlace, SpanPlace, TowerPlace
 from contracts.powerline import PowerLine
 from contracts.tower import TelecomTower
+from contracts.vocabulary import FindingStatus
 
 _SECTION_M = 1000.0
 
@@ -31,6 +36,16 @@ class Dot(NamedTuple):
     finding_id: str
 
 
+class Run(NamedTuple):
+    """A stretch of a strip that was seen or not: where it is drawn, in percent, and its ends in metres of the strip."""
+
+    x: float
+    width: float
+    state: str
+    start_m: float
+    end_m: float
+
+
 class Strip(NamedTuple):
     """A part of the asset, from one end to the other."""
 
@@ -40,6 +55,13 @@ class Strip(NamedTuple):
     share: float
     """Of the longest strip's length, so that spans keep their proportions."""
     dots: tuple[Dot, ...]
+    runs: tuple[Run, ...] = ()
+    """What was seen of it; none where the flight tells of nothing."""
+
+    @property
+    def seen_m(self) -> float:
+        """Return how many metres of it were seen."""
+        return sum(run.end_m - run.start_m for run in self.runs if run.state == "seen")
 
 
 class Strips(NamedTuple):
@@ -48,6 +70,9 @@ class Strips(NamedTuple):
     axis: str
     strips: tuple[Strip, ...]
     elsewhere: tuple[Finding, ...]
+    seen_m: float = 0.0
+    whole_m: float = 0.0
+    """Of all strips; ``whole_m`` is 0 where nothing is told of what was seen."""
 
 
 class _Spot(NamedTuple):
@@ -65,8 +90,48 @@ def strips_of(part: Part) -> list[tuple[float, float]]:
     return [(start, min(start + _SECTION_M, part.end_m)) for start in starts]
 
 
-def strips(asset: Asset, findings: Sequence[Finding]) -> Strips | None:
-    """Return the strips of a mast, a line or a pipe with findings on them; None for turbines and the unknown."""
+def of_flight(session: Session, flight: Flight) -> Strips | None:
+    """Return the strips of a flight's asset with its findings and what it saw; None for turbines and the unknown."""
+    asset = session.get_one(Asset, flight.asset_id)
+    if asset.turbine is not None:
+        return None
+    terms = (Finding.flight_id == flight.flight_id, Finding.status != FindingStatus.REJECTED.value)
+    found = session.scalars(select(Finding).where(*terms).order_by(Finding.severity_rank)).all()
+    return strips(asset, found, coverage.parts(session, flight.flight_id))
+
+
+def strips(asset: Asset, findings: Sequence[Finding], told: Parts | None = None) -> Strips | None:
+    """Return the strips of a mast, a line or a pipe with findings on them; None for turbines and the unknown.
+
+    Args:
+        asset: What is drawn.
+        findings: What lies on it.
+        told: What a flight saw of it.
+
+    """
+    drawn = _drawn(asset, findings)
+    return drawn if drawn is None or told is None or not told.is_known else _with_runs(drawn, told)
+
+
+def _with_runs(drawn: Strips, told: Parts) -> Strips:
+    ends = [(part, *ends) for part in told.parts for ends in strips_of(part)]
+    found = tuple(
+        strip._replace(runs=tuple(_run(run, start_m, end_m - start_m) for run in told.runs(part, start_m, end_m)))
+        for strip, (part, start_m, end_m) in zip(drawn.strips, ends, strict=True)
+    )
+    return drawn._replace(
+        strips=found, seen_m=sum(strip.seen_m for strip in found), whole_m=sum(end - start for _, start, end in ends)
+    )
+
+
+def _run(run: tuple[float, float, bool], start_m: float, length_m: float) -> Run:
+    first_m, last_m = run[0] - start_m, run[1] - start_m
+    scale = 100 / length_m
+    state = "seen" if run[2] else "unseen"
+    return Run(round(scale * first_m, 3), round(scale * (last_m - first_m), 3), state, first_m, last_m)
+
+
+def _drawn(asset: Asset, findings: Sequence[Finding]) -> Strips | None:
     match assets.geometry_of(asset):
         case TelecomTower() as mast:
             names = [(labels.first_up(labels.face(mast.face_bearing_of(n))), mast.height_m) for n in range(mast.faces)]

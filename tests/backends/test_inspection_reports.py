@@ -121,7 +121,7 @@ def test_every_figure_of_the_pdf_is_the_databases(case: Case) -> None:
 def test_html_says_what_the_pdf_says(case: Case) -> None:
     pdf, html = case.pdf_text(), case.html_text()
     for sentence in (
-        "301 mm; change 111 ± 10 mm (95 % interval)",
+        "301 mm; change +111 ± 5 mm (95 % interval +101 to +121 mm)",
         "F-2 is a crack of 412 mm.",
         "No crew has reported from this class",
     ):
@@ -287,3 +287,24 @@ def test_an_unknown_flight_and_form_are_refused(case: Case) -> None:
     assert case.http.get("/v1/flights/flt-none/report").status_code == 404
     answer = case.http.get(f"/v1/flights/{case.flight}/report", params={"format": "doc"})
     assert (answer.status_code, answer.json()["field"]) == (422, "format")
+
+
+def test_who_fetched_a_final_report_is_told_what_changed_since(case: Case) -> None:
+    changes = f"/v1/flights/{case.flight}/report/changes"
+    case.report("html")
+    case.change(action="Watch it.")
+    assert case.http.get(changes).json() == [], "a draft promises nothing"
+    case.change(reviewed_by="ada", reviewed_at=NOW)
+    case.report("html")
+    case.change(updated_at=NOW)
+    assert case.http.get(changes).json() == []
+    first, second, *_ = case.findings
+    with case.services.database.session() as session:
+        session.get_one(Finding, first).severity_rank = 2
+        session.get_one(Finding, second).status = FindingStatus.REJECTED.value
+    (told,) = case.http.get(changes).json()
+    assert {one["finding_id"]: one["what"] for one in told["changed"]} == {first: ["severity"], second: ["gone"]}
+    page = BeautifulSoup(case.http.get("/assets/t-01").text, "lxml").get_text(" ", strip=True)
+    assert "Changed since the final report was fetched: 2" in page
+    case.report("pdf")
+    assert case.http.get(changes).json() == [], "she has the new one"

@@ -9,11 +9,12 @@ import httpx
 import pytest
 from sqlalchemy import select
 
-from cloud import health_index
+from cloud import health_index, places
 from cloud.prediction.fitting import fit
-from cloud.prediction.outlook import predict
+from cloud.prediction.outlook import predict, standings
 from cloud.services import Services
-from cloud.tables import Finding, HealthRow
+from cloud.tables import Asset, Finding, Flight, HealthRow, PartCoverage
+from contracts.shafts import shaft_of
 from contracts.vocabulary import Role
 from simulators.history import HistoryPlan, history
 from tests import platform
@@ -88,3 +89,26 @@ def test_health_is_kept_by_day_and_adds_up(viewer: httpx.Client, services: Servi
     blade = viewer.get("/v1/health-index/component/wt-01/A").json()["data"][-1]
     assert days[-1]["index"] <= blade["index"]
     assert viewer.get("/v1/health-index/planet/x").status_code == 422
+
+
+def test_a_tower_that_was_seen_without_the_defect_counts_as_a_look(services: Services) -> None:
+    with services.database.session() as session:
+        found = session.scalars(select(Finding).order_by(Finding.detected_at.desc())).first()
+        assert found is not None
+        shape = session.get_one(Asset, found.asset_id).turbine
+        assert shape is not None
+        found.link_group = "lnk-tower"
+        places.keep(found, shaft_of(shape).place(20.5, 3.0))
+        cell = places.cell_of(found)
+        earlier = session.scalars(select(Flight).where(Flight.asset_id == found.asset_id).order_by(Flight.created_at))
+        flight = earlier.first()
+        assert cell is not None
+        assert flight is not None
+        seen = {"best_gsd_mm_px": 2.0, "best_incidence_deg": 5.0, "best_sharpness": 300.0}
+        for number, share in ((cell[1], 0.9), (cell[1] + 1, 0.9)):
+            session.add(PartCoverage(flight_id=flight.flight_id, part=cell[0], cell=number, seen_share=share, **seen))
+        session.flush()
+        years = (flight.created_at - found.detected_at) / timedelta(days=365.25)
+        course = next(one.course for one in standings(session) if one.course.defect_id == "lnk-tower")
+        assert course.not_seen == pytest.approx((years,))
+        session.rollback()

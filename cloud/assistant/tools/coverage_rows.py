@@ -96,11 +96,16 @@ def _part_rows(session: Session, ref: str, query: CoverageQuery, asset: Asset, f
         "asked_sides": (),
     }
     rows = [Row(ref=ref, kind=RowKind.COVERAGE, label=f"{name}, all", values=summary, cites=cites)]
+    values: dict[str, Value]
     if missed:
         said = "; ".join(str(gap) for gap in missed[:_MOST_GAPS])
         more = f"; and {len(missed) - _MOST_GAPS} more" if len(missed) > _MOST_GAPS else ""
-        values: dict[str, Value] = {"asset": name, "gaps": said + more}
+        values = {"asset": name, "gaps": said + more}
         rows.append(Row(ref=f"{ref}.1", kind=RowKind.COVERAGE, label=f"{name}, gaps", values=values, cites=cites))
+    if beyond := covered.beyond(session, flight.flight_id):
+        values = {"asset": name, "beyond": "; ".join(beyond[:_MOST_GAPS])}
+        label = f"{name}, not looked at"
+        rows.append(Row(ref=f"{ref}.{len(rows)}", kind=RowKind.COVERAGE, label=label, values=values, cites=cites))
     return rows
 
 

@@ -7,13 +7,15 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from cloud import places
-from cloud.coverage import Parts, _looked_at, _of_parts
+from cloud import aims, places
+from cloud.aims import Aim
+from cloud.coverage import _beyond, _of_parts, of_shape
 from cloud.history.absences import GONE, NOT_VISIBLE, absence
 from cloud.history.matching import match
 from cloud.history.pairs import Known, Shift
 from cloud.history.sightings import Sighting, sighting_of
 from cloud.merging import merged, same_defect
+from cloud.planning.wishes import Pattern
 from cloud.tables import Asset, Finding, PartCoverage
 from cloud.ticket_care import part_in_words
 from cloud.web import labels, language, schematic
@@ -292,6 +294,20 @@ def test_what_lies_in_a_geometry_that_changed_is_matched_by_its_position() -> No
     assert seen.surface == "open"
 
 
+LONGER = PowerLine(
+    towers=tuple(
+        LineTower(name=str(n + 1), foot=p) for n, p in enumerate(on_the_ground(*(205.0 * n for n in range(5))))
+    )
+)
+_TOWERS = "towers and insulator strings: what was seen of them is not counted"
+
+
+def whole(shown: list[PartCoverage], but: tuple[str, int] | None = None) -> list[PartCoverage]:
+    for cell in shown:
+        cell.seen_share = 0.4 if (cell.part, cell.cell) == but else 0.97
+    return shown
+
+
 def rows(**cells_of: range) -> list[PartCoverage]:
     return [PartCoverage(part=p.replace("_", "-"), cell=n) for p, cells in cells_of.items() for n in cells]
 
@@ -310,9 +326,7 @@ def rows(**cells_of: range) -> list[PartCoverage]:
 def test_gaps_lie_between_the_first_and_the_last_cell_that_was_shown(
     geometry: PowerLine | Pipeline, shown: list[PartCoverage], unseen: tuple[str, int], said: list[str]
 ) -> None:
-    found = parts_of(geometry)
-    seen = frozenset((c.part, c.cell) for c in shown) - {unseen}
-    rest = Parts(found, _looked_at(found, shown), seen, bool(shown))
+    rest = of_shape(geometry, whole(shown, but=unseen), Aim())
     assert [str(gap) for gap in _of_parts(rest)] == said
     assert rest.whole_m - rest.seen_m == 10 * len(said)
 
@@ -320,8 +334,14 @@ def test_gaps_lie_between_the_first_and_the_last_cell_that_was_shown(
 def test_a_pipe_is_drawn_by_the_kilometre_with_what_was_seen_of_each() -> None:
     (part,) = parts_of(PIPE)
     shown = rows(pipe=range(220, 226))
-    rest = Parts((part,), _looked_at((part,), shown), frozenset((c.part, c.cell) for c in shown), is_known=True)
-    assert [rest.seen_between_m(part, *ends) for ends in schematic.strips_of(part)] == [34, 26]
+    rest = of_shape(PIPE, whole(shown), Aim())
+    drawn = [
+        [(round(a), round(b), seen) for a, b, seen in rest.runs(part, *ends)] for ends in schematic.strips_of(part)
+    ]
+    assert drawn == [
+        [(1234, 2200, False), (2200, 2234, True)],
+        [(2234, 2260, True), (2260, 3234, False)],
+    ]
 
 
 @pytest.mark.parametrize(
@@ -340,3 +360,85 @@ def test_a_finding_along_stands_on_its_strip(
     assert drawn is not None
     assert [len(one.dots) for one in drawn.strips] == [int(n == strip) for n in range(2)]
     assert drawn.strips[strip].dots[0].x == pytest.approx(100 * share, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("geometry", "aim", "shown", "gaps", "beyond"),
+    [
+        pytest.param(
+            LINE, Aim(), rows(span_0000=range(15, 21), span_0001=range(3)),
+            [], ["span 12–13, 0–150 m", "span 13–14, 30–205 m", _TOWERS], id="the ends of a line",
+        ),
+        pytest.param(
+            LINE, Aim(range(2)), rows(span_0000=range(15, 21), span_0001=range(3)),
+            ["span 12–13, 0–150 m", "span 13–14, 30–205 m"], [_TOWERS], id="ends that the plan asks for",
+        ),
+        pytest.param(
+            LINE, Aim(range(1)), rows(span_0000=range(21)), [], ["span 13–14, 0–205 m", _TOWERS], id="one span of two",
+        ),
+        pytest.param(LONGER, Aim(), rows(span_0001=range(21)), [], ["span 1–2, 0–205 m", "spans 3–4 to 4–5, 0–410 m",
+                     _TOWERS], id="whole spans are told as one"),
+        pytest.param(PIPE, Aim(), rows(pipe=range(123, 200)), [], ["pipe, 2,000–3,234 m"], id="the end of a pipe"),
+        pytest.param(PIPE, Aim(range(1)), rows(pipe=range(123, 200)), ["pipe, 2,000–3,234 m"], [], id="a planned end"),
+        pytest.param(MAST, Aim(range(1, 2)), rows(face_1=range(45)), [],
+                     [f"tower, {face} face 0-45 m" for face in ("north", "south", "west")], id="one face of a mast"),
+    ],
+)  # fmt: skip
+def test_what_a_flight_was_not_to_look_at_is_told_and_is_no_gap(
+    geometry: AnyShape, aim: Aim, shown: list[PartCoverage], gaps: list[str], beyond: list[str]
+) -> None:
+    rest = of_shape(geometry, whole(shown), aim)
+    assert [str(gap) for gap in _of_parts(rest)] == gaps
+    assert _beyond(rest, is_line=isinstance(geometry, PowerLine)) == beyond
+
+
+def test_a_flight_along_one_side_leaves_no_gap_where_it_saw_that_side() -> None:
+    cells = whole(rows(span_0000=range(21)))
+    for cell in cells:
+        cell.seen_share = 0.1 if cell.cell == 4 else 2 / 3 if cell.cell < 10 else 0.9
+    aim = aims.of_plan("corridor", {"params": {"sides": ["left"], "last_span": 0}}, LINE)
+    rest = of_shape(LINE, cells, aim)
+    assert [str(gap) for gap in _of_parts(rest)] == ["span 12–13, 40–50 m"]
+    assert _beyond(rest, is_line=True)[1:3] == [
+        "seen from one side only: span 12–13, 0–40 m", "seen from one side only: span 12–13, 50–100 m",
+    ]  # fmt: skip
+    assert (rest.seen_m, rest.whole_m, rest.asset_m) == (110, 210, 420)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "params", "geometry", "said"),
+    [
+        (Pattern.CORRIDOR, {"params": {"sides": ["left", "right"]}}, LINE, Aim(range(2))),
+        (
+            Pattern.CORRIDOR,
+            {"params": {"first_span": 1, "last_span": 1, "sides": ["right"]}},
+            LINE,
+            Aim(range(1, 2), 2 / 3),
+        ),
+        (Pattern.RIGHT_OF_WAY, {"params": {}}, PIPE, Aim(range(1))),
+        (Pattern.FACADE, {"params": {"face": 2}}, MAST, Aim(range(2, 3))),
+        ("imported", {"route": {}}, LINE, Aim()),
+        ("corridor", {"params": {}}, PIPE, Aim()),
+    ],
+)
+def test_what_a_plan_asks_for(pattern: str, params: dict[str, object], geometry: AnyShape, said: Aim) -> None:
+    assert aims.of_plan(pattern, params, geometry) == said
+
+
+def test_a_strip_shows_what_was_seen_of_it() -> None:
+    asset = Asset(asset_id="long-7", kind="power_line", geometry=LINE.model_dump(mode="json"))
+    told = of_shape(LINE, whole(rows(span_0000=range(21), span_0001=range(10))), Aim())
+    drawn = schematic.strips(asset, [], told)
+    assert drawn is not None
+    assert [[(r.state, round(r.start_m), round(r.end_m)) for r in strip.runs] for strip in drawn.strips] == [
+        [("seen", 0, 205)], [("seen", 0, 100), ("unseen", 100, 205)],
+    ]  # fmt: skip
+    assert (round(drawn.seen_m), round(drawn.whole_m)) == (305, 410)
+
+
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [(on_span(100.0), True), (LineTowerPlace(tower=1, tower_name="13", height_m=21.4), False), (None, False)],
+)
+def test_whether_what_was_seen_of_a_place_is_counted(place: PartPlace | None, *, said: bool) -> None:
+    assert places.is_counted(finding(place)) is said
