@@ -11,7 +11,7 @@ import pytest
 from jinja2 import Environment
 from markupsafe import Markup
 
-from cloud.web import language
+from cloud.web import labels, language
 from cloud.web.wording import Wording
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -87,3 +87,12 @@ def test_a_page_brings_what_its_modules_say_and_nothing_that_ends_the_script(mon
     monkeypatch.setattr(language, "spoken", lambda: "de")
     assert '"Play":"Abspielen"' in language.page_words()
     assert "<" not in language.page_words()
+
+
+@pytest.mark.parametrize("state", ["new", "same", "grown", "reappeared", "repaired", "gone", "not_visible"])
+def test_each_state_of_a_defect_is_said_in_german(state: str) -> None:
+    token = language._spoken.set("de")
+    try:
+        assert labels.words(state) != labels.first_up(state.replace("_", " "))
+    finally:
+        language._spoken.reset(token)
