@@ -31,6 +31,7 @@ def get_report(
 ) -> Response:
     """Return the inspection report as it stands now; a draft says so on its first page."""
     report = facts.gather(session, flight_id)
+    since = signed.of_reader(signed.since(session, [flight_id]).get(flight_id, ()), principal.username)
     signed.keep(session, report, principal.username)
     audit.record(session, principal.username, "flight.report", flight_id, after={"format": form.value})
     shown = "inline" if form is ReportFormat.HTML else "attachment"
@@ -39,7 +40,7 @@ def get_report(
         "Content-Security-Policy": page.CONTENT_POLICY,
         "Cache-Control": "private, no-store",
     }
-    return Response(said(report, form, services.objects), media_type=MEDIA_TYPES[form], headers=headers)
+    return Response(said(report, form, services.objects, since), media_type=MEDIA_TYPES[form], headers=headers)
 
 
 @router.get("/{flight_id}/report/changes")

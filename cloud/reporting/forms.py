@@ -7,6 +7,7 @@ from typing import Protocol
 
 from cloud.reporting import page, tables
 from cloud.reporting.facts import InspectionReport
+from cloud.reporting.signed import Since
 from contracts.errors import NotFound
 
 
@@ -36,8 +37,8 @@ class Objects(Protocol):
         """Return the whole object."""
 
 
-def said(report: InspectionReport, form: ReportFormat, objects: Objects) -> bytes | str:
-    """Return a report in a form."""
+def said(report: InspectionReport, form: ReportFormat, objects: Objects, since: Since | None = None) -> bytes | str:
+    """Return a report in a form; the page says what changed ``since`` its reader fetched a final one."""
     match form:
         case ReportFormat.CSV:
             return tables.findings_csv(report)
@@ -46,7 +47,7 @@ def said(report: InspectionReport, form: ReportFormat, objects: Objects) -> byte
         case ReportFormat.JSON:
             return report.model_dump_json()
         case ReportFormat.HTML:
-            return page.html(report, _crops(report, objects))
+            return page.html(report, _crops(report, objects), since)
         case ReportFormat.PDF:
             from cloud.reporting import document  # noqa: PLC0415 - Typst is 80 MB of code that only this needs
 

@@ -11,6 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template, select
 
 from cloud.assistant.words import severity_label
 from cloud.reporting.facts import InspectionReport
+from cloud.reporting.signed import Since
 
 CONTENT_POLICY = (
     "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; "
@@ -19,10 +20,13 @@ CONTENT_POLICY = (
 """What the file needs, for whoever serves it."""
 
 
-def html(report: InspectionReport, crops: Mapping[str, bytes]) -> str:
-    """Return the report as a page; ``crops`` holds the JPEG of the best frame by finding id."""
+def html(report: InspectionReport, crops: Mapping[str, bytes], since: Since | None = None) -> str:
+    """Return the report as a page; ``crops`` holds the JPEG of the best frame by finding id.
+
+    ``since`` is the final report that its reader fetched before, where that is not true any more.
+    """
     embedded = {finding_id: base64.b64encode(crop).decode() for finding_id, crop in crops.items()}
-    return _template().render(r=report, crops=embedded, when=_when, severity_label=severity_label)
+    return _template().render(r=report, crops=embedded, since=since, when=_when, severity_label=severity_label)
 
 
 @cache

@@ -25,12 +25,25 @@ GONE, ADDED = "gone", "added"
 """Said in place of what changed where a finding stands no more, or stood not yet."""
 
 
+WORDS = {
+    GONE: "stands no more",
+    ADDED: "was not in it",
+    "action": "what is to be done",
+    "due": "due date",
+    "status": "state",
+}
+"""What changed, in words where its name is none."""
+
+
 class Changed(Frozen):
     """A finding that is not as a final report had it: what changed, by name; ``gone`` or ``added`` alone."""
 
     finding_id: str
     number: int
     what: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"F-{self.number}: {', '.join(WORDS.get(name, name) for name in self.what)}"
 
 
 class Since(Frozen):

@@ -58,6 +58,21 @@ def _on_pipe(place: ChainagePlace) -> str:
     return _("Pipe, chainage {0:.1f} m, {1:.1f} m to the right", place.chainage_m, -place.offset_m)
 
 
+def short_place(finding: Finding) -> str:
+    """Return the same in the few letters that a list has room for, the figure last: ``M12–M13 84.2 m``."""
+    match places.part_place(finding):
+        case TowerPlace() as place:
+            return f"{first_up(face(place.face_bearing_deg))} {place.height_m:.1f} m"
+        case SpanPlace() as place:
+            return f"{place.from_tower}–{place.to_tower} {place.distance_m:.1f} m"
+        case LineTowerPlace() as place:
+            return f"{_('Tower {0}', place.tower_name)} {place.height_m:.1f} m"
+        case ChainagePlace() as place:
+            return f"{place.chainage_m:.1f} m"
+        case None:
+            return _("Place not known")
+
+
 def face(bearing_deg: float) -> str:
     """Return which face of a tower looks along a bearing: ``north face``."""
     faces = (

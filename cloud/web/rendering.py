@@ -86,6 +86,7 @@ def environment() -> Environment:
         "kind": labels.kind,
         "side": labels.side,
         "part_place": labels.part_place,
+        "short_place": labels.short_place,
         "changed": labels.changed,
         "as_found": places.as_found,
         "severity": labels.severity,

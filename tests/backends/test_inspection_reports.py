@@ -306,5 +306,9 @@ def test_who_fetched_a_final_report_is_told_what_changed_since(case: Case) -> No
     assert {one["finding_id"]: one["what"] for one in told["changed"]} == {first: ["severity"], second: ["gone"]}
     page = BeautifulSoup(case.http.get("/assets/t-01").text, "lxml").get_text(" ", strip=True)
     assert "Changed since the final report was fetched: 2" in page
-    case.report("pdf")
+    text = case.html_text()
+    assert re.search(
+        r"Changed since the final report that .* fetched, .* UTC\. F-\d+: severity ?; F-\d+: stands no more", text
+    )
     assert case.http.get(changes).json() == [], "she has the new one"
+    assert "Changed since" not in case.html_text()

@@ -13,12 +13,14 @@ from sqlalchemy import Select, event, select, text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import ORMExecuteState, Session
 
-from cloud import users
+from cloud import coverage, users
+from cloud.assistant.tools import coverage_rows
+from cloud.assistant.tools.parameters import CoverageQuery
 from cloud.coverage import SEEN_SHARE
 from cloud.security import Principal
 from cloud.services import Services
-from cloud.tables import Asset, AssetRisk, Coverage, Finding, Flight, HealthRow, PartCoverage
-from cloud.web import asset_view, desk, insights_rest, insights_view
+from cloud.tables import Asset, AssetRisk, Coverage, Finding, Flight, HealthRow, PartCoverage, Plan
+from cloud.web import asset_view, desk, insights_rest, insights_view, schematic
 from contracts.parts import parts_of
 from contracts.vocabulary import DefectKind, Role
 from tests import platform, stock
@@ -179,3 +181,32 @@ def test_who_asks_is_read_in_one_statement(built: Services) -> None:
         asked = asked_of(session)
         assert users.rights_of(session, "ana") == users.Rights(frozenset({Role.ANALYST}), None)
     assert len(asked) == 1
+
+
+TOWERS = "towers and insulator strings: what was seen of them is not counted"
+
+
+def test_what_a_line_s_flight_saw_is_drawn_and_the_rest_is_said(session: Session) -> None:
+    flight = session.scalars(select(Flight).where(Flight.asset_id == "line-110")).one()
+    drawn = schematic.of_flight(session, flight)
+    assert drawn is not None
+    assert ([round(strip.seen_m) for strip in drawn.strips], round(drawn.whole_m)) == ([0, 100, 0, 0], 1131)
+    assert coverage.gaps(session, flight.flight_id) == []
+    rest = ["span M0–M1, 0–283 m", "span M1–M2, 100–283 m", "spans M2–M3 to M3–M4, 0–566 m", TOWERS]
+    assert coverage.beyond(session, flight.flight_id) == rest
+    rows = coverage_rows.coverage(session, "s1", CoverageQuery(asset_ids=("line-110",)))
+    assert [row.values.get("beyond") for row in rows] == [None, "; ".join(rest)]
+
+
+def test_what_its_plan_asks_for_and_no_frame_shows_is_a_gap(session: Session) -> None:
+    flight = session.scalars(select(Flight).where(Flight.asset_id == "line-110")).one()
+    plan = session.get_one(Plan, (flight.plan_id, flight.plan_version))
+    plan.pattern, plan.params = "corridor", {"params": {"sides": ["left", "right"], "last_span": 1}}
+    session.flush()
+    said = [str(gap) for gap in coverage.gaps(session, flight.flight_id)]
+    assert said == ["span M0–M1, 0–283 m", "span M1–M2, 100–283 m"]
+    assert coverage.beyond(session, flight.flight_id) == ["spans M2–M3 to M3–M4, 0–566 m", TOWERS]
+    flight.continues = flight.flight_id
+    session.flush()
+    assert coverage.gaps(session, flight.flight_id) == [], "a flight that carries another one on flies only the rest"
+    session.rollback()

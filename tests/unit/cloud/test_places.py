@@ -442,3 +442,22 @@ def test_a_strip_shows_what_was_seen_of_it() -> None:
 )
 def test_whether_what_was_seen_of_a_place_is_counted(place: PartPlace | None, *, said: bool) -> None:
     assert places.is_counted(finding(place)) is said
+
+
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        (on_span(289.2), "13–14 84.2 m"),
+        (LineTowerPlace(tower=1, tower_name="13", height_m=21.4), "Mast 13 21.4 m"),
+        (on_pipe(1240.3, 2.1), "1240.3 m"),
+        (on_tower(31.2, 92.0, MAST), "Ostseite 31.2 m"),
+        (None, "Ort nicht bekannt"),
+    ],
+    ids=["span", "tower", "pipe", "mast", "nowhere"],
+)
+def test_a_list_has_room_for_the_figure_of_a_place(place: PartPlace | None, said: str) -> None:
+    token = language._spoken.set("de")
+    try:
+        assert labels.short_place(finding(place)) == said
+    finally:
+        language._spoken.reset(token)
