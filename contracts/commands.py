@@ -13,6 +13,8 @@ from contracts.vocabulary import AircraftState, CommandKind
 
 SAFETY_INCREASING = frozenset({CommandKind.PAUSE, CommandKind.RETURN_HOME, CommandKind.LAND, CommandKind.HOLD})
 """Always accepted from an authentic signer, whatever the sequence number."""
+MAX_TAKE_OFF_M = 120.0
+"""The open category's ceiling (Regulation (EU) 2019/947, UAS.OPEN.010): a take-off knows no route with a fence yet."""
 MAX_LIFE_S: dict[CommandKind, float] = {
     CommandKind.TAKE_OFF: 10.0,
     CommandKind.BEGIN_FLIGHT: 30.0,
@@ -65,7 +67,7 @@ class Command(Frozen):
     not_after: AwareDatetime
     issuer: str = Field(min_length=1, max_length=120)
     flight_id: FlightId | None = None
-    altitude_m: float | None = Field(default=None, gt=0, le=500, description="take_off: above home")
+    altitude_m: float | None = Field(default=None, gt=0, le=MAX_TAKE_OFF_M, description="take_off: above home")
     route: Route | None = Field(default=None, description="begin_flight, adjust_route")
     route_hash: Sha256 | None = Field(default=None, description="Route.content_hash() of ``route``")
     resume_at: int = Field(

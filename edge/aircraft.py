@@ -35,6 +35,8 @@ FENCE_CAPABILITY, RALLY_CAPABILITY = 1 << 14, 1 << 15
 """MAV_PROTOCOL_CAPABILITY_MISSION_FENCE and _MISSION_RALLY."""
 FIX_3D = 3
 """GPS_FIX_TYPE_3D_FIX."""
+WATCHED = ("SYS_STATUS", "GPS_RAW_INT", "EKF_STATUS_REPORT", "ESTIMATOR_STATUS", "WIND")
+"""Messages whose numbers the rules look at."""
 _CLIMBING_MPS = 0.3
 _MOVING_MPS = 0.5
 """Above what gusts sway a multirotor that holds."""
@@ -117,6 +119,8 @@ class Aircraft(NamedTuple):
     """CAMERA_CAP_FLAGS of a camera that has announced itself."""
     gimbal_flags: int | None = None
     """GIMBAL_MANAGER_CAP_FLAGS of a gimbal manager that has announced itself."""
+    untold: frozenset[str] = frozenset()
+    """What was told once and is not any more, of ``WATCHED``, by a message's own name."""
     habit: Habit | None = None
     """How it returns by itself, once its parameters were asked for."""
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from contracts.geo import Frozen
+from contracts.geo import Frozen, GeoPoint
 from contracts.ids import CommandId, FlightId
 from contracts.routes import Route
 from edge import logbook
@@ -43,6 +43,8 @@ class Flight(Frozen):
     """The waypoint at which the mission on the autopilot begins."""
     stored: bool = True
     """Whether the autopilot holds exactly this route; false while a changed one is being stored."""
+    stored_home: GeoPoint | None = None
+    """The home above which the mission on the autopilot counts its heights."""
     homeward: bool = False
     """Whether the autopilot holds a way back along the route instead, that ends in its return."""
     segments: int | None = None

@@ -18,6 +18,7 @@ from edge import logbook
 from edge.aftermath import aftermath
 from edge.aircraft import FIX_3D, Aircraft
 from edge.bodies import Body, bodies_of
+from edge.breaches import Sight
 from edge.clock import now_us
 from edge.flights import Flight, Flights, Phase
 from edge.journal import Entry
@@ -25,7 +26,7 @@ from edge.legality import Refusal
 from edge.mission import Conclude, Effect, Picture, advance, itinerary_for
 from edge.pilot import Pilot
 from edge.refusals import ReturnBlocked
-from edge.rules import Action, Breach, Sight, broken_rules
+from edge.rules import Action, Breach, broken_rules
 from edge.safety import wind_of
 
 _GOING_HOME = frozenset({AircraftState.RETURNING, AircraftState.LANDING, AircraftState.ON_GROUND})
@@ -96,7 +97,7 @@ class Monitor:
         """The gravest broken rule whose action is in force until the landing."""
         self._taken = False
         """A pilot flies it since that rule was broken."""
-        self._acted_at = self._seen_at = self._heard_at = self._placed_at = around.clock()
+        self._acted_at = self._seen_at = self._heard_at = self._placed_at = self._charged_at = around.clock()
         self._place_us = 0
         self._broken_since: dict[str, float] = {}
         self._noted: set[str] = set()
@@ -191,10 +192,12 @@ class Monitor:
             self._go_on(now, aircraft)
 
     def _note_place(self, aircraft: Aircraft, now: float) -> None:
-        """Note when a new place was told last, and when the aircraft last knew where it is."""
+        """Note when a new place and a charge were told last, and when the aircraft last knew where it is."""
         place_us = aircraft.fix.t_us if aircraft.fix is not None else 0
         if place_us != self._place_us or aircraft.on_ground or not aircraft.connected:
             self._place_us, self._placed_at = place_us, now
+        if aircraft.battery_percent is not None or aircraft.on_ground or not aircraft.connected:
+            self._charged_at = now
         knows = aircraft.fix is not None and aircraft.gps_fix >= FIX_3D and aircraft.position_good
         if knows or not aircraft.connected:  # heard again, or for the first time, it needs a moment to say where it is
             self._seen_at = now
@@ -210,6 +213,8 @@ class Monitor:
             limits=self._pilot.limits,
             bodies=self._bodies_of(route, aircraft.home),
             stale_s=now - self._placed_at,
+            uncharged_s=now - self._charged_at,
+            stored_home=flight.stored_home if flight is not None else None,
             percent_home=self._percent_home(aircraft, flight),
         )
 

@@ -322,7 +322,7 @@ class Pilot:
         """Store a flight's mission; its record says so, with what else changes then, once it reads back whole."""
         self._flights.change(flight.flight_id, stored=False)
         self._procedures.store_route(flight.route, home, flight.joined_at, stop)
-        self._flights.change(flight.flight_id, stored=True, homeward=False, **changes)
+        self._flights.change(flight.flight_id, stored=True, stored_home=home, homeward=False, **changes)
         self.know_ways_home(flight)
 
     def _change_limits(self, command: Command) -> None:

@@ -18,7 +18,7 @@ from cloud.problems import RESPONSES, may_answer
 from cloud.requests import Svc, UnitOfWork
 from cloud.security import Operator, Reader
 from cloud.tables import CommandRow, Flight
-from contracts.commands import APPROVAL_PREFIX, APPROVERS_NEEDED, Approval, LimitsChange
+from contracts.commands import APPROVAL_PREFIX, APPROVERS_NEEDED, MAX_TAKE_OFF_M, Approval, LimitsChange
 from contracts.errors import InvalidInput, NotFound
 from contracts.geo import Frozen
 from contracts.vocabulary import CommandKind, CommandState
@@ -30,7 +30,7 @@ class CommandIn(Frozen):
     """What the drone shall do. ``altitude_m`` (above home) belongs to take_off."""
 
     kind: CommandKind = Field(examples=["take_off"])
-    altitude_m: StrictFloat | None = Field(default=None, gt=0, le=120, examples=[15.0])
+    altitude_m: StrictFloat | None = Field(default=None, gt=0, le=MAX_TAKE_OFF_M, examples=[15.0])
     plan_version: StrictInt | None = Field(
         default=None,
         ge=1,

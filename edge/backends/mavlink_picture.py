@@ -10,7 +10,7 @@ from typing import Any
 
 from contracts.geo import GeoPoint, Pose, interpolate_yaw_deg
 from contracts.media import PoseSample
-from edge.aircraft import Aircraft, Attitude, Fix, Landed, MissionState
+from edge.aircraft import WATCHED, Aircraft, Attitude, Fix, Landed, MissionState
 from edge.backends.mavlink_modes import ARDUPILOT, STACKS, Stack
 from edge.returns import Habit
 
@@ -26,6 +26,8 @@ _OLDEST_SANE_US = 1_767_225_600_000_000
 SILENT_S = 2.5
 """With a look ten times a second and a heartbeat at 1 Hz at least, silence is told well within 3 s."""
 _GUESS_AFTER_S = 5.0
+_UNTOLD_S = 5.0
+"""The slowest of ``WATCHED`` are asked for once a second; a charge that old counts as unknown."""
 _STANDBY, _ACTIVE = 3, 4
 _PREARM_CHECK = 268_435_456
 
@@ -44,6 +46,7 @@ class PictureMaker:
         self._picture = Aircraft()
         self._positions: deque[Fix] = deque(maxlen=40)
         self._camera: tuple[int, Attitude] | None = None
+        self._told_at: dict[str, float] = {}
         self._take = {
             "HEARTBEAT": self._heartbeat,
             "SYSTEM_TIME": self._system_time,
@@ -69,21 +72,31 @@ class PictureMaker:
         """Return the latest picture; connected while heartbeats come and the landed state is known."""
         alive = time.monotonic() - self._heard_at < SILENT_S and self._picture.landed is not Landed.UNDEFINED
         self._ever_connected = self._ever_connected or alive
+        untold = self._untold()
         state = self._picture.mission_state
         if state is MissionState.UNKNOWN and self._picture.mode == "AUTO":  # autopilots before MISSION_CURRENT told it
             state = MissionState.ACTIVE
-        return self._picture._replace(connected=alive, heard=self._ever_connected, mission_state=state)
+        seen = self._picture._replace(connected=alive, heard=self._ever_connected, mission_state=state, untold=untold)
+        return seen._replace(battery_percent=None, battery_v=None) if "SYS_STATUS" in untold else seen
 
     def take(self, message: Any) -> None:
         """Work a message into the picture."""
-        if (handler := self._take.get(message.get_type())) is not None:
+        kind = message.get_type()
+        if kind in WATCHED:
+            self._told_at[kind] = time.monotonic()
+        if (handler := self._take.get(kind)) is not None:
             handler(message)
 
     def forget(self) -> None:
         """Forget all: it was another aircraft's."""
         self._picture, self._heard_at, self._boot_ms, self._offset_us = Aircraft(), -math.inf, 0, None
         self._positions.clear()
+        self._told_at.clear()
         self._camera = None
+
+    def _untold(self) -> frozenset[str]:
+        before = time.monotonic() - _UNTOLD_S
+        return frozenset(kind for kind, at in self._told_at.copy().items() if at < before)
 
     def forget_progress(self) -> None:
         """A new mission is stored: what was reached belongs to the old one."""

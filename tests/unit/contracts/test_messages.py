@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from contracts.commands import MAX_LIFE_S, Command
+from contracts.commands import MAX_LIFE_S, MAX_TAKE_OFF_M, Command
 from contracts.errors import InvalidInput, PlatformError, TooLarge
 from contracts.ids import mint, parse_segment_id, segment_id
 from contracts.media import flight_media_key, manifest_key, parse_key, video_key
@@ -212,3 +212,14 @@ def test_a_key_of_another_shape_is_refused(key: str) -> None:
 
 def test_ids_sort_by_the_time_they_were_minted() -> None:
     assert mint("flt")[:16] <= mint("flt")[:16]
+
+
+def test_a_take_off_goes_no_higher_than_the_api_lets_one_ask_for() -> None:
+    def asked(altitude_m: float) -> Command:
+        life = {"issued_at": "2026-11-27T12:00:00Z", "not_after": "2026-11-27T12:00:10Z"}
+        names = {"command_id": "cmd-1", "drone_id": "drone-1", "kind": "take_off", "seq": 1, "issuer": "olga"}
+        return Command.model_validate({**names, **life, "altitude_m": altitude_m})
+
+    assert asked(MAX_TAKE_OFF_M).altitude_m == MAX_TAKE_OFF_M
+    with pytest.raises(ValidationError, match="less than or equal to 120"):
+        asked(MAX_TAKE_OFF_M + 1.0)

@@ -161,3 +161,16 @@ def test_unknown_values_are_unknown() -> None:
     picture = bench.maker.picture
     assert (picture.mode, picture.battery_v, picture.battery_percent) == ("MODE_99", None, None)
     assert picture.landed is Landed.UNDEFINED
+
+
+def test_a_charge_that_is_told_no_more_is_unknown_until_it_is_told_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench, now = Bench(), [100.0]
+    monkeypatch.setattr("edge.backends.mavlink_picture.time.monotonic", lambda: now[0])
+    status = mav.MAVLink_sys_status_message(0, 0, 0, 0, 24000, 0, 80, 0, 0, 0, 0, 0, 0)
+    seen = []
+    for wait_s, said in ((0.0, status), (4.0, None), (2.0, None), (0.0, status)):
+        now[0] += wait_s
+        bench.hear(heartbeat(), landed(), *([said] if said else []))
+        seen.append((bench.maker.picture.battery_percent, bench.maker.picture.battery_v, bench.maker.picture.untold))
+    unknown = (None, None, frozenset({"SYS_STATUS"}))
+    assert seen == [(80.0, 24.0, frozenset())] * 2 + [unknown, (80.0, 24.0, frozenset())]

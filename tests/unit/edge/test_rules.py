@@ -15,10 +15,11 @@ from contracts.routes import Corner, Fence, Route, Solid, Zone, ZoneKind
 from contracts.vocabulary import AircraftState, CommandKind
 from edge.aircraft import Aircraft, Landed
 from edge.bodies import bodies_of
+from edge.breaches import POSITION_PATIENCE_S, STALE_AFTER_S, UNCHARGED_REPORT_S, UNCHARGED_RETURN_S, Sight
 from edge.flights import Phase
 from edge.monitor import HOLD_GRACE_S, Monitor, Surroundings
 from edge.refusals import NotReady, UnsafeRoute
-from edge.rules import POSITION_PATIENCE_S, RULES, STALE_AFTER_S, VOLTAGE_PATIENCE_S, Action, Sight, broken_rules
+from edge.rules import RULES, VOLTAGE_PATIENCE_S, Action, broken_rules
 from edge.safety import Start, check_route
 from tests.unit.edge.test_pilot import Bench, Desk
 from tests.unit.edge.world import HOME, LIMITS, Announcements, at, command, flight, in_flight, route, waypoint
@@ -72,6 +73,12 @@ BROKEN: list[tuple[str, Sight, str, Action]] = [
     ("empty", sight(in_flight(battery_percent=19.0)), "battery", Action.RETURN),
     ("low voltage", sight(in_flight(battery_v=20.5), limits=LOW), "voltage", Action.RETURN),
     ("offline", sight(in_flight(), offline_s=301.0), "link", Action.RETURN),
+    ("no charge told", sight(in_flight(battery_percent=None), uncharged_s=11.0), "battery_unknown", Action.REPORT),
+    ("none for long", sight(in_flight(battery_percent=None), uncharged_s=31.0), "battery_lost", Action.RETURN),
+    ("no wind told any more", sight(in_flight(untold=frozenset({"WIND"}))), "unwatched", Action.REPORT),
+    ("no voltage told", sight(in_flight(battery_v=None), limits=LOW), "unwatched", Action.REPORT),
+    ("home moved up", sight(in_flight(), stored_home=at(0, 0, -3)), "home_moved", Action.HOLD),
+    ("home moved away", sight(in_flight(), stored_home=at(11, 0, 0)), "home_moved", Action.HOLD),
     ("full disk", sight(in_flight(), storage_full=True), "storage", Action.RETURN),
 ]
 KEPT = [
@@ -85,6 +92,10 @@ KEPT = [
     ("percentage unknown", sight(in_flight(battery_percent=None))),
     ("numbers that stood still for a moment", sight(in_flight(), stale_s=11.0)),
     ("numbers of somebody else's flight", sight(in_flight(), stale_s=99.0)._replace(route=None)),
+    ("no charge told for a moment", sight(in_flight(battery_percent=None), uncharged_s=9.0)),
+    ("no charge of somebody else's flight", sight(in_flight(battery_percent=None), uncharged_s=99.0, route=None)),
+    ("no voltage where none is asked for", sight(in_flight(battery_v=None))),
+    ("a home that sways", sight(in_flight(), stored_home=at(3, 0, 1))),
     ("a flicker of the fix", sight(in_flight(gps_fix=1), blind_s=2.0)),
 ]
 
@@ -243,6 +254,28 @@ def test_an_autopilot_that_is_heard_but_tells_no_new_place_brings_it_home(tmp_pa
     bench.wait(2, telling=False)
     bench.until("RTL")
     assert bench.safety() == ["stale"]
+
+
+def test_a_charge_that_is_told_no_more_is_warned_of_and_then_brings_it_home(tmp_path: Path) -> None:
+    bench = Watched(tmp_path)
+    bench.see(battery_percent=None)
+    bench.wait(UNCHARGED_REPORT_S + 1)
+    bench.until()
+    assert bench.safety() == ["battery_unknown"]
+    bench.wait(UNCHARGED_RETURN_S - UNCHARGED_REPORT_S)
+    bench.until("RTL")
+    assert bench.safety() == ["battery_unknown", "battery_lost"]
+
+
+def test_a_home_that_moves_under_a_flight_stops_it_until_it_has_landed(tmp_path: Path) -> None:
+    bench = Watched(tmp_path)
+    bench.pilot._store(bench.flights.known("flt-1"), HOME, bench.stop)
+    bench.craft.did.clear()
+    bench.see(home=at(0, 0, 5), mode="AUTO")
+    bench.until("HOLD")
+    assert bench.safety() == ["home_moved"]
+    with pytest.raises(NotReady, match="must land first"):
+        bench.pilot.check(command(CommandKind.RESUME))
 
 
 def test_a_voltage_that_a_gust_pulls_down_brings_nobody_home(tmp_path: Path) -> None:
