@@ -56,13 +56,14 @@ def dataset(
     marks: Annotated[
         str, typer.Option(help="Tiles without a defect show only these: serial,sticker,bolts,streak ...")
     ] = "",
+    small: Annotated[bool, typer.Option("--small", help="Only small defects: some 11 to 130 pixels at 10 m.")] = False,
     json: Json = False,
 ) -> None:
     """Write labelled training tiles of rendered blades."""
     from simulators import dataset as made
 
     named = tuple(name.strip() for name in marks.split(",") if name.strip())
-    made.dataset_verb(out, images, seed, tile, made.Background(background, named), as_json=json)
+    made.dataset_verb(out, images, seed, tile, made.Contents(background, named, small), as_json=json)
 
 
 @app.command()

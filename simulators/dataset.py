@@ -24,15 +24,19 @@ _VAL_EVERY = 7
 _SHEET_TILES = 40
 
 
-class Background(NamedTuple):
-    """The tiles that show no defect: their share of the set, and which marks they show (none named: anything)."""
+class Contents(NamedTuple):
+    """What a set shows."""
 
-    share: float = 0.25
+    background: float = 0.25
+    """Share of tiles without a defect."""
     marks: tuple[str, ...] = ()
+    """What those show; none named: anything."""
+    small: bool = False
+    """Whether all defects are small: some 11 to 130 pixels at 10 m."""
 
 
 def write_dataset(
-    out: Path, images: int, seed: int, tile_px: int, background: Background = Background()
+    out: Path, images: int, seed: int, tile_px: int, contents: Contents = Contents()
 ) -> dict[str, object]:
     """Write ``images`` tiles and their labels under ``out``; return what was written.
 
@@ -40,7 +44,7 @@ def write_dataset(
         InvalidInput: ``out`` already holds a data set, the tile width is odd, or no mark has such a name.
 
     """
-    _check(out, tile_px, background.marks)
+    _check(out, tile_px, contents.marks)
     began = time.monotonic()
     counts: dict[str, int] = dict.fromkeys((k.value for k in DefectKind), 0)
     totals = {"train": 0, "val": 0, "background": 0}
@@ -51,9 +55,9 @@ def write_dataset(
         for index in bar:
             scene = index // TILES_PER_SCENE
             if maker is None or index % TILES_PER_SCENE == 0:
-                maker = TileMaker(seed * 100_000 + scene, tile_px, background.marks)
+                maker = TileMaker(seed * 100_000 + scene, tile_px, contents.marks, small=contents.small)
             split = "val" if scene % _VAL_EVERY == _VAL_EVERY - 1 else "train"
-            made = maker.make(background=rng.random() < background.share)
+            made = maker.make(background=rng.random() < contents.background)
             _write(out, split, f"s{scene:04d}_{index:06d}", made.image, made.labels, tile_px)
             totals[split] += 1
             totals["background"] += not made.labels
@@ -101,10 +105,10 @@ def yolo_line(label: Label, tile_px: int) -> str:
     return f"{CLASS_OF[label.kind]} {x:.6f} {y:.6f} {w:.6f} {h:.6f}"
 
 
-def dataset_verb(out: Path, images: int, seed: int, tile_px: int, background: Background, *, as_json: bool) -> None:
+def dataset_verb(out: Path, images: int, seed: int, tile_px: int, contents: Contents, *, as_json: bool) -> None:
     """Write a data set and say what is in it."""
     try:
-        said = write_dataset(out, images, seed, tile_px, background)
+        said = write_dataset(out, images, seed, tile_px, contents)
     except InvalidInput as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 
 from contracts.geo import GeoPoint
@@ -12,6 +13,8 @@ from simulators.world import SITE_ORIGIN, Asset, Scene, Weather
 
 _STEP_M = {BladeSide.LE: 1.5, BladeSide.TE: 1.6, BladeSide.PS: 1.1, BladeSide.SS: 1.1}
 _SEVERITIES = ("small", "medium", "critical")
+_SMALL_MM = (22.0, 260.0)
+"""Longest sides of small defects: some 11 to 130 pixels at 10 m."""
 
 
 def dense_scene(seed: int) -> Scene:
@@ -54,6 +57,18 @@ def dense_defects(scene: Scene) -> list[PlantedDefect]:
                     start = found.corners()[1]
                 start += _STEP_M[side] * rng.uniform(0.15, 1.0)
     return made
+
+
+def small_defects(scene: Scene) -> list[PlantedDefect]:
+    """Return the same defects, none longer than can be small, their longest sides spread evenly over powers of two."""
+    rng, (least, most) = _rng("small", scene.seed), (math.log(mm) for mm in _SMALL_MM)
+    return [_shrunk(defect, math.exp(rng.uniform(least, most))) for defect in dense_defects(scene)]
+
+
+def _shrunk(defect: PlantedDefect, longest_mm: float) -> PlantedDefect:
+    scale = min(1.0, longest_mm / max(defect.length_mm, defect.width_mm))
+    sides = {"length_mm": round(scale * defect.length_mm, 1), "width_mm": round(scale * defect.width_mm, 1)}
+    return defect.model_copy(update=sides)
 
 
 def _try_here(

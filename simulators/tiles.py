@@ -16,7 +16,7 @@ from contracts.vocabulary import Blade, BladeSide, DefectKind
 from simulators.aging import aged
 from simulators.decals import DECAL_NAMES
 from simulators.defects import PAINTED_KINDS
-from simulators.dense import dense_defects, dense_scene, random_weather
+from simulators.dense import dense_defects, dense_scene, random_weather, small_defects
 from simulators.noise import Image
 from simulators.render import Renderer, Shot
 from simulators.truthboxes import Truth, TruthBox
@@ -48,10 +48,10 @@ class Tile(NamedTuple):
 class TileMaker:
     """Cuts tiles from one random scene; tiles without a defect from anywhere, or only round marks of some names."""
 
-    def __init__(self, seed: int, tile_px: int, marks: Collection[str] = ()) -> None:
+    def __init__(self, seed: int, tile_px: int, marks: Collection[str] = (), *, small: bool = False) -> None:
         self._rng = random.Random(f"tiles/{seed}")
         self._scene = dense_scene(seed)
-        defects = dense_defects(self._scene)
+        defects = small_defects(self._scene) if small else dense_defects(self._scene)
         self._asset = self._scene.assets[0]
         self._geometry: TurbineGeometry = self._asset.geometry
         self._renderer = Renderer(self._scene, self._asset, defects)

@@ -15,13 +15,15 @@ from numpy.typing import NDArray
 from vision.boxes import KINDS, Image
 from vision.datasets import read_yolo
 from vision.detector import BoxFinder
-from vision.merge import iou
+from vision.merge import areas, intersections, iou
 from vision.verifier import CONTEXT, CROP_PX, cutout
 
 NOTHING = len(KINDS)
-WEAKEST = 0.03
+WEAKEST = 0.02
 """Confidence from which on the detector's wrong boxes are learnt from."""
 _WRONG_IOU = 0.1
+_LIES_ON = 0.3
+"""Of the smaller of two boxes."""
 _RANDOM_PER_TILE = 0.3
 _BATCH = 64
 
@@ -42,7 +44,10 @@ class Spots(NamedTuple):
 
 
 def mine(finder: BoxFinder, roots: Sequence[Path], split: str, seed: int) -> Spots:
-    """Gather every labelled box, whatever else the detector points at, and a few random places."""
+    """Gather every labelled box, whatever the detector points at, and a few random places.
+
+    The detector's own box of a defect counts as that defect: such boxes are what it will be shown.
+    """
     rng = np.random.default_rng(seed)
     tiles: list[Image] = []
     spots: list[Spot] = []
@@ -54,18 +59,29 @@ def mine(finder: BoxFinder, roots: Sequence[Path], split: str, seed: int) -> Spo
         truth = np.hstack([rows[:, 1:3] - rows[:, 3:5] / 2, rows[:, 1:3] + rows[:, 3:5] / 2]) * scale
         number = len(tiles)
         tiles.append(tile)
-        spots += [Spot(number, box, int(row[0])) for box, row in zip(truth, rows, strict=True)]
+        labelled = [Spot(number, box, int(row[0])) for box, row in zip(truth, rows, strict=True)]
         others = [np.asarray(box, np.float64) for box in finder.find([tile])[0].xyxy]
         if rng.random() < _RANDOM_PER_TILE:
             corner, size = rng.uniform(0, 0.8, 2) * (width, height), rng.uniform(20, 140, 2)
             others.append(np.concatenate([corner, corner + size]))
-        shared = [iou(np.asarray(b, np.float32), np.asarray(truth, np.float32)) for b in others]
+        spots += labelled
         spots += [
-            Spot(number, box, NOTHING)
-            for box, overlap in zip(others, shared, strict=True)
-            if not len(overlap) or overlap.max() < _WRONG_IOU
+            Spot(number, box, kind)
+            for box in others
+            if (kind := _shown(box, [s.box for s in labelled], rows)) is not None
         ]
     return Spots(tiles, spots)
+
+
+def _shown(box: NDArray[np.float64], truth: Sequence[NDArray[np.float64]], rows: NDArray[np.float64]) -> int | None:
+    """Return what a box of the detector shows: the kind of the defect it lies on, ``NOTHING``, or None for neither."""
+    if not truth:
+        return NOTHING
+    one, all_ = np.asarray(box, np.float32), np.asarray(truth, np.float32)
+    lies_on = intersections(one, all_) / np.maximum(np.minimum(areas(one[None]), areas(all_)), 1e-9)
+    if lies_on.max() >= _LIES_ON:
+        return int(rows[int(lies_on.argmax()), 0])
+    return NOTHING if iou(one, all_).max() < _WRONG_IOU else None
 
 
 def varied(tile: Image, box: NDArray[np.float64], rng: np.random.Generator) -> Image:

@@ -13,6 +13,7 @@ from contracts.errors import InvalidInput
 from contracts.vocabulary import DefectKind
 from simulators import dataset
 from simulators.__main__ import app
+from simulators.dense import dense_defects, dense_scene, small_defects
 from simulators.tiles import Label, TileMaker
 
 
@@ -65,7 +66,9 @@ def test_existing_data_set_and_odd_tile_are_refused(tmp_path: Path) -> None:
 
 
 def test_tiles_without_a_defect_can_be_all_there_is_round_named_marks(tmp_path: Path) -> None:
-    said = dataset.write_dataset(tmp_path / "d", 3, 5, 128, dataset.Background(share=1.0, marks=("serial", "sticker")))
+    said = dataset.write_dataset(
+        tmp_path / "d", 3, 5, 128, dataset.Contents(background=1.0, marks=("serial", "sticker"))
+    )
     assert said["background"] == 3
     assert set(said["labels"].values()) == {0}  # type: ignore[attr-defined]
 
@@ -77,9 +80,20 @@ def test_named_marks_are_where_the_camera_looks() -> None:
     assert len(serials) < len(TileMaker(500_000, 128).marks)
 
 
+def test_small_defects_are_the_same_ones_and_spread_over_small_sizes() -> None:
+    scene = dense_scene(11)
+    all_, small = dense_defects(scene), small_defects(scene)
+    assert [(d.kind, d.place) for d in small] == [(d.kind, d.place) for d in all_]
+    longest = sorted(max(d.length_mm, d.width_mm) for d in small)
+    assert all(one.length_mm <= other.length_mm for one, other in zip(small, all_, strict=True))
+    assert 22.0 <= longest[0] < 30.0
+    assert 60.0 < longest[len(longest) // 2] < 95.0
+    assert longest[-1] <= 260.0
+
+
 def test_a_mark_nobody_draws_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="No mark is called moss") as refused:
-        dataset.write_dataset(tmp_path / "d", 1, 1, 128, dataset.Background(marks=("moss", "serial")))
+        dataset.write_dataset(tmp_path / "d", 1, 1, 128, dataset.Contents(marks=("moss", "serial")))
     assert refused.value.field == "marks"
 
 
