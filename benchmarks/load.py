@@ -149,7 +149,7 @@ def people(url: str, told: dict[str, Any], users: int) -> Iterator[Callable[[], 
 
 
 def await_start(running: subprocess.Popen[bytes], begun: Path) -> None:
-    """Wait until a program has made a file.
+    """Wait until Locust's users ask: the first of them makes the file ``begun``.
 
     Raises:
         RuntimeError: It ended before, or did not within two minutes.
@@ -158,9 +158,13 @@ def await_start(running: subprocess.Popen[bytes], begun: Path) -> None:
     ends_s = time.monotonic() + _STARTS_S
     while not begun.exists():
         if running.poll() is not None:
-            raise RuntimeError(f"Locust ended with {running.returncode} before its users asked anything.")
+            raise RuntimeError(
+                f"Locust ended with {running.returncode} before its users asked anything; its words stand above."
+            )
         if time.monotonic() > ends_s:
-            raise RuntimeError(f"Locust's users have not begun to ask after {_STARTS_S} s.")
+            raise RuntimeError(
+                f"Locust's users have not begun to ask after {_STARTS_S} s; run it on a less busy machine."
+            )
         time.sleep(0.1)
 
 

@@ -26,11 +26,10 @@ from vision.datasets import share_of
 from vision.detector import Card
 from vision.evaluate import Judged, any_kind, marked
 from vision.quality import reliability
+from vision.verifier import logit
 
 REVIEW_CHANCE = 0.2
 _FOLDS = 5
-_EDGE = 1e-4
-"""Confidences are kept this far from 0 and 1, where the logit has no value."""
 
 
 class Counts(Frozen):
@@ -81,7 +80,7 @@ class Platt(NamedTuple):
 
     def chance(self, confidence: NDArray[np.floating]) -> Reals:
         """Return the chance to be right."""
-        return np.asarray(1.0 / (1.0 + np.exp(-(self.slope * _logit(confidence) + self.offset))), np.float64)
+        return np.asarray(1.0 / (1.0 + np.exp(-(self.slope * logit(confidence) + self.offset))), np.float64)
 
     def confidence(self, chance: float) -> float | None:
         """Return from which confidence on the chance is reached; None where confidence says nothing."""
@@ -90,21 +89,16 @@ class Platt(NamedTuple):
         return float(1.0 / (1.0 + np.exp(-(np.log(chance / (1 - chance)) - self.offset) / self.slope)))
 
 
-def _logit(confidence: NDArray[np.floating]) -> Reals:
-    kept = np.clip(np.asarray(confidence, np.float64), _EDGE, 1 - _EDGE)
-    return np.log(kept / (1 - kept))
-
-
 def fit(confidence: NDArray[np.floating], hit: NDArray[np.bool_]) -> Platt:
     """Return the function that makes the hits likeliest."""
     from scipy.optimize import minimize  # noqa: PLC0415 - of the training extra
 
     right, wrong = int(hit.sum()), int((~hit).sum())
     target = np.where(hit, (right + 1) / (right + 2), 1 / (wrong + 2))
-    logit = _logit(confidence)
+    odds = logit(confidence)
 
     def unlikely(at: Reals) -> float:
-        score = at[0] * logit + at[1]
+        score = at[0] * odds + at[1]
         return float((np.logaddexp(0.0, score) - target * score).sum())
 
     found = minimize(unlikely, np.array([1.0, 0.0]), method="BFGS")

@@ -77,13 +77,10 @@ def calibrate_verb(
     from vision.card import write_levels
     from vision.datasets import read_yolo
     from vision.detector import SHIPPED, open_detector
-    from vision.evaluate import judge, sets_in
-    from vision.licences import source_to_train_on
+    from vision.evaluate import judge
 
     with spoken(as_json=as_json), needing_train():
-        roots = [root for folder in data for root in sets_in(folder, split)]
-        for root in roots:
-            source_to_train_on(root)
+        roots = _to_learn_from(data, split)
         finder = open_detector(model or SHIPPED, threads=threads)
         judged = [one for root in roots for one in judge(finder, root, split, partial(meter, what=root.name))]
         groups = [sample.source for root in roots for sample in read_yolo(root, split)]
@@ -93,6 +90,17 @@ def calibrate_verb(
     rows = {"all": made.of_all} | {kind.value: known for kind, known in made.by_kind.items()}
     lines = [f"{name}: {told_levels(known)}" for name, known in rows.items()]
     typer.echo(made.model_dump_json() if as_json else "\n".join(lines))
+
+
+def _to_learn_from(folders: list[Path], split: str) -> list[Path]:
+    """Return the sets in some folders; one whose licence forbids to learn from it is refused."""
+    from vision.evaluate import sets_in
+    from vision.licences import source_to_train_on
+
+    roots = [root for folder in folders for root in sets_in(folder, split)]
+    for root in roots:
+        source_to_train_on(root)
+    return roots
 
 
 def fuse_verb(
@@ -109,15 +117,11 @@ def fuse_verb(
     """
     from vision.card import write_levels
     from vision.detector import SHIPPED
-    from vision.evaluate import sets_in
     from vision.fusion import joined, learnt, propose
-    from vision.licences import source_to_train_on
 
     weights = model or SHIPPED
     with spoken(as_json=as_json), needing_train():
-        roots = [root for folder in data for root in sets_in(folder, split)]
-        for root in roots:
-            source_to_train_on(root)
+        roots = _to_learn_from(data, split)
         seen = [propose(weights, root, split, threads, partial(meter, what=root.name)) for root in roots]
         made = learnt(joined(seen), [f"{root.name}/{split}" for root in roots])
         if write:

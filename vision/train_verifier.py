@@ -65,22 +65,18 @@ def mine(finder: BoxFinder, roots: Sequence[Path], split: str, seed: int) -> Spo
             corner, size = rng.uniform(0, 0.8, 2) * (width, height), rng.uniform(20, 140, 2)
             others.append(np.concatenate([corner, corner + size]))
         spots += labelled
-        spots += [
-            Spot(number, box, kind)
-            for box in others
-            if (kind := _shown(box, [s.box for s in labelled], rows)) is not None
-        ]
+        spots += [Spot(number, box, kind) for box in others if (kind := _shown(box, labelled)) is not None]
     return Spots(tiles, spots)
 
 
-def _shown(box: NDArray[np.float64], truth: Sequence[NDArray[np.float64]], rows: NDArray[np.float64]) -> int | None:
+def _shown(box: NDArray[np.float64], labelled: Sequence[Spot]) -> int | None:
     """Return what a box of the detector shows: the kind of the defect it lies on, ``NOTHING``, or None for neither."""
-    if not truth:
+    if not labelled:
         return NOTHING
-    one, all_ = np.asarray(box, np.float32), np.asarray(truth, np.float32)
+    one, all_ = np.asarray(box, np.float32), np.asarray([spot.box for spot in labelled], np.float32)
     lies_on = intersections(one, all_) / np.maximum(np.minimum(areas(one[None]), areas(all_)), 1e-9)
     if lies_on.max() >= _LIES_ON:
-        return int(rows[int(lies_on.argmax()), 0])
+        return labelled[int(lies_on.argmax())].kind
     return NOTHING if iou(one, all_).max() < _WRONG_IOU else None
 
 
