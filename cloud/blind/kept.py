@@ -8,19 +8,20 @@ that changes them, which flight changed (`BlindChange`); `fold` brings those row
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
-from sqlalchemy import delete, exists, select, text
+from sqlalchemy import delete, exists, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from cloud import change_notes
 from cloud.blind import told
 from cloud.tables import AuditAnswer, AuditFrameRow, AuditMark, BlindChange, BlindFlightRow
 from contracts.vocabulary import DefectKind
 
 _FOLDED_AT_ONCE = 500
-_ONE_AT_A_TIME = text("SELECT pg_try_advisory_xact_lock(hashtext('kestrel.blind'))")
+_LOCK = "kestrel.blind"
 
 
 class Counts(NamedTuple):
@@ -57,16 +58,8 @@ def counted(session: Session, flights: Iterable[str]) -> dict[str, Counts]:
 
 
 def fold(session: Session) -> int:
-    """Bring the kept rows up to date with what changed; returns how many flights that were.
-
-    A change committed after the first statement stays noted and is folded next time; two folds do not run at once, as
-    the one that read earlier might write last.
-    """
-    if not session.scalar(_ONE_AT_A_TIME):
-        return 0
-    taken = select(BlindChange.change_id).order_by(BlindChange.change_id).limit(_FOLDED_AT_ONCE)
-    notes = delete(BlindChange).where(BlindChange.change_id.in_(taken)).returning(BlindChange.flight_id)
-    flights = set(session.scalars(notes))
+    """Bring the kept rows up to date with what changed; returns how many flights that were."""
+    flights = change_notes.take(session, _LOCK, BlindChange.change_id, BlindChange.flight_id, _FOLDED_AT_ONCE)
     made = counted(session, _marked(session, flights))
     session.execute(delete(BlindFlightRow).where(BlindFlightRow.flight_id.in_(flights - made.keys())))
     if made:
@@ -77,7 +70,7 @@ def fold(session: Session) -> int:
     return len(flights)
 
 
-def _marked(session: Session, flights: set[str]) -> set[str]:
+def _marked(session: Session, flights: Collection[str]) -> set[str]:
     """Return those on which somebody marked anything: most flights were never looked at."""
     marked = (
         select(AuditFrameRow.flight_id)

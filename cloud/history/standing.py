@@ -11,17 +11,18 @@ from __future__ import annotations
 from datetime import datetime
 from functools import cache
 
-from sqlalchemy import Select, Subquery, delete, func, select, text, union_all
+from sqlalchemy import Select, Subquery, delete, func, select, union_all
 from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.orm import Session
 
+from cloud import change_notes
 from cloud.tables import DefectChange, DefectRow, Finding
 from contracts.vocabulary import FindingStatus
 
 LIVE = (FindingStatus.OPEN.value, FindingStatus.CONFIRMED.value)
 """Of the latest finding: the defect is there."""
 _FOLDED_AT_ONCE = 5_000
-_ONE_AT_A_TIME = text("SELECT pg_try_advisory_xact_lock(hashtext('kestrel.defects'))")
+_LOCK = "kestrel.defects"
 
 
 @cache
@@ -46,16 +47,8 @@ def _from_findings() -> Select[str, str, str, str, int, str, float, datetime, da
 
 
 def fold(session: Session) -> int:
-    """Bring the kept rows up to date with what changed; returns how many defects that were.
-
-    A change committed after the first statement stays noted and is folded next time; two folds do not run at once, as
-    the one that read earlier might write last.
-    """
-    if not session.scalar(_ONE_AT_A_TIME):
-        return 0
-    taken = select(DefectChange.change_id).order_by(DefectChange.change_id).limit(_FOLDED_AT_ONCE)
-    notes = delete(DefectChange).where(DefectChange.change_id.in_(taken)).returning(DefectChange.link_group)
-    groups = sorted(set(session.scalars(notes)))
+    """Bring the kept rows up to date with what changed; returns how many defects that were."""
+    groups = sorted(change_notes.take(session, _LOCK, DefectChange.change_id, DefectChange.link_group, _FOLDED_AT_ONCE))
     if not groups:
         return 0
     session.execute(delete(DefectRow).where(DefectRow.link_group.in_(groups)))
