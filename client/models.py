@@ -2654,32 +2654,6 @@ class PlanIn(BaseModel):
     ]
 
 
-class PlanOut(BaseModel):
-    """
-    A plan version: its inputs, what was checked, what it will take.
-    """
-
-    plan_id: Annotated[str, Field(title='Plan Id')]
-    version: Annotated[int, Field(title='Version')]
-    asset_id: Annotated[str, Field(title='Asset Id')]
-    pattern: Annotated[str, Field(title='Pattern')]
-    params: Annotated[dict[str, Any], Field(title='Params')]
-    content_hash: Annotated[str, Field(title='Content Hash')]
-    checks: Annotated[list[dict[str, Any]], Field(title='Checks')]
-    estimates: Annotated[dict[str, Any], Field(title='Estimates')]
-    series_id: Annotated[
-        str | None,
-        Field(
-            description='the plan of part 1, where one wish became several flights',
-            title='Series Id',
-        ),
-    ]
-    part: Annotated[int, Field(title='Part')]
-    parts: Annotated[int, Field(title='Parts')]
-    created_by: Annotated[str, Field(title='Created By')]
-    created_at: Annotated[AwareDatetime, Field(title='Created At')]
-
-
 class PlanId1(RootModel[str]):
     root: Annotated[str, Field(pattern='^[a-z0-9][a-z0-9-]{0,62}$', title='Plan Id')]
 
@@ -3518,6 +3492,31 @@ class SplitIn(BaseModel):
     reason: Annotated[str, Field(max_length=400, min_length=1, title='Reason')]
 
 
+class Stretch(BaseModel):
+    """
+    Sections of a pattern, from 0: spans as they are numbered on the line, else strips, rings or lines as flown.
+    """
+
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    first: Annotated[int, Field(ge=0, title='First')]
+    last: Annotated[int, Field(ge=0, title='Last')]
+    of: Annotated[int, Field(description='how many there are', ge=1, title='Of')]
+    start_m: Annotated[
+        float | None,
+        Field(description='of a pipe: the chainage it begins at', title='Start M'),
+    ] = None
+    end_m: Annotated[float | None, Field(title='End M')] = None
+    sides: Annotated[
+        list[str] | None,
+        Field(
+            description="of a turbine's blades: such as A LE, in the order flown",
+            title='Sides',
+        ),
+    ] = []
+
+
 class Strip(BaseModel):
     """
     The side of a blade a leg looks at.
@@ -3995,6 +3994,7 @@ class Event(StrEnum):
     finding_changed = 'finding.changed'
     ticket_changed = 'ticket.changed'
     drone_changed = 'drone.changed'
+    report_changed = 'report.changed'
 
 
 class MinRank(RootModel[int]):
@@ -5082,11 +5082,6 @@ class PageMediaOut(BaseModel):
     next_cursor: Annotated[str | None, Field(title='Next Cursor')] = None
 
 
-class PagePlanOut(BaseModel):
-    data: Annotated[list[PlanOut], Field(title='Data')]
-    next_cursor: Annotated[str | None, Field(title='Next Cursor')] = None
-
-
 class PagePredictionOut(BaseModel):
     data: Annotated[list[PredictionOut], Field(title='Data')]
     next_cursor: Annotated[str | None, Field(title='Next Cursor')] = None
@@ -5125,6 +5120,38 @@ class PageTicketOut(BaseModel):
 class PageWebhookOut(BaseModel):
     data: Annotated[list[WebhookOut], Field(title='Data')]
     next_cursor: Annotated[str | None, Field(title='Next Cursor')] = None
+
+
+class PlanOut(BaseModel):
+    """
+    A plan version: its inputs, what was checked, what it will take.
+    """
+
+    plan_id: Annotated[str, Field(title='Plan Id')]
+    version: Annotated[int, Field(title='Version')]
+    asset_id: Annotated[str, Field(title='Asset Id')]
+    pattern: Annotated[str, Field(title='Pattern')]
+    params: Annotated[dict[str, Any], Field(title='Params')]
+    content_hash: Annotated[str, Field(title='Content Hash')]
+    checks: Annotated[list[dict[str, Any]], Field(title='Checks')]
+    estimates: Annotated[dict[str, Any], Field(title='Estimates')]
+    series_id: Annotated[
+        str | None,
+        Field(
+            description='the plan of part 1, where one wish became several flights',
+            title='Series Id',
+        ),
+    ]
+    part: Annotated[int, Field(title='Part')]
+    parts: Annotated[int, Field(title='Parts')]
+    stretch: Annotated[
+        Stretch | None,
+        Field(
+            description='what it flies of its asset; null where that is all of it, or not known'
+        ),
+    ]
+    created_by: Annotated[str, Field(title='Created By')]
+    created_at: Annotated[AwareDatetime, Field(title='Created At')]
 
 
 class PlanRequest(BaseModel):
@@ -5740,6 +5767,11 @@ class PageDefectOut(BaseModel):
 
 class PageDetectorVersionOut(BaseModel):
     data: Annotated[list[DetectorVersionOut], Field(title='Data')]
+    next_cursor: Annotated[str | None, Field(title='Next Cursor')] = None
+
+
+class PagePlanOut(BaseModel):
+    data: Annotated[list[PlanOut], Field(title='Data')]
     next_cursor: Annotated[str | None, Field(title='Next Cursor')] = None
 
 

@@ -261,7 +261,7 @@ class Operations(Transport):
         return models.Samples.model_validate_json(self.request("GET", f"/v1/flights/{self.quoted(flight_id)}/track", query={"max_points": max_points}))
 
     def stream_events(self, *, kinds: Any | None = None, seconds: int | None = None) -> bytes:
-        """Stream changes of flights, commands, media, findings, tickets and drones, in order, none left out."""
+        """Stream changes of flights, commands, media, findings, tickets, drones and final reports, in order."""
         return self.request("GET", "/v1/events", query={"kinds": kinds, "seconds": seconds})
 
     def stream_telemetry(self, drone_id: str, *, seconds: int | None = None) -> bytes:

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from cloud.stretches import CORRIDOR, FACADE, RIGHT_OF_WAY, Stretch
 from contracts.pipeline import Pipeline
 from contracts.powerline import PowerLine
 from contracts.shapes import AnyShape
 from contracts.tower import TelecomTower
-
-_CORRIDOR, _RIGHT_OF_WAY, _FACADE = "corridor", "right_of_way", "facade"
-"""Names of patterns (`cloud.planning.wishes`): what reads of a flight's coverage needs no planner."""
 
 
 class Aim(NamedTuple):
@@ -20,23 +18,29 @@ class Aim(NamedTuple):
     parts: range | None = None
     share: float = 1.0
     """Of a span's conductors, those that hang on the side it was to fly along, or in the middle."""
+    along_m: tuple[float, float] | None = None
+    """Of a pipe: the chainages of the flight's own stretch; None is all of it."""
 
     def asks_for(self, number: int) -> bool:
         """Return whether a part was to be looked at."""
         return self.parts is None or number in self.parts
 
 
-def of_plan(pattern: str, params: Mapping[str, Any], shape: AnyShape) -> Aim:
-    """Return what a plan of that pattern and these parameters asks for of an asset; nothing of foreign plans."""
+def of_plan(pattern: str, params: Mapping[str, Any], shape: AnyShape, stretch: Stretch | None = None) -> Aim:
+    """Return what a plan of that pattern and these parameters asks for of an asset; nothing of foreign plans.
+
+    ``stretch``: of a plan in several parts, the flight's own.
+    """
     wished: Mapping[str, Any] = params.get("params") or {}
-    if pattern == _CORRIDOR and isinstance(shape, PowerLine):
+    if pattern == CORRIDOR and isinstance(shape, PowerLine):
         spans = len(shape.towers) - 1
-        last = wished.get("last_span")
-        first, end = wished.get("first_span", 0), spans if last is None else last + 1
+        last = stretch.last if stretch else wished.get("last_span")
+        first = stretch.first if stretch else wished.get("first_span", 0)
+        end = spans if last is None else last + 1
         return Aim(range(min(first, spans), min(end, spans)), _near(shape, wished.get("sides", ())))
-    if pattern == _RIGHT_OF_WAY and isinstance(shape, Pipeline):
-        return Aim(range(1))
-    if pattern == _FACADE and isinstance(shape, TelecomTower):
+    if pattern == RIGHT_OF_WAY and isinstance(shape, Pipeline):
+        return Aim(range(1), along_m=stretch.along_m if stretch else None)
+    if pattern == FACADE and isinstance(shape, TelecomTower):
         face = wished.get("face", 0)
         return Aim(range(face, face + 1))
     return Aim()

@@ -24,6 +24,7 @@ SUBJECTS: Final[dict[str, type[Base]]] = {
     "ticket": Ticket,
     "drone": Drone,
     "telemetry": Drone,
+    "report": Flight,
 }
 """What a change of a kind is about."""
 

@@ -24,6 +24,10 @@ SEEN_SHARE = 0.8
 """A metre counts as seen when this share of its area was."""
 
 
+_HAIR_M = 1e-3
+"""A stretch that ends where a cell begins does not ask for that cell."""
+
+
 class Gap(NamedTuple):
     """Metres of a blade side that were not seen; ``last_m`` is where the gap ends."""
 
@@ -144,14 +148,15 @@ def of_shape(shape: AnyShape | None, told: Sequence[PartCoverage], aim: Aim) -> 
 def _aim(session: Session, flight_id: str, shape: AnyShape | None) -> Aim:
     """Return what of a line or pipe a flight's plan asks for; a flight that carries another one on is asked for less.
 
-    Parts of a plan that took several flights do not say which stretch is theirs.
+    A plan in several parts that was made before its parts were kept does not say which stretch is the flight's.
     """
     flight = session.get_one(Flight, flight_id)
     plan = session.get(Plan, (flight.plan_id, flight.plan_version))
     if plan is None or shape is None:
         return Aim()
-    aim = aims.of_plan(plan.pattern, plan.params, shape)
-    return aim if plan.parts == 1 and flight.continues is None else Aim(share=aim.share)
+    aim = aims.of_plan(plan.pattern, plan.params, shape, plan.flown)
+    is_told = (plan.parts == 1 or plan.stretch is not None) and flight.continues is None
+    return aim if is_told else Aim(share=aim.share)
 
 
 def _looked_at(found: Sequence[Part], known: Sequence[PartCoverage], aim: Aim) -> dict[str, range]:
@@ -159,8 +164,9 @@ def _looked_at(found: Sequence[Part], known: Sequence[PartCoverage], aim: Aim) -
     order = {part.part: n for n, part in enumerate(found)}
     shown = [(order[c.part], c.cell) for c in known]
     if shown and aim.parts is not None:
-        of_plan = found[aim.parts.start : aim.parts.stop]
-        shown += [(order[part.part], cell) for part in of_plan for cell in (part.cells.start, part.cells.stop - 1)]
+        for part in found[aim.parts.start : aim.parts.stop]:
+            cells = part.between(aim.along_m[0], aim.along_m[1] - _HAIR_M) if aim.along_m else part.cells
+            shown += [(order[part.part], cell) for cell in (cells.start, cells.stop - 1)]
     first, last = min(shown, default=(len(found), 0)), max(shown, default=(-1, 0))
     looked = {}
     for n, part in enumerate(found):

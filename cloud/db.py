@@ -24,7 +24,7 @@ _KEEP_CHANGES = text(
 _TELL = text("SELECT pg_notify(:channel, payload) FROM unnest(CAST(:payloads AS text[])) AS t(payload)")
 _NOT_ALLOWED = "42501"
 """SQLSTATE: a row that the asker may not write."""
-LiveKind = Literal["telemetry", "flight", "command", "media", "finding", "ticket", "drone"]
+LiveKind = Literal["telemetry", "flight", "command", "media", "finding", "ticket", "drone", "report"]
 
 
 class Asking(Protocol):

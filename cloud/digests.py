@@ -69,7 +69,7 @@ def send(channels: Mapping[str, Channel], rota: Rota, day: date, digest: Digest)
     for recipient in rota.recipients(len(rota.steps) - 1, datetime.now(UTC)):
         try:
             key = f"daily-{day}-{recipient.person}"
-            channel_of(channels, recipient).send(recipient.address, digest.subject, digest.text, key)
+            channel_of(channels, recipient.channel).send(recipient.address, digest.subject, digest.text, key)
             sent += 1
         except Unavailable as error:
             silent = error

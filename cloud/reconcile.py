@@ -36,7 +36,7 @@ from cloud.history import standing
 from cloud.logbook import log, log_failure
 from cloud.repairs import book, calendar, crew
 from cloud.repairs.methods import load
-from cloud.reporting import work_order
+from cloud.reporting import telling, work_order
 from cloud.services import Services
 from cloud.tables import CaptureRow, Finding, FirstLookRow, Flight, Media, Outgoing, Ticket, WorkflowRun
 from cloud.training import versions
@@ -101,6 +101,7 @@ class Reconciler:
             self._unticketed,
             self._answers,
             self._alerts,
+            self._reports,
             self._runs,
             self._maintenance,
             self._repairs,
@@ -269,6 +270,10 @@ class Reconciler:
                 wanted = executions.want_for(session, yesterday, resources.DAILY_DIGEST_MACHINE)
             done["digests_wanted"] += wanted is not None
         return done
+
+    def _reports(self) -> Counter[str]:
+        """Tell who fetched final reports what changed in them."""
+        return telling.tell(self._services, datetime.now(UTC))
 
     def _maintenance(self) -> Counter[str]:
         """Resume what an outage ended, and read back what became of notifications; not while there is no answer."""

@@ -61,7 +61,7 @@ RULES: Final[dict[str, str]] = {
     ),
     **{table: _of_flight(table) for table in (
         "blind_changes", "blind_flights", "coverage", "defect_absences", "final_reports", "flight_registrations",
-        "inventories", "part_coverage",
+        "inventories", "part_coverage", "report_changes", "report_messages",
     )},
     **{
         table: _of_finding(table)

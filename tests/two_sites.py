@@ -27,7 +27,7 @@ _BUILT = {
     "workflow_runs", "summaries", "coverage", "commands", "drone_events", "telemetry_archives",
 }  # fmt: skip
 """Tables that the tests' own world fills, with rows as they come."""
-_OBJECTS = {"body", "by_kind", "record", "model", "derivation", "place", "parameters", "facts", "told"}
+_OBJECTS = {"body", "by_kind", "record", "model", "derivation", "place", "parameters", "facts", "told", "heard"}
 """JSON columns that hold an object; the others hold lists."""
 _ASKERS = ("asked_by", "proposed_for", "principal", "actor")
 ZONE = {"kind": "keep_out", "corners": [], "centre": {"lat_deg": 54.7, "lon_deg": 8.8}, "radius_m": 50.0}

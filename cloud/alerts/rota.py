@@ -126,6 +126,11 @@ class Rota(Frozen):
         found = [r for channel in step.channels for r in self._addresses(channel, people)]
         return list(dict.fromkeys(found))
 
+    def addresses_of(self, person: str) -> list[Recipient]:
+        """Return every way to reach one person; none where the rota does not know them."""
+        known = [person] if person in self.people else []
+        return self._addresses("email", known) + self._addresses("webhook", known)
+
     def _addresses(self, channel: ChannelName, people: list[str]) -> list[Recipient]:
         if channel == "topic":
             return [Recipient(EVERYONE_OF_TOPIC, "topic", EVERYONE_OF_TOPIC)]

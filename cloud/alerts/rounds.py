@@ -163,7 +163,7 @@ def _sent(  # noqa: PLR0913, PLR0917 - one message's whole state
 ) -> dict[str, datetime]:
     said, message_id = "", ""
     try:
-        channel = channel_of(channels, recipient)
+        channel = channel_of(channels, recipient.channel)
         message_id = channel.send(recipient.address, message.subject, message.text, message.key)
         done["messages_sent"] += 1
     except Unavailable as error:
@@ -194,14 +194,13 @@ def _sent(  # noqa: PLR0913, PLR0917 - one message's whole state
     return {}
 
 
-def channel_of(channels: Mapping[str, Channel], recipient: Recipient) -> Channel:
-    """Return what reaches a recipient.
+def channel_of(channels: Mapping[str, Channel], name: str) -> Channel:
+    """Return a channel by the rota's name for it.
 
     Raises:
         Unavailable: It is not configured.
 
     """
-    name = recipient.channel
     if name not in channels:
         raise Unavailable(f"The rota uses {name}, which is not configured.", hint="For e-mail, set CLOUD_SMTP_HOST.")
     return channels[name]

@@ -10,7 +10,7 @@ from fastapi.responses import Response
 from cloud import audit, flights
 from cloud.problems import RESPONSES
 from cloud.reporting import facts, page, signed
-from cloud.reporting.forms import MEDIA_TYPES, ReportFormat, said
+from cloud.reporting.forms import MEDIA_TYPES, TELLING, ReportFormat, said
 from cloud.reporting.signed import Since
 from cloud.requests import Svc, UnitOfWork
 from cloud.security import Reader
@@ -32,7 +32,8 @@ def get_report(
     """Return the inspection report as it stands now; a draft says so on its first page."""
     report = facts.gather(session, flight_id)
     since = signed.of_reader(signed.since(session, [flight_id]).get(flight_id, ()), principal.username)
-    signed.keep(session, report, principal.username)
+    if since is None or since.fetched_by != principal.username or form in TELLING:
+        signed.keep(session, report, principal.username)
     audit.record(session, principal.username, "flight.report", flight_id, after={"format": form.value})
     shown = "inline" if form is ReportFormat.HTML else "attachment"
     headers = {

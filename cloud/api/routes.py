@@ -18,6 +18,7 @@ from cloud.planning.wishes import PlanRequest
 from cloud.problems import RESPONSES
 from cloud.requests import Svc, UnitOfWork
 from cloud.security import Operator, Reader
+from cloud.stretches import Stretch
 from cloud.tables import Plan
 from contracts.routes import Route
 
@@ -40,6 +41,9 @@ class PlanOut(BaseModel):
     series_id: str | None = Field(description="the plan of part 1, where one wish became several flights")
     part: int
     parts: int
+    stretch: Stretch | None = Field(
+        description="what it flies of its asset; null where that is all of it, or not known"
+    )
     created_by: str
     created_at: datetime
 

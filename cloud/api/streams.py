@@ -28,7 +28,7 @@ from contracts.errors import InvalidInput
 
 router = APIRouter(prefix="/v1", tags=["streams"], responses=RESPONSES)
 
-Kind = Literal["flight", "command", "media", "finding", "ticket", "drone"]
+Kind = Literal["flight", "command", "media", "finding", "ticket", "drone", "report"]
 Since = Annotated[str | None, Header(alias="Last-Event-ID", max_length=64, description="the last `id` you have seen")]
 Seconds = Annotated[int, Query(ge=1, le=3600, description="the stream ends after this; reconnect to go on")]
 _PAGE = 100
@@ -49,11 +49,11 @@ def stream_events(
     request: Request,
     services: Svc,
     principal: Reader,
-    kinds: Annotated[list[Kind] | None, Query(max_length=6, description="default: all")] = None,
+    kinds: Annotated[list[Kind] | None, Query(max_length=7, description="default: all")] = None,
     last_event_id: Since = None,
     seconds: Seconds = 3600,
 ) -> StreamingResponse:
-    """Stream changes of flights, commands, media, findings, tickets and drones, in order, none left out.
+    """Stream changes of flights, commands, media, findings, tickets, drones and final reports, in order.
 
     With ``Last-Event-ID`` it goes on behind that event (changes are kept for a week), without it begins now.
     """

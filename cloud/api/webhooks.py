@@ -22,7 +22,13 @@ from contracts.geo import Frozen
 router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"], responses=RESPONSES)
 
 EventName = Literal[
-    "flight.changed", "command.changed", "media.changed", "finding.changed", "ticket.changed", "drone.changed"
+    "flight.changed",
+    "command.changed",
+    "media.changed",
+    "finding.changed",
+    "ticket.changed",
+    "drone.changed",
+    "report.changed",
 ]
 DeliveryState = Literal["pending", "delivered", "failed"]
 

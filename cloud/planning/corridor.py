@@ -11,6 +11,7 @@ from cloud.planning.obstacles import FLOOR_M
 from cloud.planning.rules import Limits
 from cloud.planning.settling import MARGIN_M, settle
 from cloud.planning.surveys import CorridorParams, SurveyInputs
+from cloud.stretches import Stretch
 from contracts.errors import InvalidInput
 from contracts.geo import UP, Enu, GeoPoint, LocalFrame
 from contracts.powerline import PowerLine
@@ -62,6 +63,10 @@ class Corridor:
         """Return the span's name."""
         one, other = (self._line.towers[self._first + section + end].name for end in (0, 1))
         return f"span {self._first + section} ({one} to {other})"
+
+    def stretch(self, first: int, last: int) -> Stretch:
+        """Return the spans by their numbers on the line."""
+        return Stretch(first=self._first + first, last=self._first + last, of=len(self._line.towers) - 1)
 
     def _towers(self, spans: range) -> range:
         return range(spans[0], spans[-1] + 2)

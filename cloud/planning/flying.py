@@ -21,6 +21,7 @@ from cloud.planning.rules import Limits, Surroundings
 from cloud.planning.splitting import BATTERY_PERCENT, MAX_SOLIDS, MAX_WAYPOINTS
 from cloud.planning.surveys import SurveyInputs
 from cloud.planning.verdicts import EPSILON_M, Check, Row, Verdict, grade, holds, place_of
+from cloud.stretches import Stretch
 from contracts.errors import InvalidInput
 from contracts.geo import UP, Enu, GeoPoint, LocalFrame
 from contracts.routes import Fence, Route, Solid, Waypoint, WaypointAction, Zone
@@ -81,13 +82,17 @@ class Survey(Protocol):
     def name_of(self, section: int) -> str:
         """Return what people call a section."""
 
+    def stretch(self, first: int, last: int) -> Stretch:
+        """Return what a flight over sections ``first`` to ``last`` flies of the asset."""
+
 
 class Planned(NamedTuple):
-    """A route with what was found out about it."""
+    """A route with what was found out about it. ``stretch``: which part of the asset or the wish it is, if not all."""
 
     route: Route
     checks: tuple[Check, ...]
     estimates: Estimates
+    stretch: Stretch | None = None
 
 
 def plan(inputs: SurveyInputs, survey: Survey, name: Callable[[int], tuple[str, int]]) -> list[Planned]:
@@ -104,6 +109,7 @@ def plan(inputs: SurveyInputs, survey: Survey, name: Callable[[int], tuple[str, 
 
     """
     flights: list[Drawn] = []
+    stretches: list[Stretch] = []
     left_out: list[str] = []
     among = _Among(survey, inputs.neighbours)
     first = 0
@@ -115,13 +121,17 @@ def plan(inputs: SurveyInputs, survey: Survey, name: Callable[[int], tuple[str, 
             continue
         last, drawn = _last_that_fits(inputs, among, first, alone)
         flights.append(drawn)
+        stretches.append(survey.stretch(first, last))
         first = last + 1
     if not flights:
         hint = "Look at it by another pattern, or from farther away."
         raise InvalidInput(f"Nothing can be flown: {left_out[0]}.", hint=hint, field="params.standoff_m")
     # What no flight looks at is said by the first of them.
     flights[0] = replace(flights[0], gaps=(*flights[0].gaps, *left_out))
-    return [_planned(inputs, drawn, *name(part)) for part, drawn in enumerate(flights, start=1)]
+    return [
+        _planned(inputs, drawn, *name(part))._replace(stretch=stretch.unless_all())
+        for part, (drawn, stretch) in enumerate(zip(flights, stretches, strict=True), start=1)
+    ]
 
 
 class _Among:

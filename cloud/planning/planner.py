@@ -16,6 +16,7 @@ from cloud.planning.photography import Shot
 from cloud.planning.rules import Limits, Surroundings
 from cloud.planning.splitting import BATTERY_PERCENT, MAX_SOLIDS
 from cloud.planning.verdicts import Check, Row, Verdict, holds, place_of
+from cloud.stretches import Stretch
 from contracts.errors import InvalidInput
 from contracts.geo import UP, Enu, LocalFrame
 from contracts.routes import Fence, Route, Strip, Waypoint, WaypointAction
@@ -46,8 +47,17 @@ def flights(inputs: PlanInputs, name: Callable[[int], tuple[str, int]]) -> list[
     for number, draft in enumerate(_split(inputs, pen, [flown.strip for flown in whole.passes]), start=1):
         # What no flight looks at is said by the first of them.
         missed = draft.skipped + whole.skipped if number == 1 else draft.skipped
-        planned.append(_planned(inputs, draft._replace(skipped=missed), *name(number)))
+        flight = _planned(inputs, draft._replace(skipped=missed), *name(number))
+        planned.append(flight._replace(stretch=_stretch(draft, [flown.strip for flown in whole.passes])))
     return planned
+
+
+def _stretch(draft: Draft, strips: Sequence[Strip]) -> Stretch | None:
+    sides = tuple(f"{flown.strip.blade.value} {flown.strip.side.value}" for flown in draft.passes)
+    numbers = [strips.index(flown.strip) for flown in draft.passes]
+    if not numbers:
+        return None
+    return Stretch(first=min(numbers), last=max(numbers), of=len(strips), sides=sides).unless_all()
 
 
 def _split(inputs: PlanInputs, pen: Pen, strips: Sequence[Strip]) -> list[Draft]:

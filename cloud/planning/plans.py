@@ -148,6 +148,7 @@ def _row(flight: Planned, inputs: PlanInputs | SurveyInputs, of: _Part, by: str)
         series_id=of.series_id if of.parts > 1 else None,
         part=of.part,
         parts=of.parts,
+        stretch=flight.stretch.model_dump(mode="json") if flight.stretch else None,
         created_by=by,
     )
 

@@ -16,6 +16,7 @@ from cloud.planning.flying import TAKE_OFF_UP_M, Drawn, Step
 from cloud.planning.obstacles import FLOOR_M
 from cloud.planning.settling import Settled, settle
 from cloud.planning.surveys import AnyGeometry, GridParams, RightOfWayParams, SurveyInputs
+from cloud.stretches import Stretch
 from contracts.errors import InvalidInput
 from contracts.geo import Enu, GeoPoint, LocalFrame
 from contracts.pipeline import Pipeline
@@ -89,6 +90,12 @@ class RightOfWay:
         """Return which stretch of the pipe it is."""
         chainages = _chainages(self._pipe.start_chainage_m, self._points)
         return f"chainage {chainages[section]:.0f} m to {chainages[section + 1]:.0f} m"
+
+    def stretch(self, first: int, last: int) -> Stretch:
+        """Return the chainages of some pieces' ends."""
+        chainages = _chainages(self._pipe.start_chainage_m, self._points)
+        ends = {"start_m": round(chainages[first], 1), "end_m": round(chainages[last + 1], 1)}
+        return Stretch(first=first, last=last, of=self.sections, **ends)
 
     def _beside(self, frame: LocalFrame, places: list[Enu], stretch: list[GeoPoint]) -> GeoPoint:
         """Return a take-off beside the middle, or beside the lowest place where the flight would sink below that."""
@@ -188,3 +195,7 @@ class Grid:
     def name_of(self, section: int) -> str:
         """Return the line's number."""
         return f"line {section}"
+
+    def stretch(self, first: int, last: int) -> Stretch:
+        """Return the lines by their numbers."""
+        return Stretch(first=first, last=last, of=self.sections)

@@ -15,6 +15,7 @@ from cloud.planning.passes import longest_run
 from cloud.planning.rules import Limits
 from cloud.planning.settling import MARGIN_M, settle
 from cloud.planning.surveys import FacadeParams, OrbitParams, SurveyInputs, TowerParams
+from cloud.stretches import Stretch
 from contracts.errors import InvalidInput
 from contracts.geo import UP, Enu, GeoPoint, LocalFrame
 from contracts.routes import WaypointAction
@@ -211,6 +212,10 @@ class Upright:
     def name_of(self, section: int) -> str:
         """Return the strip's or ring's name."""
         return self._flown[section].name
+
+    def stretch(self, first: int, last: int) -> Stretch:
+        """Return the sweeps by their numbers."""
+        return Stretch(first=first, last=last, of=self.sections)
 
     def _way(self, start: Enu, target: Enu) -> list[Enu]:
         way = self._net.shortest(start, target)

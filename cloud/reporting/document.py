@@ -11,20 +11,23 @@ from pathlib import Path
 import typst
 
 from cloud.reporting.facts import InspectionReport
+from cloud.reporting.signed import Since
 
 _TEMPLATE = resources.files("cloud.reporting").joinpath("templates", "inspection.typ")
 
 
-def pdf(report: InspectionReport, crops: Mapping[str, bytes]) -> bytes:
+def pdf(report: InspectionReport, crops: Mapping[str, bytes], since: Since | None = None) -> bytes:
     """Return the report as PDF; the same facts give the same bytes.
 
     Args:
         report: The facts.
         crops: JPEG of the best frame by finding id; a finding without one says so.
+        since: The final report that its reader fetched before, where that is not true any more.
 
     """
     counts = list(report.by_rank().values())
-    said = {"unreviewed": report.unreviewed, "undecided": report.undecided, "final": report.final}
+    changed = since and {"by": since.fetched_by, "at": since.fetched_at, "what": [str(one) for one in since.changed]}
+    said = {"unreviewed": report.unreviewed, "undecided": report.undecided, "final": report.final, "since": changed}
     facts = report.model_dump(mode="json") | {"counts": counts} | said
     with tempfile.TemporaryDirectory(prefix="report-") as folder:
         files = {}
@@ -40,6 +43,6 @@ def pdf(report: InspectionReport, crops: Mapping[str, bytes]) -> bytes:
             format="pdf",
             pdf_standards=["a-2a"],
             timestamp=int(report.as_of.timestamp()),
-            sys_inputs={"report": json.dumps(facts), "crops": json.dumps(files)},
+            sys_inputs={"report": json.dumps(facts, default=str), "crops": json.dumps(files)},
         )
     return bytes(made)

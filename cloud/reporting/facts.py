@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
-from cloud import candidates, coverage, merging, miss_rate, places, tickets
+from cloud import candidates, coverage, merging, miss_rate, places, stretches, tickets
 from cloud.assistant.words import kind_label, severity_label
 from cloud.blind import planted, rate
 from cloud.history import suggestions
@@ -25,6 +25,7 @@ from cloud.tables import (
     Flight,
     Media,
     PartCoverage,
+    Plan,
     Site,
     Summary,
 )
@@ -48,6 +49,8 @@ class Subject(Frozen):
     drone_model: str
     agent_version: str
     plan: str
+    stretch: str
+    """Which part of the asset it was for, in words; empty where that is all of it, or not known."""
     route_hash: str
     approved_by: str | None
     started_at: datetime | None
@@ -204,8 +207,8 @@ class InspectionReport(Frozen):
 
     @property
     def unreviewed(self) -> int:
-        """Return how many findings no person has judged."""
-        return sum(1 for f in self.findings if f.reviewed_by is None)
+        """Return how many findings wait for a person: what was repaired needs no verdict any more."""
+        return sum(1 for f in self.findings if f.reviewed_by is None and f.status != FindingStatus.REPAIRED.value)
 
     @property
     def undecided(self) -> int:
@@ -265,6 +268,8 @@ def gather(session: Session, flight_id: str) -> InspectionReport:
 
 def _subject(session: Session, flight: Flight) -> Subject:
     asset, drone = session.get_one(Asset, flight.asset_id), session.get_one(Drone, flight.drone_id)
+    plan = session.get(Plan, (flight.plan_id, flight.plan_version))
+    flown = plan.flown if plan else None
     return Subject(
         site=session.get_one(Site, asset.site_id).name,
         asset=asset.name,
@@ -275,6 +280,7 @@ def _subject(session: Session, flight: Flight) -> Subject:
         drone_model=drone.model,
         agent_version=drone.agent_version,
         plan=f"{flight.plan_id} version {flight.plan_version}",
+        stretch=stretches.in_words(flown, plan.pattern, asset.shape) if plan and flown else "",
         route_hash=flight.route_hash,
         approved_by=flight.approved_by,
         started_at=flight.started_at,

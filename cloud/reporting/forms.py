@@ -30,6 +30,10 @@ MEDIA_TYPES = {
 }
 
 
+TELLING = frozenset({ReportFormat.PDF, ReportFormat.HTML})
+"""The forms that say what changed since their reader fetched a final report."""
+
+
 class Objects(Protocol):
     """Where crops lie."""
 
@@ -38,7 +42,7 @@ class Objects(Protocol):
 
 
 def said(report: InspectionReport, form: ReportFormat, objects: Objects, since: Since | None = None) -> bytes | str:
-    """Return a report in a form; the page says what changed ``since`` its reader fetched a final one."""
+    """Return a report in a form; the PDF and the page say what changed ``since`` its reader fetched a final one."""
     match form:
         case ReportFormat.CSV:
             return tables.findings_csv(report)
@@ -51,7 +55,7 @@ def said(report: InspectionReport, form: ReportFormat, objects: Objects, since: 
         case ReportFormat.PDF:
             from cloud.reporting import document  # noqa: PLC0415 - Typst is 80 MB of code that only this needs
 
-            return document.pdf(report, _crops(report, objects))
+            return document.pdf(report, _crops(report, objects), since)
 
 
 def _crops(report: InspectionReport, objects: Objects) -> dict[str, bytes]:

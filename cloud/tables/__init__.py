@@ -25,12 +25,13 @@ from cloud.tables.history import (
     LinkSuggestion,
 )
 from cloud.tables.keys import ApiKey
-from cloud.tables.outlook import AssetRisk, FinalReport, HealthRow, Prediction
+from cloud.tables.outlook import AssetRisk, HealthRow, Prediction
 from cloud.tables.people import Audit, User
 from cloud.tables.places import Asset, CertificateRevocation, Drone, Site
 from cloud.tables.planning import Component, SiteZoneRow
 from cloud.tables.policies import PolicyRow
 from cloud.tables.repairs import CrewReport, CrewRow, RepairPart, RepairSlot, WindForecast
+from cloud.tables.reports import FinalReport, ReportChange, ReportMessage
 from cloud.tables.requests import IdempotencyKey
 from cloud.tables.schedules import AssetEvent, DueRuleRow, Schedule
 from cloud.tables.security import ApiActivity, SecurityEvent
@@ -96,6 +97,8 @@ __all__ = [
     "Proposal",
     "RepairPart",
     "RepairSlot",
+    "ReportChange",
+    "ReportMessage",
     "Schedule",
     "SecurityEvent",
     "Site",

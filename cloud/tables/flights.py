@@ -6,8 +6,10 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import BigInteger, ForeignKey, Index, UniqueConstraint, func, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
+from cloud.stretches import Stretch
 from cloud.tables.columns import Base
 
 
@@ -27,8 +29,15 @@ class Plan(Base):
     """The plan of part 1, where one wish became several battery-sized flights."""
     part: Mapped[int] = mapped_column(default=1, server_default="1")
     parts: Mapped[int] = mapped_column(default=1, server_default="1")
+    stretch: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    """A `cloud.stretches.Stretch`: what it flies of its asset; none where that is all of it."""
     created_by: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+    @property
+    def flown(self) -> Stretch | None:
+        """Return which stretch of its asset it is for; None where that is all of it, or not known."""
+        return Stretch.model_validate(self.stretch) if self.stretch else None
 
 
 class Flight(Base):

@@ -1,4 +1,4 @@
-"""What is said of defects and assets: predictions and risks (replaced by a job), health by day, final reports."""
+"""What is said of defects and assets: predictions and risks (replaced by a job), health by day."""
 
 from __future__ import annotations
 
@@ -64,14 +64,3 @@ class HealthRow(Base):
     index: Mapped[float]
     derivation: Mapped[dict[str, Any]]
     made_at: Mapped[datetime] = mapped_column(server_default=func.now())
-
-
-class FinalReport(Base):
-    """What the last final report of a flight that somebody fetched said of each finding (`cloud.reporting.signed`)."""
-
-    __tablename__ = "final_reports"
-    flight_id: Mapped[str] = mapped_column(ForeignKey("flights.flight_id"), primary_key=True)
-    fetched_by: Mapped[str] = mapped_column(primary_key=True)
-    fetched_at: Mapped[datetime]
-    told: Mapped[dict[str, Any]]
-    """Finding -> what was said of it."""

@@ -13,7 +13,7 @@ from cloud.history.comparison import Layer
 from cloud.reporting import signed
 from cloud.requests import Svc, UnitOfWork
 from cloud.security import Reader, authenticate
-from cloud.web import asset_view, defect_view, link_question, shell
+from cloud.web import asset_view, defect_view, flight_view, link_question, shell
 from cloud.web.asset_view import Shown, Wanted
 from cloud.web.shell import room
 from contracts.vocabulary import AssetKind, Role
@@ -44,6 +44,7 @@ def asset(
         here="assets",
         view=view,
         years=years,
+        stretches=flight_view.stretches(session, [one.flight.flight_id for one in view.inspections]),
         since={flight_id: signed.of_reader(found, me.username) for flight_id, found in untrue.items()},
         questions=link_question.open_questions(session, asset_id),
         may_review=me.may(Role.ANALYST, Role.REVIEWER),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -10,9 +11,10 @@ from sqlalchemy.orm import Session
 
 from cloud.contact import Silence, may_be_given_up, silence
 from cloud.fleet import RULES
-from cloud.tables import Asset, CommandRow, Drone, Finding, Flight, Media
+from cloud.tables import Asset, CommandRow, Drone, Finding, Flight, Media, Plan
 from cloud.web import labels
 from contracts.routes import Route
+from contracts.shapes import AnyShape
 from contracts.vocabulary import IN_THE_AIR, CommandKind, CommandState, FindingStatus, FlightState, MediaState
 
 OFFERED = (CommandKind.PAUSE, CommandKind.RESUME, CommandKind.RETURN_HOME, CommandKind.LAND)
@@ -58,6 +60,8 @@ class FlightView(NamedTuple):
     moving: bool
     buttons: tuple[Button, ...]
     commands: tuple[CommandLine, ...]
+    stretch: str
+    """Which part of its asset it is for; empty where that is all of it, or not known."""
     silence: Silence | None
     """Nothing is heard of its aircraft, though it is under way."""
     may_be_given_up: bool
@@ -104,9 +108,29 @@ def build(session: Session, flight: Flight, route: Route | None) -> FlightView:
         moving=flight.state in IN_THE_AIR,
         buttons=_buttons(flight),
         commands=_commands(session, flight),
+        stretch=stretches(session, [flight.flight_id]).get(flight.flight_id, ""),
         silence=quiet,
         may_be_given_up=may_be_given_up(session, flight, quiet, now),
     )
+
+
+def stretches(session: Session, flight_ids: Iterable[str]) -> dict[str, str]:
+    """Return, by flight, which stretch of its asset it is for; nothing of those that are for all of it."""
+    planned = (Plan.plan_id == Flight.plan_id) & (Plan.version == Flight.plan_version)
+    query = (
+        select(Flight.flight_id, Plan, Asset)
+        .join(Plan, planned)
+        .join(Asset, Asset.asset_id == Flight.asset_id)
+        .where(Flight.flight_id.in_(list(flight_ids)), Plan.stretch.is_not(None))
+    )
+    shapes: dict[str, AnyShape | None] = {}
+    said = {}
+    for flight_id, plan, asset in session.execute(query):
+        if asset.asset_id not in shapes:
+            shapes[asset.asset_id] = asset.shape
+        if plan.flown is not None:
+            said[flight_id] = labels.stretch(plan.flown, plan.pattern, shapes[asset.asset_id])
+    return said
 
 
 def _passes(flight: Flight, route: Route | None) -> tuple[int, int, bool]:

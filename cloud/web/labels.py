@@ -7,9 +7,10 @@ from functools import cache
 
 from babel.dates import get_month_names
 
-from cloud import places
+from cloud import places, stretches
 from cloud.assistant.words import kind_label, severity_label, side_label
 from cloud.health_components import name_of
+from cloud.stretches import Stretch
 from cloud.tables import Finding
 from cloud.web.language import SOURCE, _, spoken
 from contracts.places import POINTS, ChainagePlace, LineTowerPlace, SpanPlace, TowerPlace, compass, hour_of
@@ -100,6 +101,24 @@ def component(key: str, shape: AnyShape | None) -> str:
         case "span":
             return _("Span {0}", which)
     return name.replace(" to ", "–")
+
+
+def stretch(flown: Stretch, pattern: str, shape: AnyShape | None) -> str:
+    """Return which stretch of its asset a flight is for: ``spans M2–M3 to M5–M6``."""
+    if flown.sides:
+        return _("blade sides {0}", ", ".join(flown.sides))
+    if flown.along_m is not None:
+        return _("chainage {0:.0f} to {1:.0f} m", *flown.along_m)
+    one, last = stretches.spans(flown, pattern, shape)
+    if one:
+        return _("span {0}", one) if one == last else _("spans {0} to {1}", one, last)
+    counted = flown.first + 1, flown.last + 1, flown.of
+    return {
+        "span": _("spans {0} to {1} of {2}", *counted),
+        "ring": _("rings {0} to {1} of {2}", *counted),
+        "line": _("lines {0} to {1} of {2}", *counted),
+        "strip": _("strips {0} to {1} of {2}", *counted),
+    }[stretches.section(pattern)]
 
 
 def changed(name: str) -> str:

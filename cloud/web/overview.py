@@ -30,6 +30,8 @@ class Overview(NamedTuple):
     site_name: str
     flight: FlightView | None
     flights: tuple[tuple[Flight, str], ...]
+    stretches: dict[str, str]
+    """Of those flights that are for a part of their asset, which."""
     assets: tuple[Asset, ...]
     drones: tuple[Drone, ...]
     cards: Cards
@@ -68,10 +70,12 @@ def build(session: Session, routes: Routes, shelf: Shelf, asked: Shown) -> Overv
     site_id = session.get_one(Asset, flight.asset_id).site_id if flight else None
     site = session.get(Site, site_id) if site_id else session.scalars(select(Site).order_by(Site.name).limit(1)).first()
     shown = flight.flight_id if flight else None
+    latest = _flights(session)
     return Overview(
         site_name=site.name if site else _("No site yet"),
         flight=flight_view.build(session, flight, route) if flight else None,
-        flights=_flights(session),
+        flights=latest,
+        stretches=flight_view.stretches(session, [one.flight_id for one, _name in latest]),
         assets=tuple(session.scalars(select(Asset).order_by(Asset.name).limit(mapping.MAX_ASSETS))),
         drones=tuple(session.scalars(select(Drone).order_by(Drone.name).limit(mapping.MAX_ASSETS))),
         cards=finding_view.cards(session, shown, asked.rank),

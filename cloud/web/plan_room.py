@@ -21,7 +21,7 @@ from cloud.requests import Svc, UnitOfWork
 from cloud.security import Operator, Principal, Reader, authenticate
 from cloud.services import Services
 from cloud.tables import Asset, Drone, Plan
-from cloud.web import plan_drawing, plan_wishes
+from cloud.web import labels, plan_drawing, plan_wishes
 from cloud.web.language import _
 from cloud.web.plan_drawing import Drawing
 from cloud.web.plan_wishes import PATTERNS, Asked, Slider
@@ -131,8 +131,23 @@ def planner(
 def _shown(
     request: Request, session: Session, me: Principal, view: Planner, made: Sketch | None, note: str | None = None
 ) -> HTMLResponse:
-    more = {"view": view, "sketch": made, "note": note, "may_plan": me.may(Role.OPERATOR), "codecs": CODECS}
+    said = {(p.plan_id, p.version): _stretch(session, p) for p in view.recent}
+    more = {
+        "stretches": said,
+        "view": view,
+        "sketch": made,
+        "note": note,
+        "may_plan": me.may(Role.OPERATOR),
+        "codecs": CODECS,
+    }
     return room(request, session, me, "plan.html", here="plan", **more)
+
+
+def _stretch(session: Session, plan: Plan) -> str:
+    """Return which stretch of its asset a plan is for; nothing where that is all of it."""
+    if plan.flown is None:
+        return ""
+    return labels.stretch(plan.flown, plan.pattern, session.get_one(Asset, plan.asset_id).shape)
 
 
 @router.get("/sketch")

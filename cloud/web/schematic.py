@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import select
@@ -18,12 +18,14 @@ from cloud.web.language import _
 from contracts.geo import Enu, GeoPoint, LocalFrame
 from contracts.parts import Part
 from contracts.pipeline import Pipeline, PipePlace
-from contracts.places import ChainagePlace, SpanPlace, TowerPlace
-from contracts.powerline import PowerLine
+from contracts.places import ChainagePlace, LineTowerPlace, SpanPlace, TowerPlace
+from contracts.powerline import LineTower, PowerLine
 from contracts.tower import TelecomTower
 from contracts.vocabulary import FindingStatus
 
 _SECTION_M = 1000.0
+_TOWER_SHARE = 25.0
+"""A tower is far shorter than a span; in proportion its findings would lie on one another."""
 
 
 class Dot(NamedTuple):
@@ -57,6 +59,8 @@ class Strip(NamedTuple):
     dots: tuple[Dot, ...]
     runs: tuple[Run, ...] = ()
     """What was seen of it; none where the flight tells of nothing."""
+    is_tower: bool = False
+    """Of a line, from its foot up: what was seen of those is not counted."""
 
     @property
     def seen_m(self) -> float:
@@ -115,13 +119,18 @@ def strips(asset: Asset, findings: Sequence[Finding], told: Parts | None = None)
 
 def _with_runs(drawn: Strips, told: Parts) -> Strips:
     ends = [(part, *ends) for part in told.parts for ends in strips_of(part)]
+    left = iter(ends)
     found = tuple(
-        strip._replace(runs=tuple(_run(run, start_m, end_m - start_m) for run in told.runs(part, start_m, end_m)))
-        for strip, (part, start_m, end_m) in zip(drawn.strips, ends, strict=True)
+        strip if strip.is_tower else strip._replace(runs=tuple(_runs(told, *next(left)))) for strip in drawn.strips
     )
     return drawn._replace(
         strips=found, seen_m=sum(strip.seen_m for strip in found), whole_m=sum(end - start for _, start, end in ends)
     )
+
+
+def _runs(told: Parts, part: Part, start_m: float, end_m: float) -> Iterator[Run]:
+    for run in told.runs(part, start_m, end_m):
+        yield _run(run, start_m, end_m - start_m)
 
 
 def _run(run: tuple[float, float, bool], start_m: float, length_m: float) -> Run:
@@ -138,11 +147,7 @@ def _drawn(asset: Asset, findings: Sequence[Finding]) -> Strips | None:
             spots = {f.finding_id: _on_mast(mast, f) for f in findings}
             return _laid(names, _("metres up the mast"), spots, findings, 0.0)
         case PowerLine() as line:
-            names = [
-                (f"{line.towers[s.number].name} – {line.towers[s.number + 1].name}", s.length_m) for s in line.spans()
-            ]
-            spots = {f.finding_id: _on_line(line, f) for f in findings}
-            return _laid(names, _("metres along the span"), spots, findings, 0.0)
+            return _line(line, findings)
         case Pipeline() as pipe:
             first, last = pipe.chainages_m()[0], pipe.chainages_m()[-1]
             names = [
@@ -152,6 +157,37 @@ def _drawn(asset: Asset, findings: Sequence[Finding]) -> Strips | None:
             spots = {f.finding_id: _on_pipe(pipe, f) for f in findings}
             return _laid(names, _("metres within the kilometre"), spots, findings, 0.0)
     return None
+
+
+def _line(line: PowerLine, findings: Sequence[Finding]) -> Strips:
+    """Return a line's spans, and between them those of its towers that have findings."""
+    on_towers: dict[int, list[tuple[Finding, float]]] = {}
+    along = []
+    for finding in findings:
+        there = places.part_place(finding)
+        if isinstance(there, LineTowerPlace) and there.tower < len(line.towers):
+            on_towers.setdefault(there.tower, []).append((finding, there.height_m))
+        else:
+            along.append(finding)
+    names = [(f"{line.towers[s.number].name} – {line.towers[s.number + 1].name}", s.length_m) for s in line.spans()]
+    spots = {f.finding_id: _on_line(line, f) for f in along}
+    laid = _laid(names, _("metres along the span"), spots, along, 0.0)
+    rows: list[Strip] = []
+    for number in range(len(line.towers)):
+        rows += [_tower(line.towers[number], on_towers[number])] if number in on_towers else []
+        rows += laid.strips[number : number + 1]
+    return laid._replace(strips=tuple(rows))
+
+
+def _tower(tower: LineTower, found: Iterable[tuple[Finding, float]]) -> Strip:
+    dots = []
+    for finding, height_m in found:
+        x = 100 * min(1.0, max(0.0, height_m / tower.height_m))
+        what = labels.finding(finding.number, finding.kind, finding.severity_rank)
+        title = _("{0}, {1:.1f} m up", what, height_m)
+        dots.append(Dot(round(x, 2), 50.0, finding.severity_rank, title, finding.finding_id))
+    name, end = _("Tower {0}", tower.name), _("{0:.0f} m high", tower.height_m)
+    return Strip(name, "0", end, _TOWER_SHARE, tuple(dots), is_tower=True)
 
 
 def _laid(

@@ -70,7 +70,13 @@ class NewHook(BaseModel):
     url: str = Field(min_length=9, max_length=400)
     events: list[
         Literal[
-            "flight.changed", "command.changed", "media.changed", "finding.changed", "ticket.changed", "drone.changed"
+            "flight.changed",
+            "command.changed",
+            "media.changed",
+            "finding.changed",
+            "ticket.changed",
+            "drone.changed",
+            "report.changed",
         ]
     ] = Field(min_length=1, max_length=20)
     min_rank: int | Literal[""] = ""

@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import inspect
 from sqlalchemy.orm import Session
 
+from cloud.reporting import signed
 from cloud.tables import Base, Change, CommandRow, Drone, Finding, Flight, Media, Ticket
 
 PING: Final = "ping"
@@ -19,6 +20,7 @@ _SOURCES: dict[str, tuple[type[Base], str]] = {
     "finding": (Finding, "/v1/findings/{}"),
     "ticket": (Ticket, "/v1/tickets"),
     "drone": (Drone, "/v1/drones/{}"),
+    "report": (Flight, "/v1/flights/{}/report/changes"),
 }
 KINDS: Final = tuple(f"{kind}.changed" for kind in _SOURCES)
 _HIDDEN = frozenset({"params", "camera"})
@@ -39,7 +41,7 @@ def of_change(session: Session, change: Change) -> Event | None:
         return None
     table, path = source
     row = session.get(table, change.object_id)
-    data = _columns(row) if row is not None else None
+    data = _data(session, change, row) if row is not None else None
     name = f"{change.kind}.changed"
     message = {
         "id": f"evt-{change.id}",
@@ -56,6 +58,13 @@ def ping(webhook_id: str) -> Event:
     """Return the test message."""
     message = {"id": f"ping-{webhook_id}", "type": PING, "at": datetime.now(UTC).isoformat(), "object": None}
     return Event(PING, json.dumps(message | {"data": {"webhook_id": webhook_id}}), None)
+
+
+def _data(session: Session, change: Change, row: Base) -> dict[str, Any]:
+    if change.kind != "report":
+        return _columns(row)
+    untrue = signed.since(session, [change.object_id]).get(change.object_id, [])
+    return {"flight_id": change.object_id, "untrue": [report.model_dump(mode="json") for report in untrue]}
 
 
 def _columns(row: Base) -> dict[str, Any]:

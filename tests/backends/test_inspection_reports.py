@@ -19,8 +19,9 @@ from sqlalchemy import select
 
 from cloud.history.identity import link_asset
 from cloud.services import Services
-from cloud.tables import DefectAbsence, DetectionRow, Drone, Finding, Flight, LinkSuggestion, Media, Ticket
-from cloud.web import asset_view, desk
+from cloud.stretches import Stretch
+from cloud.tables import DefectAbsence, DetectionRow, Drone, Finding, Flight, LinkSuggestion, Media, Plan, Ticket
+from cloud.web import asset_view, desk, flight_view
 from contracts.vocabulary import DefectKind, FindingStatus, Role
 from tests import platform
 from tests.clean_database import empty
@@ -149,6 +150,13 @@ def test_it_is_a_draft_until_every_finding_is_judged_and_every_segment_analysed(
     with case.services.database.session() as session:
         session.get_one(Flight, case.flight).expected_segments = 3
     assert "1 of 3 video segments are analysed" in case.pdf_text()
+
+
+def test_what_was_repaired_before_anybody_judged_it_waits_for_nobody(case: Case) -> None:
+    case.change(status=FindingStatus.REPAIRED.value)
+    for text in (case.pdf_text(), case.html_text()):
+        assert "Draft" not in text
+        assert text.count("no person: repaired before anybody judged it") == 4
 
 
 def test_it_is_a_draft_while_the_detector_was_not_sure_and_nobody_has_said_what_it_is(case: Case) -> None:
@@ -312,3 +320,34 @@ def test_who_fetched_a_final_report_is_told_what_changed_since(case: Case) -> No
     )
     assert case.http.get(changes).json() == [], "she has the new one"
     assert "Changed since" not in case.html_text()
+
+
+def test_the_pdf_says_what_changed_since_as_well(case: Case) -> None:
+    case.change(reviewed_by="ada", reviewed_at=NOW)
+    case.report("pdf")
+    with case.services.database.session() as session:
+        finding = session.get_one(Finding, case.findings[0])
+        finding.severity_rank = 2
+        said = f"F-{finding.number}: severity"
+    assert re.search(rf"Changed since the final report that .* fetched, .* UTC\. {said}\.", case.pdf_text())
+    assert "Changed since" not in case.pdf_text(), "she has the new one"
+
+
+@pytest.mark.parametrize("form", ["csv", "geojson", "json"])
+def test_a_form_that_does_not_say_what_changed_settles_nothing(case: Case, form: str) -> None:
+    case.change(reviewed_by="ada", reviewed_at=NOW)
+    case.report("html")
+    case.change(severity_rank=1)
+    case.report(form)
+    assert len(case.http.get(f"/v1/flights/{case.flight}/report/changes").json()) == 1
+
+
+def test_a_flight_for_a_part_of_its_asset_says_which_everywhere(case: Case) -> None:
+    with case.services.database.session() as session:
+        flight = session.get_one(Flight, case.flight)
+        plan = session.get_one(Plan, (flight.plan_id, flight.plan_version))
+        plan.stretch = Stretch(first=0, last=1, of=12, sides=("A LE", "A PS")).model_dump(mode="json")
+        session.flush()
+        assert flight_view.build(session, flight, None).stretch == "blade sides A LE, A PS"
+    for text in (case.pdf_text(), case.html_text(), case.http.get("/assets/t-01").text):
+        assert "blade sides A LE, A PS" in text

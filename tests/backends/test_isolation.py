@@ -252,7 +252,7 @@ def test_a_page_is_told_of_its_own_site_only(matrix: Matrix) -> None:
     hub = Hub(matrix.services.database)
     asker = Principal("ana", frozenset({Role.VIEWER}), "session", ANA)
     names = {"flight": "flight_id", "command": "command_id", "media": "segment_id", "finding": "finding_id",
-             "drone": "drone_id", "telemetry": "drone_id"}  # fmt: skip
+             "drone": "drone_id", "telemetry": "drone_id", "report": "flight_id"}  # fmt: skip
     assert set(names) == set(changes.SUBJECTS) - {"ticket"}
     for kind, name in names.items():
         own, other = (Change.model_validate({"kind": kind, "id": n[name]}) for n in (matrix.seen, matrix.hidden))

@@ -18,7 +18,7 @@ from cloud.merging import merged, same_defect
 from cloud.planning.wishes import Pattern
 from cloud.tables import Asset, Finding, PartCoverage
 from cloud.ticket_care import part_in_words
-from cloud.web import labels, language, schematic
+from cloud.web import labels, language, phrases, schematic
 from contracts.findings import Detection
 from contracts.geo import Enu, GeoPoint, LocalFrame
 from contracts.parts import parts_of
@@ -362,6 +362,23 @@ def test_a_finding_along_stands_on_its_strip(
     assert drawn.strips[strip].dots[0].x == pytest.approx(100 * share, abs=0.05)
 
 
+@pytest.mark.parametrize(("tower", "rows_"), [(0, "T.."), (1, ".T."), (2, "..T")])
+def test_a_finding_on_a_tower_of_a_line_is_drawn_on_it_between_its_spans(tower: int, rows_: str) -> None:
+    asset = Asset(asset_id="long-7", kind="power_line", geometry=LINE.model_dump(mode="json"))
+    there = LineTowerPlace(tower=tower, tower_name=str(12 + tower), height_m=15.0)
+    told = of_shape(LINE, whole(rows(span_0000=range(21), span_0001=range(10))), Aim())
+    drawn = schematic.strips(asset, [finding(there, severity_rank=3)], told)
+    assert drawn is not None
+    assert "".join("T" if strip.is_tower else "." for strip in drawn.strips) == rows_
+    assert [len(strip.dots) for strip in drawn.strips] == [int(one == "T") for one in rows_]
+    stands = drawn.strips[tower]
+    assert (stands.name, stands.dots[0].x) == (
+        f"Tower {12 + tower}",
+        round(100 * 15.0 / LINE.towers[tower].height_m, 2),
+    )
+    assert (round(drawn.seen_m), round(drawn.whole_m)) == (305, 410)
+
+
 @pytest.mark.parametrize(
     ("geometry", "aim", "shown", "gaps", "beyond"),
     [
@@ -461,3 +478,17 @@ def test_a_list_has_room_for_the_figure_of_a_place(place: PartPlace | None, said
         assert labels.short_place(finding(place)) == said
     finally:
         language._spoken.reset(token)
+
+
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        (on_span(289.2, 0), "Spannfeld 13–14, 84.2 m ab Mast 13, 6.0 m rechts"),
+        (on_span(289.2, 1), "Spannfeld 13–14, 84.2 m ab Mast 13"),
+        (on_span(289.2, None), "Spannfeld 13–14, 84.2 m ab Mast 13"),
+        (on_pipe(1240.3, 0.1, 3.2), "Rohr, Stationierung 1240.3 m, 3 Uhr"),
+        (on_pipe(1240.3, 6.4), "Rohr, Stationierung 1240.3 m, 6.4 m links"),
+    ],
+)
+def test_a_crew_is_told_which_wire_and_which_side_of_a_pipe(place: PartPlace, said: str) -> None:
+    assert phrases.place("de", finding(place)) == said
