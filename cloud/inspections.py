@@ -9,7 +9,7 @@ from sqlalchemy import delete, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from cloud import audit, audit_samples, decisions, executions, flights, grading, places
+from cloud import audit, audit_samples, decisions, executions, flights, grading, kept_verdicts, places
 from cloud.db import notify
 from cloud.history import identity
 from cloud.logbook import log
@@ -161,18 +161,30 @@ def regrade(session: Session, flight_id: str, shipped: grading.Policy) -> list[s
     changed = []
     open_ones = select(Finding).where(Finding.flight_id == flight_id, Finding.status.not_in(_CLOSED))
     for finding in session.scalars(open_ones.order_by(Finding.finding_id).with_for_update()):
-        rows = session.scalars(select(DetectionRow).where(DetectionRow.finding_id == finding.finding_id)).all()
-        if finding.severity_source == "manual" or not rows:
-            continue
         before = finding.severity_rank
-        seen = [Detection.model_validate(row.body) for row in rows]
-        _grade(finding, seen, policy, geometry, _grown_mm_per_year(session, finding))
+        if not _grade_anew(session, finding, policy, geometry):
+            continue
         if finding.severity_rank >= policy.critical_rank:
             executions.want(session, finding.finding_id)
         if finding.severity_rank != before:
             changed.append(finding.finding_id)
             notify(session, "finding", finding.finding_id)
     return changed
+
+
+def grade_anew(session: Session, finding: Finding, shipped: grading.Policy) -> None:
+    """Grade a finding as its policy does with what is known by now; what a person graded stays."""
+    policy = active_policy(session, finding.asset_id, shipped)
+    _grade_anew(session, finding, policy, _geometry(session, finding.asset_id))
+
+
+def _grade_anew(session: Session, finding: Finding, policy: grading.Policy, geometry: TurbineGeometry | None) -> bool:
+    rows = session.scalars(select(DetectionRow).where(DetectionRow.finding_id == finding.finding_id)).all()
+    if finding.severity_source == "manual" or not rows:
+        return False
+    seen = [Detection.model_validate(row.body) for row in rows]
+    _grade(finding, seen, policy, geometry, _grown_mm_per_year(session, finding))
+    return True
 
 
 def _grouped(session: Session, batch: DetectionBatch) -> tuple[list[_Group], int]:
@@ -274,6 +286,7 @@ def _survivor(session: Session, group: _Group, outcome: RecordOutcome) -> Findin
     ticketed = set(session.scalars(select(Ticket.finding_id).where(Ticket.finding_id.in_(group.findings))))
     running = set(session.scalars(select(WorkflowRun.finding_id).where(WorkflowRun.finding_id.in_(group.findings))))
     first, *others = sorted(rows, key=lambda f: (f.finding_id not in ticketed, f.finding_id not in running, f.number))
+    kept_verdicts.take(first, others)
     for other in others:
         _absorb(session, first, other)
         outcome.merged.append(other.finding_id)

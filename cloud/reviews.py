@@ -9,9 +9,10 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from cloud import audit, decisions, executions, grading
+from cloud import audit, decisions, executions, grading, inspections
 from cloud.alerts import book
 from cloud.db import notify
+from cloud.kept_verdicts import VERDICT
 from cloud.policy.versions import active_policy
 from cloud.tables import Audit, Finding
 from contracts.errors import Conflict, InvalidInput, NotFound
@@ -31,7 +32,7 @@ _JUDGED = (
     "reviewed_at",
     "review_reason",
 )
-"""What a review changes, and so what taking it back restores."""
+"""What a review changes."""
 _TIMES = ("due_at", "reviewed_at")
 _ACTIONS = {verdict: f"finding.{verdict.value}" for verdict in Verdict}
 _UNDONE = "finding.undo"
@@ -96,9 +97,10 @@ def review_all(  # noqa: PLR0913 - the same parts
 
 
 def undo(session: Session, finding_id: str, by: str, policy: grading.Policy | None = None) -> Finding:
-    """Take back the last review of a finding, by the person who made it; the finding is as it was before.
+    """Take back the last review of a finding, by the person who made it; what that review changed is as it was before.
 
-    A ticket that the review opened stays: closing it is for people in the customer's system.
+    Only a regrade's grade is taken back, and the policy's is what it says of all that was seen by now. A ticket that
+    the review opened stays: closing it is for people in the customer's system.
 
     Raises:
         NotFound: No such finding.
@@ -116,12 +118,13 @@ def undo(session: Session, finding_id: str, by: str, policy: grading.Policy | No
         raise Conflict(f"Finding {finding_id} has no review to take back.", hint="Review it anew.")
     if last.actor != by:
         raise Conflict(f"The last review of {finding_id} is {last.actor}'s.", hint="Review it anew instead.")
-    before = _judged(finding)
-    for name in _JUDGED:
+    before, shipped = _judged(finding), policy or grading.shipped_policy()
+    for name in _JUDGED if last.action == _ACTIONS[Verdict.REGRADE] else VERDICT:
         value = last.before[name]
         setattr(finding, name, datetime.fromisoformat(value) if name in _TIMES and value else value)
+    inspections.grade_anew(session, finding, shipped)
     decisions.take_back(session, finding_id, by, since=last.at)
-    _settle(session, finding, active_policy(session, finding.asset_id, policy or grading.shipped_policy()))
+    _settle(session, finding, active_policy(session, finding.asset_id, shipped))
     audit.record(session, by, _UNDONE, finding_id, before=before, after=_judged(finding))
     return finding
 

@@ -19,6 +19,7 @@ from cloud.services import Services
 from cloud.tables import Asset, CrewRow, EvidenceRow, Finding, RepairSlot
 from contracts.errors import NotFound
 from contracts.geo import Frozen
+from contracts.vocabulary import AssetKind
 
 _TEMPLATE = resources.files("cloud.reporting").joinpath("templates", "work_order.typ")
 
@@ -33,6 +34,7 @@ class WorkOrder(Frozen):
     rows: tuple[tuple[str, str], ...]
     steps: tuple[str, ...]
     wind_limit: str
+    safety: str
     page: str
     picture: bool
 
@@ -49,6 +51,15 @@ def sheet(services: Services, session: Session, slot: RepairSlot, page: str) -> 
     method = load(services.settings.repair_methods_file).of(finding.kind)
     order = gather(session, finding, slot, method, page, picture=crop is not None)
     return pdf(order, crop, slot.updated_at)
+
+
+_SAFETY = {
+    AssetKind.WIND_TURBINE: ("hub height", "Lock the rotor"),
+    AssetKind.POWER_LINE: ("working height", "Touch nothing before the line is switched off, tested dead and earthed"),
+    AssetKind.TELECOM_TOWER: ("working height", "Have the antennas near the place switched off"),
+    AssetKind.PIPELINE: ("the ground", "Find the pipe before you dig, and have its operator's permit"),
+}
+"""Where the wind counts, and what is done first."""
 
 
 def gather(
@@ -69,6 +80,7 @@ def gather(
         ("Due", f"{finding.due_at.astimezone(zone):%Y-%m-%d} ({zone.key})" if finding.due_at else "no date"),
         ("Parts", ", ".join(part.replace("_", " ") for part in method.parts) or "none"),
     )
+    at, safety = _SAFETY[AssetKind(asset.kind)]
     return WorkOrder(
         finding_id=finding.finding_id,
         title=f"F-{finding.number} {kind_label(finding.kind)}",
@@ -76,7 +88,8 @@ def gather(
         functional_location=asset.functional_location,
         rows=rows,
         steps=(finding.action or "Repair.", "Photograph the place before and after.", "Answer by the code above."),
-        wind_limit=f"{method.max_wind_mps:g} m/s (ten-minute mean at hub height)",
+        wind_limit=f"{method.max_wind_mps:g} m/s (ten-minute mean at {at})",
+        safety=safety,
         page=page,
         picture=picture,
     )

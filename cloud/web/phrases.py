@@ -7,8 +7,10 @@ from types import MappingProxyType
 
 from cloud import places
 from cloud.tables import Finding
-from contracts.places import ChainagePlace, LineTowerPlace, SpanPlace, TowerPlace
+from contracts.places import ChainagePlace, LineTowerPlace, SpanPlace, TowerPlace, hour_of
 
+_MIDDLE_M = 0.05
+"""What is nearer to the middle than this is not said to be on a side of it."""
 _ENGLISH = {
     "title": "Repair",
     "where": "Where",
@@ -22,6 +24,9 @@ _ENGLISH = {
     "on_span": "span {0}–{1}, {2:.1f} m from tower {0}",
     "on_line_tower": "tower {0}, {1:.1f} m up",
     "on_pipe": "pipe, chainage {0:.1f} m",
+    "hour": ", {0} o'clock",
+    "left": ", {0:.1f} m to the left",
+    "right": ", {0:.1f} m to the right",
     "no_time": "no time yet",
     "question": "What did you find?",
     "found": "Found",
@@ -54,6 +59,9 @@ _GERMAN = {
     "on_span": "Spannfeld {0}–{1}, {2:.1f} m ab Mast {0}",
     "on_line_tower": "Mast {0}, {1:.1f} m hoch",
     "on_pipe": "Rohr, Stationierung {0:.1f} m",
+    "hour": ", {0} Uhr",
+    "left": ", {0:.1f} m links",
+    "right": ", {0:.1f} m rechts",
     "no_time": "noch kein Termin",
     "question": "Was haben Sie vorgefunden?",
     "found": "Gefunden",
@@ -86,6 +94,9 @@ _SPANISH = {
     "on_span": "vano {0}–{1}, a {2:.1f} m de la torre {0}",
     "on_line_tower": "torre {0}, a {1:.1f} m de altura",
     "on_pipe": "tubería, progresiva {0:.1f} m",
+    "hour": ", a las {0}",
+    "left": ", {0:.1f} m a la izquierda",
+    "right": ", {0:.1f} m a la derecha",
     "no_time": "aún sin fecha",
     "question": "¿Qué han encontrado?",
     "found": "Encontrado",
@@ -148,10 +159,18 @@ def place(language: str, finding: Finding) -> str:
         case TowerPlace() as there:
             return say["on_tower"].format(there.face_bearing_deg, there.height_m)
         case SpanPlace() as there:
-            return say["on_span"].format(there.from_tower, there.to_tower, there.distance_m)
+            wire = "" if there.conductor is None else _aside(say, there.offset_m)
+            return say["on_span"].format(there.from_tower, there.to_tower, there.distance_m) + wire
         case LineTowerPlace() as there:
             return say["on_line_tower"].format(there.tower_name, there.height_m)
         case ChainagePlace() as there:
-            return say["on_pipe"].format(there.chainage_m)
+            aside = _aside(say, there.offset_m)
+            around = aside if there.clock_h is None else say["hour"].format(hour_of(there.clock_h))
+            return say["on_pipe"].format(there.chainage_m) + around
         case None:
             return ""
+
+
+def _aside(say: Mapping[str, str], offset_m: float) -> str:
+    """Return how far to the side it is, looking along; nothing of what is in the middle."""
+    return "" if abs(offset_m) < _MIDDLE_M else say["left" if offset_m > 0 else "right"].format(abs(offset_m))

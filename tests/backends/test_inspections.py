@@ -47,7 +47,7 @@ from contracts.powerline import LineTower, PowerLine
 from contracts.shafts import shaft_of
 from contracts.tower import TelecomTower
 from contracts.turbine import TurbineGeometry
-from contracts.vocabulary import Blade, BladeSide, DefectKind, Verdict
+from contracts.vocabulary import Blade, BladeSide, DefectKind, FindingStatus, Verdict
 from tests.clean_database import empty
 from tests.factories import World
 from tests.sightings import batch, detection
@@ -238,6 +238,20 @@ def test_a_look_that_ties_two_findings_together_makes_them_one(database: Databas
         assert groups(session) == {frozenset({"a-near", "middle", "b-far"})}
         assert set(session.scalars(select(EvidenceRow.finding_id))) == {near}
         assert list(session.scalars(select(WorkflowRun.execution_name))) == [near]
+
+
+def test_a_finding_that_was_rejected_takes_the_verdict_of_a_confirmed_one_that_it_turns_out_to_be(
+    database: Database,
+) -> None:
+    flight_id = fly(database)
+    near, far = two_ends(database, flight_id)
+    with database.session() as session:
+        session.get_one(Finding, near).status = FindingStatus.REJECTED.value
+        session.get_one(Finding, far).status = FindingStatus.CONFIRMED.value
+    record(database, bridge(flight_id))
+    with database.session() as session:
+        (kept,) = session.scalars(select(Finding)).all()
+        assert (kept.finding_id, kept.status) == (near, "confirmed")
 
 
 def test_the_ticketed_finding_survives_a_merge(database: Database) -> None:

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import select
 
 from cloud.services import Services
-from cloud.tables import Audit, WorkflowRun
+from cloud.tables import Audit, Finding, WorkflowRun
 from contracts.vocabulary import DefectKind, Role
 from tests import platform
 from tests.clean_database import empty
@@ -71,6 +71,16 @@ def test_a_verdict_taken_back_leaves_the_finding_as_it_was(
     assert shown(http, found[0]) != before
     assert http.post(f"/v1/findings/{found[0]}/reviews/undo").status_code == 200
     assert shown(http, found[0]) == before
+
+
+def test_taking_back_a_verdict_leaves_the_grade_that_later_evidence_gave(
+    http: httpx.Client, services: Services, found: list[str]
+) -> None:
+    http.post(f"/v1/findings/{found[0]}/reviews", json=CONFIRM)
+    with services.database.session() as session:
+        session.get_one(Finding, found[0]).severity_rank = 5  # seen nearer since, and larger
+    taken_back = http.post(f"/v1/findings/{found[0]}/reviews/undo").json()
+    assert (taken_back["status"], taken_back["severity_rank"]) == ("open", 5)
 
 
 def test_each_verdict_and_its_return_is_on_record(http: httpx.Client, services: Services, found: list[str]) -> None:

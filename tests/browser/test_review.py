@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 from sqlalchemy import select
 
 from cloud import users
@@ -70,6 +70,7 @@ def until(services: Services, count: int, page: Page) -> None:
 def test_a_queue_is_judged_by_keyboard_without_waiting_for_the_server(desk: Page, services: Services) -> None:
     order = desk.locator(".queue-list li").evaluate_all("rows => rows.map(row => row.dataset.id)")
     for number, key in enumerate(KEYS, start=1):
+        expect(desk.locator("#on-desk")).to_have_attribute("data-id", order[number - 1])
         desk.keyboard.press(key)
         expect(desk.locator("#left")).to_have_text(str(len(KEYS) - number))
     expect(desk.locator("#desk")).to_have_text("All of these are judged.")
@@ -114,10 +115,26 @@ def test_a_note_goes_with_the_next_verdict_only(desk: Page, services: Services) 
     desk.keyboard.press("n")
     desk.keyboard.type("a 5 mm gap, xa")
     desk.keyboard.press("Enter")
-    desk.keyboard.press("a")
-    desk.keyboard.press("a")
+    for title in ("F-2 Crack", re.compile("F-3 ")):
+        expect(desk.locator("#desk-title")).to_have_text(title)
+        desk.keyboard.press("a")
     until(services, 2, desk)
     assert sorted(f.review_reason for f in findings(services) if f.reviewed_at) == ["", "a 5 mm gap, xa"]
+
+
+def test_a_key_that_comes_before_the_finding_does_judges_nothing(desk: Page, services: Services) -> None:
+    held: list[Route] = []
+    desk.route("**/fragments/review/*", held.append)
+    last = desk.locator(".queue-list li").last
+    last.click()
+    desk.keyboard.press("a")
+    expect(desk.locator("#said")).to_have_text("Loading …")
+    expect(desk.locator("#left")).to_have_text("7")
+    for route in held:
+        route.continue_()
+    expect(desk.locator("#on-desk")).to_have_attribute("data-id", last.get_attribute("data-id") or "")
+    desk.keyboard.press("a")
+    until(services, 1, desk)
 
 
 def test_the_last_verdict_can_be_taken_back(desk: Page, services: Services) -> None:

@@ -165,7 +165,7 @@ class ReviewDesk extends HTMLElement {
     for (const item of this.#items()) item.querySelector("button")?.setAttribute("aria-current", String(item.dataset.id === id));
     if (!inSight) this.#item(id)?.scrollIntoView({ block: "nearest" });
     if (inSight) await drawn(); // the list first: what is fetched now would hold it up
-    const html = await this.#fetch(id);
+    const html = await this.#fetch(id).catch(() => `<p class="problem" role="alert">${t("The server does not answer. Try again in a moment.")}</p>`);
     if (this.#current !== id) return;
     this.#desk().innerHTML = html;
     const items = this.#items();
@@ -181,6 +181,7 @@ class ReviewDesk extends HTMLElement {
     const fetched = fetch(`/fragments/review/${encodeURIComponent(id)}`, { headers: { Accept: "text/html" } }).then(async (answer) => {
       if (answer.status === 401 || answer.redirected) location.assign("/login?next=/review");
       const html = await answer.text();
+      if (!answer.ok) this.#fetched.delete(id);
       for (const [, source] of html.matchAll(/<im(?:g|age)[^>]* (?:src|href)="(\/pictures\/[^"]+)"/g)) new Image().src = source;
       return html;
     });
@@ -200,8 +201,10 @@ class ReviewDesk extends HTMLElement {
 
   /** @param {string} verdict @param {string} [rank] */
   #judge(verdict, rank) {
-    const ids = this.#marked.size ? [...this.#marked] : this.#current ? [this.#current] : [];
-    if (!ids.length) return;
+    const shown = /** @type {HTMLElement | null} */ (this.#desk().querySelector("#on-desk"))?.dataset.id;
+    // A key that comes before the finding does must not judge what nobody has seen.
+    const ids = this.#marked.size ? [...this.#marked] : this.#current && this.#current === shown ? [this.#current] : [];
+    if (!ids.length) return this.#current ? this.#say(t("Loading …")) : undefined;
     this.#marked.clear();
     const note = /** @type {HTMLInputElement} */ (this.querySelector("#note"));
     const body = new URLSearchParams([...ids.map((id) => ["finding_id", id]), ["verdict", verdict], ["reason", note.value.trim()]]);
@@ -272,8 +275,9 @@ class ReviewDesk extends HTMLElement {
     if (text) /** @type {HTMLElement} */ (this.querySelector("#desk-problem")).replaceChildren();
   }
 
-  /** A finding changed: one that is not in the queue is new. @param {string} id */
+  /** A finding changed: what was fetched of it is old, and one that is not in the queue is new. @param {string} id */
   #hear(id) {
+    this.#fetched.delete(id);
     const news = this.querySelector("#news");
     if (news && id && !this.#item(id)) news.removeAttribute("hidden");
   }
