@@ -3088,8 +3088,17 @@ class SampleOut(BaseModel):
     vel_east_mps: Annotated[float, Field(title='Vel East Mps')]
     vel_north_mps: Annotated[float, Field(title='Vel North Mps')]
     vel_up_mps: Annotated[float, Field(title='Vel Up Mps')]
-    battery_percent: Annotated[float, Field(title='Battery Percent')]
-    battery_v: Annotated[float, Field(title='Battery V')]
+    battery_percent: Annotated[
+        float | None,
+        Field(
+            description='null: the autopilot told none, which is not 0 %',
+            title='Battery Percent',
+        ),
+    ]
+    battery_v: Annotated[
+        float | None,
+        Field(description='null: the autopilot told none', title='Battery V'),
+    ]
     gps_fix: Annotated[int, Field(title='Gps Fix')]
     satellites: Annotated[int, Field(title='Satellites')]
     link_percent: Annotated[float | None, Field(title='Link Percent')]

@@ -42,8 +42,8 @@ class TelemetrySample(Frozen):
     vel_east_mps: Finite
     vel_north_mps: Finite
     vel_up_mps: Finite
-    battery_percent: float = Field(ge=0, le=100)
-    battery_v: float = Field(ge=0, le=1000)
+    battery_percent: float | None = Field(default=None, ge=0, le=100, description="absent: the autopilot tells none")
+    battery_v: float | None = Field(default=None, ge=0, le=1000, description="absent: the autopilot tells none")
     gps_fix: int = Field(ge=0, le=6, description="MAVLink GPS_FIX_TYPE; 6 is RTK fixed")
     satellites: int = Field(ge=0, le=99)
     link_percent: float | None = Field(default=None, ge=0, le=100)

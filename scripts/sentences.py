@@ -9,11 +9,11 @@ from collections.abc import Iterator
 
 _SAID_BY = frozenset({"hint", "mend", "sentence", "detail"})
 """Keyword arguments that are sentences, and names that one is kept under."""
-_KEPT_AS = _SAID_BY | {"what", "heard", "seen", "words"}
+_KEPT_AS = _SAID_BY | {"what", "heard", "seen", "words", "_UNTOLD", "_ONE_RETURN"}
 _ROWS = {"Row": (4, 5), "Rule": (1,), "_Trouble": (1,)}
 """Calls whose places hold sentences."""
 _OF_CHECKS = frozenset({"Row", "Check"})
-_LISTS = frozenset({"complaints", "_told", "_why_not", "_turned", "objections", "dropped_kinds"})
+_LISTS = frozenset({"complaints", "_told", "_why_not", "_turned", "objections", "objection", "_lacks", "dropped_kinds"})
 """Functions whose every text is one."""
 _PLACE = re.compile(r"\0")
 

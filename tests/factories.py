@@ -489,7 +489,7 @@ class World:
         *,
         yaw_deg: float = 60.0,
         state: str = "on_route",
-        battery: float = 76.0,
+        battery: float | None = 76.0,
         speed_mps: float = 2.0,
         waypoint: int | None = None,
     ) -> Telemetry:
@@ -515,7 +515,7 @@ class World:
                 vel_north_mps=speed_mps * math.cos(math.radians(yaw_deg)),
                 vel_up_mps=0.0,
                 battery_percent=battery,
-                battery_v=22.8,
+                battery_v=None if battery is None else 22.8,
                 gps_fix=6,
                 satellites=19,
                 link_percent=92.0,

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from cloud import fleet, flights, telemetry
 from cloud.moments import Moment
@@ -40,8 +40,8 @@ class SampleOut(BaseModel):
     vel_east_mps: float
     vel_north_mps: float
     vel_up_mps: float
-    battery_percent: float
-    battery_v: float
+    battery_percent: float | None = Field(description="null: the autopilot told none, which is not 0 %")
+    battery_v: float | None = Field(description="null: the autopilot told none")
     gps_fix: int
     satellites: int
     link_percent: float | None

@@ -59,8 +59,10 @@ def telemetry(rows: tuple[Row, ...], zone: ZoneInfo) -> list[Sentence]:
     for row in rows:
         v = row.values
         who = str(v["group"]) if v["group"] == v["drone"] else f"{v['group']}, {v['drone']}"
-        mean = number(v["mean_battery_percent"])
-        parts = [f"battery from {number(v['min_battery_percent'])} % up, {mean} % on average"]
+        parts = ["battery charge not told"]
+        if v["mean_battery_percent"] is not None:
+            least, mean = number(v["min_battery_percent"]), number(v["mean_battery_percent"])
+            parts = [f"battery from {least} % up, {mean} % on average"]
         if v["max_wind_mps"] is not None:
             parts.append(f"wind up to {number(v['max_wind_mps'], 1)} m/s, {number(v['mean_wind_mps'], 1)} on average")
         parts.append(f"up to {number(v['max_alt_rel_m'], 1)} m above take-off")

@@ -224,7 +224,9 @@ class Writer:
             text = f"{v['drone']} is {v['online']}"
             if v["captured_at"]:
                 text += f"; {v['state']}, {number(v['alt_rel_m'])} m above take-off"
-                text += f", battery {number(v['battery_percent'])} % at {self._moment(v['captured_at'])}"
+                told = v["battery_percent"] is not None
+                text += f", battery {number(v['battery_percent'])} %" if told else ", battery charge not told"
+                text += f" at {self._moment(v['captured_at'])}"
             sentences.append(_of(f"{text}.", row))
         return sentences
 

@@ -66,6 +66,8 @@ def judge(session: Session, route: Route, figures: Estimates, when: Conditions) 
     charge = when.battery_percent if when.battery_percent is not None else last.battery_percent if last else None
     if charge is not None:
         found.append(battery(charge, figures))
+    elif last is not None:
+        found.append(charge_unknown(last.captured_at))
     free = when.storage_free_bytes if when.storage_free_bytes is not None else read.storage_free_bytes if read else None
     if free is not None:
         found.append(storage(free, figures))
@@ -167,6 +169,16 @@ def battery(charge_percent: float, figures: Estimates) -> Check:
         "Charge it, or plan a shorter flight.",
     )  # fmt: skip
     return row.decided(grade(-left, -_WARN_RESERVE_PERCENT, -_RESERVE_PERCENT))
+
+
+def charge_unknown(at: datetime) -> Check:
+    """Say that nobody knows what the battery holds: its drone was heard of, and told no charge."""
+    return Check(
+        name="battery",
+        verdict=Verdict.WARN,
+        sentence=f"What charge the battery holds is not known: the autopilot told none at {at:%Y-%m-%d %H:%M} UTC.",
+        mend="Measure the battery, and judge the flight with the charge it holds.",
+    )
 
 
 def storage(free_bytes: int, figures: Estimates) -> Check:

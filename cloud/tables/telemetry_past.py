@@ -21,8 +21,10 @@ class TelemetryMinute(Base):
     samples: Mapped[int] = mapped_column(BigInteger)
     first_at: Mapped[datetime]
     last_at: Mapped[datetime]
-    min_battery_percent: Mapped[float]
-    sum_battery_percent: Mapped[float]
+    min_battery_percent: Mapped[float | None]
+    sum_battery_percent: Mapped[float | None]
+    battery_untold: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    """Of ``samples``, those whose autopilot told no charge: no part of least and sum."""
     max_wind_mps: Mapped[float | None]
     sum_wind_mps: Mapped[float | None]
     wind_samples: Mapped[int] = mapped_column(BigInteger)

@@ -22,10 +22,11 @@ FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_p
 """)
 _ADD = text("""
 INSERT INTO telemetry_minutes AS m (
-  drone_id, flight_id, minute, samples, first_at, last_at, min_battery_percent, sum_battery_percent, max_wind_mps,
-  sum_wind_mps, wind_samples, max_alt_rel_m, max_speed_mps, min_link_percent, min_satellites)
+  drone_id, flight_id, minute, samples, first_at, last_at, min_battery_percent, sum_battery_percent, battery_untold,
+  max_wind_mps, sum_wind_mps, wind_samples, max_alt_rel_m, max_speed_mps, min_link_percent, min_satellites)
 SELECT drone_id, coalesce(flight_id, ''), date_trunc('minute', captured_at), count(*), min(captured_at),
-  max(captured_at), min(battery_percent), sum(battery_percent), max(wind_mps), sum(wind_mps), count(wind_mps),
+  max(captured_at), min(battery_percent), sum(battery_percent), count(*) - count(battery_percent),
+  max(wind_mps), sum(wind_mps), count(wind_mps),
   max(alt_rel_m), max(sqrt(vel_east_mps ^ 2 + vel_north_mps ^ 2 + vel_up_mps ^ 2)), min(link_percent), min(satellites)
 FROM telemetry WHERE received_at < :until AND received_at >= coalesce(:since, CAST('-infinity' AS timestamptz))
 GROUP BY 1, 2, 3
@@ -33,7 +34,9 @@ ON CONFLICT (drone_id, flight_id, minute) DO UPDATE SET
   samples = m.samples + excluded.samples,
   first_at = least(m.first_at, excluded.first_at), last_at = greatest(m.last_at, excluded.last_at),
   min_battery_percent = least(m.min_battery_percent, excluded.min_battery_percent),
-  sum_battery_percent = m.sum_battery_percent + excluded.sum_battery_percent,
+  sum_battery_percent = coalesce(
+    m.sum_battery_percent + excluded.sum_battery_percent, m.sum_battery_percent, excluded.sum_battery_percent),
+  battery_untold = m.battery_untold + excluded.battery_untold,
   max_wind_mps = greatest(m.max_wind_mps, excluded.max_wind_mps),
   sum_wind_mps = coalesce(m.sum_wind_mps + excluded.sum_wind_mps, m.sum_wind_mps, excluded.sum_wind_mps),
   wind_samples = m.wind_samples + excluded.wind_samples,

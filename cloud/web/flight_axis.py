@@ -24,7 +24,7 @@ MOST_SAMPLES = 1200
 def build(session: Session, routes: Routes, shelf: Shelf, flight: Flight) -> dict[str, Any]:
     """Return the axis, samples, segments, findings and route of a flight as plain JSON; metres about the route's home.
 
-    ``samples`` are [t, east, north, up above home, speed m/s, battery %, link % or null, heading deg].
+    ``samples`` are [t, east, north, up above home, speed m/s, battery % or null, link % or null, heading deg].
     """
     route = mapping.route_of(session, routes, flight)
     axis = timeline.build(session, shelf, flight, route)
@@ -77,10 +77,14 @@ def _sample(frame: LocalFrame | None, row: telemetry.SampleRow, start: float) ->
         place[1],
         round(row.alt_rel_m, 1),
         round(speed_mps, 2),
-        round(row.battery_percent, 1),
-        None if row.link_percent is None else round(row.link_percent, 1),
+        _tenths(row.battery_percent),
+        _tenths(row.link_percent),
         round(row.yaw_deg, 0),
     ]
+
+
+def _tenths(percent: float | None) -> float | None:
+    return None if percent is None else round(percent, 1)
 
 
 def _findings(session: Session, flight: Flight, start: float) -> list[dict[str, Any]]:

@@ -15,6 +15,7 @@ from cloud import changes, sample_rows, samples
 from cloud.db import Database, notify
 from cloud.services import Services
 from cloud.tables import Flight
+from cloud.web import mapping
 from contracts import asyncapi
 from contracts.sample_table import of_batch
 from contracts.telemetry import TelemetryBatch
@@ -155,6 +156,21 @@ def test_telemetry_streams_what_came_since(services: Services, http: httpx.Clien
     times = [json.loads(e["data"])["captured_at"] for e in first + rest]
     assert times == sorted(set(times))
     assert len(times) == 20
+
+
+def test_a_stream_says_that_a_charge_is_unknown(services: Services, http: httpx.Client) -> None:
+    now = datetime.now(UTC)
+    untold = platform.sample(1, captured_at=now, battery_percent=None, battery_v=None)
+    batch = TelemetryBatch(drone_id="kite-01", boot_id="boot-1", samples=(untold,))
+    with services.database.session() as session:
+        samples.store(session, [sample_rows.rows(of_batch(batch))])
+    since = (now - timedelta(minutes=1)).isoformat()
+    [event] = read(http, "/v1/drones/kite-01/telemetry/stream", 1, headers={"Last-Event-ID": since})
+    told = json.loads(event["data"])
+    assert (told["battery_percent"], told["battery_v"]) == (None, None)
+    with services.database.session() as session:
+        [drawn] = mapping.last_samples(session, ["kite-01"]).values()
+    assert drawn["battery_percent"] is None, "the page is told the same"
 
 
 VIEW = {"view": "54.88,8.28,54.92,8.32"}

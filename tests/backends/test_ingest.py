@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -207,6 +208,26 @@ def test_every_value_comes_out_as_it_was_sent(bench: Bench) -> None:
             assert found == (datetime.fromisoformat(str(value)) if name == "captured_at" else value), name
     assert stored[6].wind_from_deg == 359.95
     assert stored[6].captured_at.year == 9999
+
+
+UNTOLD: dict[str, Any] = {"battery_percent": None, "battery_v": None}
+
+
+@pytest.mark.parametrize("known", [False, True], ids=["by the staging table", "straight into the table"])
+def test_a_charge_that_is_not_told_is_stored_as_unknown(bench: Bench, known: bool) -> None:
+    if known:
+        bench.take(telemetry(1, 1))
+    bench.take(
+        packed(*({"seq": seq, **UNTOLD} for seq in (2, 3))),
+        packed({"seq": 4}, {"seq": 5, "battery_percent": None}),
+        platform.message([platform.sample(6, **UNTOLD), platform.sample(7, battery_percent=0.0, battery_v=0.0)]),
+    )
+    with bench.services.database.session() as session:
+        rows = session.execute(select(Telemetry.seq, Telemetry.battery_percent, Telemetry.battery_v)).all()
+    stored = {seq: (percent, volts) for seq, percent, volts in rows if seq > 1}
+    unknown, told = (None, None), (80.0, 22.2)
+    assert stored == {2: unknown, 3: unknown, 4: told, 5: (None, 22.2), 6: unknown, 7: (0.0, 0.0)}
+    assert bench.count(DeadLetter) == 0
 
 
 @pytest.mark.parametrize("known", [False, True], ids=["by the staging table", "straight into the table"])

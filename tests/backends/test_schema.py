@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from alembic import command
 from sqlalchemy import text
 
 from cloud import schema
 from cloud.db import Database
+from cloud.telemetry_store import minutes
 from infra.local.postgres import program
 from tests.services import DatabaseServer
 
@@ -47,6 +50,54 @@ def test_migrating_twice_and_side_by_side_is_harmless(database: Database) -> Non
     schema.migrate(database)
     with database.session() as session:
         assert session.execute(text("SELECT count(*) FROM sites")).scalar() == 1
+
+
+_SAMPLE = text(
+    "INSERT INTO telemetry SELECT (jsonb_populate_record(NULL::telemetry, jsonb_build_object("
+    "'seq', CAST(:seq AS bigint), 'battery_percent', CAST(:percent AS float), 'battery_v', CAST(:volts AS float),"
+    "'drone_id', 'kite-01', 'boot_id', 'boot-1', 'captured_at', '2026-11-20T12:00:00Z', 'clock', 'gps', 'state',"
+    "'on_route', 'received_at', '2026-11-20T12:00:01Z', 'satellites', 20) || CAST(:zeros AS jsonb))).*"
+)
+_ZEROS = dict.fromkeys(
+    (
+        "lat_deg",
+        "lon_deg",
+        "alt_m",
+        "alt_rel_m",
+        "yaw_deg",
+        "pitch_deg",
+        "roll_deg",
+        "gimbal_yaw_deg",
+        "gimbal_pitch_deg",
+        "vel_east_mps",
+        "vel_north_mps",
+        "vel_up_mps",
+        "gps_fix",
+        "monotonic_ms",
+    ),
+    0,
+)
+
+
+def _back_to(database: Database, version: str) -> None:
+    with database.engine.begin() as connection:
+        command.downgrade(schema._config(connection), version)
+
+
+def test_charges_not_told_go_back_as_the_older_release_stores_them(database: Database) -> None:
+    schema.migrate(database)
+    with database.session() as session:
+        for seq, percent, volts in ((1, 80.0, 22.2), (2, None, None)):
+            values = {"seq": seq, "percent": percent, "volts": volts, "zeros": json.dumps(_ZEROS)}
+            session.execute(_SAMPLE, values)
+        minutes.roll(session)
+    _back_to(database, "0036")
+    with database.session() as session:
+        charges = session.execute(text("SELECT battery_percent, battery_v FROM telemetry ORDER BY seq")).all()
+        minute = session.execute(text("SELECT min_battery_percent, sum_battery_percent FROM telemetry_minutes")).one()
+    assert ([tuple(row) for row in charges], tuple(minute)) == ([(80.0, 22.2), (0.0, 0.0)], (0.0, 80.0))
+    schema.migrate(database)
+    assert schema.differences(database) == []
 
 
 STATES = sorted((Path(__file__).parent / "states").glob("*.dump"))

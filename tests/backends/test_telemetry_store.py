@@ -288,6 +288,61 @@ def test_figures_are_the_same_from_samples_and_from_minutes(services: Services, 
     assert told()[0] == before[0], "as before, with no sample left in Postgres"
 
 
+UNTOLD = text("UPDATE telemetry SET battery_percent = NULL, battery_v = NULL WHERE seq % :every = 0")
+
+
+@pytest.mark.parametrize("every", [2, 1], ids=["every second sample", "every sample"])
+def test_a_charge_that_is_not_told_is_no_part_of_any_figure(services: Services, flight: str, every: int) -> None:
+    with services.database.session() as session:
+        session.execute(UNTOLD, {"every": every})
+        expected = session.execute(
+            text("SELECT min(battery_percent), avg(battery_percent) FROM telemetry WHERE flight_id = :flight"),
+            {"flight": flight},
+        ).one()
+    query = TelemetryQuery(flight_ids=(flight,), group_by=TelemetryGroup.FLIGHT)
+
+    def told() -> tuple[Any, Any]:
+        with services.database.session() as session:
+            [row] = figures(session, "s1", query, "Europe/Berlin")
+        assert row.values["samples"] == SAMPLES
+        return row.values["min_battery_percent"], row.values["mean_battery_percent"]
+
+    assert told() == pytest.approx(tuple(expected)), "from samples"
+    with services.database.session() as session:
+        minutes.roll(session)
+    assert told() == pytest.approx(tuple(expected)), "from minutes"
+    keep_up(services)
+    assert told() == pytest.approx(tuple(expected)), "with no sample left in Postgres"
+
+
+def test_a_minute_that_grows_keeps_what_it_was_told(services: Services, flight: str) -> None:
+    with services.database.session() as session:
+        before = session.execute(text("SELECT min(battery_percent), sum(battery_percent) FROM telemetry")).one()
+        minutes.roll(session)
+        session.execute(text("UPDATE telemetry_rolled SET settled_at = '-infinity'"))
+        session.execute(UNTOLD, {"every": 1})
+        minutes.roll(session)
+        total = text(
+            "SELECT min(min_battery_percent), sum(sum_battery_percent), sum(battery_untold) FROM telemetry_minutes"
+        )
+        assert session.execute(total).one() == pytest.approx((*before, SAMPLES + 1))
+
+
+def test_an_unknown_charge_is_answered_as_unknown_however_old(
+    services: Services, operator: httpx.Client, flight: str
+) -> None:
+    with services.database.session() as session:
+        session.execute(UNTOLD, {"every": 1})
+    before = answers(operator, services, flight)
+    assert {sample["battery_percent"] for sample in json.loads(before["track"])["data"]} == {None}
+    assert json.loads(before["latest"])["battery_v"] is None
+    assert {sample[5] for sample in json.loads(before["axis"])["samples"]} == {None}
+    assert json.loads(before["things"])["value"] == [], "nothing was observed"
+    assert ",,6,6.4," in before["log"], "an empty cell"
+    keep_up(services)
+    assert answers(operator, services, flight) == before
+
+
 def test_a_month_is_no_way_round_the_policies(services: Services, flight: str) -> None:
     stranger = Principal("sam", frozenset({Role.ADMIN}), "token", frozenset({"elsewhere"}))
     keep_up(services)

@@ -139,17 +139,17 @@ def page(opened: Open) -> Page:
 
 
 @pytest.fixture
-def move(services: Services) -> Callable[[float, float], datetime]:
-    """Return a function that commits a sample some degrees further and tells live pages."""
+def move(services: Services) -> Callable[..., datetime]:
+    """Return a function that commits a sample some degrees further, of a charge in percent, and tells live pages."""
 
-    def move_by(north_deg: float, up_m: float) -> datetime:
+    def move_by(north_deg: float, up_m: float, battery: float | None = 61.0) -> datetime:
         with services.database.session() as session:
             flight = session.scalars(select(Flight).where(Flight.state == "flying")).one()
             newest = select(Telemetry).where(Telemetry.flight_id == flight.flight_id).order_by(Telemetry.seq.desc())
             last = session.scalars(newest.limit(1)).one()
             point = GeoPoint(lat_deg=last.lat_deg + north_deg, lon_deg=last.lon_deg, alt_m=last.alt_m + up_m)
             world = World(session, utc_now())
-            world.telemetry(flight, last.seq + 1, utc_now(), point, yaw_deg=77.0, battery=61.0)
+            world.telemetry(flight, last.seq + 1, utc_now(), point, yaw_deg=77.0, battery=battery)
             notify(session, "telemetry", flight.drone_id)
             return utc_now()
 

@@ -63,6 +63,20 @@ def test_the_drone_moves_when_telemetry_arrives(page: Page, move: Callable[[floa
     assert moved["y"] < place["y"] - 5
 
 
+def test_a_charge_that_is_not_told_is_said_to_be_unknown(page: Page, move: Callable[..., datetime]) -> None:
+    expect(page.locator("#connection")).to_have_text("Live")
+    move(0.0002, 1.0, None)
+    battery, drone = page.locator('telemetry-strip [data-id="battery"]'), page.locator(".drone[data-drone='merlin-1']")
+    expect(battery.locator(".value")).to_have_text("– charge unknown")
+    expect(battery).not_to_have_class(re.compile("low"))
+    expect(drone.locator(".ring")).to_have_class("ring unknown")
+    expect(drone.locator(".drone-label")).to_contain_text("charge unknown")
+    expect(page.locator('#map-table tr[data-drone="merlin-1"] .state')).to_contain_text("charge unknown")
+    move(0.0, 0.0, 12.0)
+    expect(battery).to_have_class(re.compile("low"))
+    expect(drone.locator(".ring")).to_have_class("ring low")
+
+
 def test_silence_makes_the_drone_hollow_and_says_since_when(page: Page) -> None:
     expect(page.locator(".drone.stale[data-drone='merlin-1']")).to_be_visible(timeout=20_000)
     expect(page.locator(".drone-label").first).to_contain_text("ago")

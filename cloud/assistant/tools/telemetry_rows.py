@@ -45,13 +45,14 @@ def _read(period: Period | None) -> Subquery:
     singly = select(
         t.drone_id, t.flight_id, t.captured_at.label("at"), _ONE.label("samples"), t.captured_at.label("first_at"),
         t.captured_at.label("last_at"), t.battery_percent.label("least_battery"), t.battery_percent.label("battery"),
-        t.wind_mps.label("most_wind"), t.wind_mps.label("wind"), func.num_nonnulls(t.wind_mps).label("winds"),
-        t.alt_rel_m, _SPEED.label("speed_mps"), t.link_percent, t.satellites,
+        func.num_nonnulls(t.battery_percent).label("charges"), t.wind_mps.label("most_wind"),
+        t.wind_mps.label("wind"), func.num_nonnulls(t.wind_mps).label("winds"), t.alt_rel_m, _SPEED.label("speed_mps"),
+        t.link_percent, t.satellites,
     ).where(apart)  # fmt: skip
     whole = select(
         m.drone_id, func.nullif(m.flight_id, ""), m.minute, m.samples, m.first_at, m.last_at, m.min_battery_percent,
-        m.sum_battery_percent, m.max_wind_mps, m.sum_wind_mps, m.wind_samples, m.max_alt_rel_m, m.max_speed_mps,
-        m.min_link_percent, m.min_satellites,
+        m.sum_battery_percent, m.samples - m.battery_untold, m.max_wind_mps, m.sum_wind_mps, m.wind_samples,
+        m.max_alt_rel_m, m.max_speed_mps, m.min_link_percent, m.min_satellites,
     ).where(m.minute.not_in(cut) if cut else true())  # fmt: skip
     return union_all(within(singly, t.captured_at, period), within(whole, m.minute, period)).subquery("measured")
 
@@ -63,7 +64,7 @@ def _figures(read: Subquery) -> tuple[Any, ...]:
         func.min(c.first_at).label("first_at"),
         func.max(c.last_at).label("last_at"),
         func.min(c.least_battery).label("min_battery_percent"),
-        (func.sum(c.battery) / func.sum(c.samples)).cast(Double).label("mean_battery_percent"),
+        (func.sum(c.battery) / func.nullif(func.sum(c.charges), 0)).cast(Double).label("mean_battery_percent"),
         func.max(c.most_wind).label("max_wind_mps"),
         (func.sum(c.wind) / func.nullif(func.sum(c.winds), 0)).cast(Double).label("mean_wind_mps"),
         func.max(c.alt_rel_m).label("max_alt_rel_m"),

@@ -8,6 +8,13 @@ import { inline, t } from "./words.js";
 const METRES_PER_DEGREE = 111_319.5;
 const dark = matchMedia("(prefers-color-scheme: dark)");
 const LOW_BATTERY = 30;
+/** The ring of a battery whose charge is not told: dots. */
+const UNKNOWN = "0.1 6";
+
+/** The charge in words. @param {any} sample */
+function charge(sample) {
+  return sample.battery_percent === null ? t("charge unknown") : t("battery {0} %", Math.round(sample.battery_percent));
+}
 const RING = 2 * Math.PI * 19;
 
 /** What an asset's worst live finding looks like, as everywhere (_symbols.html); a ring with a tick where there is none. */
@@ -269,8 +276,10 @@ class DroneMap extends HTMLElement {
     box.querySelector(".heading").setAttribute("transform", `rotate(${sample.yaw_deg})`);
     box.querySelector(".view").setAttribute("transform", `rotate(${sample.gimbal_yaw_deg})`);
     const ring = box.querySelector(".ring");
-    ring.setAttribute("stroke-dasharray", `${(RING * sample.battery_percent) / 100} ${RING}`);
-    ring.classList.toggle("low", sample.battery_percent < LOW_BATTERY);
+    const told = sample.battery_percent !== null;
+    ring.setAttribute("stroke-dasharray", told ? `${(RING * sample.battery_percent) / 100} ${RING}` : UNKNOWN);
+    ring.classList.toggle("low", told && sample.battery_percent < LOW_BATTERY);
+    ring.classList.toggle("unknown", !told);
     this.#label(box, sample);
   }
 
@@ -278,11 +287,11 @@ class DroneMap extends HTMLElement {
   #label(box, sample) {
     const stale = isStale(sample);
     box.classList.toggle("stale", stale);
-    const battery = `${Math.round(sample.battery_percent)} %`;
+    const battery = sample.battery_percent === null ? t("charge unknown") : `${Math.round(sample.battery_percent)} %`;
     const text = [box.dataset.name, stale ? ago(ageSeconds(sample)) : `${Math.round(sample.alt_rel_m)} m`, battery].join(" · ");
     const label = box.querySelector(".drone-label");
     if (label && label.textContent !== text) label.textContent = text;
-    box.setAttribute("aria-label", t("{0}, battery {1} %", box.dataset.name, Math.round(sample.battery_percent)) + (stale ? t(", position is old") : ""));
+    box.setAttribute("aria-label", `${box.dataset.name}, ${charge(sample)}` + (stale ? t(", position is old") : ""));
   }
 
   #onAge = () => {
@@ -315,7 +324,7 @@ class DroneMap extends HTMLElement {
       if (found && found.textContent !== text) found.textContent = text;
     };
     for (const [id, s] of latest) {
-      cell(`data-drone="${CSS.escape(id)}"`, "state", t("{0}, battery {1} %, {2}", inline(s.state), Math.round(s.battery_percent), ago(ageSeconds(s))));
+      cell(`data-drone="${CSS.escape(id)}"`, "state", [inline(s.state), charge(s), ago(ageSeconds(s))].join(", "));
       cell(`data-drone="${CSS.escape(id)}"`, "position", `${s.lat_deg.toFixed(6)}, ${s.lon_deg.toFixed(6)}, ${t("{0} m up, heading {1}°", s.alt_rel_m.toFixed(1), Math.round(s.yaw_deg))}`);
     }
     for (const a of this.#data?.assets ?? []) {

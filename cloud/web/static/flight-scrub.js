@@ -78,11 +78,11 @@ class FlightScrub extends HTMLElement {
     track.replaceChildren(line(this.#axis.route.map((/** @type {number[]} */ p) => [p[0], -p[1]]), "wanted"), ...runs, draw("path", { class: "here", d: "M0 0h0" }));
   }
 
-  /** Samples in runs without gaps. @returns {number[][][]} */
-  #runs() {
+  /** Samples in runs without gaps: of those that tell a column. @param {number} column @returns {number[][][]} */
+  #runs(column = 0) {
     /** @type {number[][][]} */
     const runs = [];
-    const samples = /** @type {number[][]} */ (this.#axis.samples);
+    const samples = /** @type {number[][]} */ (this.#axis.samples).filter((sample) => sample[column] !== null);
     samples.forEach((sample, i) => {
       if (i === 0 || sample[0] - samples[i - 1][0] > Math.max(GAP_S, 4 * (this.#axis.length_s / samples.length))) runs.push([]);
       runs[runs.length - 1].push(sample);
@@ -100,8 +100,8 @@ class FlightScrub extends HTMLElement {
       const name = document.createElement("span");
       name.textContent = String(title);
       const plot = draw("svg", { viewBox: "0 0 1000 100", preserveAspectRatio: "none", role: "img", "aria-label": `${title} in ${unit}, from ${values.length ? Math.min(...values) : "none"} to ${values.length ? Math.max(...values) : "none"}` });
-      for (const run of this.#runs()) {
-        const points = run.filter((s) => s[/** @type {number} */ (column)] !== null).map((s) => `${((1000 * s[0]) / this.#axis.length_s).toFixed(1)},${(100 - (100 * (s[/** @type {number} */ (column)] - low)) / (high - low)).toFixed(1)}`);
+      for (const run of this.#runs(/** @type {number} */ (column))) {
+        const points = run.map((s) => `${((1000 * s[0]) / this.#axis.length_s).toFixed(1)},${(100 - (100 * (s[/** @type {number} */ (column)] - low)) / (high - low)).toFixed(1)}`);
         plot.append(draw("polyline", { points: points.join(" ") }));
       }
       plot.append(draw("line", { class: "cursor-line", y1: 0, y2: 100 }));

@@ -10,7 +10,7 @@ const FIX = [t("none"), t("none"), "2D", "3D", "DGPS", "RTK float", "RTK fixed"]
 const CELLS = [
   { id: "altitude", label: t("Above take-off"), unit: "m", digits: 1, spark: 4, value: (s) => s.alt_rel_m },
   { id: "speed", label: t("Speed"), unit: "m/s", digits: 1, spark: 1.5, value: (s) => s.speed_mps },
-  { id: "battery", label: t("Battery"), unit: "%", digits: 0, spark: 6, value: (s) => s.battery_percent, extra: (s) => `${s.battery_v.toFixed(1)} V`, low: (s) => s.battery_percent < 30 },
+  { id: "battery", label: t("Battery"), unit: "%", digits: 0, spark: 6, value: (s) => s.battery_percent, extra: (s) => (s.battery_percent === null ? t("charge unknown") : s.battery_v === null ? "" : `${s.battery_v.toFixed(1)} V`), low: (s) => s.battery_percent !== null && s.battery_percent < 30 },
   { id: "link", label: t("Link"), unit: "%", digits: 0, spark: 20, value: (s) => s.link_percent, low: (s) => s.link_percent !== null && s.link_percent < 40 },
   { id: "gps", label: t("Position"), unit: "", digits: 0, value: (s) => FIX[s.gps_fix] ?? "?", extra: (s) => t("{0} sats", s.satellites), low: (s) => s.gps_fix < 3 },
   { id: "wind", label: t("Wind"), unit: "m/s", digits: 1, spark: 4, value: (s) => s.wind_mps, extra: (s) => (s.wind_from_deg === null ? "" : `${Math.round(s.wind_from_deg)}°`), low: (s) => s.wind_mps !== null && s.wind_mps > 10 },
@@ -114,6 +114,7 @@ class TelemetryStrip extends HTMLElement {
       small.textContent = [value === null ? "" : cell.unit, cell.extra?.(sample)].filter(Boolean).join(" · ");
       shown.append(small);
       box.classList.toggle("low", Boolean(cell.low?.(sample)));
+      box.classList.toggle("untold", value === null && small.textContent !== "");
     }
   }
 

@@ -37,6 +37,8 @@ MESSAGES = st.lists(
             "waypoint": st.none() | st.integers(0, 99),
             "wind_mps": st.none() | st.floats(0, 40).map(lambda v: round(v, 2)),
             "link_percent": st.none() | st.floats(0, 100),
+            "battery_percent": st.none() | st.integers(0, 100).map(float),
+            "battery_v": st.none() | st.floats(0, 60).map(lambda v: round(v, 3)),
             "flight_id": st.sampled_from([None, "flt-1", "flt-2"]),
             "monotonic_ms": st.integers(0, 2**60),
             "seq": st.integers(1, 2**60),
@@ -87,7 +89,8 @@ def test_what_aircraft_send_is_read_in_arrays() -> None:
     wind = [row | {"wind_mps": round(0.1 * n, 1), "wind_from_deg": 7.5} for n, row in enumerate(ROWS)]
     place = [row | {"waypoint": n, "flight_id": "flt-1", "battery_percent": 90.0 - n} for n, row in enumerate(ROWS)]
     level = [row | {"vel_up_mps": -0.0, "roll_deg": (0.0, -0.0)[n % 2]} for n, row in enumerate(ROWS)]
-    payloads = [packed(ROWS), packed(wind), packed(place), packed(level), packed(ROWS[:1])]
+    untold = [{name: value for name, value in row.items() if not name.startswith("battery")} for row in ROWS]
+    payloads = [packed(ROWS), packed(wind), packed(place), packed(level), packed(untold), packed(ROWS[:1])]
     assert in_arrays(*payloads) == [with_care(payload) for payload in payloads]
     assert None not in in_arrays(*payloads)
 

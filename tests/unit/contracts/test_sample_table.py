@@ -36,7 +36,7 @@ def each(table: SampleTable, name: str) -> list[Any]:
 @given(
     changes=st.lists(
         st.fixed_dictionaries(
-            {"lat_deg": PLACES, "battery_percent": st.floats(0, 100), "gps_fix": st.integers(0, 6)},
+            {"lat_deg": PLACES, "battery_percent": st.none() | st.floats(0, 100), "gps_fix": st.integers(0, 6)},
             optional={"waypoint": st.none() | st.integers(0, 99), "link_percent": st.none() | st.floats(0, 100)},
         ),
         min_size=1,

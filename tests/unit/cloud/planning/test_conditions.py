@@ -68,6 +68,12 @@ def test_battery_of_the_day(charge: float, verdict: str) -> None:
     assert conditions.battery(charge, FIGURES).verdict == verdict
 
 
+def test_a_charge_that_nobody_knows_warns() -> None:
+    check = conditions.charge_unknown(datetime(2026, 11, 28, 9, 5, tzinfo=UTC))
+    assert (check.name, check.verdict) == ("battery", "warn")
+    assert "is not known: the autopilot told none at 2026-11-28 09:05 UTC" in check.sentence
+
+
 @pytest.mark.parametrize(("free", "verdict"), [(2_000_000_000, "pass"), (1_999_999_999, "block")])
 def test_storage(free: int, verdict: str) -> None:
     assert conditions.storage(free, FIGURES).verdict == verdict
