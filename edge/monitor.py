@@ -248,8 +248,8 @@ class Monitor:
 
     def _answer(self, breach: Breach, aircraft: Aircraft, flight: Flight | None) -> None:
         if aircraft.by_hand and breach.action is not Action.REPORT:
-            told = f"{breach.detail} A pilot flies it in mode {aircraft.mode}: nothing is done while they do."
-            breach = breach._replace(detail=told)
+            words = f"A pilot flies it in mode {aircraft.mode}: nothing is done while they do."
+            breach = breach._replace(detail=f"{breach.detail} {words}")
         self._announce_breach(breach, flight)
         if breach.action is Action.REPORT:
             return

@@ -12,6 +12,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+from pydantic import ValidationError
+
 from contracts.events import DroneEventKind
 from contracts.ids import segment_id
 from contracts.media import FrameTime, PoseSample, SegmentManifest
@@ -218,9 +220,8 @@ class Recorder:
         self._abandon()
         self._flight_id = flight.flight_id
         self._index, self._from_us = 0, flight.started_us
-        while (path := self._folder() / f"{self._index:05d}.json").exists():
-            manifest = SegmentManifest.model_validate_json(path.read_bytes())
-            self._from_us = manifest.frames[-1].t_us + 1
+        while (path := _manifest_of(self._folder(), self._index)) is not None:
+            self._from_us = max(self._from_us, _end_us(path) + 1)
             self._index += 1
         if not self._camera.replays:
             self._rescue()
@@ -366,3 +367,18 @@ def _nearest(poses: PoseTrack, start_us: int, end_us: int) -> tuple[PoseSample, 
     known = poses.covering(0, end_us) or poses.covering(start_us, poses.latest_us())
     last = known[-1]
     return (last.model_copy(update={"t_us": max(0, start_us)}), last.model_copy(update={"t_us": end_us}))
+
+
+def _manifest_of(folder: Path, index: int) -> Path | None:
+    """Return a segment's manifest, also one that was set aside as it cannot be read; None before it is recorded."""
+    path = folder / f"{index:05d}.json"
+    return next((found for found in (path, path.with_name(path.name + ".corrupt")) if found.exists()), None)
+
+
+def _end_us(manifest: Path) -> int:
+    """Return when a segment's last frame was taken; 0 where its manifest cannot be read: recording goes on."""
+    try:
+        return SegmentManifest.model_validate_json(manifest.read_bytes()).frames[-1].t_us
+    except ValidationError as error:
+        logbook.warn("manifest_unreadable", path=str(manifest), error=str(error)[:300])
+        return 0

@@ -130,8 +130,22 @@ class Uploader(Sender):
         return outcome
 
     def _indices(self, flight: Flight) -> Iterator[int]:
+        """Yield the recorded segments; one whose manifest is no longer to be read must not keep the others."""
         for path in sorted(self._folder(flight).glob("[0-9]*.json")):
-            yield int(path.stem)
+            try:
+                self._segment(flight, int(path.stem))
+            except ValidationError as error:
+                segment = segment_id(flight.flight_id, int(path.stem))
+                told: dict[str, object] = {"flight_id": flight.flight_id, "segment_id": segment}
+                detail = f"The manifest {path.name} cannot be read and is set aside; its video stays on the drone."
+                self._announce(DroneEventKind.SAFETY, told | {"code": "segment_damaged", "detail": detail})
+                self._set_aside(path, error)
+            else:
+                yield int(path.stem)
+
+    def _set_aside(self, path: Path, error: ValidationError) -> None:
+        logbook.warn("file_set_aside", path=str(path), error=str(error)[:300])
+        path.replace(path.with_name(path.name + ".corrupt"))
 
     def _folder(self, flight: Flight) -> Path:
         return self._flights.folder(flight.flight_id)
@@ -168,8 +182,7 @@ class Uploader(Sender):
             try:
                 yield path, FirstLook.model_validate_json(path.read_bytes())
             except ValidationError as error:
-                logbook.warn("first_look_unreadable", path=str(path), error=str(error)[:300])
-                path.replace(path.with_name(path.name + ".corrupt"))
+                self._set_aside(path, error)
 
     def _send_look(self, flight: Flight, path: Path, look: FirstLook) -> bool:
         crop = crop_key(self._drone_id, flight.flight_id, look.look_id)
@@ -198,7 +211,13 @@ class Uploader(Sender):
 
     def _ordered(self, flight: Flight) -> tuple[int, ...]:
         path = self._folder(flight) / _ORDER
-        return UploadOrder.model_validate_json(path.read_bytes()).segments if path.exists() else ()
+        if not path.exists():
+            return ()
+        try:
+            return UploadOrder.model_validate_json(path.read_bytes()).segments
+        except ValidationError as error:
+            self._set_aside(path, error)
+            return ()
 
     def _round_looks(self, flight: Flight) -> list[int]:
         times = [look.t_us for _, look in self._looks(flight)]

@@ -154,6 +154,20 @@ def test_broken_off_and_killed_anywhere_it_records_the_same(
     assert [m.sha256 for m in bench.manifests()] == [m.sha256 for m in whole.manifests()]
 
 
+@pytest.mark.parametrize("name", ["00001.json", "00001.json.corrupt"], ids=["found now", "set aside before"])
+def test_a_manifest_that_rotted_ends_no_recording_and_no_video_is_written_over(bench: Bench, name: str) -> None:
+    bench.run()
+    folder = bench.flights.folder("flt-1")
+    (folder / "00001.json").rename(folder / name)
+    (folder / name).write_text("{")
+    videos = {path.name: path.read_bytes() for path in folder.glob("*.mp4")}
+    bench.flights.change("flt-1", segments=None)
+    bench.restart()
+    bench.run()
+    assert {path.name: path.read_bytes() for path in folder.glob("*.mp4")} == videos
+    assert bench.flights.known("flt-1").segments == len(videos)
+
+
 def test_a_torn_part_of_a_dead_process_is_written_over(bench: Bench) -> None:
     folder = bench.flights.folder("flt-1")
     (folder / "00000.mp4.part").write_bytes(b"torn")

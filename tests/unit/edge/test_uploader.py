@@ -212,6 +212,25 @@ def test_a_video_that_rotted_on_the_drone_is_not_uploaded(bench: Bench) -> None:
     assert bench.events.codes() == ["segment_damaged"]
 
 
+def test_a_manifest_that_rotted_keeps_no_other_segment_and_is_told_once(bench: Bench) -> None:
+    for index in range(3):
+        bench.record(index, b"fine")
+    (bench.flights.folder("flt-1") / "00001.json").write_text('{"segment_id":')
+    bench.run()
+    bench.restart()
+    bench.run()
+    assert bench.names() == ["00000.mp4", "00000.json", "00002.mp4", "00002.json"]
+    assert bench.events.codes() == ["segment_damaged"]
+    assert (bench.flights.folder("flt-1") / "00001.mp4").exists()
+
+
+def test_an_order_that_rotted_is_none(bench: Bench) -> None:
+    bench.record(0, b"fine")
+    (bench.flights.folder("flt-1") / "upload-order.json").write_text("\0\0")
+    bench.run()
+    assert bench.names() == ["00000.mp4", "00000.json"]
+
+
 def test_stopping_between_parts_keeps_what_was_sent(bench: Bench) -> None:
     bench.record(0, BIG)
     send = bench.shop.part
