@@ -50,6 +50,7 @@ from edge.life.proof import Proof, Signs
 from edge.life.shadow import Shadow, ShadowPost, Tunables
 from edge.life.slots import Slots
 from edge.life.watchdog import Watchdog
+from edge.loan import Loan
 from edge.loop import Loop
 from edge.monitor import Monitor, Surroundings
 from edge.outbox import Outbox
@@ -107,7 +108,8 @@ class Agent:
         self._autopilot = autopilot_of(settings, self._poses.add)
         self._link = link_of(settings, self._status(online=False))
         self._allowances = Allowances(state / "limits.json", limits)
-        self._pilot = Pilot(self._autopilot, self._flights, self._allowances, self._enough_disk)
+        self._loan = Loan(state / "loan.json", self._autopilot)
+        self._pilot = Pilot(self._autopilot, self._flights, self._allowances, self._enough_disk, self._loan)
         self._clock = WatchedClock(self._gps_offset_s, self._journal.latest_us)
         self._desk = CommandDesk(
             Gate(settings.drone_id, settings.command_keys_dir),
@@ -215,6 +217,7 @@ class Agent:
             Loop("onboard-detection", self._detection.step, 0.1, max_backoff_s=30.0),
             Loop("captures", self._courier.step, 5.0, max_backoff_s=60.0),
             Loop("link-loss", self._guard_link_loss, 2.0),
+            Loop("loan", self._give_back, 1.0, max_backoff_s=30.0),
             Loop("retention", self._retention.step, 30.0),
             Loop("status", self._write_status, 1.0),
             Loop("health", self._tell_health, 60.0),
@@ -328,6 +331,13 @@ class Agent:
             self.announce(DroneEventKind.SAFETY, {"code": "link_loss_not_set", "detail": error.message})
         return True
 
+    def _give_back(self) -> bool | None:
+        """Give the autopilot's failsafes back: after the flight, or on a way home that is clear."""
+        if not self._loan.held or not self._autopilot.look().connected or not self._pilot.may_give_back():
+            return None
+        logbook.note("failsafes_given_back", put=self._loan.give_back())
+        return True
+
     def _storage_full(self) -> bool:
         return shutil.disk_usage(self._settings.state_dir).free < self._settings.disk_floor_bytes // 4
 
@@ -363,6 +373,7 @@ class Agent:
             "link": "up" if self._link.generation else "down",
             "state": state,
             "returns": habit.words() if (habit := self._autopilot.look().habit) else None,
+            "failsafes": {name: put for name, (_, put) in self._loan.held.items()},
             "flight_id": flight_id,
             "waypoint": waypoint,
             "pending": pending,

@@ -32,6 +32,7 @@ from edge.commands import CommandDesk
 from edge.exercise import DETOUR, FieldAutopilot, square_at, waypoint_at
 from edge.flights import Flights
 from edge.journal import Journal
+from edge.loan import Loan, Parameters
 from edge.loop import Loop
 from edge.monitor import Monitor, Surroundings
 from edge.outbox import Make, Outbox
@@ -65,8 +66,8 @@ _ENDS = _BAD | {AckState.DONE}
 Tell = Callable[[dict[str, Any]], None]
 
 
-class BenchAutopilot(FieldAutopilot, Protocol):
-    """What the bench asks of an autopilot: what the acceptance flight does."""
+class BenchAutopilot(FieldAutopilot, Parameters, Protocol):
+    """What the bench asks of an autopilot: what the acceptance flight does, and its parameters."""
 
 
 class Bench:
@@ -83,7 +84,8 @@ class Bench:
         self._outbox = Outbox(folder / "outbox.db", mint("boot"), _CAP_BYTES)
         self._journal = Journal(folder / "journal.db")
         self._flights = Flights(folder / "flights")
-        pilot = Pilot(autopilot, self._flights, Allowances(folder / "limits.json", _LIMITS), lambda: None)
+        allowances, loan = Allowances(folder / "limits.json", _LIMITS), Loan(folder / "loan.json", autopilot)
+        pilot = Pilot(autopilot, self._flights, allowances, lambda: None, loan)
         clock = WatchedClock(lambda: autopilot.look().clock_offset_s, self._journal.latest_us)
         self._desk = CommandDesk(Gate(_NAME, folder / "keys"), self._journal, self, pilot, clock, self._alarm)
         self._monitor = Monitor(

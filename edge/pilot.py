@@ -10,7 +10,7 @@ from contracts.commands import Command
 from contracts.errors import PlatformError
 from contracts.geo import Enu, GeoPoint, LocalFrame
 from contracts.routes import Route
-from contracts.vocabulary import CommandKind
+from contracts.vocabulary import AircraftState, CommandKind
 from edge import logbook
 from edge.aircraft import LAND_MODES, TAKE_OFF_MODES, Aircraft, standing
 from edge.allowances import Allowances, loosened
@@ -20,6 +20,7 @@ from edge.clock import now_us
 from edge.flights import Flight, Flights, Phase
 from edge.itinerary import Itinerary, itinerary_of
 from edge.legality import Refusal, Situation, require_expected, require_free, require_legal
+from edge.loan import Loan
 from edge.mission import aircraft_state, itinerary_for
 from edge.procedures import Autopilot, Procedures, on_mission
 from edge.refusals import NotReady, Preempted, ReturnBlocked, UnsafeRoute
@@ -44,13 +45,20 @@ class Pilot:
     """Runs procedures one at a time, in the executor's thread."""
 
     def __init__(
-        self, autopilot: Autopilot, flights: Flights, allowances: Allowances, enough_disk: Callable[[], None]
+        self,
+        autopilot: Autopilot,
+        flights: Flights,
+        allowances: Allowances,
+        enough_disk: Callable[[], None],
+        loan: Loan,
     ) -> None:
+        """``loan`` holds what the autopilot's failsafes are set to for a flight."""
         self._autopilot = autopilot
         self._procedures = Procedures(autopilot)
         self._flights = flights
         self._allowances = allowances
         self._enough_disk = enough_disk
+        self._loan = loan
         self.latched: Refusal | None = None
         self.retreat: Retreat | None = None
         """The ways home of the route being flown."""
@@ -160,6 +168,8 @@ class Pilot:
             trouble = retreat.trouble_of(aircraft)
             if trouble is None or aircraft.on_ground or aircraft.mode in LAND_MODES:
                 self._procedures.leave("RTL", stop)
+                # A failsafe on the way home would turn it round, to come back along all of its route.
+                self._loan.due = trouble is None
             else:
                 self._fly_back(flight, retreat, stop)
 
@@ -324,6 +334,29 @@ class Pilot:
         self._procedures.store_route(flight.route, home, flight.joined_at, stop)
         self._flights.change(flight.flight_id, stored=True, stored_home=home, homeward=False, **changes)
         self.know_ways_home(flight)
+        self._set_failsafes()
+
+    def may_give_back(self) -> bool:
+        """Tell whether the autopilot's failsafes may be as they were: it stands, or is on a way home that is clear."""
+        aircraft, flight = self._autopilot.look(), self._flights.active()
+        if flight is None:
+            return aircraft.on_ground
+        ends = aircraft.mode == "AUTO" and not flight.homeward  # behind the last waypoint the return is clear
+        return self._loan.due or (ends and aircraft_state(aircraft, self.itinerary()) is AircraftState.RETURNING)
+
+    def _set_failsafes(self) -> None:
+        """Have the autopilot's own failsafes come back the way it came, where the straight way is blocked.
+
+        Raises:
+            PlatformError: One does not hold; the flight does not begin.
+
+        """
+        if self.retreat is None or self.retreat.blocked is None:
+            return
+        lent = {name: put for name, (_, put) in self._loan.held.items()}
+        wanted = lent | self.retreat.failsafes(self.limits.battery_reserve_percent)
+        self._loan.take(wanted)
+        logbook.note("failsafes_come_back", put=[f"{name}={value:g}" for name, value in wanted.items()])
 
     def _change_limits(self, command: Command) -> None:
         if command.limits is None:

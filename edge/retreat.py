@@ -25,6 +25,8 @@ CLIMB_TO_M = 10.0
 """Where a take-off ends, above home."""
 BACK_SPEED_MPS = 4.0
 """Beside an asset, along a way that was flown once."""
+_EVERY_M = 5.0
+"""How close together places of the path are that a failsafe may return from."""
 _TRIED = 4
 """Places of the route that are tried before another way back is looked for, of those flown already and of all."""
 START = Start(Enu(0.0, 0.0, CLIMB_TO_M))
@@ -54,6 +56,13 @@ class Trouble(NamedTuple):
         return f"return at {self.top_m:.0f} m {self.words}"
 
 
+class Blocked(NamedTuple):
+    """A place of the path from where the autopilot's own return is not clear, on the way to a waypoint."""
+
+    stop: Stop
+    trouble: Trouble
+
+
 class Retreat:
     """The ways home of one route. Build it once: it looks at every corner of the path."""
 
@@ -81,6 +90,51 @@ class Retreat:
                 self._refuse(stop)
         if self._rests[-1] != Rest(0.0, self._track[-1].place):
             self._refuse(self._track[-1])  # behind the last waypoint the mission itself ends in a return
+        self._check_failsafes()
+
+    def _check_failsafes(self) -> None:
+        """Refuse a path that the autopilot's failsafes would leave into something, and cannot leave as they came."""
+        if (blocked := self.blocked) is None:
+            return
+        kept_m = min((body.kept_m for body in self._bodies), default=math.inf)
+        if why := self._habit.failsafes.objection(len(self._track), kept_m):
+            (waypoint, place), trouble = blocked
+            words = (
+                f"On the way to waypoint {waypoint}, {place.up:.0f} m above home, a failsafe of the autopilot climbs"
+                f" from where it is: its {trouble}."
+            )
+            raise UnsafeRoute(
+                f"{words} {why}",
+                hint="Mend the autopilot, or plan a route from which every return is clear.",
+                field="route",
+            )
+
+    @cached_property
+    def blocked(self) -> Blocked | None:
+        """Return the first place of the path from where the autopilot's own return is not clear; None without one."""
+        for before, stop in pairwise(self._track):
+            way = stop.place.minus(before.place)
+            count = max(1, math.ceil(way.norm() / _EVERY_M))
+            for step in range(1, count + 1):
+                place = before.place.plus(way, step / count)
+                if (trouble := self.trouble(place)) is not None:
+                    return Blocked(Stop(stop.waypoint, place), trouble)
+        return None
+
+    @cached_property
+    def percent_along(self) -> float:
+        """Return the battery that the autopilot needs home from the end of the path, the whole way it came."""
+        length_m = sum(after.place.minus(before.place).norm() for before, after in pairwise(self._track))
+        return DRAIN_PERCENT_PER_S * length_m / self._habit.back_mps
+
+    def failsafes(self, reserve_percent: float) -> dict[str, float]:
+        """Return what the autopilot's failsafes are to be set to for a flight of this path; empty where as they are.
+
+        Those of the battery only where the whole way back costs no more than the reserve: a straight return is short.
+        """
+        if self.blocked is None:
+            return {}
+        return self._habit.failsafes.changes(battery=self.percent_along <= reserve_percent)
 
     def trouble(self, place: Enu, left: Enu | None = None) -> Trouble | None:
         """Return what is in the way of the autopilot's own return from a place; None where it is clear.

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from contracts.geo import Enu
+from edge.failsafes import FAILSAFE_PARAMETERS, PX4, Failsafes, ardupilot_failsafes
 
 RETURN_PARAMETERS: dict[str, tuple[tuple[str, ...], ...]] = {
     "ArduPilot": (
@@ -19,10 +20,13 @@ RETURN_PARAMETERS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("RTL_CONE_SLOPE",),
         ("RTL_ALT_TYPE",),
         ("FENCE_MARGIN",),
+        ("WPNAV_SPEED",),
+        *FAILSAFE_PARAMETERS,
     ),
     "PX4": (("RTL_RETURN_ALT",), ("RTL_CONE_ANG",), ("RTL_MIN_DIST",), ("RTL_TYPE",)),
 }
 """What decides how each autopilot returns: each under the names it has in different versions."""
+_BACK_MPS = 4.0
 _ARDUPILOT_M, _PX4_M = 15.0, 60.0
 """How high they return as delivered."""
 _LEAST_SLOPE = 0.5
@@ -53,6 +57,10 @@ class Habit(NamedTuple):
     """The autopilot has not said: the height is the one it is delivered with."""
     unjudged: str = ""
     """Why nobody can tell beforehand which way it takes, with what to mend; empty where one can."""
+    back_mps: float = _BACK_MPS
+    """How fast it flies where it comes back the way it came; 4.7 says it under another name, and counts as slow."""
+    failsafes: Failsafes = Failsafes()
+    """What it does when something is lost."""
 
     def top_m(self, place: Enu, ceiling_m: float = math.inf) -> float:
         """Return how high above home it flies home from a place, below the ceiling of its own fence."""
@@ -69,7 +77,8 @@ class Habit(NamedTuple):
         """Return how high it returns, for a person."""
         said = "not told, taken as delivered" if self.assumed else self.parameter
         more = f", {self.climb_min_m:g} m up at least" if self.climb_min_m > 0.0 else ""
-        return self.unjudged or f"Returns at {self.height_m:g} m above home or higher ({said}){more}."
+        returns = f"Returns at {self.height_m:g} m above home or higher ({said}){more}. {self.failsafes.words()}"
+        return self.unjudged or returns
 
 
 def assumed_habit(autopilot: str) -> Habit:
@@ -99,6 +108,8 @@ def _ardupilot(told: Mapping[str, float]) -> Habit:
         fence_margin_m=told.get("FENCE_MARGIN"),
         assumed=height is None,
         unjudged=words,
+        back_mps=max(0.2, told["WPNAV_SPEED"] / 100.0) if "WPNAV_SPEED" in told else _BACK_MPS,
+        failsafes=ardupilot_failsafes(told),
     )
 
 
@@ -122,4 +133,5 @@ def _px4(told: Mapping[str, float]) -> Habit:
         cone_within_m=told.get("RTL_MIN_DIST", 0.0),
         assumed=height is None,
         unjudged=words,
+        failsafes=PX4,
     )

@@ -14,13 +14,18 @@ from simulators.autopilot_pilot import Pilot
 from simulators.autopilot_state import Phase, State
 from simulators.flight_air import Air
 
-STABILIZE, AUTO, GUIDED, LOITER, RTL, LAND, BRAKE = 0, 3, 4, 5, 6, 9, 17
+STABILIZE, AUTO, GUIDED, LOITER, RTL, LAND, BRAKE, SMART_RTL = 0, 3, 4, 5, 6, 9, 17, 21
 MODES: Final = {STABILIZE: "STABILIZE", AUTO: "AUTO", GUIDED: "GUIDED", LOITER: "LOITER"} | {
     RTL: "RTL",
     LAND: "LAND",
     BRAKE: "BRAKE",
+    SMART_RTL: "SMART_RTL",
 }
-_NOT_ARMABLE: Final = frozenset({AUTO, RTL, LAND, BRAKE})
+_NOT_ARMABLE: Final = frozenset({AUTO, RTL, LAND, BRAKE, SMART_RTL})
+_ON_LOST_STATION: Final = {1: (RTL,), 2: (RTL,), 3: (SMART_RTL, RTL), 4: (SMART_RTL, LAND), 5: (LAND,)}
+_ON_BATTERY: Final = {1: (LAND,), 2: (RTL,), 3: (SMART_RTL, RTL), 4: (SMART_RTL, LAND)}
+_ON_BREACH: Final = {1: (RTL,), 2: (LAND,), 3: (SMART_RTL, RTL), 4: (BRAKE,), 5: (SMART_RTL, LAND)}
+"""What each value of FS_GCS_ENABLE, BATT_FS_*_ACT and FENCE_ACTION tries in turn (events.cpp, fence.cpp)."""
 _LOW, _CRITICAL = 1, 2
 _BLIND_MS: Final = 8000
 _TEXT_PIECE: Final = 50
@@ -78,6 +83,7 @@ class Commander:
                 self.say(f"Arm: {reason}", mav.MAV_SEVERITY_CRITICAL)
             return False
         self._watch.armed, self._watch.landed, self._watch.idle_since_ms = True, False, self.state.t_ms
+        self.state.controls.track, self.state.controls.track_lost = [self.state.position], False
         self.say("Arming motors")
         return True
 
@@ -95,7 +101,7 @@ class Commander:
 
     def set_mode(self, mode: int) -> bool:
         """Change the flight mode; return whether it was taken."""
-        if mode not in MODES:
+        if mode not in MODES or (mode == SMART_RTL and not self.pilot.knows_way_back):
             return False
         if mode == self._watch.mode:
             return True
@@ -105,16 +111,20 @@ class Commander:
             self.pilot.look(0.0, self.state.craft.body.yaw_deg)
         self._watch.mode = mode
         self.mission.stop()
-        if self.pilot.on_ground or self.pilot.phase is Phase.FALL:
-            return True
-        if mode == RTL:
+        if not (self.pilot.on_ground or self.pilot.phase is Phase.FALL):
+            self._fly_as(mode)
+        return True
+
+    def _fly_as(self, mode: int) -> None:
+        if mode == SMART_RTL:
+            self.pilot.retrace()
+        elif mode == RTL:
             self.pilot.return_home()
         elif mode == LAND or (mode == LOITER and not self.state.params["SIM_RC_PRESENT"]):
             # LOITER without a transmitter takes the throttle stick for down, as ArduCopter does.
             self.pilot.land()
         else:
             self.pilot.hold()
-        return True
 
     def start_mission(self) -> bool:
         """MISSION_START: without it the aircraft sits armed on the ground in AUTO."""
@@ -162,6 +172,7 @@ class Commander:
             self._on_ground(just_landed=was_flying)
         else:
             self._watch.idle_since_ms = self.state.t_ms
+            self.pilot.note_track()
             self._check_battery()
             self._check_fence()
             self._check_link()
@@ -209,9 +220,14 @@ class Commander:
     def _fail_battery(self, level: int, word: str, action: int) -> None:
         self._watch.battery_failsafe = level
         self.say(f"Battery 1 is {word} {self.state.battery.voltage_v:.2f}V", mav.MAV_SEVERITY_WARNING)
-        mode = {1: LAND, 2: RTL}.get(action)
-        if mode is not None and self._watch.mode != LAND:
-            self.set_mode(mode)
+        if self._watch.mode != LAND:
+            self._try_in_turn(_ON_BATTERY.get(action, ()))
+
+    def _try_in_turn(self, modes: tuple[int, ...]) -> None:
+        """Take the first of these modes that is to be had."""
+        for mode in modes:
+            if self.set_mode(mode):
+                return
 
     def _check_fence(self) -> None:
         """A breach returns the aircraft once; commanding AUTO again while outside is obeyed, as in ArduCopter."""
@@ -220,8 +236,7 @@ class Commander:
             self._watch.fence_breaches += 1
             self._watch.fence_breach_ms = self.state.t_ms
             self.say("Fence Breached", mav.MAV_SEVERITY_NOTICE)
-            if self.state.params["FENCE_ACTION"] == 1:
-                self.set_mode(RTL)
+            self._try_in_turn(_ON_BREACH.get(int(self.state.params["FENCE_ACTION"]), ()))
         self._watch.fence_breached = breached
 
     def _check_position(self) -> None:
@@ -244,5 +259,5 @@ class Commander:
         self._watch.link_lost = True
         self.say("GCS Failsafe", mav.MAV_SEVERITY_WARNING)
         goes_on = self._watch.mode == AUTO and int(params["FS_OPTIONS"]) & CONTINUE_AUTO_ON_LINK_LOSS
-        if not goes_on and self._watch.mode not in {RTL, LAND}:
-            self.set_mode(RTL)
+        if not goes_on and self._watch.mode != LAND:
+            self._try_in_turn(_ON_LOST_STATION.get(int(params["FS_GCS_ENABLE"]), ()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from contracts.geo import Enu, GeoPoint, LocalFrame
-from simulators import flight
+from simulators import autopilot_track, flight
 from simulators.autopilot_state import TICK_MS, Phase, State
 from simulators.flight import REST, Leg, Limits
 from simulators.flight_air import Air
@@ -70,6 +70,33 @@ class Pilot:
         height = self._return_height(here)
         self._fly(Enu(here.east, here.north, height), Phase.RETURN_CLIMB, speed_mps=self.limits.climb_mps)
         self.state.controls.recording = False
+
+    def note_track(self) -> None:
+        """Keep the way it came (AP_SmartRTL.cpp, ``update``), unless it is being flown back."""
+        controls, params = self.state.controls, self.state.params
+        if self.phase is not Phase.RETRACE and not controls.track_lost:
+            most = int(params["SRTL_POINTS"])
+            controls.track_lost = not autopilot_track.noted(
+                controls.track, self.state.position, params["SRTL_ACCURACY"], most
+            )
+
+    @property
+    def knows_way_back(self) -> bool:
+        """Return whether it is in the air and has kept the way it came (mode_smart_rtl.cpp, ``init``)."""
+        return not self.on_ground and bool(self.state.controls.track) and not self.state.controls.track_lost
+
+    def retrace(self) -> None:
+        """Fly back the way it came."""
+        controls = self.state.controls
+        controls.track = autopilot_track.way_back(controls.track, self.state.params["SRTL_ACCURACY"])[::-1]
+        controls.recording = False
+        self._fly_next_back()
+
+    def _fly_next_back(self) -> None:
+        """Fly to the next place back; the last is above where it was armed, by 2 m."""
+        place = self.state.controls.track.pop()
+        above = Enu(0.0, 0.0, 0.0 if self.state.controls.track else 2.0)
+        self._fly(place.plus(above), Phase.RETRACE, self.state.params["WPNAV_SPEED"] / 100)
 
     def _return_height(self, here: Enu) -> float:
         """mode_rtl.cpp, ``compute_return_target``, without terrain and rally points."""
@@ -168,6 +195,11 @@ class Pilot:
             self.state.craft.body.lean = REST
         elif controls.phase is Phase.TAKE_OFF and self.arrived(0):
             controls.phase = Phase.HOLD
+        elif controls.phase is Phase.RETRACE and self.arrived(0):
+            if controls.track:
+                self._fly_next_back()
+            else:
+                self.land()
         elif controls.phase in _RETURNING:
             self._go_on_home(here)
 

@@ -28,6 +28,7 @@ class Phase(StrEnum):
     RETURN_CLIMB = "return_climb"
     RETURN_HOME = "return_home"
     RETURN_WAIT = "return_wait"
+    RETRACE = "retrace"
     LAND = "land"
     FALL = "fall"
 
@@ -65,6 +66,10 @@ class Controls:
     paused: bool = False
     arrived_ms: int | None = None
     recording: bool = False
+    track: list[Enu] = field(default_factory=list)
+    """The way it came since it was armed; while it retraces it, what is left of it."""
+    track_lost: bool = False
+    """It was too long to keep: there is no SmartRTL until it is armed again."""
 
 
 @dataclass(slots=True)

@@ -228,7 +228,8 @@ class MavlinkAutopilot:
                     f"{name} is {SYSTEM}, this agent's own id: it would hide the loss of the real ground station.",
                     hint=f"Set {name} to the ground station's id (255).",
                 )
-        put = [f"{k}={v:g}" for k, v in self._stack.link_loss.items() if self._parameters.put(k, v)]
+        wanted = {name: self._at_least(name, value) for name, value in self._stack.link_loss.items()}
+        put = [f"{k}={v:g}" for k, v in wanted.items() if self._parameters.put(k, v)]
         if not put:
             raise AutopilotRefused(f"{self._stack.name} knows none of {', '.join(self._stack.link_loss)}.")
         for name, bit in self._stack.link_loss_bits.items():
@@ -237,6 +238,11 @@ class MavlinkAutopilot:
                 self._parameters.put(name, float(int(options) & ~bit))
                 put.append(f"{name} without bit {bit}")
         return put
+
+    def _at_least(self, name: str, value: float) -> float:
+        """Return what a parameter is where that is no less than the value wanted: an owner's choice, or a flight's."""
+        known = self._parameters.get(name)
+        return value if known is None or known not in self._stack.as_good.get(name, ()) else known
 
     def learn_habit(self) -> Habit:
         """Ask how it returns by itself; the picture shows it from then on.

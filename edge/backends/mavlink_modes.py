@@ -74,6 +74,8 @@ class Stack(NamedTuple):
     """Whether integer parameters travel as their bytes in the float field."""
     link_loss: dict[str, float]
     """Parameters that bring the aircraft home when its ground station is lost."""
+    as_good: dict[str, frozenset[float]]
+    """Other values of these that bring it home as well."""
     link_loss_bits: dict[str, int]
     """Bits that would let it fly on, to be cleared."""
     fence_on: dict[str, float]
@@ -105,6 +107,7 @@ STACKS = {
         take_off_above_sea=False,
         bytewise_params=False,
         link_loss={"FS_GCS_ENABLE": 1, "FS_GCS_TIMEOUT": 5},
+        as_good={"FS_GCS_ENABLE": frozenset({3.0})},  # back the way it came
         link_loss_bits={"FS_OPTIONS": 2},
         # 5: height and stored shapes. Without bit 1 the circle of FENCE_RADIUS about home does not interfere.
         fence_on={"FENCE_TYPE": 5, "FENCE_ACTION": 1, "FENCE_ENABLE": 1},
@@ -119,6 +122,7 @@ STACKS = {
         take_off_above_sea=True,
         bytewise_params=True,
         link_loss={"NAV_DLL_ACT": 2, "COM_DL_LOSS_T": 10},
+        as_good={},
         link_loss_bits={},
         fence_on={"GF_ACTION": 3},
         fence_ceiling="GF_MAX_VER_DIST",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 import os
 import random
 import select
@@ -18,7 +20,7 @@ from pathlib import Path
 import pytest
 
 from contracts.events import DroneEventKind
-from contracts.geo import GeoPoint, LocalFrame
+from contracts.geo import Enu, GeoPoint, LocalFrame
 from contracts.media import PoseSample
 from contracts.routes import Corner, Fence, Solid, Zone, ZoneKind
 from contracts.vocabulary import CommandKind
@@ -28,14 +30,16 @@ from edge.backends.autopilot import MavlinkAutopilot
 from edge.backends.mavlink_picture import SILENT_S
 from edge.enclosure import fence_items, rally_item
 from edge.flights import Flights, Phase
+from edge.geometry import Leg, to_axis_m
 from edge.itinerary import itinerary_of
+from edge.loan import Loan
 from edge.monitor import Monitor, Surroundings
 from edge.pilot import Outcome, Pilot
 from edge.refusals import AutopilotRefused, AutopilotSilent, NotReady, UnsafeRoute
 from edge.safety import Limits, require_position
 from infra.local.instance import free_port
 from tests.unit.edge.test_pilot import Desk
-from tests.unit.edge.world import HOME, at, command, route
+from tests.unit.edge.world import HOME, at, command, route, waypoint
 
 pytestmark = pytest.mark.backends
 ONE_LINK = pytest.mark.parametrize("craft", ["tcp"], indirect=True)
@@ -49,7 +53,8 @@ class Craft:
         self.folder, port = folder, free_port(set())
         self._theirs = f"udpout:127.0.0.1:{port}" if scheme == "udpin" else f"tcpin:127.0.0.1:{port}"
         self.poses: list[PoseSample] = []
-        self.autopilot = MavlinkAutopilot(f"{scheme}:127.0.0.1:{port}", self.poses.append, None)
+        self.url = f"{scheme}:127.0.0.1:{port}"
+        self.autopilot = MavlinkAutopilot(self.url, self.poses.append, None)
         self.autopilot.start()
         self.start()
 
@@ -153,6 +158,54 @@ def test_moved_behind_a_mast_it_resumes_only_once_it_is_clear_of_it(craft: Craft
     craft.until(lambda a: a.reached_seq >= 3, 60)
 
 
+NACELLE = Solid(name="nacelle", start=at(60, -10, 40), end=at(60, 10, 40), radius_m=3.0, clearance_m=4.0)
+LENT = {"FS_GCS_ENABLE": (1, 3), "FS_THR_ENABLE": (1, 4), "BATT_FS_LOW_ACT": (2, 3), "FENCE_ACTION": (1, 3)}
+"""The autopilot's failsafes as they were, and for a flight below a nacelle."""
+
+
+@ONE_LINK
+def test_below_a_nacelle_with_the_agent_dead_it_comes_home_the_way_it_came(craft: Craft, tmp_path: Path) -> None:
+    for name, value in {"RTL_ALT": 6000, "RTL_CONE_SLOPE": 0, "FS_GCS_ENABLE": 1, "SYSID_MYGCS": 245}.items():
+        assert craft.autopilot.put_parameter(
+            name, value
+        )  # the agent's own heartbeats count: its death is a lost station
+    below = waypoint(1, 60, 0, 10)
+    plan = route(waypoint(0, 50, 0, 10), below, waypoint(2, 20, 5, 10), solids=(NACELLE,))
+    pilot, stop = _pilot(craft, tmp_path), threading.Event()
+    pilot.fly(command(CommandKind.BEGIN_FLIGHT, route=plan, route_hash=plan.content_hash()), stop)
+    assert {name: craft.autopilot.parameter(name) for name in LENT} == {name: put for name, (_, put) in LENT.items()}
+    craft.until(lambda a: a.fix is not None and LocalFrame(below.point).to_enu(a.fix.point).norm() < 3.0, 120)
+    pilot.fly(command(CommandKind.PAUSE), stop)
+    craft.autopilot.stop()
+    flown = _flown_until_landed(craft)
+    start, end = (LocalFrame(HOME).to_enu(place) for place in (NACELLE.start, NACELLE.end))
+    kept_m = min(to_axis_m(Leg(place, place), Leg(start, end)) for place in flown) - NACELLE.radius_m
+    assert kept_m > plan.standoff_m > 4.0
+    assert math.hypot(flown[-1].east, flown[-1].north) < 2.0
+    craft.autopilot = MavlinkAutopilot(craft.url, craft.poses.append, None)
+    craft.autopilot.start()
+    craft.until(lambda a: a.connected and a.on_ground)
+    Loan(tmp_path / "loan.json", craft.autopilot).give_back()
+    assert {name: craft.autopilot.parameter(name) for name in LENT} == {name: was for name, (was, _) in LENT.items()}
+
+
+def _flown_until_landed(craft: Craft) -> list[Enu]:
+    """Return where it truly was, from its take-off on, once it stands again."""
+    waiting = threading.Event()
+    for _ in range(600):
+        places = [_place(line) for line in (craft.folder / "pose.jsonl").read_text().splitlines()[:-1:10]]
+        if places[-1].up < 0.2:
+            return places
+        waiting.wait(1.0)
+    raise AssertionError(f"Never landed; last at {places[-1]}")
+
+
+def _place(line: str) -> Enu:
+    pose = json.loads(line)
+    point = GeoPoint(lat_deg=pose["lat_deg"], lon_deg=pose["lon_deg"], alt_m=pose["alt_m"])
+    return LocalFrame(HOME).to_enu(point)
+
+
 def _by_transmitter(craft: Craft, place: GeoPoint) -> None:
     """Fly it elsewhere in GUIDED, as a ground station does."""
     craft.autopilot.command(192, -1, 1, 0, 0, place.lat_deg, place.lon_deg, place.alt_m - HOME.alt_m)
@@ -174,7 +227,8 @@ def _look_closer(craft: Craft, pilot: Pilot, stop: threading.Event) -> None:
 
 def _pilot(craft: Craft, folder: Path) -> Pilot:
     allowances = Allowances(folder / "limits.json", LIMITS)
-    return Pilot(craft.autopilot, Flights(folder / "recordings"), allowances, lambda: None)
+    loan = Loan(folder / "loan.json", craft.autopilot)
+    return Pilot(craft.autopilot, Flights(folder / "recordings"), allowances, lambda: None, loan)
 
 
 def test_silence_is_noticed_and_it_comes_back_by_itself(craft: Craft) -> None:

@@ -21,12 +21,13 @@ from edge.allowances import Allowances
 from edge.flights import Flights, Phase
 from edge.itinerary import Item
 from edge.journal import Entry
+from edge.loan import Loan
 from edge.mission import Conclude
 from edge.monitor import Monitor, Surroundings
 from edge.pilot import Outcome, Pilot
 from edge.refusals import AutopilotRefused, AutopilotSilent, NotReady, Preempted, UnsafeRoute
 from edge.retreat import habit_seen
-from edge.returns import Habit
+from edge.returns import Habit, habit_of
 from tests.unit.edge.world import (
     HOME,
     LIMITS,
@@ -54,6 +55,8 @@ class Craft:
         self.did: list[str] = []
         self.items: tuple[Item, ...] = ()
         self.refuse: dict[str, int] = {}
+        self.values: dict[str, float] = {}
+        """Its parameters."""
         self.on: Callable[[str], None] = lambda _what: None
 
     def look(self) -> Aircraft:
@@ -87,6 +90,14 @@ class Craft:
         self.items = items
         self._do(f"upload {len(items)}")
 
+    def parameter(self, name: str) -> float | None:
+        return self.values.get(name)
+
+    def put_parameter(self, name: str, value: float) -> bool:
+        self._do(f"{name}={value:g}")
+        self.values[name] = value
+        return True
+
     def now(self, **changes: Any) -> None:
         self.picture = self.picture._replace(**changes)
 
@@ -104,7 +115,9 @@ class Bench:
     def __init__(self, folder: Path, start: Aircraft) -> None:
         self.craft = Craft(start)
         self.flights = Flights(folder / "recordings")
-        self.pilot = Pilot(self.craft, self.flights, Allowances(folder / "limits.json", LIMITS), lambda: None)
+        self.loan = Loan(folder / "loan.json", self.craft)
+        allowances = Allowances(folder / "limits.json", LIMITS)
+        self.pilot = Pilot(self.craft, self.flights, allowances, lambda: None, self.loan)
         self.stop = threading.Event()
 
     def fly(self, kind: CommandKind) -> Outcome:
@@ -327,6 +340,7 @@ def test_a_change_is_checked_again_from_where_it_holds(tmp_path: Path) -> None:
     keep_out = Zone(kind=ZoneKind.KEEP_OUT, centre=Corner(lat_deg=place.lat_deg, lon_deg=place.lon_deg), radius_m=2)
     fence = route().fence.model_copy(update={"zones": (keep_out,)})
     order = bench.order(bench.look_closer.model_copy(update={"fence": fence}))
+    bench.craft.now(habit=habit_of("ArduPilot", {"FS_GCS_ENABLE": 5.0}))  # its own return would cross the zone
     bench.pilot.check(order)
     bench.craft.on = lambda what: (
         bench.craft.now(fix=Fix(NOW_US, at(0, 10, 30), 30.0, 0.0, 0.0, 0.0)) if what == "HOLD" else None

@@ -33,6 +33,7 @@ from tests.unit.edge.test_rules import Watched, placed
 from tests.unit.edge.world import HOME, aircraft, at, command, flight, in_flight, route, waypoint
 
 ARDU = {"RTL_ALT": 1500.0, "RTL_CLIMB_MIN": 0.0, "RTL_CONE_SLOPE": 3.0, "RTL_ALT_TYPE": 0.0, "FENCE_MARGIN": 2.0}
+ARDU |= {"FS_GCS_ENABLE": 5.0}  # its failsafes are tests/unit/edge/test_failsafes.py's
 PX4 = {"RTL_RETURN_ALT": 60.0, "RTL_CONE_ANG": 45.0, "RTL_MIN_DIST": 15.0, "RTL_TYPE": 0.0}
 HEIGHTS = [
     ("as delivered", "ArduPilot", ARDU, Enu(50, 0, 5), 15.0),
