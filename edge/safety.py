@@ -170,6 +170,7 @@ class Bounds:
 
     def _zone_breach(self, number: int, piece: Piece, margin_m: float) -> str | None:
         zone, corners = self._zones[number]
+        margin_m = _margin_m(zone, corners, margin_m)
         if zone.radius_m is not None:
             return self._circle_breach(number, zone, corners[0], piece, margin_m)
         meets, within = crosses(piece, corners), starts_inside(piece, corners)
@@ -198,6 +199,19 @@ class Bounds:
         places = zone.corners if zone.centre is None else (zone.centre,)
         points = (GeoPoint(lat_deg=c.lat_deg, lon_deg=c.lon_deg, alt_m=self._frame.origin.alt_m) for c in places)
         return [(enu.east, enu.north) for enu in map(self._frame.to_enu, points)]
+
+
+def _margin_m(zone: Zone, corners: list[Point], margin_m: float) -> float:
+    """Return how far within a zone's outline counts as sway: of a small zone to keep out of less, else all of it would.
+
+    No outline of a length holds more area than that length times the greatest depth inside it, so some of it is deeper.
+    """
+    if zone.kind is ZoneKind.STAY_IN:
+        return margin_m
+    if zone.radius_m is not None:
+        return min(margin_m, zone.radius_m / 2.0)
+    doubled_m2 = sum(a[0] * b[1] - b[0] * a[1] for a, b in _edges(corners))
+    return min(margin_m, abs(doubled_m2) / 2.0 / sum(math.dist(a, b) for a, b in _edges(corners)))
 
 
 def _check_standoff(name: str, bodies: Sequence[Body], piece: Piece, left: Enu | None) -> None:

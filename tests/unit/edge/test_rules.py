@@ -57,6 +57,8 @@ def sight(seen: Aircraft, planned: Route | None = None, **changes: Any) -> Sight
 
 KEEP_OUT = square(ZoneKind.KEEP_OUT, 100, 0, 20)
 ROUND_KEEP_OUT = Zone(kind=ZoneKind.KEEP_OUT, centre=corner(100, 0), radius_m=20)
+SMALL_KEEP_OUT, HUT = square(ZoneKind.KEEP_OUT, 100, 0, 4), ROUND_KEEP_OUT.model_copy(update={"radius_m": 4.0})
+"""No deeper than what counts as sway at the outline of a large one."""
 STAY_IN = square(ZoneKind.STAY_IN, 0, 0, 60)
 LOW = LIMITS._replace(battery_min_v=21.0)
 BROKEN: list[tuple[str, Sight, str, Action]] = [
@@ -67,6 +69,8 @@ BROKEN: list[tuple[str, Sight, str, Action]] = [
     ("too high", sight(placed(0, 0, 126)), "fence", Action.RETURN),
     ("in a zone to keep out of", sight(placed(100, 0, 30), route(fence=fenced(KEEP_OUT))), "fence", Action.RETURN),
     ("in a round one", sight(placed(95, 0, 30), route(fence=fenced(ROUND_KEEP_OUT))), "fence", Action.RETURN),
+    ("in a small one", sight(placed(101, 0, 30), route(fence=fenced(SMALL_KEEP_OUT))), "fence", Action.RETURN),
+    ("in a small round one", sight(placed(101, 0, 30), route(fence=fenced(HUT))), "fence", Action.RETURN),
     ("out of a zone to stay in", sight(placed(70, 0, 30), route(fence=fenced(STAY_IN))), "fence", Action.RETURN),
     ("near the mast", sight(placed(56, 0, 30), route(solids=(MAST,))), "standoff", Action.HOLD),
     ("at a blade", sight(placed(56.6, 0, 30), route(solids=(NEAR_MAST,))), "standoff", Action.HOLD),
@@ -86,6 +90,7 @@ KEPT = [
     ("swaying at the fence", sight(placed(203, 0, 30))),
     ("beside a zone", sight(placed(125, 0, 30), route(fence=fenced(KEEP_OUT)))),
     ("swaying at a zone", sight(placed(82, 0, 30), route(fence=fenced(KEEP_OUT)))),
+    ("swaying at a small one", sight(placed(97, 0, 30), route(fence=fenced(SMALL_KEEP_OUT)))),
     ("at half its clearance", sight(placed(55.9, 0, 30), route(solids=(NEAR_MAST,)))),
     ("at its standoff", sight(placed(46, 0, 30), route(solids=(MAST,)))),
     ("never mind the link", sight(in_flight(), offline_s=9000.0, limits=LIMITS._replace(link_loss_return_s=0.0))),
