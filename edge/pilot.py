@@ -214,7 +214,7 @@ class Pilot:
         start = Start(_place_after_take_off(aircraft, home), command.resume_at, airborne=not aircraft.on_ground)
         check_route(route, home, start, self.limits)
         retreat = retreat_of(route, home, habit_seen(aircraft))
-        retreat.check(start)
+        retreat.check(start, asked=aircraft.habit is not None)  # it is, before a flight begins
         check_energy(route, home, start, aircraft, self.limits, retreat.percent)
         itinerary_of(route, home, command.resume_at)
 

@@ -73,8 +73,10 @@ class Retreat:
         self._bodies, self._bounds = bodies_of(route, home), Bounds(route.fence, frame)
         self._track = tuple(_track(route, frame))
 
-    def check(self, start: Start = START) -> None:
+    def check(self, start: Start = START, *, asked: bool = True) -> None:
         """Refuse a flight from where the autopilot's own return is not clear, nor after a way back along its route.
+
+        ``asked``: The autopilot was asked how it returns. Where it was not, nobody can judge its failsafes yet.
 
         Raises:
             UnsafeRoute: With the waypoint, the height, what is in the way, and the parameter to change.
@@ -90,7 +92,8 @@ class Retreat:
                 self._refuse(stop)
         if self._rests[-1] != Rest(0.0, self._track[-1].place):
             self._refuse(self._track[-1])  # behind the last waypoint the mission itself ends in a return
-        self._check_failsafes()
+        if asked:
+            self._check_failsafes()
 
     def _check_failsafes(self) -> None:
         """Refuse a path that the autopilot's failsafes would leave into something, and cannot leave as they came."""

@@ -126,6 +126,21 @@ def test_they_are_set_before_it_arms_and_given_back_after_the_flight(tmp_path: P
     assert bench.craft.values == {name: TOLD[name] for name in (*BACK, "BATT_FS_CRT_ACT")}
 
 
+def test_before_it_was_asked_nothing_is_refused_and_then_it_does_not_take_off(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, aircraft())
+    order = command(CommandKind.BEGIN_FLIGHT, route=UNDER, route_hash=UNDER.content_hash())
+    bench.pilot.check(order)
+
+    def learn() -> Habit:
+        bench.craft.now(habit=habit(SRTL_POINTS=0.0))
+        return habit(SRTL_POINTS=0.0)
+
+    bench.craft.learn_habit = learn  # type: ignore[method-assign]
+    with pytest.raises(UnsafeRoute, match="Its SmartRTL is off"):
+        bench.pilot.fly(order, threading.Event())
+    assert bench.craft.did == []
+
+
 def test_a_flight_whose_failsafes_do_not_take_it_does_not_take_off(tmp_path: Path) -> None:
     bench = Bench(tmp_path, aircraft(habit=habit()))
     order = command(CommandKind.BEGIN_FLIGHT, route=UNDER, route_hash=UNDER.content_hash())
