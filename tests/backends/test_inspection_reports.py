@@ -144,6 +144,7 @@ def test_the_same_facts_are_the_same_pdf_and_it_is_fit_for_the_archive(case: Cas
 
 def test_it_is_a_draft_until_every_finding_is_judged_and_every_segment_analysed(case: Case) -> None:
     assert "4 of 4 findings have not been judged by a person" in case.pdf_text()
+    assert case.pdf_text().count("no person yet; detector confidence 0.87") == 4
     case.change(reviewed_by="ada", reviewed_at=NOW)
     assert "Draft" not in case.pdf_text()
     assert "Draft" not in case.html_text()
