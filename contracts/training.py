@@ -138,6 +138,11 @@ def weights_key(version: str) -> str:
     return f"{PREFIX}/{version}/detector.onnx"
 
 
+def second_look_key(version: str) -> str:
+    """Return where a version's second look lies, where it has one."""
+    return f"{PREFIX}/{version}/detector-second.onnx"
+
+
 def card_key(version: str) -> str:
     """Return the key of a version's card."""
     return f"{PREFIX}/{version}/detector.json"

@@ -66,6 +66,7 @@ def write_dataset(
             if index % max(1, images // _SHEET_TILES) == 0:
                 shown.append(made)
     cv2.imwrite(str(out / "contact_sheet.png"), contact_sheet(shown, 8))
+    (out / "SOURCE.json").write_text(json.dumps(source(images, seed, tile_px, contents), indent=1), encoding="utf-8")
     names = {index: kind.value for kind, index in CLASS_OF.items()}
     listing = {"path": str(out.resolve()), "train": "images/train", "val": "images/val", "names": names}
     (out / "data.yaml").write_text(yaml.safe_dump(listing, sort_keys=False), encoding="utf-8")
@@ -77,6 +78,14 @@ def write_dataset(
         "seconds": round(seconds, 1),
         "images_per_s": round(images / seconds, 1),
     }
+
+
+def source(images: int, seed: int, tile_px: int, contents: Contents) -> dict[str, str]:
+    """Return where a set comes from: the command that makes it again, and its licence, as other sets' SOURCE.json."""
+    said = [f"--images {images} --seed {seed} --tile {tile_px} --background {contents.background:g}"]
+    said += ["--small"] if contents.small else []
+    said += [f"--marks {','.join(contents.marks)}"] if contents.marks else []
+    return {"origin": f"kestrel-sim dataset {' '.join(said)}", "license": "AGPL-3.0-or-later"}
 
 
 def _check(out: Path, tile_px: int, marks: Collection[str]) -> None:

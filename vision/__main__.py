@@ -27,6 +27,8 @@ app.command("calibrate")(model_verbs.calibrate_verb)
 app.command("fuse")(model_verbs.fuse_verb)
 app.command("labels")(model_verbs.labels_verb)
 app.command("promote")(model_verbs.promote_verb)
+app.command("measure")(model_verbs.measure_verb)
+app.command("second-look")(model_verbs.second_look_verb)
 
 
 @app.callback()
@@ -223,9 +225,9 @@ def card_verb(
     weights: Annotated[Path, typer.Argument(help="ONNX file; the card is written beside it.")],
     run: Annotated[Path | None, typer.Option(help="run.json of the training run.")] = None,
     checkpoint: Annotated[Path | None, typer.Option(help="The checkpoint it was exported from.")] = None,
-    rendered: Annotated[list[Path] | None, typer.Option(help="Rendered sets; val is measured.")] = None,
-    real: Annotated[list[Path] | None, typer.Option(help="Real sets trained on; test is measured.")] = None,
-    unseen: Annotated[list[Path] | None, typer.Option(help="Sets never trained on; test is measured.")] = None,
+    rendered: model_verbs.Rendered = None,
+    real: model_verbs.Real = None,
+    unseen: model_verbs.Unseen = None,
     threshold: Annotated[float, typer.Option(min=0.01, max=0.99, help="Boxes below it are dropped.")] = 0.2,
     accept: Annotated[float, typer.Option(min=0.01, max=0.99, help="Least mean confidence of a defect.")] = 0.35,
     limit: Annotated[list[str] | None, typer.Option(help="What it cannot do; default: the shipped one's.")] = None,
@@ -235,18 +237,13 @@ def card_verb(
     """Measure a weights file and write its card: <name>.json and README.md beside it."""
     from vision.card import LIMITS, FullCard, card_text, plain_card, sha256_of, sources_of
     from vision.detector import open_detector
-    from vision.evaluate import evaluate
 
-    uses = [
-        *((root, "val", "rendered, held out") for root in rendered or []),
-        *((root, "test", "real, other photos of a set trained on") for root in real or []),
-        *((root, "test", "real, never trained on") for root in unseen or []),
-    ]
+    uses = model_verbs.exams(rendered, real, unseen)
     with spoken(as_json=as_json):
         plain = plain_card(weights, threshold, accept)
         weights.with_suffix(".json").write_text(plain.model_dump_json())
         finder = open_detector(weights, threads=threads)
-        metrics = [evaluate(finder, root, split, accept) | {"use": use} for root, split, use in uses]
+        metrics = model_verbs.measured(finder, uses)
     told = json.loads(run.read_text()) if run else {}
     card = FullCard(
         **plain.model_dump(),
@@ -300,31 +297,6 @@ def train_verb(
     with spoken(as_json=as_json), redirect_stdout(sys.stderr):  # ultralytics talks on stdout
         weights = train(chosen.model_copy(update=changed), run)
     typer.echo(json.dumps({"weights": str(weights / "best.pt")}) if as_json else f"{weights / 'best.pt'}")
-
-
-@app.command("second-look")
-def second_look_verb(
-    weights: Annotated[Path, typer.Argument(help="The detector (ONNX); the second look is written beside it.")],
-    data: Annotated[list[Path], typer.Option(help="Labelled tiles in YOLO layout.")],
-    epochs: Annotated[int, typer.Option(min=1)] = 14,
-    seed: Annotated[int, typer.Option()] = 0,
-    threads: Threads = 2,
-    as_json: Json = False,
-) -> None:
-    """Train the second look on labelled boxes and on what the detector wrongly points at."""
-    from vision.card import plain_card
-    from vision.detector import Detector, verifier_file
-    from vision.runtimes import open_runtime
-    from vision.train_verifier import WEAKEST, agreement, export_verifier, mine, train_verifier
-
-    with spoken(as_json=as_json), redirect_stdout(sys.stderr):
-        finder = Detector(open_runtime(weights, threads), plain_card(weights, WEAKEST, 0.5))
-        net = train_verifier(mine(finder, data, "train", seed), epochs, seed, threads)
-        matrix = agreement(net, mine(finder, data, "val", seed))
-        out = export_verifier(net, verifier_file(weights))
-    right = float(matrix.trace() / max(matrix.sum(), 1))
-    told = {"model": str(out), "right": round(right, 4), "confusion": matrix.tolist()}
-    typer.echo(json.dumps(told) if as_json else f"{out}: {right:.1%} of validation cut-outs judged right")
 
 
 if __name__ == "__main__":

@@ -82,7 +82,7 @@ def judge(finder: BoxFinder, root: Path, split: str, progress: Progress | None =
         InvalidInput: The folder holds no such split.
 
     """
-    names = _names(root)[0]
+    names = names_in(root)[0]
     samples = read_yolo(root, split)
     if not samples:
         raise InvalidInput(f"{root} holds no images/{split}.", field="data")
@@ -96,7 +96,7 @@ def judge(finder: BoxFinder, root: Path, split: str, progress: Progress | None =
 
 def strangers(root: Path) -> tuple[str, ...]:
     """Return the set's classes that are no defect of ours: their boxes are left out."""
-    return _names(root)[1]
+    return names_in(root)[1]
 
 
 def measure(judged: Sequence[Judged], data: str, split: str, at: float) -> dict[str, object]:
@@ -124,7 +124,7 @@ def _mean(values: Sequence[int]) -> float | None:
     return round(float(np.mean(values)), 4) if values else None
 
 
-def _names(root: Path) -> tuple[dict[int, DefectKind], tuple[str, ...]]:
+def names_in(root: Path) -> tuple[dict[int, DefectKind], tuple[str, ...]]:
     """Return our kind of each of the set's classes, and the names of those that are no defect of ours."""
     path = root / "data.yaml"
     if not path.exists():

@@ -8,7 +8,9 @@ as jobs of a queue on one machine and as jobs of SageMaker on AWS.
 
 from __future__ import annotations
 
+import json
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -19,8 +21,8 @@ from contracts.errors import CorruptMedia, InvalidInput, NotFound
 from contracts.training import Current, Evaluation, LabelSet, Measured, Split
 from vision import acceptance, lessons
 from vision.card import plain_card
-from vision.detector import BoxFinder, open_detector
-from vision.evaluate import judge
+from vision.detector import BoxFinder, Card, open_detector, verifier_file
+from vision.evaluate import Judged, any_kind, judge, score
 from vision.measurement import measurement
 from vision.train import Run, TrainingSpec, train
 
@@ -84,15 +86,41 @@ def _store(school: School, version: str, checkpoint: Path, weights: Path, data: 
     from vision.export import export
 
     export(checkpoint, weights)
-    card = plain_card(weights, _THRESHOLD, acceptance.SHIPPED).model_copy(update={"name": version})
-    weights.with_suffix(".json").write_text(card.model_dump_json())
+    card = _card(weights, version)
     if data.tiles[Split.VAL.value]:
-        judged = judge(open_detector(weights, threads=school.threads), data.root, Split.VAL.value)
-        levels = acceptance.advised(judged)
+        levels = acceptance.advised(_taught(school, weights, version, data.root))
+        card = _card(weights, version)
         card = card.model_copy(update={"accept": levels.of_all, "accept_by_kind": levels.by_kind})
+    if card.verifier_sha256:
+        school.store.put(training.second_look_key(version), verifier_file(weights).read_bytes(), _ONNX)
     school.store.put(training.checkpoint_key(version), checkpoint.read_bytes(), _CHECKPOINT)
     school.store.put(training.weights_key(version), weights.read_bytes(), _ONNX)
     school.store.put(training.card_key(version), card.model_dump_json().encode(), _JSON)
+
+
+def _taught(school: School, weights: Path, version: str, root: Path) -> list[Judged]:
+    """Train a second look and keep it where the validation images are judged better with it; return what is found."""
+    from vision.train_verifier import EPOCHS, teach
+
+    alone = judge(open_detector(weights, threads=school.threads), root, Split.VAL.value)
+    second = teach(weights, (root, *school.rendered), EPOCHS, 0, school.threads).file
+    _card(weights, version)
+    together = judge(open_detector(weights, threads=school.threads), root, Split.VAL.value)
+    if _ap50(together) > _ap50(alone):
+        return together
+    second.unlink()
+    return alone
+
+
+def _ap50(judged: Sequence[Judged]) -> float:
+    return score([any_kind(one) for one in judged], _THRESHOLD).ap50
+
+
+def _card(weights: Path, version: str) -> Card:
+    """Write and return the card of what lies there, a second look among it."""
+    card = plain_card(weights, _THRESHOLD, acceptance.SHIPPED).model_copy(update={"name": version})
+    weights.with_suffix(".json").write_text(card.model_dump_json())
+    return card
 
 
 def evaluate_version(school: School, version: str) -> Evaluation:
@@ -134,8 +162,18 @@ def fetched(store: Store, version: str, folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     weights = folder / "detector.onnx"
     weights.write_bytes(store.get(training.weights_key(version)))
-    weights.with_suffix(".json").write_bytes(store.get(training.card_key(version)))
+    card = store.get(training.card_key(version))
+    weights.with_suffix(".json").write_bytes(card)
+    if _names_second_look(card):
+        verifier_file(weights).write_bytes(store.get(training.second_look_key(version)))
     return weights
+
+
+def _names_second_look(card: bytes) -> bool:
+    try:
+        return bool(json.loads(card).get("verifier_sha256"))
+    except (ValueError, AttributeError):  # opening the weights says what is wrong with their card
+        return False
 
 
 def current(store: Store) -> Current | None:

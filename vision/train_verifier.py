@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,19 +12,30 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from contracts.vocabulary import DefectKind
 from vision.boxes import KINDS, Image
-from vision.datasets import read_yolo
-from vision.detector import BoxFinder
+from vision.card import plain_card
+from vision.datasets import Sample, read_yolo
+from vision.detector import BoxFinder, Detector, verifier_file
+from vision.evaluate import names_in
 from vision.merge import areas, intersections, iou
+from vision.runtimes import open_runtime
 from vision.verifier import CONTEXT, CROP_PX, cutout
 
+Told = Callable[[int, int, str], None] | None
+"""Called after each tile with (done, of, set)."""
+EPOCHS = 14
+
 NOTHING = len(KINDS)
-WEAKEST = 0.02
-"""Confidence from which on the detector's wrong boxes are learnt from."""
+WEAKEST = 0.005
+"""Confidence from which on the detector's boxes are learnt from: below what it proposes, to show more that may fool."""
 _WRONG_IOU = 0.1
 _LIES_ON = 0.3
 """Of the smaller of two boxes."""
 _RANDOM_PER_TILE = 0.3
+_OWN_PER_DEFECT = 2
+_WRONG_PER_TILE = 8
+"""Boxes of the detector at most, the surest: a photo in which it finds one crack in many pieces counts no more."""
 _BATCH = 64
 
 
@@ -43,7 +54,7 @@ class Spots(NamedTuple):
     spots: list[Spot]
 
 
-def mine(finder: BoxFinder, roots: Sequence[Path], split: str, seed: int) -> Spots:
+def mine(finder: BoxFinder, root: Path, split: str, seed: int, told: Told = None) -> Spots:
     """Gather every labelled box, whatever the detector points at, and a few random places.
 
     The detector's own box of a defect counts as that defect: such boxes are what it will be shown.
@@ -51,22 +62,41 @@ def mine(finder: BoxFinder, roots: Sequence[Path], split: str, seed: int) -> Spo
     rng = np.random.default_rng(seed)
     tiles: list[Image] = []
     spots: list[Spot] = []
-    for sample in (s for root in roots for s in read_yolo(root, split)):
+    kinds, samples = names_in(root)[0], read_yolo(root, split)
+    for number, sample in enumerate(samples):
         tile = np.asarray(cv2.imread(str(sample.image), cv2.IMREAD_COLOR), np.uint8)
-        height, width = tile.shape[:2]
-        scale = np.array([width, height, width, height])
-        rows = sample.rows
-        truth = np.hstack([rows[:, 1:3] - rows[:, 3:5] / 2, rows[:, 1:3] + rows[:, 3:5] / 2]) * scale
-        number = len(tiles)
         tiles.append(tile)
-        labelled = [Spot(number, box, int(row[0])) for box, row in zip(truth, rows, strict=True)]
-        others = [np.asarray(box, np.float64) for box in finder.find([tile])[0].xyxy]
+        labelled = [Spot(number, box, kind) for box, kind in _labelled(tile, sample, kinds)]
+        others = [np.asarray(box, np.float64) for box in finder.find([tile])[0].by_confidence().xyxy]
         if rng.random() < _RANDOM_PER_TILE:
-            corner, size = rng.uniform(0, 0.8, 2) * (width, height), rng.uniform(20, 140, 2)
+            corner, size = rng.uniform(0, 0.8, 2) * tile.shape[1::-1], rng.uniform(20, 140, 2)
             others.append(np.concatenate([corner, corner + size]))
-        spots += labelled
-        spots += [Spot(number, box, kind) for box in others if (kind := _shown(box, labelled)) is not None]
+        shown = [Spot(number, box, kind) for box in others if (kind := _shown(box, labelled)) is not None]
+        wrong = [spot for spot in shown if spot.kind == NOTHING]
+        own = [spot for spot in shown if spot.kind != NOTHING]
+        spots += [*labelled, *own[: _OWN_PER_DEFECT * len(labelled)], *wrong[:_WRONG_PER_TILE]]
+        if told:
+            told(number + 1, len(samples), root.name)
     return Spots(tiles, spots)
+
+
+def joined(parts: Sequence[Spots]) -> Spots:
+    """Return the spots of several sets as one."""
+    tiles, spots = list[Image](), list[Spot]()
+    for part in parts:
+        spots += [spot._replace(tile=spot.tile + len(tiles)) for spot in part.spots]
+        tiles += part.tiles
+    return Spots(tiles, spots)
+
+
+def _labelled(
+    tile: Image, sample: Sample, kinds: Mapping[int, DefectKind]
+) -> Iterator[tuple[NDArray[np.float64], int]]:
+    """Yield the labelled boxes of a tile in pixels with their kind's index; what is no defect of ours is left out."""
+    scale = np.tile(tile.shape[1::-1], 2)
+    for number, x, y, w, h in sample.rows:
+        if int(number) in kinds:
+            yield np.array([x - w / 2, y - h / 2, x + w / 2, y + h / 2]) * scale, KINDS.index(kinds[int(number)])
 
 
 def _shown(box: NDArray[np.float64], labelled: Sequence[Spot]) -> int | None:
@@ -78,6 +108,36 @@ def _shown(box: NDArray[np.float64], labelled: Sequence[Spot]) -> int | None:
     if lies_on.max() >= _LIES_ON:
         return labelled[int(lies_on.argmax())].kind
     return NOTHING if iou(one, all_).max() < _WRONG_IOU else None
+
+
+class Taught(NamedTuple):
+    """A second look that was trained, and how well it judges cut-outs that it never learnt."""
+
+    file: Path
+    cutouts: dict[Path, int]
+    """How many of each set it learnt from."""
+    confusion: NDArray[np.int64]
+    """(kinds + 1, kinds + 1), truth in rows."""
+
+    @property
+    def right(self) -> float:
+        """Return the share of the cut-outs of the validation splits that it judges right."""
+        return round(float(self.confusion.trace() / max(self.confusion.sum(), 1)), 4)
+
+
+def teach(weights: Path, roots: Sequence[Path], epochs: int, seed: int, threads: int, told: Told = None) -> Taught:
+    """Train a second look for a detector on the train splits of some sets, and write it beside the weights.
+
+    Raises:
+        InvalidInput: A set is not in YOLO layout.
+
+    """
+    finder = Detector(open_runtime(weights, threads), plain_card(weights, WEAKEST, 0.5))
+    mined = {root: mine(finder, root, "train", seed, told) for root in roots}
+    net = train_verifier(joined(list(mined.values())), epochs, seed, threads)
+    exam = joined([mine(finder, root, "val", seed, told) for root in roots])
+    cutouts = {root: len(part.spots) for root, part in mined.items()}
+    return Taught(export_verifier(net, verifier_file(weights)), cutouts, agreement(net, exam))
 
 
 def varied(tile: Image, box: NDArray[np.float64], rng: np.random.Generator) -> Image:

@@ -74,8 +74,11 @@ class Verifier:
         return self._judged(image, boxes, lambda defect: fusion.chance(boxes.confidence, defect))
 
     def judge(self, image: Image, boxes: Boxes) -> Floats:
-        """Return the probabilities (n, kinds + 1) of some boxes."""
-        return self._runtime.infer(np.stack([cutout(image, box) for box in boxes.xyxy]))
+        """Return the probabilities (n, kinds + 1) of some boxes: the mean over each cut-out turned and mirrored."""
+        crops = np.stack([cutout(image, box) for box in boxes.xyxy])
+        turned = [np.rot90(way, quarters, (1, 2)) for way in (crops, crops[:, :, ::-1]) for quarters in range(4)]
+        judged = self._runtime.infer(np.concatenate(turned))
+        return np.asarray(judged.reshape(len(turned), len(crops), -1).mean(axis=0), np.float32)
 
     def _judged(self, image: Image, boxes: Boxes, confidence: Callable[[Floats], Floats]) -> Boxes:
         if not len(boxes):

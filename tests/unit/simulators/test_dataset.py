@@ -50,6 +50,9 @@ def test_data_set_is_whole_labels_are_inside_and_scenes_are_split(
                 assert y + h / 2 <= 1 + 1e-5
     assert scenes["train"] & scenes["val"] == set()
     assert said["train"] == said["val"] == 3
+    origin = "kestrel-sim dataset --images 6 --seed 3 --tile 320 --background 0.25"
+    source = json.loads((tmp_path / "a" / "SOURCE.json").read_text())
+    assert source == {"origin": origin, "license": "AGPL-3.0-or-later"}
 
 
 def test_yolo_line_is_centre_and_size() -> None:

@@ -57,6 +57,27 @@ def test_the_second_look_weighs_and_names(share: float, kinds: list[int], confid
     np.testing.assert_array_equal(judged.xyxy, BOXES.xyxy)
 
 
+class Leftist:
+    """Takes what is brighter on its left for a defect."""
+
+    name = "leftist"
+
+    def infer(self, frames: Frames) -> Raw:
+        left, right = (
+            half.mean(axis=(1, 2, 3)) for half in (frames[:, :, : CROP_PX // 2], frames[:, :, CROP_PX // 2 :])
+        )
+        return np.array([scores(0, float(share)) for share in left / (left + right)], np.float32)
+
+
+def test_which_way_up_a_thing_is_shown_makes_no_difference() -> None:
+    image = np.random.default_rng(3).integers(1, 255, (120, 200, 3), np.uint8)
+    one = Verifier(Leftist()).judge(image, Boxes.of([[30, 40, 90, 80], [120, 20, 190, 70]], [1, 1], [0, 0]))
+    turned = np.ascontiguousarray(np.rot90(image, 2))
+    other = Verifier(Leftist()).judge(turned, Boxes.of([[110, 40, 170, 80], [10, 50, 80, 100]], [1, 1], [0, 0]))
+    np.testing.assert_allclose(one, other, atol=0.01)
+    np.testing.assert_allclose(one[:, 0], 0.5, atol=1e-3)
+
+
 FUSION = Fusion(detector=0.5, second_look=1.0, offset=0.0, proposal=0.02)
 
 
