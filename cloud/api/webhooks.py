@@ -17,19 +17,11 @@ from cloud.requests import Svc, UnitOfWork
 from cloud.security import Connector
 from cloud.tables import Delivery, Webhook
 from cloud.webhooks import subscriptions
+from cloud.webhooks.events import EventName
 from contracts.geo import Frozen
 
 router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"], responses=RESPONSES)
 
-EventName = Literal[
-    "flight.changed",
-    "command.changed",
-    "media.changed",
-    "finding.changed",
-    "ticket.changed",
-    "drone.changed",
-    "report.changed",
-]
 DeliveryState = Literal["pending", "delivered", "failed"]
 
 

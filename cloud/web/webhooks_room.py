@@ -16,6 +16,7 @@ from cloud.web.language import _
 from cloud.web.settings_room import MOST, shown
 from cloud.web.shell import Address
 from cloud.webhooks import events, subscriptions
+from cloud.webhooks.events import EventName
 
 router = APIRouter(prefix="/settings/webhooks", include_in_schema=False, dependencies=[Depends(authenticate)])
 
@@ -68,17 +69,7 @@ class NewHook(BaseModel):
 
     name: str = Field(min_length=1, max_length=120)
     url: str = Field(min_length=9, max_length=400)
-    events: list[
-        Literal[
-            "flight.changed",
-            "command.changed",
-            "media.changed",
-            "finding.changed",
-            "ticket.changed",
-            "drone.changed",
-            "report.changed",
-        ]
-    ] = Field(min_length=1, max_length=20)
+    events: list[EventName] = Field(min_length=1, max_length=20)
     min_rank: int | Literal[""] = ""
 
 

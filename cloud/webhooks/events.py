@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple, get_args
 
 from sqlalchemy import inspect
 from sqlalchemy.orm import Session
@@ -22,7 +22,17 @@ _SOURCES: dict[str, tuple[type[Base], str]] = {
     "drone": (Drone, "/v1/drones/{}"),
     "report": (Flight, "/v1/flights/{}/report/changes"),
 }
-KINDS: Final = tuple(f"{kind}.changed" for kind in _SOURCES)
+EventName = Literal[
+    "flight.changed",
+    "command.changed",
+    "media.changed",
+    "finding.changed",
+    "ticket.changed",
+    "drone.changed",
+    "report.changed",
+]
+"""Of each kind of source."""
+KINDS: Final[tuple[str, ...]] = get_args(EventName)
 _HIDDEN = frozenset({"params", "camera"})
 
 
