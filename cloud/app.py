@@ -170,9 +170,9 @@ def create_app(settings: Settings, services: Services | None = None) -> FastAPI:
     app.add_middleware(Conditional)
     app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=5, exclude_content_types=SENT_AS_IS)
     app.add_middleware(Census, database=app.state.services.database)
-    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
+    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, answer=failures.of_platform_error)
     app.add_middleware(Language)
-    app.add_middleware(Envelope)
+    app.add_middleware(Envelope, answer=failures.of_unexpected)
     app.add_middleware(InWords)
     app.add_middleware(Measured)
     return app

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 
-from cloud.problems import of_platform_error, of_unexpected
-from contracts.errors import InvalidInput, TooLarge
+from contracts.errors import InvalidInput, PlatformError, TooLarge
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from starlette.responses import Response
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 CONTENT_SECURITY_POLICY = (
@@ -40,8 +42,9 @@ class Envelope:
     The unexpected becomes a problem here, not in the framework's outermost layer, so that it has them too.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, answer: Callable[[Request, Exception], Response]) -> None:
         self._app = app
+        self._answer = answer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one exchange."""
@@ -66,7 +69,7 @@ class Envelope:
         except Exception as error:
             if started:
                 raise
-            await of_unexpected(Request(scope), error)(scope, receive, send_with_headers)
+            await self._answer(Request(scope), error)(scope, receive, send_with_headers)
 
 
 def _dress(headers: MutableHeaders, scope: Scope) -> None:
@@ -92,8 +95,9 @@ def nul_in(scope: Scope, body: bytes) -> str | None:
 class BodyLimit:
     """Answers 413 to bodies over the limit, announced or streamed, without reading them whole; 422 to a NUL in them."""
 
-    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, max_bytes: int, answer: Callable[[Request, PlatformError], Response]) -> None:
         self._app = app
+        self._answer = answer
         self._max_bytes = max_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -104,11 +108,11 @@ class BodyLimit:
         body = await self._read(Headers(scope=scope).get("content-length", ""), receive)
         if body is None:
             error = TooLarge(f"The body is over {self._max_bytes} bytes.", hint="Send less per request.")
-            await of_platform_error(Request(scope), error)(scope, receive, send)
+            await self._answer(Request(scope), error)(scope, receive, send)
             return
         if (field := nul_in(scope, body)) is not None:
             refused = InvalidInput(f"The {field} holds a NUL character.", hint="Leave it out.", field=field)
-            await of_platform_error(Request(scope), refused)(scope, receive, send)
+            await self._answer(Request(scope), refused)(scope, receive, send)
             return
         pending = [body]
 

@@ -117,9 +117,9 @@ def data(request: Request, found: Mapping[str, Any]) -> Response:
     return Response(body, media_type="application/json", headers=headers)
 
 
-def problem(error: PlatformError) -> HTMLResponse:
-    """Return an error as a fragment people can act on."""
-    return page("_problem.html", {"error": error}, error.http_status)
+def problem(error: PlatformError, quoted: str = "") -> HTMLResponse:
+    """Return an error as a fragment people can act on; ``quoted`` is the id that support finds it by."""
+    return page("_problem.html", {"error": error, "quoted": quoted}, error.http_status)
 
 
 def _iso(value: datetime) -> str:

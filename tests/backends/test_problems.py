@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+from bs4 import BeautifulSoup
 
 from cloud.db import Database
 from cloud.services import Services
@@ -151,18 +152,62 @@ def test_what_is_no_json_passes_as_it_is(admin: httpx.Client) -> None:
     assert (plain.status_code, plain.text) == (asked.status_code, asked.text)
 
 
-def test_the_unexpected_is_logged_and_not_told(
-    admin: httpx.Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    def explode(*_: object) -> None:
+BROWSER = {"Accept": "text/html,application/xhtml+xml"}
+
+
+@pytest.fixture
+def broken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every asset and every flight that is asked for fails in a way nobody foresaw."""
+
+    def explode(*_: object, **__: object) -> None:
         raise RuntimeError("secret details")
 
     monkeypatch.setattr("cloud.planning.assets.asset", explode)
+    monkeypatch.setattr("cloud.flights.flight", explode)
+
+
+@pytest.mark.usefixtures("broken")
+def test_the_unexpected_is_logged_and_not_told(admin: httpx.Client, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.ERROR, "kestrel"):
         body = problem(admin.get("/v1/assets/wt-01"), 500, "internal_error")
     assert "secret" not in json.dumps(body)
     [record] = [r for r in caplog.records if r.name == "kestrel"]
     assert record.fields["request_id"] == body["request_id"]  # type: ignore[attr-defined]
+
+
+@pytest.mark.usefixtures("broken")
+def test_the_unexpected_is_a_page_for_a_browser_with_what_failed_its_id_and_a_way_back(admin: httpx.Client) -> None:
+    answer = admin.get("/assets/wt-01", headers=BROWSER)
+    page = BeautifulSoup(answer.text, "lxml")
+    assert (answer.status_code, answer.headers["content-type"]) == (500, "text/html; charset=utf-8")
+    assert page.h1 is not None
+    assert "/assets/wt-01 cannot be shown" in page.text
+    assert answer.headers["x-request-id"] in page.text
+    assert {link["href"] for link in page.select("main a")} == {"", "/"}
+    assert "secret" not in answer.text
+
+
+@pytest.mark.usefixtures("broken")
+def test_a_page_of_what_went_wrong_speaks_the_reader_s_language(admin: httpx.Client) -> None:
+    page = BeautifulSoup(admin.get("/assets/wt-01", headers=BROWSER | {"Accept-Language": "de"}).text, "lxml")
+    assert "/assets/wt-01 kann nicht gezeigt werden" in page.text
+
+
+@pytest.mark.usefixtures("broken")
+def test_what_a_page_sends_and_fails_unforeseen_is_said_not_to_be_known(admin: httpx.Client) -> None:
+    sent = {"kind": "hold", "key": "12345678"}
+    answer = admin.post("/fragments/flights/flt-1/commands", data=sent, headers=BROWSER | {"HX-Request": "true"})
+    piece = BeautifulSoup(answer.text, "lxml").select_one(".problem")
+    assert answer.status_code == 500
+    assert piece is not None
+    assert "It is not known whether this was done." in piece.text
+    assert answer.headers["x-request-id"] in piece.text
+
+
+@pytest.mark.parametrize(("path", "status"), [("/fleet?x=%00", 422), ("/logout", 404), ("/nowhere", 404)])
+def test_every_other_failure_of_a_page_is_a_page_too(admin: httpx.Client, path: str, status: int) -> None:
+    answer = admin.get(path, headers=BROWSER)
+    assert (answer.status_code, answer.headers["content-type"]) == (status, "text/html; charset=utf-8")
 
 
 def test_a_database_that_is_away_is_said_and_may_be_tried_again() -> None:
