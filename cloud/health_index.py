@@ -35,11 +35,12 @@ WORST_SHARE = 0.5
 
 
 class Part(NamedTuple):
-    """One reason for points off."""
+    """One reason for points off: ``why`` for programs; the kind, rank and growth of a defect, for a page to word."""
 
     subject: str
     off: float
     why: str
+    defect: dict[str, Any] | None = None
 
 
 class Health(NamedTuple):
@@ -62,17 +63,17 @@ def of_component(
 
     None where nobody looked: nothing of it was seen, and no defect of it is or was known.
     """
-    parts = tuple(
-        Part(
-            f"F-{finding.number}",
-            POINTS[finding.severity_rank] * (GROWING if grows else 1.0),
-            f"{finding.kind.replace('_', ' ')} of rank {finding.severity_rank}{', growing' if grows else ''}",
-        )
-        for finding, grows in defects
-    )
+    parts = tuple(_of_defect(finding, grows=grows) for finding, grows in defects)
     if not (parts or seen_share or looked_at):
         return None
     return Health(_clamped(100 - sum(part.off for part in parts)), parts, seen_share)
+
+
+def _of_defect(finding: Finding, *, grows: bool) -> Part:
+    off = POINTS[finding.severity_rank] * (GROWING if grows else 1.0)
+    why = f"{finding.kind.replace('_', ' ')} of rank {finding.severity_rank}{', growing' if grows else ''}"
+    defect = {"kind": finding.kind, "rank": finding.severity_rank, "growing": grows}
+    return Part(f"F-{finding.number}", off, why, defect)
 
 
 def of_asset(components: Mapping[str, Health], seen_share: float | None = None) -> Health | None:

@@ -179,7 +179,6 @@ class AssetView(NamedTuple):
     score: float | None
     seen_share: float | None
     """Of all that is counted of it, what any flight saw; None where the index does not say."""
-    parts: tuple[dict[str, object], ...]
     components: tuple[Component, ...]
     """The least healthy, those without points off left out."""
     risk: AssetRisk | None
@@ -218,7 +217,6 @@ def build(session: Session, asset_id: str, shown: Shown) -> AssetView:
         site=session.get_one(Site, asset.site_id),
         score=days[-1].index if days else None,
         seen_share=days[-1].derivation.get("seen_share") if days else None,
-        parts=tuple(days[-1].derivation.get("parts", ())) if days else (),
         components=_worst(session, asset),
         risk=session.get(AssetRisk, asset_id),
         due=tuple(item for item in due.due_list(session) if item.asset.asset_id == asset_id),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 from functools import cache
+from typing import Any
 
 from babel.dates import get_month_names
 
@@ -149,6 +151,15 @@ def inline(label: str) -> str:
 def finding(number: int, kind_: str, rank: int) -> str:
     """Return a finding in a few words: ``F-12 crack, critical``."""
     return f"F-{number} {inline(kind(kind_))}, {inline(severity(rank))}"
+
+
+def points_off(part: Mapping[str, Any]) -> str:
+    """Return why a component lost points: ``crack of rank 4, growing``."""
+    defect = part.get("defect")
+    if defect is None:
+        return str(part["why"])  # of a day that was kept before the reason was data
+    said = inline(kind(defect["kind"])), defect["rank"]
+    return _("{0} of rank {1}, growing", *said) if defect["growing"] else _("{0} of rank {1}", *said)
 
 
 def dated(at: date, style: str) -> str:

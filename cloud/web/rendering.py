@@ -88,6 +88,7 @@ def environment() -> Environment:
         "part_place": labels.part_place,
         "short_place": labels.short_place,
         "changed": labels.changed,
+        "points_off": labels.points_off,
         "as_found": places.as_found,
         "severity": labels.severity,
         "words": labels.words,

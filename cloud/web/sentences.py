@@ -46,8 +46,6 @@ OF_FIELDS = (
 OF_GRADES = (message("{0} of {1} x {2} mm (± {3} mm) reaches rank {4} from {5} mm ({6})."),)
 """Why a finding was graded so, where no rule of the customer's policy adds words of its own."""
 WITHIN = (
-    message("the worst component"),
-    message("{0} of what the other components lack on average"),
     message("of {0} {1}; it may lose {2}"),
     message("a blade"),
     message("blade {0}"),

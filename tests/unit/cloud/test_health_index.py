@@ -10,6 +10,7 @@ from cloud import health_components, places
 from cloud.health_components import Seen
 from cloud.health_index import Health, of_asset, of_component, of_site
 from cloud.tables import Asset, Finding
+from cloud.web import labels, language
 from contracts.geo import Enu, GeoPoint, LocalFrame
 from contracts.pipeline import Pipeline
 from contracts.places import ChainagePlace, LineTowerPlace, PartPlace, SpanPlace
@@ -103,3 +104,24 @@ def test_an_asset_or_site_nobody_looked_at_has_none_and_counts_in_none() -> None
     site = of_site({"a": Health(60.0, (), 0.5)}, 2)
     assert site is not None
     assert (site.score, site.seen_share) == (60.0, 0.25)
+
+
+@pytest.mark.parametrize(
+    ("grows", "why", "english", "german"),
+    [
+        (False, "corrosion of rank 4", "corrosion of rank 4", "Korrosion, Rang 4"),
+        (True, "corrosion of rank 4, growing", "corrosion of rank 4, growing", "Korrosion, Rang 4, wächst"),
+    ],
+)
+def test_why_a_component_lost_points_is_data_that_a_page_says_in_its_reader_s_language(
+    why: str, english: str, german: str, *, grows: bool
+) -> None:
+    health = of_component([(finding(4), grows)])
+    assert health is not None
+    [part] = health.derivation()["parts"]
+    assert (part["subject"], part["why"]) == ("F-7", why)
+    assert part["defect"] == {"kind": "corrosion", "rank": 4, "growing": grows}
+    for spoken, said in (("en", english), ("de", german)):
+        token = language._spoken.set(spoken)
+        assert labels.points_off(part) == said
+        language._spoken.reset(token)
