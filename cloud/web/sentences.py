@@ -43,9 +43,32 @@ OF_FIELDS = (
     message("{0}: {1}."),
 )
 """What pydantic says of a field that breaks a rule."""
-OF_GRADES = (message("{0} of {1} x {2} mm (± {3} mm) reaches rank {4} from {5} mm ({6})."),)
-"""Why a finding was graded so, where no rule of the customer's policy adds words of its own."""
+OF_GRADES = (
+    message("{0} of {1} x {2} mm (± {3} mm) reaches rank {4} from {5} mm ({6})."),
+    message("{0} of {1} x {2} mm (± {3} mm) reaches rank {4} from {5} mm; {6} ({7})."),
+    message("Set to rank {0} by {1}."),
+    message("Set to rank {0} by {1}: {2}"),
+)
+"""Why a finding was graded so; what a rule of the customer's policy adds stays in the customer's words."""
+OF_WATCHING = (
+    message("{0} was refused a sign-in or a token {1} times in ten minutes."),
+    message("{0} asked for what it may not do {1} times in ten minutes."),
+    message("{0} asked for things that do not exist {1} times in ten minutes."),
+    message("{0} made {1} requests in ten minutes; its busiest before were {2}."),
+    message("{0} gave {1} commands to {2} drones within a minute."),
+    message("{0} moved {1} km in {2} s."),
+    message("Two computers speak as {0}: their samples overlap by {1} s."),
+)
+"""What the watch over the platform saw."""
+OF_WAITING = (
+    message("{0} asks a person at rank {1}."),
+    message("Only {0} defects were measured twice; {1} are needed."),
+)
+"""Why a person is asked, and why nothing is expected of a defect yet."""
 WITHIN = (
+    message("raised to {0} because {1}"),
+    message("seen at {0} degrees only: the size is uncertain, a person must look"),
+    message("{0}; seen at {1} degrees only: the size is uncertain, a person must look"),
     message("of {0} {1}; it may lose {2}"),
     message("a blade"),
     message("blade {0}"),

@@ -1,7 +1,7 @@
 // @ts-check
-// On a phone each row of a table is a block, each cell under the name of its column (rooms.css): no column is out of sight.
+// On a narrow page each row of a table is a block, each cell under the name of its column (rooms.css): no column is out of sight.
 
-const narrow = matchMedia("(max-width: 600px)");
+const narrow = matchMedia("(max-width: 860px)");
 /** What a browser forgets of a table that is laid out as blocks. @type {Record<string, string>} */
 const ROLES = { TABLE: "table", THEAD: "rowgroup", TBODY: "rowgroup", TR: "row", TH: "columnheader", TD: "cell" };
 

@@ -72,7 +72,7 @@ def test_no_hint_of_the_code_speaks_to_a_person_as_to_a_program() -> None:
 @pytest.mark.parametrize("template", ["_problem.html", "error.html"])
 def test_a_problem_leads_to_the_page_that_helps(template: str) -> None:
     error = NotFound("No flight 'flt-1'.", hint="List flights with GET /v1/flights.")
-    said = rendering.render(template, {"error": error, "title": "Not found"})
+    said = rendering.render(template, {"error": error, "title": "Not found", "quoted": ""})
     assert '<a href="/">To the flights</a>' in said
     assert "/v1/" not in said
 
