@@ -27,6 +27,7 @@ from contracts.errors import PlatformError
 router = APIRouter(include_in_schema=False)
 
 HEARTBEAT_S = 10.0
+"""An event and no comment, which a page would not hear: it takes a stream that is silent for longer as lost."""
 RETRY_MS = 2000
 _QUEUE = 200
 """Events a slow page may lag behind; then it is told to fetch everything anew."""
@@ -181,7 +182,7 @@ async def live(request: Request, principal: Reader, telemetry: bool = True) -> S
                     kind, data = await asyncio.wait_for(queue.get(), HEARTBEAT_S)
                     yield f"event: {kind}\ndata: {json.dumps(data)}\n\n"
                 except TimeoutError:
-                    yield ": here\n\n"
+                    yield "event: here\ndata: {}\n\n"
         finally:
             hub.leave(queue)
 

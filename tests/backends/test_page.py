@@ -355,7 +355,7 @@ def _until(lines: Iterator[str], wanted: str) -> str:
     for line in itertools.islice(lines, 40):
         if line == wanted:
             return next(lines).removeprefix("data: ")
-        assert line != ": here", f"Nothing came for a whole heartbeat; {wanted!r} was waited for."
+        assert line != "event: here", f"Nothing came for a whole heartbeat; {wanted!r} was waited for."
     raise AssertionError(f"The stream ended before {wanted!r}.")
 
 

@@ -120,7 +120,9 @@ def watch(page: Page, home: str, wrong: list[str]) -> Callable[[], None]:
 
 
 def _refused(message: ConsoleMessage) -> bool:
-    """Return whether Chromium only tells of a status that a test meant to get."""
+    """Return whether Chromium only tells of a status, or of a silence, that a test meant to get."""
+    if "net::ERR_TIMED_OUT" in message.text or "htmx:error: Failed to fetch" in message.text:
+        return True
     meant = {"": "404", "login": "401", "fragments": "503", "review": "503", "settings": "409"}
     part = urlsplit(message.location["url"]).path.split("/")[1]
     return part in meant and f"status of {meant[part]}" in message.text

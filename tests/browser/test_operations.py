@@ -192,6 +192,64 @@ def test_a_hand_that_slips_off_sends_nothing(page: Page, services: Services) -> 
     assert len(commands(services, "pause")) == before
 
 
+def hold(page: Page, name: str) -> None:
+    page.get_by_role("button", name=name).hover()
+    page.mouse.down()
+    expect(page.locator("hold-button:state(holding)")).to_be_visible()
+    expect(page.locator("hold-button:state(holding)")).to_have_count(0)
+    page.mouse.up()
+
+
+def test_a_command_that_the_platform_does_not_answer_is_said_to_be_unknown(page: Page) -> None:
+    page.route("**/commands", lambda route: route.abort("timedout"))
+    hold(page, "Pause")
+    said = page.locator("#command-problem")
+    expect(said).to_contain_text("Pause: the platform did not answer. Whether it was sent is not known.")
+    page.unroute("**/commands")
+    hold(page, "Pause")
+    expect(page.locator(".commands li").first).to_contain_text("Accepted")
+    expect(said).to_be_empty()
+
+
+def test_why_a_command_was_refused_stays_while_the_flight_is_redrawn(page: Page) -> None:
+    refused = '<div class="problem" role="alert"><strong>The flight flt-1 is planned.</strong></div>'
+    page.route("**/commands", lambda route: route.fulfill(status=503, content_type="text/html", body=refused))
+    hold(page, "Pause")
+    said = page.locator("#command-problem")
+    expect(said).to_have_text("The flight flt-1 is planned.")
+    with page.expect_response("**/header"):
+        page.evaluate("document.body.dispatchEvent(new CustomEvent('kestrel:media'))")
+    page.evaluate("new Promise((done) => document.addEventListener('htmx:after:settle', done, { once: true }))")
+    expect(said).to_have_text("The flight flt-1 is planned.")
+
+
+def test_a_page_that_does_not_hear_the_platform_says_so_and_not_that_the_drone_is_silent(opened: Any) -> None:
+    page = opened("/login", signed=True)
+    page.add_init_script(
+        "window.EventSource = class extends EventTarget { readyState = 0;"
+        " constructor() { super(); setTimeout(() => this.onerror?.(new Event('error'))); } close() {} }"
+    )
+    page.goto("/")
+    banner = page.locator("#link-lost")
+    expect(banner).to_contain_text("This page has not heard the platform for", timeout=20_000)
+    expect(banner).not_to_contain_text("No telemetry")
+
+
+@pytest.mark.parametrize("ahead_s", [-3600, 3600])
+def test_a_clock_of_the_reader_that_is_wrong_ages_no_sample(
+    opened: Any, move: Callable[..., datetime], ahead_s: int
+) -> None:
+    page = opened("/login", signed=True)
+    page.add_init_script(f"const now = Date.now; Date.now = () => now() + {1000 * ahead_s};")
+    page.goto("/")
+    expect(page.locator("drone-map[data-ready]")).to_be_visible(timeout=30_000)
+    expect(page.locator("#connection")).to_have_text("Live")
+    label = page.locator(".drone[data-drone='merlin-1'] .drone-label")
+    move(0.0001, 0.0)
+    expect(label).to_have_text(re.compile(r"Merlin 1 · \d+ m · 61 %"))
+    expect(label).to_have_text(re.compile(r"Merlin 1 · \d+ s ago · 61 %"), timeout=20_000)
+
+
 def test_a_new_finding_appears_by_itself(page: Page, services: Services) -> None:
     expect(page.locator("#connection")).to_have_text("Live")
     with services.database.session() as session:

@@ -2,7 +2,7 @@
 // <hold-button kind="pause"><button>: sends "held" after a second of pressing (pointer, Space or Enter).
 // A short press only says how to do it. Each held press has its own key, so a repeat is not a second command.
 // What the press has come to is kept as states of the element: a page that redraws itself strips
-// the classes and attributes it does not know.
+// the classes and attributes it does not know. Why a command was refused stays until the next one is held.
 
 import { t } from "./words.js";
 
@@ -57,6 +57,7 @@ class HoldButton extends HTMLElement {
       this.#timer = 0;
       const key = crypto.randomUUID?.() ?? String(Math.random()).slice(2) + Date.now();
       this.setAttribute("hx-vals", JSON.stringify({ kind: this.getAttribute("kind"), key }));
+      say(t("Sending: {0}", this.#button?.textContent?.trim()));
       this.dispatchEvent(new CustomEvent("held", { bubbles: true }));
     }, HOLD_MS);
   }
@@ -71,3 +72,32 @@ class HoldButton extends HTMLElement {
   }
 }
 customElements.define("hold-button", HoldButton);
+
+/** Say what became of the command that was held. @param {string} text @param {string} [more] what it means, where it went wrong */
+function say(text, more) {
+  const box = document.getElementById("command-problem");
+  if (!box) return;
+  const said = document.createElement(more ? "strong" : "p");
+  said.textContent = text;
+  if (!more) return box.replaceChildren(said);
+  const problem = document.createElement("div");
+  problem.className = "problem";
+  const rest = document.createElement("span");
+  rest.textContent = more;
+  problem.append(said, " ", rest);
+  box.replaceChildren(problem);
+}
+
+/** The request of a held button, else nothing. @param {Event} event */
+function ofHeld(event) {
+  const ctx = /** @type {CustomEvent} */ (event).detail.ctx;
+  return ctx?.sourceElement?.closest?.("hold-button") ? ctx : null;
+}
+
+document.addEventListener("htmx:after:swap", (event) => {
+  if (ofHeld(event)?.response?.raw.ok) document.getElementById("command-problem")?.replaceChildren();
+});
+document.addEventListener("htmx:error", (event) => {
+  const ctx = ofHeld(event);
+  if (ctx) say(t("{0}: the platform did not answer.", ctx.sourceElement.textContent.trim()), t("Whether it was sent is not known. Look at the list of commands; who holds the remote control can act at any time."));
+});

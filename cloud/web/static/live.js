@@ -7,11 +7,19 @@ const KINDS = ["telemetry", "flight", "command", "media", "finding", "ticket", "
 const STALE_MS = 5000;
 const TICK_MS = 4000;
 const RETRY_MS = 3000;
+const SILENT_MS = 25000; // the platform says every 10 s that it is there
+const OWN_FAULT_MS = 3000; // a stream that is opened again at once is no news
+const SKEW_MS = 2000; // the platform tells its clock in whole seconds
 
 /** The newest sample per drone. @type {Map<string, any>} */
 export const latest = new Map();
 let lastTick = 0;
 let wasOpen = false;
+let heardAt = Date.now();
+/** How far this computer's clock is ahead of the platform's. */
+let aheadMs = 0;
+/** @type {EventSource | null} */
+let stream = null;
 
 /** @param {string} name @param {any} detail */
 function send(name, detail) {
@@ -51,26 +59,32 @@ export function take(sample) {
 export function openStream() {
   // Twenty drones send some forty samples a second: only a page that draws them asks for them.
   const draws = document.body.dataset.flight !== undefined || document.querySelector("drone-map");
-  const stream = new EventSource(draws ? "/live" : "/live?telemetry=false");
-  stream.onopen = () => {
+  stream?.close();
+  const opened = new EventSource(draws ? "/live" : "/live?telemetry=false");
+  stream = opened;
+  heardAt = Date.now();
+  opened.onopen = () => {
+    heardAt = Date.now();
     connection("open", t("Live"));
     // What changed between rendering and now, or while the stream was down, is fetched once.
     if (wasOpen) receive("resync", {});
     else send("resync", {});
     wasOpen = true;
   };
-  stream.onerror = () => {
+  opened.onerror = () => {
     connection("lost", t("Reconnecting"));
-    if (stream.readyState === EventSource.CLOSED) setTimeout(reopen, RETRY_MS);
+    if (opened.readyState === EventSource.CLOSED) setTimeout(reopen, RETRY_MS);
   };
+  opened.addEventListener("here", () => (heardAt = Date.now()));
   if (document.getElementById("link-lost")?.dataset.map) fetchMap(); // where no map asks for it
-  for (const kind of KINDS) stream.addEventListener(kind, (event) => receive(kind, JSON.parse(event.data)));
-  addEventListener("pagehide", () => stream.close());
+  for (const kind of KINDS) opened.addEventListener(kind, (event) => receive(kind, JSON.parse(event.data)));
 }
+addEventListener("pagehide", () => stream?.close());
 
 /** A refused stream is not retried by the browser: find out why, then open it again. */
 async function reopen() {
-  const answer = await fetch("/map.json", { headers: { Accept: "application/json" } }).catch(() => null);
+  const asked = { headers: { Accept: "application/json" }, signal: AbortSignal.timeout(SILENT_MS) };
+  const answer = await fetch("/map.json", asked).catch(() => null);
   if (answer?.status === 401) location.assign("/login");
   else if (answer?.ok) openStream();
   else setTimeout(reopen, RETRY_MS);
@@ -78,6 +92,7 @@ async function reopen() {
 
 /** @param {string} kind @param {any} data */
 function receive(kind, data) {
+  heardAt = Date.now();
   if (kind === "telemetry") return take(data);
   if (kind === "resync" || kind === "drone") fetchMap();
   if (kind === "resync" || (kind === "flight" && data.id !== document.body.dataset.flight)) followNewFlight();
@@ -115,8 +130,12 @@ export async function fetchMap() {
 async function loadMap() {
   const src = document.querySelector("drone-map")?.getAttribute("src") ?? document.getElementById("link-lost")?.dataset.map;
   if (!src) return;
+  const askedAt = Date.now();
   const response = await fetch(src, { headers: { Accept: "application/json" } }).catch(() => null); // the stream asks again when it is back
   if (!response?.ok) return;
+  const told = Date.parse(response.headers.get("Date") ?? "");
+  // From when it was asked: a slow answer makes samples look older than they are, never younger.
+  aheadMs = askedAt - told > SKEW_MS || told - Date.now() > SKEW_MS ? askedAt - told : 0;
   const data = await response.json();
   for (const drone of data.drones) if (drone.last) latest.set(drone.drone_id, drone.last);
   /** @type {any} */ (window).kestrelMap = data;
@@ -124,9 +143,9 @@ async function loadMap() {
   age();
 }
 
-/** Seconds since a sample was taken. @param {any} sample */
+/** Seconds since a sample was taken, by the platform's clock. @param {any} sample */
 export function ageSeconds(sample) {
-  return (Date.now() - Date.parse(sample.at)) / 1000;
+  return (Date.now() - aheadMs - Date.parse(sample.at)) / 1000;
 }
 
 /** Whether a sample is too old to be where the drone is. @param {any} sample */
@@ -167,12 +186,28 @@ function age() {
   if (!data || !banner) return;
   const flying = document.querySelector("#flight .pill.state-flying, #flight .pill.state-paused, #flight .pill.state-returning");
   const newest = latest.get(data.drone);
-  const lost = Boolean(flying && newest && isStale(newest));
-  const text = lost ? t("No telemetry from the drone for {0}. It goes on by its own rules; commands are kept until the link is back or they expire.", span(ageSeconds(newest))) : "";
+  const deafMs = document.getElementById("connection")?.dataset.state === "lost" ? Date.now() - heardAt : 0;
+  const deaf = Boolean(flying && deafMs > OWN_FAULT_MS);
+  const lost = deaf || Boolean(flying && newest && isStale(newest));
+  const text = deaf
+    ? t("This page has not heard the platform for {0}: what it shows is old, and what is pressed here may not arrive. It does not know whether the drone is heard.", span(deafMs / 1000))
+    : lost
+      ? t("No telemetry from the drone for {0}. It goes on by its own rules; commands are kept until the link is back or they expire.", span(ageSeconds(newest)))
+      : "";
   if (banner.hidden === lost) banner.hidden = !lost;
   // Announced once, when the link is lost; the running number is not read out every second.
   banner.setAttribute("aria-live", "off");
   if (lost) banner.textContent = text;
 }
 
-setInterval(age, 1000);
+/** A connection that broke without a word looks open for minutes: it is opened again. */
+function listen() {
+  if (stream?.readyState === EventSource.OPEN && Date.now() - heardAt > SILENT_MS) {
+    stream.close();
+    connection("lost", t("Reconnecting"));
+    reopen();
+  }
+  age();
+}
+
+setInterval(listen, 1000);
