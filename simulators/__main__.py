@@ -57,13 +57,14 @@ def dataset(
         str, typer.Option(help="Tiles without a defect show only these: serial,sticker,bolts,streak ...")
     ] = "",
     small: Annotated[bool, typer.Option("--small", help="Only small defects: some 11 to 130 pixels at 10 m.")] = False,
+    jobs: Annotated[int, typer.Option(min=1, max=64, help="Processes; the tiles are the same.")] = 1,
     json: Json = False,
 ) -> None:
     """Write labelled training tiles of rendered blades."""
     from simulators import dataset as made
 
     named = tuple(name.strip() for name in marks.split(",") if name.strip())
-    made.dataset_verb(out, images, seed, tile, made.Contents(background, named, small), as_json=json)
+    made.dataset_verb(out, images, seed, tile, made.Contents(background, named, small), jobs=jobs, as_json=json)
 
 
 @app.command()

@@ -6,7 +6,11 @@ import json
 import random
 import sys
 import time
-from collections.abc import Collection
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import nullcontext
+from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,7 +21,7 @@ import yaml
 from contracts.errors import InvalidInput
 from contracts.vocabulary import DefectKind
 from simulators.decals import DECAL_NAMES
-from simulators.tiles import CLASS_OF, Label, TileMaker, contact_sheet
+from simulators.tiles import CLASS_OF, Label, Tile, TileMaker, contact_sheet
 
 TILES_PER_SCENE = 60
 _VAL_EVERY = 7
@@ -35,10 +39,37 @@ class Contents(NamedTuple):
     """Whether all defects are small: some 11 to 130 pixels at 10 m."""
 
 
+class _Scene(NamedTuple):
+    """The tiles of one scene, which one process writes."""
+
+    out: Path
+    seed: int
+    tile_px: int
+    contents: Contents
+    split: str
+    number: int
+    first: int
+    """Number of its first tile."""
+    background: tuple[bool, ...]
+    """Of each of its tiles, whether it shows no defect."""
+    sheet_every: int
+    """One of so many tiles goes on the contact sheet."""
+
+
+class _Written(NamedTuple):
+    """What a scene came to: the kinds on each tile, and the tiles for the contact sheet."""
+
+    split: str
+    kinds: list[list[DefectKind]]
+    shown: list[Tile]
+
+
 def write_dataset(
-    out: Path, images: int, seed: int, tile_px: int, contents: Contents = Contents()
+    out: Path, images: int, seed: int, tile_px: int, contents: Contents = Contents(), jobs: int = 1
 ) -> dict[str, object]:
     """Write ``images`` tiles and their labels under ``out``; return what was written.
+
+    The same tiles come out however many processes (``jobs``) share the scenes.
 
     Raises:
         InvalidInput: ``out`` already holds a data set, the tile width is odd, or no mark has such a name.
@@ -46,26 +77,9 @@ def write_dataset(
     """
     _check(out, tile_px, contents.marks)
     began = time.monotonic()
-    counts: dict[str, int] = dict.fromkeys((k.value for k in DefectKind), 0)
-    totals = {"train": 0, "val": 0, "background": 0}
-    shown = []
-    rng = random.Random(f"dataset/{seed}")
-    maker: TileMaker | None = None
-    with typer.progressbar(range(images), label="tiles", file=sys.stderr) as bar:
-        for index in bar:
-            scene = index // TILES_PER_SCENE
-            if maker is None or index % TILES_PER_SCENE == 0:
-                maker = TileMaker(seed * 100_000 + scene, tile_px, contents.marks, small=contents.small)
-            split = "val" if scene % _VAL_EVERY == _VAL_EVERY - 1 else "train"
-            made = maker.make(background=rng.random() < contents.background)
-            _write(out, split, f"s{scene:04d}_{index:06d}", made.image, made.labels, tile_px)
-            totals[split] += 1
-            totals["background"] += not made.labels
-            for label in made.labels:
-                counts[label.kind.value] += 1
-            if index % max(1, images // _SHEET_TILES) == 0:
-                shown.append(made)
-    cv2.imwrite(str(out / "contact_sheet.png"), contact_sheet(shown, 8))
+    written = list(_all_written(_scenes(out, images, seed, tile_px, contents), jobs))
+    sheet = contact_sheet([tile for scene in written for tile in scene.shown], 8)
+    cv2.imwrite(str(out / "contact_sheet.png"), sheet)
     (out / "SOURCE.json").write_text(json.dumps(source(images, seed, tile_px, contents), indent=1), encoding="utf-8")
     names = {index: kind.value for kind, index in CLASS_OF.items()}
     listing = {"path": str(out.resolve()), "train": "images/train", "val": "images/val", "names": names}
@@ -73,11 +87,59 @@ def write_dataset(
     seconds = time.monotonic() - began
     return {
         "data": str(out / "data.yaml"),
-        **totals,
-        "labels": counts,
+        **_totals(written),
         "seconds": round(seconds, 1),
         "images_per_s": round(images / seconds, 1),
     }
+
+
+def _totals(written: Sequence[_Written]) -> dict[str, object]:
+    tiles = [(scene.split, kinds) for scene in written for kinds in scene.kinds]
+    labels = Counter(kind.value for _, kinds in tiles for kind in kinds)
+    return {
+        "train": sum(split == "train" for split, _ in tiles),
+        "val": sum(split == "val" for split, _ in tiles),
+        "background": sum(not kinds for _, kinds in tiles),
+        "labels": {kind.value: labels[kind.value] for kind in DefectKind},
+    }
+
+
+def _scenes(out: Path, images: int, seed: int, tile_px: int, contents: Contents) -> list[_Scene]:
+    """Deal the tiles to scenes; every seventh scene is for validation."""
+    rng = random.Random(f"dataset/{seed}")
+    background = tuple(rng.random() < contents.background for _ in range(images))
+    sheet_every = max(1, images // _SHEET_TILES)
+    scenes = []
+    for number, first in enumerate(range(0, images, TILES_PER_SCENE)):
+        split = "val" if number % _VAL_EVERY == _VAL_EVERY - 1 else "train"
+        mine = background[first : first + TILES_PER_SCENE]
+        scenes.append(_Scene(out, seed, tile_px, contents, split, number, first, mine, sheet_every))
+    return scenes
+
+
+def _all_written(scenes: Sequence[_Scene], jobs: int) -> Iterator[_Written]:
+    """Write the scenes, in processes of their own where several share the work; yield in their order."""
+    with (
+        typer.progressbar(length=len(scenes), label="scenes", file=sys.stderr) as bar,
+        ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) if jobs > 1 else nullcontext() as pool,
+    ):
+        for written in (pool.map if pool else map)(_write_scene, scenes):
+            bar.update(1)
+            yield written
+
+
+def _write_scene(scene: _Scene) -> _Written:
+    seed, contents = scene.seed * 100_000 + scene.number, scene.contents
+    maker = TileMaker(seed, scene.tile_px, contents.marks, small=contents.small)
+    kinds, shown = [], []
+    for index, background in enumerate(scene.background, scene.first):
+        made = maker.make(background=background)
+        name = f"s{scene.number:04d}_{index:06d}"
+        _write(scene.out, scene.split, name, made.image, made.labels, scene.tile_px)
+        kinds.append([label.kind for label in made.labels])
+        if index % scene.sheet_every == 0:
+            shown.append(made)
+    return _Written(scene.split, kinds, shown)
 
 
 def source(images: int, seed: int, tile_px: int, contents: Contents) -> dict[str, str]:
@@ -114,10 +176,12 @@ def yolo_line(label: Label, tile_px: int) -> str:
     return f"{CLASS_OF[label.kind]} {x:.6f} {y:.6f} {w:.6f} {h:.6f}"
 
 
-def dataset_verb(out: Path, images: int, seed: int, tile_px: int, contents: Contents, *, as_json: bool) -> None:
+def dataset_verb(  # noqa: PLR0913 - the verb's options
+    out: Path, images: int, seed: int, tile_px: int, contents: Contents, *, jobs: int, as_json: bool
+) -> None:
     """Write a data set and say what is in it."""
     try:
-        said = write_dataset(out, images, seed, tile_px, contents)
+        said = write_dataset(out, images, seed, tile_px, contents, jobs)
     except InvalidInput as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from error

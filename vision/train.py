@@ -198,7 +198,7 @@ def _arguments(spec: TrainingSpec, run: Run) -> dict[str, Any]:
         **spec.augment,
         "amp": False,
         "plots": False,
-        "workers": 1,
+        "workers": max(1, run.threads - 1),
         "cache": "ram",
         "patience": 0,
         "val": spec.validate_epochs,
@@ -216,10 +216,10 @@ def _settle(trainer: Any, threads: int, *, half: bool) -> None:
     import torch  # noqa: PLC0415 - belongs to the training extra
 
     torch.set_num_threads(threads)
-    plain = trainer.model.predict
+    plain, processor = trainer.model.predict, trainer.device.type
 
     def predict(x: Any, *args: Any, **kwargs: Any) -> Any:
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=half):
+        with torch.autocast(processor, dtype=torch.bfloat16, enabled=half):
             answer = plain(x, *args, **kwargs)
         return _as_float(answer)
 

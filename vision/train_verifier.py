@@ -173,25 +173,26 @@ def train_verifier(spots: Spots, epochs: int, seed: int, threads: int) -> Any:
     torch.manual_seed(seed)
     torch.set_num_threads(threads)
     rng = np.random.default_rng(seed)
-    net = network().train()
+    processor = "cuda" if torch.cuda.is_available() else "cpu"
+    net = network().train().to(processor)
     kinds = np.array([s.kind for s in spots.spots])
     counts = np.bincount(kinds, minlength=NOTHING + 1)
     weight = torch.tensor(np.where(counts > 0, (len(kinds) / np.maximum(counts, 1)) ** 0.5, 0.0), dtype=torch.float32)
     steps = epochs * -(-len(kinds) // _BATCH)
     optimizer = torch.optim.AdamW(net.parameters(), 2e-3, weight_decay=1e-2)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=steps)
-    loss_of = torch.nn.CrossEntropyLoss(weight=weight / weight.mean(), label_smoothing=0.05)
+    loss_of = torch.nn.CrossEntropyLoss(weight=weight / weight.mean(), label_smoothing=0.05).to(processor)
     for epoch in range(epochs):
         total = 0.0
         for crops, wanted in _batches(spots, rng):
-            loss = loss_of(net(_tensor(crops)), torch.from_numpy(wanted))
+            loss = loss_of(net(_tensor(crops).to(processor)), torch.from_numpy(wanted).to(processor))
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
             schedule.step()
             total += float(loss.detach()) * len(wanted)
         print(f"second look: epoch {epoch + 1}/{epochs}, loss {total / len(kinds):.3f}", flush=True)  # noqa: T201
-    return net.eval()
+    return net.eval().cpu()
 
 
 def _batches(spots: Spots, rng: np.random.Generator) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.int64]]]:

@@ -55,6 +55,16 @@ def test_data_set_is_whole_labels_are_inside_and_scenes_are_split(
     assert source == {"origin": origin, "license": "AGPL-3.0-or-later"}
 
 
+def test_however_many_processes_share_the_scenes_the_tiles_are_the_same(tmp_path: Path) -> None:
+    contents = dataset.Contents(background=0.5)
+    alone = dataset.write_dataset(tmp_path / "a", 62, 4, 64, contents)
+    shared = dataset.write_dataset(tmp_path / "b", 62, 4, 64, contents, jobs=2)
+    assert hashes(tmp_path / "a") == hashes(tmp_path / "b")
+    assert (tmp_path / "a" / "contact_sheet.png").read_bytes() == (tmp_path / "b" / "contact_sheet.png").read_bytes()
+    said = ("train", "val", "background", "labels")
+    assert [alone[key] for key in said] == [shared[key] for key in said]
+
+
 def test_yolo_line_is_centre_and_size() -> None:
     line = dataset.yolo_line(Label(DefectKind.LIGHTNING_BURN, 32, 64, 96, 224), 320)
     assert line == "2 0.200000 0.450000 0.200000 0.500000"
