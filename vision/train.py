@@ -74,8 +74,11 @@ class Run(NamedTuple):
 
 
 def read_spec(path: Path = DEFAULT_SPEC) -> TrainingSpec:
-    """Return the training choices of a YAML file."""
-    return TrainingSpec.model_validate(yaml.safe_load(path.read_text()))
+    """Return the training choices of a YAML file, and those of the file beside it that it is ``like`` elsewhere."""
+    own = yaml.safe_load(path.read_text())
+    like = own.pop("like", None)
+    base = yaml.safe_load(path.with_name(like).read_text()) if like else {}
+    return TrainingSpec.model_validate(base | own)
 
 
 def assemble(spec: TrainingSpec, run: Run) -> Assembled:

@@ -205,7 +205,10 @@ def test_a_second_look_learns_nothing_from_a_set_that_may_only_evaluate(rendered
     assert not verifier_file(tmp_path / SHIPPED.name).exists()
 
 
-@pytest.mark.parametrize(("spec", "validates"), [("training.yaml", True), ("training-photos.yaml", False)])
+@pytest.mark.parametrize(
+    ("spec", "validates"),
+    [("training.yaml", True), ("training-photos.yaml", False), ("training-rendered.yaml", False)],
+)
 def test_a_short_run_looks_at_its_validation_images_at_the_end_only(
     rendered: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spec: str, validates: bool
 ) -> None:
