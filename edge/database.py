@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 from edge import logbook
+from edge.files import rename_durably
 
 PAGE_BYTES = 4096
 _LOG_BYTES = 8 * 1024 * 1024
 _SMALLEST_LOG_BYTES = 2 * 1024 * 1024
+_FILES = ("", "-wal", "-shm")
+"""A database, its log, and what its connections share."""
 
 
 class Budget(NamedTuple):
@@ -40,6 +44,8 @@ def open_database(
 
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists() and any(_beside(path, name).exists() for name in _FILES):
+        set_aside(path)  # killed in the middle of it: SQLite would delete the log
     connection = sqlite3.connect(path, timeout=10.0, isolation_level=None, check_same_thread=False)
     try:
         connection.execute("PRAGMA journal_mode=WAL")
@@ -53,6 +59,9 @@ def open_database(
     except sqlite3.DatabaseError:
         connection.close()
         raise
+    except UnicodeDecodeError as error:  # SQLite's message quotes the damaged place
+        connection.close()
+        raise sqlite3.DatabaseError(f"{path}: {error}") from error
     return connection
 
 
@@ -63,22 +72,47 @@ def _require_sound(connection: sqlite3.Connection, *, thorough: bool) -> None:
 
 
 def set_aside(path: Path) -> Path:
-    """Rename a damaged database and its log to ``*.corrupt.<time>``; return the new main path."""
-    suffix = f".corrupt.{time.time_ns() // 1_000_000}"
-    for companion in ("-wal", "-shm"):
-        if (part := path.with_name(path.name + companion)).exists():
-            part.rename(path.with_name(path.name + suffix + companion))
-    kept = path.with_name(path.name + suffix)
-    if path.exists():
-        path.rename(kept)
+    """Rename a damaged database and its log to ``*.corrupt.<time>``; return the new main path.
+
+    The log goes last: without it the database may well pass for sound, and be that of yesterday.
+    """
+    kept = _beside(path, f".corrupt.{time.time_ns() // 1_000_000}")
+    for name in _FILES:
+        if (part := _beside(path, name)).exists():
+            part.rename(_beside(kept, name))
     logbook.warn("database_set_aside", path=str(path), kept_as=str(kept))
     return kept
 
 
+def replace_damaged(path: Path, make: Callable[[Path], None]) -> None:
+    """Put a database that ``make`` writes where a damaged one is, which is set aside; either is there, or both.
+
+    Killed before the new one is whole, it is made again; after that, `finish_replacement` ends it.
+    """
+    making = _beside(path, ".salvaging")
+    for name in _FILES:
+        _beside(making, name).unlink(missing_ok=True)
+    make(making)
+    rename_durably(making, _beside(path, ".salvaged"))
+    finish_replacement(path)
+
+
+def finish_replacement(path: Path) -> None:
+    """End a replacement that was broken off; without one do nothing."""
+    if (made := _beside(path, ".salvaged")).exists():
+        set_aside(path)
+        rename_durably(made, path)
+
+
+def _beside(path: Path, suffix: str) -> Path:
+    return path.with_name(path.name + suffix)
+
+
 def open_or_renew(path: Path, schema: str, *, durable: bool = True) -> tuple[sqlite3.Connection, bool]:
     """Open a database whose loss is survivable; a damaged one is set aside. Return (connection, was damaged)."""
+    renewed = not path.exists() and any(path.parent.glob(f"{path.name}.corrupt.*"))
     try:
-        return open_database(path, schema, durable=durable), False
+        return open_database(path, schema, durable=durable), renewed
     except sqlite3.OperationalError:
         raise
     except sqlite3.DatabaseError:

@@ -72,9 +72,8 @@ class Outbox:
         self._trouble = ""
         self._squeeze = False
         self._pause = threading.Event()
-        for lost in self._shelf.lost:
+        for lost in self._shelf.missing():
             self._jobs.put(_Drop(lost))
-        self._shelf.lost = []
         self._thread = threading.Thread(target=self._run, name="kestrel-outbox", daemon=True)
         self._thread.start()
 
@@ -186,8 +185,7 @@ class Outbox:
     def _salvage(self) -> list[_Drop]:
         with self._lock:
             self._shelf.salvage()
-            lost, self._shelf.lost = self._shelf.lost, []
-            return [_Drop(part) for part in [*lost, *self._missing_ends()]]
+            return [_Drop(part) for part in [*self._shelf.missing(), *self._missing_ends()]]
 
     def _missing_ends(self) -> list[LostRange]:
         """Return what the running boot has written and neither the cloud nor the salvaged file has at its end."""

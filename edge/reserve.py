@@ -27,10 +27,10 @@ class Reserve:
 
     def take(self) -> None:
         """Set the room aside, where the disk has at least twice as much; without it is a warning, not an end."""
-        if self.held or shutil.disk_usage(self._path.parent).free < 2 * self._size_bytes:
+        if self._is_whole() or shutil.disk_usage(self._path.parent).free < 2 * self._size_bytes:
             return
         try:
-            descriptor = os.open(self._path, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600)
+            descriptor = os.open(self._path, os.O_CREAT | os.O_WRONLY, 0o600)
             try:
                 os.posix_fallocate(descriptor, 0, self._size_bytes)
             finally:
@@ -38,6 +38,10 @@ class Reserve:
         except OSError as error:
             logbook.warn("reserve_not_taken", path=str(self._path), error=str(error))
             self.release()
+
+    def _is_whole(self) -> bool:
+        """Tell it from one that was being made when the agent died."""
+        return self.held and self._path.stat().st_size >= self._size_bytes
 
     def release(self) -> bool:
         """Give the room back to the disk; tell whether there was any."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from contracts.telemetry import LostRange, SeqRange, Stream
-from edge.database import Budget, open_database, set_aside
+from edge.database import Budget, finish_replacement, open_database, replace_damaged
 from edge.eviction import Evictor
 from edge.frames import Record, carve, pack, unpack
 
@@ -22,8 +22,11 @@ CREATE UNIQUE INDEX IF NOT EXISTS by_key ON records(stream, boot, seq);
 CREATE TABLE IF NOT EXISTS marks(stream TEXT NOT NULL, boot TEXT NOT NULL, seq INTEGER NOT NULL,
   PRIMARY KEY(stream, boot)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS thinned(boot TEXT PRIMARY KEY, seq INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS missing(
+  stream TEXT NOT NULL, boot TEXT NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL);
 """
 _NOT_DAMAGE = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_READONLY")
+_UNREADABLE = "not readable after damage"
 _RESERVED_SHARE = 20
 """One part in twenty (5 %) is kept for records that are never evicted."""
 
@@ -62,9 +65,8 @@ class Shelf:
     def __init__(self, path: Path, cap_bytes: int) -> None:
         self._path = path
         self._budget = Budget.of(cap_bytes)
-        self.lost: list[LostRange] = []
-        """What opening found missing; the caller reports and clears it."""
         self._extents: dict[tuple[Stream, str], Extent] = {}
+        finish_replacement(path)
         wal = path.with_name(path.name + "-wal")
         logged = tuple(carve(wal.read_bytes())) if wal.exists() else ()
         try:
@@ -105,8 +107,15 @@ class Shelf:
         sql = "INSERT INTO marks VALUES(?,?,?) ON CONFLICT DO UPDATE SET seq=max(seq, excluded.seq)"
         self._db.execute(sql, (mark.stream, mark.boot_id, mark.seq))
 
+    def missing(self) -> list[LostRange]:
+        """Return what a salvage found missing and nobody was told: the commit that tells it drops it."""
+        rows = self._db.execute("SELECT stream, boot, first, last FROM missing").fetchall()
+        return [_unreadable(Stream(stream), boot, first, last) for stream, boot, first, last in rows]
+
     def drop(self, lost: LostRange) -> None:
         """Delete what is given up."""
+        row = (lost.stream, lost.boot_id, lost.first_seq, lost.last_seq)
+        self._db.execute("DELETE FROM missing WHERE stream=? AND boot=? AND first=? AND last=?", row)
         self._delete(lost.stream, lost.boot_id, lost.first_seq, lost.last_seq)
 
     def shed(self, *, squeeze: bool = False) -> list[LostRange]:
@@ -218,16 +227,22 @@ class Shelf:
                 self.add(alive)
 
     def _salvage(self, logged: tuple[Record, ...]) -> None:
-        kept = set_aside(self._path)
         found = {(r.stream, r.boot_id, r.seq): r for r in logged}
-        for part in (kept, kept.with_name(kept.name + "-wal")):
+        for part in (self._path, self._path.with_name(self._path.name + "-wal")):
             if part.exists():
                 found.update({(r.stream, r.boot_id, r.seq): r for r in carve(part.read_bytes())})
-        self._db = self._open(thorough=False)
         records = [found[key] for key in sorted(found)]
+        replace_damaged(self._path, lambda beside: self._write(beside, records))
+        self._db = self._open(thorough=False)
+
+    def _write(self, path: Path, records: list[Record]) -> None:
+        """Make a database of these records and of what is missing between them."""
+        self._db, self._extents = open_database(path, _SCHEMA, budget=self._budget), {}
         with self.transaction():
             self.add(records)
-        self.lost += gaps(records)
+            rows = [(gap.stream, gap.boot_id, gap.first_seq, gap.last_seq) for gap in gaps(records)]
+            self._db.executemany("INSERT INTO missing VALUES(?,?,?,?)", rows)
+        self._db.close()
 
 
 def gaps(records: list[Record]) -> list[LostRange]:
@@ -236,6 +251,9 @@ def gaps(records: list[Record]) -> list[LostRange]:
     for (stream, boot), group in itertools.groupby(records, key=lambda r: (r.stream, r.boot_id)):
         for a, b in itertools.pairwise(r.seq for r in group):
             if b > a + 1:
-                why = "not readable after damage"
-                holes.append(LostRange(stream=stream, boot_id=boot, first_seq=a + 1, last_seq=b - 1, reason=why))
+                holes.append(_unreadable(stream, boot, a + 1, b - 1))
     return holes
+
+
+def _unreadable(stream: Stream, boot_id: str, first: int, last: int) -> LostRange:
+    return LostRange(stream=stream, boot_id=boot_id, first_seq=first, last_seq=last, reason=_UNREADABLE)

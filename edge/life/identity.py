@@ -1,7 +1,7 @@
 """The drone's certificate on disk: the one in use, the one being made, the one just replaced.
 
-``current/`` is in use, ``next/`` is in the making, ``previous/`` waits to be revoked. Each step is one rename or one
-durable write, so a drone killed anywhere starts with a whole identity.
+``current/`` is in use, ``next/`` is in the making, ``previous/`` waits to be revoked, ``gone/`` is being deleted. Each
+step is one rename or one durable write, so a drone killed anywhere starts with a whole identity.
 """
 
 from __future__ import annotations
@@ -74,8 +74,9 @@ class Wallet:
         self._key_pairs = key_pairs
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(_PRIVATE_FOLDER)
-        self._folder = folder
+        self._gone = folder / "gone"
         self.current, self.next, self.previous = (Papers(folder / n) for n in ("current", "next", "previous"))
+        self._sweep()
         if not self.current.folder.exists() and self._proved():
             self._promote()  # killed between the two renames of a switch
 
@@ -97,9 +98,14 @@ class Wallet:
         """Keep what the cloud issued for the key in the making.
 
         Raises:
-            InvalidInput: The certificate is for another key.
+            InvalidInput: The certificate is for another key, or for another drone than this one is.
 
         """
+        if self.current.whole and identity.thing_name != (mine := self.current.identity().thing_name):
+            raise InvalidInput(
+                f"The issued certificate is for {identity.thing_name!r}; this drone is {mine!r}.",
+                hint="Correct what the provisioning template makes of its serial number.",
+            )
         try:
             certificate = der.certificate(certificate_pem.encode())
         except ValueError as error:
@@ -113,17 +119,27 @@ class Wallet:
         """Put the proved identity into use; the replaced one waits in ``previous``."""
         write_durably(self.next.folder / "proved", b"")
         if self.current.folder.exists():
-            shutil.rmtree(self.previous.folder, ignore_errors=True)
+            self._drop(self.previous)
             rename_durably(self.current.folder, self.previous.folder)
         self._promote()
 
     def forget_previous(self) -> None:
         """Delete the replaced identity; the cloud has been asked to revoke it."""
-        shutil.rmtree(self.previous.folder, ignore_errors=True)
+        self._drop(self.previous)
 
     def discard_next(self) -> None:
         """Drop an identity in the making that does not work."""
-        shutil.rmtree(self.next.folder, ignore_errors=True)
+        self._drop(self.next)
+
+    def _drop(self, papers: Papers) -> None:
+        """Delete papers in one step: a half of them would begin another rotation, or be tried out for ever."""
+        self._sweep()
+        if papers.folder.exists():
+            rename_durably(papers.folder, self._gone)
+            self._sweep()
+
+    def _sweep(self) -> None:
+        shutil.rmtree(self._gone, ignore_errors=True)
 
     def _proved(self) -> bool:
         return self.next.whole and (self.next.folder / "proved").exists()

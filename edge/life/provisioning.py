@@ -104,16 +104,12 @@ class Rotation:
 
     def _apply(self, dialogue: Dialogue) -> bool:
         try:
-            identity = self._clerk.apply(dialogue)
+            self._clerk.apply(dialogue)
         except Unavailable as error:
             logbook.warn("rotation_waits", error=error.message)
             return False
         except PlatformError as error:
             logbook.warn("rotation_refused", code=error.code, error=error.message, hint=error.hint)
-            self._wallet.discard_next()
-            return False
-        if self._wallet.current.whole and identity.thing_name != self._wallet.current.identity().thing_name:
-            logbook.warn("rotation_of_another_thing", thing_name=identity.thing_name)
             self._wallet.discard_next()
             return False
         return True

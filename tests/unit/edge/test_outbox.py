@@ -353,6 +353,16 @@ def test_a_damaged_log_gives_back_what_sqlite_would_drop(tmp_path: Path) -> None
         assert len(held(outbox, Stream.TELEMETRY)) >= 49
 
 
+def test_damage_that_sqlite_quotes_and_python_cannot_read_is_damage(tmp_path: Path) -> None:
+    path = tmp_path / "o.db"
+    _filled(path, 20)
+    raw = path.read_bytes()
+    assert raw.count(b"CREATE TABLE thinned") == 1
+    path.write_bytes(raw.replace(b"CREATE TABLE thinned", b"CREATE TAB\xc1E thinned"))
+    with outbox_at(path, "boot-b") as outbox:
+        assert held(outbox, Stream.TELEMETRY) == list(range(1, 21))
+
+
 def test_the_damaged_file_is_kept(tmp_path: Path) -> None:
     path = tmp_path / "o.db"
     _filled(path, 20)
