@@ -806,6 +806,18 @@ class CorridorParams(BaseModel):
     last_span: Annotated[LastSpan | None, Field(title='Last Span')] = None
 
 
+class CoverageChanged(BaseModel):
+    """
+    How many metres were not seen, as a final report had it and as it is now; None: nothing is known of it.
+    """
+
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    then_m: Annotated[int | None, Field(title='Then M')]
+    now_m: Annotated[int | None, Field(title='Now M')]
+
+
 class CrewAnswer(StrEnum):
     """
     What a crew found.
@@ -5404,7 +5416,7 @@ class Sentence(BaseModel):
 
 class Since(BaseModel):
     """
-    A final report that somebody fetched, and what changed since; never empty.
+    A final report that somebody fetched, and what changed since; never empty where it is listed.
     """
 
     model_config = ConfigDict(
@@ -5414,6 +5426,8 @@ class Since(BaseModel):
     fetched_by: Annotated[str, Field(title='Fetched By')]
     fetched_at: Annotated[AwareDatetime, Field(title='Fetched At')]
     changed: Annotated[list[CloudReportingSignedChanged], Field(title='Changed')]
+    coverage: CoverageChanged | None = None
+    unsure: Annotated[int | None, Field(title='Unsure')] = 0
 
 
 class SiteZone(BaseModel):

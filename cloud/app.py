@@ -58,6 +58,7 @@ from cloud.api import (
 from cloud.composition import build_services
 from cloud.conditions import Conditional
 from cloud.intrusion.census import Census
+from cloud.language import Language
 from cloud.mcp import http as mcp_http
 from cloud.measures import Measured
 from cloud.middleware import BodyLimit, Envelope
@@ -88,7 +89,6 @@ from cloud.web import (
     work_room,
 )
 from cloud.web.in_words import InWords
-from cloud.web.language import Language
 
 ROUTERS = (
     auth.router,

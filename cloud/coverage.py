@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from itertools import groupby
-from typing import NamedTuple
+from itertools import groupby, product
+from typing import Any, NamedTuple
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -193,6 +193,29 @@ def gaps(session: Session, flight_id: str) -> list[Gap | PartGap]:
         return others
     length_m = turbine.blade_length_m
     return [gap for blade in Blade for side in BladeSide for gap in _of_side(blade, side, seen, length_m)] + others
+
+
+def not_seen(session: Session, flight_id: str) -> dict[str, Any]:
+    """Return what a flight did not see as data: ``{"is_known": true, "gaps": {"A/LE": [[12, 30]]}}``.
+
+    Surfaces are sides of blades, else parts by the keys of `contracts.parts`; metres are whole, as reports print them.
+
+    Raises:
+        NotFound: No such flight.
+
+    """
+    turbine, rest = _asset_of(session, flight_id).turbine, parts(session, flight_id)
+    found = {part.part: [part.stretch(*ends) for ends in _unseen(rest, part)] for part in rest.parts}
+    gaps = found if rest.is_known else {}
+    cells = select(Coverage.blade, Coverage.side, Coverage.cell, Coverage.seen_share)
+    told = session.execute(cells.where(Coverage.flight_id == flight_id)).all() if turbine else []
+    if told and turbine:
+        seen = {(blade, side, cell) for blade, side, cell, share in told if share >= SEEN_SHARE}
+        for blade, side in product(Blade, BladeSide):
+            sides = _of_side(blade, side, seen, turbine.blade_length_m)
+            gaps[f"{blade.value}/{side.value}"] = [(gap.first_m, gap.last_m) for gap in sides]
+    whole = {name: [[round(end_m) for end_m in gap] for gap in found] for name, found in gaps.items() if found}
+    return {"is_known": bool(told) or rest.is_known, "gaps": whole}
 
 
 def beyond(session: Session, flight_id: str) -> list[str]:

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
 from cloud import audit, flights
+from cloud.language import SOURCE, speaking, spoken
 from cloud.problems import RESPONSES
 from cloud.reporting import facts, page, signed
 from cloud.reporting.forms import MEDIA_TYPES, TELLING, ReportFormat, said
@@ -33,7 +34,7 @@ def get_report(
     report = facts.gather(session, flight_id)
     since = signed.of_reader(signed.since(session, [flight_id]).get(flight_id, ()), principal.username)
     if since is None or since.fetched_by != principal.username or form in TELLING:
-        signed.keep(session, report, principal.username)
+        signed.keep(session, report, principal.username, spoken())
     audit.record(session, principal.username, "flight.report", flight_id, after={"format": form.value})
     shown = "inline" if form is ReportFormat.HTML else "attachment"
     headers = {
@@ -41,7 +42,9 @@ def get_report(
         "Content-Security-Policy": page.CONTENT_POLICY,
         "Cache-Control": "private, no-store",
     }
-    return Response(said(report, form, services.objects, since), media_type=MEDIA_TYPES[form], headers=headers)
+    with speaking(SOURCE):
+        content = said(report, form, services.objects, since)
+    return Response(content, media_type=MEDIA_TYPES[form], headers=headers)
 
 
 @router.get("/{flight_id}/report/changes")

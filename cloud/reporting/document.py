@@ -26,7 +26,7 @@ def pdf(report: InspectionReport, crops: Mapping[str, bytes], since: Since | Non
 
     """
     counts = list(report.by_rank().values())
-    changed = since and {"by": since.fetched_by, "at": since.fetched_at, "what": [str(one) for one in since.changed]}
+    changed = since and {"by": since.fetched_by, "at": since.fetched_at, "what": since.lines}
     said = {"unreviewed": report.unreviewed, "undecided": report.undecided, "final": report.final, "since": changed}
     facts = report.model_dump(mode="json") | {"counts": counts} | said
     with tempfile.TemporaryDirectory(prefix="report-") as folder:

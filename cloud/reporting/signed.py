@@ -1,23 +1,25 @@
 """What changed since a final report was fetched: whoever signed it is told, finding by finding.
 
-Each fetch of a final report keeps, for who fetched it, what it said of each finding. What is compared is what a reader
-acts on: kind, place, size, severity, what is to be done and by when, and whether it stands. It is kept as data, as fine
-as a report prints it, so that other words for the same place or grade change nothing. Tickets go on after a report is
-signed, and are not compared.
+Each fetch of a final report keeps, for who fetched it, what it said of each finding and of what was not seen. What is
+compared is what a reader acts on: kind, place, size, severity, what is to be done and by when, and whether it stands;
+which metres were not seen; and whether a person must judge anything again, as of a final report nothing waits. It is
+kept as data, as fine as a report prints it, so that other words for the same place or grade change nothing. Tickets go
+on after a report is signed, and are not compared.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from cloud import places
-from cloud.tables import FinalReport, Finding, ReportMessage
+from cloud import coverage, places
+from cloud.language import _
+from cloud.tables import DetectionRow, FinalReport, Finding, Media, ReportMessage
 from contracts.geo import Frozen
 from contracts.places import ChainagePlace, LineTowerPlace, PartPlace, SpanPlace, TowerPlace, hour_of
 from contracts.vocabulary import FindingStatus
@@ -33,14 +35,8 @@ GONE, ADDED = "gone", "added"
 IN_WORDS = "in_words"
 """Names, among what is said now, the words by which records of before 0036 are compared; no record keeps them."""
 
-WORDS = {
-    GONE: "stands no more",
-    ADDED: "was not in it",
-    "action": "what is to be done",
-    "due": "due date",
-    "status": "state",
-}
-"""What changed, in words where its name is none."""
+COVERAGE, UNSURE = "coverage", "unsure"
+"""Names, among findings, what a reader heard of coverage and of places that wait for a person."""
 
 
 class Changed(Frozen):
@@ -51,27 +47,85 @@ class Changed(Frozen):
     what: tuple[str, ...]
 
     def __str__(self) -> str:
-        return f"F-{self.number}: {', '.join(WORDS.get(name, name) for name in self.what)}"
+        return f"F-{self.number}: {', '.join(in_words(name) for name in self.what)}"
+
+
+class CoverageChanged(Frozen):
+    """How many metres were not seen, as a final report had it and as it is now; None: nothing is known of it."""
+
+    then_m: int | None
+    now_m: int | None
+
+    def __str__(self) -> str:
+        if self.now_m is None:
+            return _("Coverage: nothing is known any more of what was seen")
+        if self.then_m is None:
+            return _("Coverage: {0} m were not seen; of that, nothing was known", self.now_m)
+        if self.then_m == self.now_m:
+            return _("Coverage: other stretches were not seen, {0} m as before", self.now_m)
+        return _("Coverage: {0} m were not seen, the report says {1} m", self.now_m, self.then_m)
 
 
 class Since(Frozen):
-    """A final report that somebody fetched, and what changed since; never empty."""
+    """A final report that somebody fetched, and what changed since; never empty where it is listed."""
 
     flight_id: str
     fetched_by: str
     fetched_at: datetime
     changed: tuple[Changed, ...]
+    coverage: CoverageChanged | None = None
+    """Where other metres were not seen than it says."""
+    unsure: int = 0
+    """Places that the detector left to a person since, and nobody has judged."""
+
+    @property
+    def beside(self) -> tuple[str, ...]:
+        """Return what changed beside findings, in the reader's language."""
+        one = _("Not sure: the detector leaves 1 place to a person")
+        more = _("Not sure: the detector leaves {0} places to a person", self.unsure)
+        unsure = (one if self.unsure == 1 else more,) if self.unsure else ()
+        return (*((str(self.coverage),) if self.coverage else ()), *unsure)
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """Return all that changed, in the reader's language."""
+        return (*map(str, self.changed), *self.beside)
 
 
-def keep(session: Session, report: InspectionReport, by: str) -> None:
-    """Keep what a final report says for who fetches it; of a draft, nothing."""
+class Standing(NamedTuple):
+    """What a report of a flight would say now of all that is compared."""
+
+    findings: Mapping[str, Told]
+    coverage: dict[str, Any]
+    unsure: int
+
+
+def in_words(name: str) -> str:
+    """Return what of a finding is not as a final report had it, in the reader's language: ``severity``."""
+    return {
+        GONE: _("stands no more"),
+        ADDED: _("was not in it"),
+        "kind": _("kind"),
+        "place": _("place"),
+        "size": _("size"),
+        "severity": _("severity"),
+        "action": _("what is to be done"),
+        "due": _("due date"),
+        "status": _("state"),
+    }.get(name, name)
+
+
+def keep(session: Session, report: InspectionReport, by: str, language: str) -> None:
+    """Keep what a final report says for who fetches it and reads pages in ``language``; of a draft, nothing."""
     if not report.final:
         return
     ids = [finding.finding_id for finding in report.findings]
     rows = session.scalars(select(Finding).where(Finding.finding_id.in_(ids)))
     told = {row.finding_id: _told(row) for row in rows}
-    said = {"told": told, "heard": {}, "fetched_at": datetime.now(UTC)}
-    whose = {"flight_id": report.subject.flight_id, "fetched_by": by}
+    flight_id = report.subject.flight_id
+    seen = coverage.not_seen(session, flight_id)
+    said = {"told": told, "coverage": seen, "language": language, "heard": {}, "fetched_at": datetime.now(UTC)}
+    whose = {"flight_id": flight_id, "fetched_by": by}
     new = insert(FinalReport).values(**whose, **said)
     session.execute(new.on_conflict_do_update(index_elements=list(whose), set_=said))
     session.execute(delete(ReportMessage).filter_by(**whose).where(ReportMessage.sent_at.is_(None)))
@@ -87,8 +141,7 @@ def since(session: Session, flights: Iterable[str]) -> dict[str, list[Since]]:
     now = standing(session, {one.flight_id for one in kept})
     found: dict[str, list[Since]] = {}
     for one in kept:
-        if changed := between(one.told, now.get(one.flight_id, {})):
-            said = Since(flight_id=one.flight_id, fetched_by=one.fetched_by, fetched_at=one.fetched_at, changed=changed)
+        if (said := compared(one, now[one.flight_id])).lines:
             found.setdefault(one.flight_id, []).append(said)
     return found
 
@@ -99,13 +152,42 @@ def of_reader(reports: Iterable[Since], reader: str) -> Since | None:
     return next((one for one in found if one.fetched_by == reader), found[0] if found else None)
 
 
-def standing(session: Session, flights: Collection[str]) -> dict[str, dict[str, Told]]:
-    """Return what the reports of some flights say now: flight -> finding -> what is said of it."""
-    made: dict[str, dict[str, Told]] = {}
+def standing(session: Session, flights: Collection[str]) -> dict[str, Standing]:
+    """Return what the reports of some flights say now, by flight."""
+    made: dict[str, dict[str, Told]] = {flight_id: {} for flight_id in flights}
     terms = (Finding.flight_id.in_(flights), Finding.status != FindingStatus.REJECTED.value)
     for row in session.scalars(select(Finding).where(*terms)):
-        made.setdefault(row.flight_id, {})[row.finding_id] = _told(row) | {IN_WORDS: _worded(row)}
-    return made
+        made[row.flight_id][row.finding_id] = _told(row) | {IN_WORDS: _worded(row)}
+    waiting = _waiting(session, flights)
+    return {one: Standing(said, coverage.not_seen(session, one), waiting.get(one, 0)) for one, said in made.items()}
+
+
+def _waiting(session: Session, flights: Collection[str]) -> dict[str, int]:
+    """Return how many places wait for a person, as `cloud.candidates` counts them, by flight; none where none does."""
+    held = select(Media.flight_id, func.count()).join(DetectionRow, DetectionRow.segment_id == Media.segment_id)
+    held = held.where(DetectionRow.finding_id.is_(None), Media.flight_id.in_(flights)).group_by(Media.flight_id)
+    return {row[0]: row[1] for row in session.execute(held)}
+
+
+def compared(kept: FinalReport, now: Standing) -> Since:
+    """Return what is said otherwise now than in a report that was fetched."""
+    was = kept.coverage
+    seen = CoverageChanged(then_m=_metres(was), now_m=_metres(now.coverage)) if was and was != now.coverage else None
+    return Since(
+        flight_id=kept.flight_id,
+        fetched_by=kept.fetched_by,
+        fetched_at=kept.fetched_at,
+        changed=between(kept.told, now.findings),
+        coverage=seen,
+        unsure=now.unsure,
+    )
+
+
+def heard(since: Since, now: Standing) -> dict[str, Any]:
+    """Return what a reader hears of a report that changed, as data: the same again is no news."""
+    said: dict[str, Any] = {one.finding_id: _data(now.findings.get(one.finding_id)) for one in since.changed}
+    seen = {COVERAGE: now.coverage} if since.coverage else {}
+    return said | seen | ({UNSURE: now.unsure} if now.unsure else {})
 
 
 def between(then: Mapping[str, Told], now: Mapping[str, Told]) -> tuple[Changed, ...]:
@@ -117,6 +199,15 @@ def between(then: Mapping[str, Told], now: Mapping[str, Told]) -> tuple[Changed,
             number = (was or is_ or {}).get("number", 0)
             found.append(Changed(finding_id=finding_id, number=number, what=what))
     return tuple(sorted(found, key=lambda one: one.number))
+
+
+def _data(told: Told | None) -> Told | None:
+    return None if told is None else {name: value for name, value in told.items() if name != IN_WORDS}
+
+
+def _metres(seen: Mapping[str, Any]) -> int | None:
+    gaps = [gap for gaps in seen["gaps"].values() for gap in gaps]
+    return sum(last_m - first_m for first_m, last_m in gaps) if seen["is_known"] else None
 
 
 def _told(row: Finding) -> Told:

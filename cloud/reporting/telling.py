@@ -1,17 +1,17 @@
 """Whoever fetched a final report is told that it is not true any more: once for all that changed together.
 
-A trigger on findings notes which flights with final reports changed. Once such a flight has been left alone for a
-while, what its reports say now is compared with what they said, and with what was told last. What is new goes out as
-one event ``report.changed``, and as a message to each reader whose name the on-call rota knows. Both are rows of the
-transaction that takes the notes; a message sent again after a crash has the same key.
+Triggers note which flights with final reports changed: in findings, in coverage, in what waits for a person. Once such
+a flight has been left alone for a while, what its reports say now is compared with what they said, and with what was
+told last. What is new goes out as one event ``report.changed``, and as a message to each reader whose name the on-call
+rota knows, in the language in which they fetched it. Both are rows of the transaction that takes the notes; a message
+sent again after a crash has the same key.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import delete, func, or_, select
 from sqlalchemy.orm import Session
@@ -20,9 +20,10 @@ from cloud.alerts import rota as rotas
 from cloud.alerts.rota import Rota
 from cloud.alerts.rounds import Channel, channel_of
 from cloud.db import notify_all
+from cloud.language import _, speaking
 from cloud.logbook import log
 from cloud.reporting import signed
-from cloud.reporting.signed import Changed, Told
+from cloud.reporting.signed import Since
 from cloud.services import Services
 from cloud.tables import Asset, FinalReport, Flight, ReportChange, ReportMessage, User
 from contracts.errors import PlatformError, Unavailable
@@ -36,6 +37,7 @@ _RANK = 1
 _AGAIN = timedelta(minutes=5)
 _AT_ONCE = 50
 _LISTED = 50
+KEPT_DAYS = 90
 
 
 def tell(services: Services, now: datetime) -> Counter[str]:
@@ -49,6 +51,7 @@ def tell(services: Services, now: datetime) -> Counter[str]:
     with services.database.session() as session:
         done = Counter(reports_changed=compose(session, services.channels, rota, services.settings.address, now))
     with services.database.session() as session:
+        done["report_messages_forgotten"] = forget(session, now)
         return done + send_due(session, services.channels, rota, now)
 
 
@@ -61,13 +64,12 @@ def compose(session: Session, channels: Mapping[str, Channel], rota: Rota, platf
     standing = signed.standing(session, flights)
     news: set[str] = set()
     for report in session.scalars(select(FinalReport).where(FinalReport.flight_id.in_(flights)).with_for_update()):
-        says = standing.get(report.flight_id, {})
-        changed = signed.between(report.told, says)
-        heard = {one.finding_id: _data(says.get(one.finding_id)) for one in changed}
+        since = signed.compared(report, standing[report.flight_id])
+        heard = signed.heard(since, standing[report.flight_id])
         if heard != report.heard:
             report.heard = heard
             news.add(report.flight_id)
-            session.add_all(_messages(session, channels, rota, report, changed, platform, now))
+            session.add_all(_messages(session, channels, rota, report, since, platform, now))
     notify_all(session, "report", sorted(news))
     return len(news)
 
@@ -95,6 +97,12 @@ def send_due(session: Session, channels: Mapping[str, Channel], rota: Rota, now:
     return done
 
 
+def forget(session: Session, now: datetime) -> int:
+    """Delete messages older than ``KEPT_DAYS`` that went out or never will; return how many."""
+    old = ReportMessage.next_at.is_(None), ReportMessage.created_at < now - timedelta(days=KEPT_DAYS)
+    return len(session.scalars(delete(ReportMessage).where(*old).returning(ReportMessage.message_id)).all())
+
+
 def _left_alone(session: Session, now: datetime) -> frozenset[str]:
     """Take the notes of flights in which nothing has changed for a while, or that waited long enough."""
     ready = (
@@ -106,16 +114,12 @@ def _left_alone(session: Session, now: datetime) -> frozenset[str]:
     return frozenset(session.scalars(taken))
 
 
-def _data(told: Told | None) -> dict[str, Any] | None:
-    return None if told is None else {name: value for name, value in told.items() if name != signed.IN_WORDS}
-
-
 def _messages(  # noqa: PLR0913, PLR0917 - one report's whole state
     session: Session,
     channels: Mapping[str, Channel],
     rota: Rota,
     report: FinalReport,
-    changed: Sequence[Changed],
+    since: Since,
     platform: str,
     now: datetime,
 ) -> Iterator[ReportMessage]:
@@ -123,7 +127,8 @@ def _messages(  # noqa: PLR0913, PLR0917 - one report's whole state
     asset = session.get_one(Asset, flight.asset_id)
     if not _may_see(session, report.fetched_by, asset.site_id):
         return
-    subject, text = wording(report, flight, asset, changed, platform)
+    with speaking(report.language):
+        subject, text = wording(since, flight, asset, platform)
     for recipient in rota.addresses_of(report.fetched_by):
         if recipient.channel in channels:
             yield ReportMessage(
@@ -145,20 +150,24 @@ def _may_see(session: Session, username: str, site_id: str) -> bool:
     return user is None or (not user.disabled and (user.sites is None or site_id in user.sites))
 
 
-def wording(
-    report: FinalReport, flight: Flight, asset: Asset, changed: Sequence[Changed], platform: str
-) -> tuple[str, str]:
+def wording(since: Since, flight: Flight, asset: Asset, platform: str) -> tuple[str, str]:
     """Return subject and text of a message about one report; without changes it says that it is true again."""
-    day = f"{flight.started_at or flight.created_at:%Y-%m-%d}"
-    truth = "is not true any more" if changed else "is true again: nothing differs from it now"
-    which = f"The final report of the inspection of {asset.name} ({asset.asset_id}) on {day}"
+    day, changed = f"{flight.started_at or flight.created_at:%Y-%m-%d}", since.lines
+    about = asset.name, asset.asset_id, day, f"{since.fetched_at:%Y-%m-%d %H:%M}"
+    untrue = _(
+        "The final report of the inspection of {0} ({1}) on {2}, which you fetched at {3} UTC, is not true any more.",
+        *about,
+    )
+    true = _(
+        "The final report of the inspection of {0} ({1}) on {2}, which you fetched at {3} UTC, is true again.", *about
+    )
     lines = [
-        f"{which}, which you fetched at {report.fetched_at:%Y-%m-%d %H:%M} UTC, {truth}.",
+        untrue if changed else true,
         *(f"- {one}" for one in changed[:_LISTED]),
-        *([f"and {len(changed) - _LISTED} more."] if len(changed) > _LISTED else []),
-        *(["Fetch it again to have it as it is now."] if changed else []),
+        *([_("and {0} more.", len(changed) - _LISTED)] if len(changed) > _LISTED else []),
+        *([_("Fetch it again to have it as it is now.")] if changed else []),
         f"{platform}/flights/{flight.flight_id}",
     ]
-    findings = "1 finding" if len(changed) == 1 else f"{len(changed)} findings"
-    said = f"{findings} changed" if changed else "true again"
-    return f"Report of {asset.name}, {day}: {said}", "\n".join(lines) + "\n"
+    count = _("1 change") if len(changed) == 1 else _("{0} changes", len(changed))
+    subject = _("Report of {0}, {1}: {2}", asset.name, day, count if changed else _("true again"))
+    return subject, "\n".join(lines) + "\n"

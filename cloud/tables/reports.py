@@ -12,7 +12,7 @@ from cloud.tables.columns import Base
 
 
 class FinalReport(Base):
-    """What the last final report of a flight that somebody fetched said of each finding (`cloud.reporting.signed`)."""
+    """What the last final report of a flight that somebody fetched said (`cloud.reporting.signed`)."""
 
     __tablename__ = "final_reports"
     flight_id: Mapped[str] = mapped_column(ForeignKey("flights.flight_id"), primary_key=True)
@@ -20,12 +20,17 @@ class FinalReport(Base):
     fetched_at: Mapped[datetime]
     told: Mapped[dict[str, Any]]
     """Finding -> what was said of it."""
+    coverage: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
+    """What was not seen (`cloud.coverage.not_seen`); empty: of before 0038, and not compared."""
+    language: Mapped[str] = mapped_column(server_default="en")
+    """What whoever fetched it reads pages in."""
     heard: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
-    """Finding -> what is said of it instead, as whoever fetched it was told last; empty: of no change."""
+    """What is said instead, as whoever fetched it was told last: by finding, as ``coverage`` and as ``unsure``; empty:
+    of no change."""
 
 
 class ReportChange(Base):
-    """A trigger's note that a finding of a flight with final reports is not as it was."""
+    """A trigger's note that something in a flight with final reports is not as it was."""
 
     __tablename__ = "report_changes"
     change_id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from cloud.web.language import SOURCE, _, message, spoken
+from cloud.language import SOURCE, _, message, spoken
 from cloud.web.sentences import translated
 
 _ADDRESS = re.compile(r"/v1/([a-z-]+)")

@@ -15,6 +15,7 @@ from cloud import coverage, health_index
 from cloud.coverage import Parts
 from cloud.history import biography, standing
 from cloud.history.biography import Defect
+from cloud.language import _
 from cloud.planning import assets
 from cloud.reporting import blades
 from cloud.reporting.blades import Schematic
@@ -22,7 +23,6 @@ from cloud.schedules import due
 from cloud.schedules.due import DueItem
 from cloud.tables import Asset, AssetRisk, Coverage, Finding, Flight, HealthRow, PartCoverage, Prediction, Site, Ticket
 from cloud.web import labels, plots, schematic
-from cloud.web.language import _
 from cloud.web.plots import Measured, Plot
 from cloud.web.schematic import Strips
 from cloud.web.shell import Address

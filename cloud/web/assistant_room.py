@@ -10,10 +10,10 @@ from pydantic import Field
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from cloud.language import message
 from cloud.requests import UnitOfWork
 from cloud.security import Reader, authenticate
 from cloud.tables import Asset, Finding, Transcript
-from cloud.web.language import message
 from cloud.web.shell import Address, room
 
 router = APIRouter(prefix="/assistant", include_in_schema=False, dependencies=[Depends(authenticate)])

@@ -11,10 +11,10 @@ from cloud import places
 from cloud.history import biography, comparison
 from cloud.history.biography import Chapter
 from cloud.history.growth import INTERVAL_SIGMAS
+from cloud.language import _
 from cloud.tables import Asset, Finding, Prediction
 from cloud.web import plots
 from cloud.web.labels import dated
-from cloud.web.language import _
 from cloud.web.plots import Measured, Plot
 
 _YEAR = timedelta(days=365)

@@ -13,12 +13,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from cloud import consume, executions
+from cloud.language import _
 from cloud.requests import Svc, UnitOfWork
 from cloud.security import Reader, Reviewer, authenticate
 from cloud.tables import DetectorVersion, WorkflowRun
 from cloud.training import versions
 from cloud.web.answer import Answer
-from cloud.web.language import _
 from cloud.web.settings_room import MOST, shown
 from contracts.training import Evaluation
 from contracts.vocabulary import Role

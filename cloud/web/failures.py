@@ -8,7 +8,7 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
 from cloud import problems
-from cloud.web.language import _, message
+from cloud.language import _, message
 from cloud.web.rendering import page, problem
 from contracts.errors import InvalidInput, NotAuthenticated, NotFound, PlatformError
 

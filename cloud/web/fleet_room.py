@@ -12,10 +12,10 @@ from sqlalchemy.orm import Session
 
 from cloud import quarantine
 from cloud.intrusion import book
+from cloud.language import _
 from cloud.requests import UnitOfWork
 from cloud.security import Admin, Operator, Principal, Reader, authenticate
 from cloud.web import fleet_view
-from cloud.web.language import _
 from cloud.web.shell import room
 from contracts.vocabulary import Role
 

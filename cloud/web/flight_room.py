@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy.orm import Session
 
 from cloud import flights
+from cloud.language import _
 from cloud.planning import conditions, plans, resuming
 from cloud.reporting import blades, signed
 from cloud.requests import Svc, UnitOfWork
@@ -18,7 +19,6 @@ from cloud.security import Operator, Principal, Reader, authenticate
 from cloud.services import Services
 from cloud.tables import Flight
 from cloud.web import finding_view, flight_axis, flight_view, mapping, schematic, timeline
-from cloud.web.language import _
 from cloud.web.rendering import data
 from cloud.web.shell import room
 from contracts.vocabulary import FlightState, Role

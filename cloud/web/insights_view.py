@@ -24,10 +24,10 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from cloud.history import standing
+from cloud.language import _, message
 from cloud.tables import Asset, Finding, Flight, Site
 from cloud.web import plots
 from cloud.web.labels import dated, inline, kind, severity
-from cloud.web.language import _, message
 from cloud.web.plots import Tick
 from cloud.web.shell import Address
 from contracts.vocabulary import AssetKind, FindingStatus, FlightState

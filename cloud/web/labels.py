@@ -12,9 +12,9 @@ from babel.dates import get_month_names
 from cloud import places, stretches
 from cloud.assistant.words import kind_label, severity_label, side_label
 from cloud.health_components import name_of
+from cloud.language import SOURCE, _, spoken
 from cloud.stretches import Stretch
 from cloud.tables import Finding
-from cloud.web.language import SOURCE, _, spoken
 from contracts.places import POINTS, ChainagePlace, LineTowerPlace, SpanPlace, TowerPlace, compass, hour_of
 from contracts.shapes import AnyShape
 from contracts.tower import TelecomTower
@@ -121,21 +121,6 @@ def stretch(flown: Stretch, pattern: str, shape: AnyShape | None) -> str:
         "line": _("lines {0} to {1} of {2}", *counted),
         "strip": _("strips {0} to {1} of {2}", *counted),
     }[stretches.section(pattern)]
-
-
-def changed(name: str) -> str:
-    """Return what of a finding is not as a final report had it: ``severity``."""
-    return {
-        "gone": _("stands no more"),
-        "added": _("was not in it"),
-        "kind": _("kind"),
-        "place": _("place"),
-        "size": _("size"),
-        "severity": _("severity"),
-        "action": _("what is to be done"),
-        "due": _("due date"),
-        "status": _("state"),
-    }.get(name, name)
 
 
 def words(value: object) -> str:

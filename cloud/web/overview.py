@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from cloud.language import _
 from cloud.reporting import blades
 from cloud.reporting.blades import Schematic
 from cloud.services import Routes
@@ -16,7 +17,6 @@ from cloud.telemetry_store.past import Shelf
 from cloud.web import finding_view, flight_view, mapping, schematic, timeline
 from cloud.web.finding_view import Card, Cards
 from cloud.web.flight_view import FlightView
-from cloud.web.language import _
 from cloud.web.schematic import Strips
 from cloud.web.timeline import Timeline
 from contracts.errors import NotFound

@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
+from cloud.language import message
 from cloud.planning.verdicts import Check
 from cloud.web import plots
 from cloud.web.advice import told
 from cloud.web.labels import words
-from cloud.web.language import message
 from cloud.web.plots import Dot, Plot, Tick
 from contracts.geo import UP, Enu, GeoPoint, LocalFrame
 from contracts.routes import Route, Solid, WaypointAction, Zone, ZoneKind

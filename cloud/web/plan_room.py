@@ -11,6 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from cloud import flights
+from cloud.language import _
 from cloud.planning import assets, plans
 from cloud.planning.estimates import Estimates
 from cloud.planning.ground import terrain_of
@@ -22,7 +23,6 @@ from cloud.security import Operator, Principal, Reader, authenticate
 from cloud.services import Services
 from cloud.tables import Asset, Drone, Plan
 from cloud.web import labels, plan_drawing, plan_wishes
-from cloud.web.language import _
 from cloud.web.plan_drawing import Drawing
 from cloud.web.plan_wishes import PATTERNS, Asked, Slider
 from cloud.web.rendering import page

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 from pydantic import Field, ValidationError
 
+from cloud.language import _, message
 from cloud.planning.wishes import Pattern, PlanRequest
-from cloud.web.language import _, message
 from cloud.web.shell import Address
 from contracts.errors import InvalidInput
 from contracts.vocabulary import AssetKind, Blade, BladeSide

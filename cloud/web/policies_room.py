@@ -9,10 +9,10 @@ from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, Field
 
 from cloud.grading import shipped_policy
+from cloud.language import _
 from cloud.policy import replay, versions
 from cloud.requests import UnitOfWork
 from cloud.security import Reader, Reviewer, authenticate
-from cloud.web.language import _
 from cloud.web.rendering import page
 from cloud.web.settings_room import shown
 from cloud.web.shell import Address

@@ -18,8 +18,9 @@ from fastapi.responses import HTMLResponse, Response
 from fastapi.staticfiles import StaticFiles
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-from cloud import places
-from cloud.web import advice, labels, language
+from cloud import language, places
+from cloud.reporting import signed
+from cloud.web import advice, labels
 from cloud.web.wording import Wording
 from contracts.errors import PlatformError
 
@@ -87,7 +88,7 @@ def environment() -> Environment:
         "side": labels.side,
         "part_place": labels.part_place,
         "short_place": labels.short_place,
-        "changed": labels.changed,
+        "changed": signed.in_words,
         "points_off": labels.points_off,
         "as_found": places.as_found,
         "severity": labels.severity,

@@ -11,11 +11,11 @@ from pydantic import BaseModel, Field
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from cloud.language import _
 from cloud.repairs import board, book, desk
 from cloud.requests import Svc, UnitOfWork
 from cloud.security import OnCall, Principal, Reader, authenticate
 from cloud.tables import Asset, CrewRow, Finding, RepairSlot
-from cloud.web.language import _
 from cloud.web.shell import room
 from contracts.errors import InvalidInput
 from contracts.vocabulary import Role

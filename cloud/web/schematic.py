@@ -11,10 +11,10 @@ from sqlalchemy.orm import Session
 
 from cloud import coverage, places
 from cloud.coverage import Parts
+from cloud.language import _
 from cloud.planning import assets
 from cloud.tables import Asset, Finding, Flight
 from cloud.web import labels
-from cloud.web.language import _
 from contracts.geo import Enu, GeoPoint, LocalFrame
 from contracts.parts import Part
 from contracts.pipeline import Pipeline, PipePlace

@@ -11,11 +11,11 @@ from sqlalchemy import func, select
 
 from cloud.intrusion import book
 from cloud.intrusion.rules import SubjectKind
+from cloud.language import _
 from cloud.moments import Moment
 from cloud.requests import UnitOfWork
 from cloud.security import Admin, authenticate
 from cloud.tables import Drone, SecurityEvent
-from cloud.web.language import _
 from cloud.web.settings_room import MOST, shown
 from cloud.web.shell import Address
 

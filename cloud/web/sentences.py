@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import NamedTuple
 
-from cloud.web.language import SOURCE, catalogue, message, spoken, stands_in
+from cloud.language import SOURCE, catalogue, message, spoken, stands_in
 
 ENDS = re.compile(r"(?<=[.!?])\s+(?=[A-Z0-9{])")
 _SLOT = re.compile(r"\{(\d+)\}")

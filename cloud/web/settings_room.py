@@ -12,10 +12,10 @@ from pydantic import BaseModel, Field
 from sqlalchemy import select
 
 from cloud import dead_letters, keys, scopes, users
+from cloud.language import _, message
 from cloud.requests import Svc, UnitOfWork
 from cloud.security import Admin, Operator, Principal, Reader, authenticate
 from cloud.tables import ApiKey, Audit, DeadLetter, Site, User
-from cloud.web.language import _, message
 from cloud.web.shell import Address, room
 from contracts.ids import SiteId
 from contracts.resources import QUEUES

@@ -12,9 +12,9 @@ from sqlalchemy.orm import Session
 
 from cloud.alerts import book
 from cloud.decisions import WAITING
+from cloud.language import message
 from cloud.security import Principal, csrf_token
 from cloud.tables import Alert, TicketDecision
-from cloud.web.language import message
 from cloud.web.rendering import page
 from contracts.errors import Forbidden
 from contracts.vocabulary import Role

@@ -13,11 +13,11 @@ from sqlalchemy import CompoundSelect, select, union_all
 from sqlalchemy.orm import Session, aliased
 
 from cloud import ticket_life
+from cloud.language import _, message
 from cloud.schedules import due, timetable
 from cloud.tables import Asset, CrewRow, Finding, RepairSlot, Schedule, Ticket, WorkflowRun
 from cloud.web import finding_view
 from cloud.web.labels import dated, inline, kind
-from cloud.web.language import _, message
 from cloud.web.shell import Address
 from contracts.vocabulary import FindingStatus
 

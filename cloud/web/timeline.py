@@ -10,11 +10,11 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from cloud import telemetry
+from cloud.language import _
 from cloud.tables import CommandRow, Finding, Flight, Media
 from cloud.telemetry_store.past import Shelf
 from cloud.web import labels
 from cloud.web.labels import inline, words
-from cloud.web.language import _
 from contracts.routes import Route
 from contracts.vocabulary import IN_THE_AIR, AircraftState, CommandState, FindingStatus, MediaState
 

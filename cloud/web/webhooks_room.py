@@ -9,10 +9,10 @@ from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, Field
 from sqlalchemy import select
 
+from cloud.language import _
 from cloud.requests import Svc, UnitOfWork
 from cloud.security import Connector, Principal, authenticate
 from cloud.tables import Delivery, Webhook
-from cloud.web.language import _
 from cloud.web.settings_room import MOST, shown
 from cloud.web.shell import Address
 from cloud.webhooks import events, subscriptions

@@ -15,11 +15,11 @@ from cloud import candidates, consume, decisions, grading
 from cloud.alerts import book
 from cloud.candidates import Candidate
 from cloud.history import comparison
+from cloud.language import _
 from cloud.requests import Svc, UnitOfWork
 from cloud.security import OnCall, Principal, Reader, Reviewer, authenticate
 from cloud.tables import Alert, Asset, Finding, TicketDecision
 from cloud.web.answer import Answer
-from cloud.web.language import _
 from cloud.web.shell import room
 from contracts.vocabulary import Role, Verdict
 

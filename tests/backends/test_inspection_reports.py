@@ -20,7 +20,18 @@ from sqlalchemy import select
 from cloud.history.identity import link_asset
 from cloud.services import Services
 from cloud.stretches import Stretch
-from cloud.tables import DefectAbsence, DetectionRow, Drone, Finding, Flight, LinkSuggestion, Media, Plan, Ticket
+from cloud.tables import (
+    Coverage,
+    DefectAbsence,
+    DetectionRow,
+    Drone,
+    Finding,
+    Flight,
+    LinkSuggestion,
+    Media,
+    Plan,
+    Ticket,
+)
 from cloud.web import asset_view, desk, flight_view
 from contracts.vocabulary import DefectKind, FindingStatus, Role
 from tests import platform
@@ -104,6 +115,16 @@ def case(server: Server) -> Iterator[Case]:
         yield Case(http, services, *ids)
 
 
+def _leave_to_a_person(case: Case) -> None:
+    """Have the detector be unsure of a place."""
+    with case.services.database.session() as session:
+        segment = session.scalars(select(Media.segment_id).where(Media.flight_id == case.flight)).one()
+        seen = detection("unsure", segment=segment).model_copy(update={"for_review": True})
+        session.add(DetectionRow(
+            detection_id="unsure", segment_id=segment, kind="crack", confidence=0.4, body=seen.model_dump(mode="json")
+        ))  # fmt: skip
+
+
 def test_every_figure_of_the_pdf_is_the_databases(case: Case) -> None:
     facts, text = case.report("json").json(), case.pdf_text()
     assert len(facts["findings"]) == 4
@@ -162,12 +183,7 @@ def test_what_was_repaired_before_anybody_judged_it_waits_for_nobody(case: Case)
 
 def test_it_is_a_draft_while_the_detector_was_not_sure_and_nobody_has_said_what_it_is(case: Case) -> None:
     case.change(reviewed_by="ada", reviewed_at=NOW)
-    with case.services.database.session() as session:
-        segment = session.scalars(select(Media.segment_id).where(Media.flight_id == case.flight)).one()
-        seen = detection("unsure", segment=segment).model_copy(update={"for_review": True})
-        session.add(DetectionRow(
-            detection_id="unsure", segment_id=segment, kind="crack", confidence=0.4, body=seen.model_dump(mode="json")
-        ))  # fmt: skip
+    _leave_to_a_person(case)
     for text in (case.pdf_text(), case.html_text()):
         assert "Draft" in text
         assert "not sure of 1 more, which no person has judged: they are not in this report" in text
@@ -332,6 +348,25 @@ def test_the_pdf_says_what_changed_since_as_well(case: Case) -> None:
         said = f"F-{finding.number}: severity"
     assert re.search(rf"Changed since the final report that .* fetched, .* UTC\. {said}\.", case.pdf_text())
     assert "Changed since" not in case.pdf_text(), "she has the new one"
+
+
+def test_what_was_not_seen_and_who_must_judge_is_said_as_well_in_every_language(case: Case) -> None:
+    case.change(reviewed_by="ada", reviewed_at=NOW)
+    case.report("html")
+    with case.services.database.session() as session:
+        unseen = select(Coverage).where(Coverage.flight_id == case.flight, Coverage.seen_share < 0.8)
+        session.scalars(unseen.limit(1)).one().seen_share = 0.9
+    _leave_to_a_person(case)
+    (told,) = case.http.get(f"/v1/flights/{case.flight}/report/changes").json()
+    was, is_ = told["coverage"]["then_m"], told["coverage"]["now_m"]
+    assert (is_, told["unsure"]) == (was - 1, 1)
+    german = {"Accept-Language": "de"}
+    page = BeautifulSoup(case.http.get("/assets/t-01", headers=german).text, "lxml").get_text(" ", strip=True)
+    assert "Geändert, seit der endgültige Bericht abgerufen wurde: 2" in page
+    case.http.headers.update(german)
+    for text in (case.pdf_text(), case.html_text()):
+        assert f"Coverage: {is_} m were not seen, the report says {was} m" in text
+        assert "Not sure: the detector leaves 1 place to a person" in text
 
 
 @pytest.mark.parametrize("form", ["csv", "geojson", "json"])

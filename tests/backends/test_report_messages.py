@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -16,7 +17,19 @@ from cloud import places
 from cloud.alerts import rota as rotas
 from cloud.reporting import facts, signed, telling
 from cloud.services import Services
-from cloud.tables import Change, FinalReport, Finding, ReportChange, ReportMessage, User
+from cloud.tables import (
+    Asset,
+    Change,
+    Coverage,
+    DetectionRow,
+    FinalReport,
+    Finding,
+    Flight,
+    Media,
+    ReportChange,
+    ReportMessage,
+    User,
+)
 from cloud.webhooks import events
 from contracts.errors import InvalidInput, Unavailable
 from contracts.places import ChainagePlace, LineTowerPlace, PartPlace, SpanPlace, TowerPlace
@@ -24,6 +37,7 @@ from contracts.vocabulary import DefectKind, FindingStatus
 from tests import platform
 from tests.clean_database import empty
 from tests.factories import World
+from tests.sightings import detection
 from tests.stand_ins import MemoryChannel
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -45,9 +59,9 @@ class Desk:
     mail: MemoryChannel = field(default_factory=MemoryChannel)
     hook: MemoryChannel = field(default_factory=MemoryChannel)
 
-    def fetched(self, by: str = "ada") -> None:
+    def fetched(self, by: str = "ada", language: str = "en") -> None:
         with self.services.database.session() as session:
-            signed.keep(session, facts.gather(session, self.flight), by)
+            signed.keep(session, facts.gather(session, self.flight), by, language)
 
     def change(self, number: int = 0, **changes: object) -> None:
         with self.services.database.session() as session:
@@ -69,6 +83,30 @@ class Desk:
         with self.services.database.session() as session:
             telling.send_due(session, channels, rota, now)
         return news
+
+    def see(self, cells: range, share: float = 1.0) -> None:
+        """Have so much of these metres of a side of a blade be seen."""
+        with self.services.database.session() as session:
+            for cell in cells:
+                session.merge(
+                    Coverage(
+                        flight_id=self.flight, blade="A", side="LE", cell=cell, seen_share=share,
+                        best_gsd_mm_px=1.5, best_incidence_deg=18.0, best_sharpness=380.0,
+                    )
+                )  # fmt: skip
+
+    def leave_to_a_person(self, name: str) -> None:
+        """Have the detector be unsure of a place."""
+        with self.services.database.session() as session:
+            segment = session.scalars(select(Media.segment_id).where(Media.flight_id == self.flight)).one()
+            body = detection(name, segment=segment).model_dump(mode="json")
+            held = {"kind": "crack", "confidence": 0.4, "body": body}
+            session.add(DetectionRow(detection_id=name, segment_id=segment, **held))
+
+    def beside(self) -> tuple[str, ...]:
+        """Return what changed beside findings since."""
+        with self.services.database.session() as session:
+            return next((one.beside for one in signed.since(session, [self.flight]).get(self.flight, [])), ())
 
     def messages(self) -> list[ReportMessage]:
         with self.services.database.session() as session:
@@ -156,7 +194,7 @@ def test_who_fetched_it_is_told_once_of_all_that_changed_together(desk: Desk) ->
     desk.change(1, status=FindingStatus.REJECTED.value)
     assert (desk.pass_(), desk.pass_()) == (1, 0)
     [(address, subject, text)] = desk.mail.mail
-    assert (address, subject) == ("ada@example.org", "Report of T-01, 2026-11-20: 2 findings changed")
+    assert (address, subject) == ("ada@example.org", "Report of T-01, 2026-11-20: 2 changes")
     assert "- F-1: severity\n- F-2: stands no more\n" in text
     assert f"{ADDRESS}/flights/{desk.flight}" in text
     assert [address for address, *_ in desk.hook.mail] == ["https://chat.example.org/a"]
@@ -167,6 +205,97 @@ def test_a_change_of_what_was_told_is_told_again(desk: Desk) -> None:
         desk.change(severity_rank=rank)
         desk.pass_()
     assert len(desk.mail.mail) == 2
+
+
+def test_coverage_and_places_left_to_a_person_are_told_in_the_same_message(desk: Desk) -> None:
+    desk.see(range(10))
+    desk.fetched()
+    desk.change(severity_rank=2)
+    desk.see(range(10, 16))
+    desk.leave_to_a_person("unsure-1")
+    assert (desk.pass_(), desk.pass_()) == (1, 0)
+    [(_, subject, text)] = desk.mail.mail
+    assert subject.endswith(": 3 changes")
+    assert re.search(
+        r"- F-1: severity\n- Coverage: (\d+) m were not seen, the report says (\d+) m\n- Not sure: .* 1 place to a",
+        text,
+    )
+
+
+@pytest.mark.parametrize(
+    ("was", "is_", "said"),
+    [
+        (range(10), range(10), None),
+        (range(10), range(5, 12), r"Coverage: \d+ m were not seen, the report says \d+ m"),
+        (range(10), range(5, 10), None),
+        (range(0), range(4), r"Coverage: \d+ m were not seen; of that, nothing was known"),
+    ],
+    ids=["the same", "more", "seen before", "nothing was known"],
+)
+def test_coverage_is_compared_by_what_was_not_seen(desk: Desk, was: range, is_: range, said: str | None) -> None:
+    desk.see(was)
+    desk.fetched()
+    desk.see(is_)
+    assert [bool(re.fullmatch(said or "", one)) for one in desk.beside()] == ([True] if said else [])
+
+
+def test_other_stretches_of_the_same_length_are_a_change(desk: Desk) -> None:
+    desk.see(range(4))
+    desk.fetched()
+    desk.see(range(2), 0.1)
+    desk.see(range(10, 12))
+    assert re.fullmatch(r"Coverage: other stretches were not seen, \d+ m as before", desk.beside()[0])
+
+
+def test_a_record_of_before_says_nothing_of_coverage(desk: Desk) -> None:
+    with desk.services.database.session() as session:
+        session.scalars(select(FinalReport)).one().coverage = {}
+    desk.see(range(4))
+    assert desk.beside() == ()
+    assert desk.pass_() == 0
+
+
+def test_a_report_is_true_again_once_a_person_has_judged_the_place(desk: Desk) -> None:
+    desk.leave_to_a_person("unsure-1")
+    desk.pass_()
+    with desk.services.database.session() as session:
+        session.get_one(DetectionRow, "unsure-1").finding_id = desk.findings[0]
+    assert desk.pass_() == 1
+    assert desk.mail.mail[-1][1].endswith("true again")
+
+
+def test_another_geometry_is_another_coverage(desk: Desk) -> None:
+    desk.see(range(4))
+    desk.fetched()
+    with desk.services.database.session() as session:
+        asset = session.get_one(Asset, session.get_one(Flight, desk.flight).asset_id)
+        asset.geometry = asset.geometry | {"blade_length_m": asset.geometry["blade_length_m"] + 5}
+    assert desk.pass_() == 1
+    assert "- Coverage: " in desk.mail.mail[0][2]
+
+
+def test_a_message_is_in_the_language_of_the_pages_it_was_fetched_from(desk: Desk) -> None:
+    desk.fetched(language="de")
+    desk.change(severity_rank=2)
+    desk.leave_to_a_person("unsure-1")
+    desk.pass_()
+    [(_, subject, text)] = desk.mail.mail
+    assert subject == "Bericht zu T-01, 2026-11-20: 2 Änderungen"
+    assert "stimmt nicht mehr.\n- F-1: Schwere\n- Nicht sicher: " in text
+
+
+@pytest.mark.parametrize(("age_days", "kept"), [(telling.KEPT_DAYS - 1, 2), (telling.KEPT_DAYS + 1, 1)])
+def test_messages_that_went_out_or_never_will_are_forgotten_in_time(desk: Desk, age_days: int, kept: int) -> None:
+    desk.change(severity_rank=2)
+    desk.mail.down = Unavailable("The relay does not answer.")
+    desk.pass_()
+    now = datetime.now(UTC)
+    with desk.services.database.session() as session:
+        for message in session.scalars(select(ReportMessage)):
+            message.created_at = now - timedelta(days=age_days)
+        session.flush()
+        telling.forget(session, now)
+    assert len(desk.messages()) == kept, "what is still to be sent stays"
 
 
 @pytest.mark.parametrize(("after_min", "news"), [(9, 0), (11, 1)])

@@ -15,9 +15,9 @@ from playwright.sync_api import Browser, Page, expect
 from sqlalchemy import select
 
 from cloud import users
+from cloud.language import COOKIE
 from cloud.services import Services
 from cloud.tables import DetectorVersion, Drone, Flight
-from cloud.web.language import COOKIE
 from contracts.vocabulary import Role
 from tests import platform, rooms, stock
 from tests.browser.conftest import PASSWORD, watch

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from cloud.web import language, rendering
+from cloud import language
+from cloud.web import rendering
 from contracts.health import FirstLookHealth
 
 WEAK = "A look takes 9.4 s here (median of 5), 5.0 s is the slowest of use."

@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from cloud import health_components, places
+from cloud import health_components, language, places
 from cloud.health_components import Seen
 from cloud.health_index import Health, of_asset, of_component, of_site
 from cloud.tables import Asset, Finding
-from cloud.web import labels, language
+from cloud.web import labels
 from contracts.geo import Enu, GeoPoint, LocalFrame
 from contracts.pipeline import Pipeline
 from contracts.places import ChainagePlace, LineTowerPlace, PartPlace, SpanPlace

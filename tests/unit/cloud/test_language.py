@@ -11,7 +11,8 @@ import pytest
 from jinja2 import Environment
 from markupsafe import Markup
 
-from cloud.web import labels, language
+from cloud import language
+from cloud.web import labels
 from cloud.web.wording import Wording
 
 REPOSITORY = Path(__file__).resolve().parents[3]

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from cloud import aims, places
+from cloud import aims, language, places
 from cloud.aims import Aim
 from cloud.coverage import _beyond, _of_parts, of_shape
 from cloud.history.absences import GONE, NOT_VISIBLE, absence
@@ -18,7 +18,7 @@ from cloud.merging import merged, same_defect
 from cloud.planning.wishes import Pattern
 from cloud.tables import Asset, Finding, PartCoverage
 from cloud.ticket_care import part_in_words
-from cloud.web import labels, language, phrases, schematic
+from cloud.web import labels, phrases, schematic
 from contracts.findings import Detection
 from contracts.geo import Enu, GeoPoint, LocalFrame
 from contracts.parts import parts_of

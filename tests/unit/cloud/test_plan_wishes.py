@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from cloud import language
 from cloud.planning.wishes import Pattern
-from cloud.web import language
 from cloud.web.plan_wishes import Asked
 from contracts.errors import InvalidInput
 

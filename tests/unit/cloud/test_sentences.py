@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from cloud import language
 from cloud.planning.verdicts import Row, Verdict
 from cloud.planning.wishes import Pattern
-from cloud.web import language, rendering
+from cloud.web import rendering
 from cloud.web.advice import advice, told
 from cloud.web.in_words import in_words
 from cloud.web.sentences import translated

@@ -6,13 +6,13 @@ from itertools import pairwise
 
 import pytest
 
-from cloud import aims, stretches
+from cloud import aims, language, stretches
 from cloud.aims import Aim
 from cloud.coverage import _beyond, _of_parts, of_shape
 from cloud.planning.flying import Planned
 from cloud.planning.surveys import SurveyInputs
 from cloud.stretches import Stretch
-from cloud.web import labels, language
+from cloud.web import labels
 from contracts.pipeline import Pipeline
 from contracts.shapes import AnyShape
 from contracts.tower import TelecomTower

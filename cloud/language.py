@@ -1,9 +1,13 @@
-"""The language a page speaks: the reader's own choice, else the first of the browser's that we know, else English."""
+"""The language a reader is spoken to in: their own choice, else the first of the browser's that we know, else English.
+
+Pages speak it, and so do messages to people, who are in no exchange: `speaking` says which language for those.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
 from http.cookies import SimpleCookie
@@ -21,7 +25,7 @@ SOURCE = "en"
 LANGUAGES = {"en": "English", "de": "Deutsch"}
 """Those with a complete catalogue, each in its own words; a test holds the catalogues complete."""
 COOKIE = "kestrel_language"
-CATALOGUES = Path(__file__).parent / "catalogues"
+CATALOGUES = Path(__file__).parent / "web" / "catalogues"
 _spoken: ContextVar[str] = ContextVar("spoken", default=SOURCE)
 
 
@@ -60,6 +64,16 @@ def _number(text: str) -> float:
 def spoken() -> str:
     """Return the code of the language of this exchange."""
     return _spoken.get()
+
+
+@contextmanager
+def speaking(language: str) -> Iterator[None]:
+    """Speak a language for a while; one without a catalogue is English."""
+    token = _spoken.set(language if language in LANGUAGES else SOURCE)
+    try:
+        yield
+    finally:
+        _spoken.reset(token)
 
 
 def _(text: str, *values: object) -> str:
