@@ -237,17 +237,22 @@ class Agent:
         if message.topic == COMMANDS.of(self._settings.drone_id):
             self._desk.receive(message.payload, message.settle)
             return True
-        if self._shadow_post and self._shadow_post.take(message.topic, message.payload):
-            return True
-        if self._job_post and self._job_post.take(message.topic, message.payload):
-            return True
-        try:
-            _, content = decode(message.topic, message.payload)
-        except PlatformError as error:
-            logbook.warn("message_refused", topic=message.topic, error=error.message)
-            return True
-        self._apply(content)
+        self._hear(message.topic, message.payload)
+        message.settle()  # nobody says again what may be deleted, or what is wanted: it is done first
         return True
+
+    def _hear(self, topic: str, payload: bytes) -> None:
+        """Do what a message that is no command asks."""
+        if self._shadow_post and self._shadow_post.take(topic, payload):
+            return
+        if self._job_post and self._job_post.take(topic, payload):
+            return
+        try:
+            _, content = decode(topic, payload)
+        except PlatformError as error:
+            logbook.warn("message_refused", topic=topic, error=error.message)
+            return
+        self._apply(content)
 
     def _apply(self, content: BaseModel) -> None:
         if isinstance(content, Watermark):

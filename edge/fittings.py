@@ -125,7 +125,7 @@ def link_of(settings: Settings, will: bytes) -> MqttLink:
         Post(
             will_of(settings, will),
             (COMMANDS.of(mine), WATERMARKS.of(mine), VERIFIED.of(mine), UPLOAD_ORDERS.of(mine), *asked),
-            settled_by_us=COMMANDS.of(mine),
+            settled_by_us=(COMMANDS.of(mine), VERIFIED.of(mine), UPLOAD_ORDERS.of(mine)),
         ),
         aws_iot=settings.aws_iot,
     )

@@ -149,10 +149,16 @@ class Sender:
     def send_file(self, key: str, path: Path, sha256: str) -> bool:
         """Store a file, resuming what was begun; False when the agent stops meanwhile.
 
+        One that is gone is stored: only what was vouched for is deleted, and the journal that knew of it may be lost.
+
         Raises:
             CorruptMedia: The file no longer has its recorded hash.
 
         """
+        if not path.exists():
+            logbook.note("upload_of_freed_file", key=key)
+            self._journal.finished(key, sha256)
+            return True
         found, crc = self._fingerprint(path)
         if found != sha256:
             raise CorruptMedia(f"{path} no longer has its recorded hash.", hint="Check the disk.")

@@ -112,7 +112,7 @@ class Drone:
         journal = Journal(state / "journal.db")
         files = Credentials(*(Path(asked[name]) for name in ("ca_file", "cert_file", "key_file")))
         hears = (COMMANDS.of(self.drone_id), WATERMARKS.of(self.drone_id))
-        post = Post(Will(STATUS.of(self.drone_id), self._status(online=False)), hears, hears[0])
+        post = Post(Will(STATUS.of(self.drone_id), self._status(online=False)), hears, hears[:1])
         self.link = MqttLink(asked["url"], self.drone_id, files, post, patience=Patience(**asked.get("patience", {})))
         self.desk = CommandDesk(
             Gate(self.drone_id, Path(asked["keys_dir"])),

@@ -23,7 +23,7 @@ class MqttDialogue:
     """A connection for asking; use it as a context. It is subscribed to the answers before anything is asked."""
 
     def __init__(self, url: str, client_id: str, credentials: Credentials | None, answers: tuple[str, ...]) -> None:
-        self._link = MqttLink(url, client_id, credentials, Post(None, answers, "", keeps_session=False))
+        self._link = MqttLink(url, client_id, credentials, Post(None, answers, (), keeps_session=False))
         self._url = url
 
     def __enter__(self) -> Self:

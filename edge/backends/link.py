@@ -62,7 +62,7 @@ class Post(NamedTuple):
 
     will: Will | None
     subscriptions: tuple[str, ...]
-    settled_by_us: str
+    settled_by_us: tuple[str, ...]
     keeps_session: bool = True
     """Whether what was sent while we were away is delivered on return; answers to old questions must not be."""
 
@@ -169,7 +169,7 @@ class MqttLink:
     def _on_publish(self, data: Any) -> None:
         packet = data.publish_packet
         settle: Callable[[], None] = _nothing
-        if packet.topic == self._post.settled_by_us and packet.qos == mqtt5.QoS.AT_LEAST_ONCE:
+        if packet.topic in self._post.settled_by_us and packet.qos == mqtt5.QoS.AT_LEAST_ONCE:
             handle = data.acquire_publish_acknowledgement_control()
             settle = lambda: self._client.invoke_publish_acknowledgement(handle)  # noqa: E731
         self.inbox.put(Inbound(packet.topic, bytes(packet.payload or b""), settle))

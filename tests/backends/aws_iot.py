@@ -46,7 +46,7 @@ class AwsIot:
     def __enter__(self) -> Self:
         self.broker.start()
         identity = certificates.issue_drone(self.broker.keys, "registry")
-        self._link = MqttLink(self.broker.url, "registry", Credentials(*identity), Post(None, self.subscriptions(), ""))
+        self._link = MqttLink(self.broker.url, "registry", Credentials(*identity), Post(None, self.subscriptions(), ()))
         self._link.start()
         assert self._link.wait_connected(10)
         self._thread = threading.Thread(target=self._serve, daemon=True)

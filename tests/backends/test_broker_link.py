@@ -71,7 +71,7 @@ def field(postgres_server: DatabaseServer, broker: Broker) -> Iterator[Field]:
             broker.url,
             "kite-01",
             drone_link.Credentials(identity.ca_file, identity.cert_file, identity.key_file),
-            drone_link.Post(drone_link.Will(STATUS.of("kite-01"), b"{}"), down, COMMANDS.of("kite-01")),
+            drone_link.Post(drone_link.Will(STATUS.of("kite-01"), b"{}"), down, (COMMANDS.of("kite-01"),)),
         )
         drone.start()
         assert drone.wait_connected(_PATIENCE_S)

@@ -48,7 +48,7 @@ class Ground:
         identity = broker.platform
         files = Credentials(identity.ca_file, identity.cert_file, identity.key_file)
         hears = tuple(t.of(DRONE) for t in (TELEMETRY, ACKS, EVENTS, STATUS))
-        post = Post(Will(STATUS.of("ground"), b"{}"), hears, settled_by_us="none")
+        post = Post(Will(STATUS.of("ground"), b"{}"), hears, settled_by_us=())
         self.link = MqttLink(broker.url, "kestrel-cloud-e2e", files, post)
         self.records: dict[tuple[Stream, str], dict[int, TelemetrySample | CommandAck | DroneEvent]] = {}
         self.status: list[DroneStatus] = []

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.backends
 
 def link_of(broker: Broker, identity: Identity, client_id: str, hears: tuple[str, ...], will: str) -> MqttLink:
     files = Credentials(identity.ca_file, identity.cert_file, identity.key_file)
-    post = Post(Will(will, b'{"online": false}'), hears, settled_by_us=COMMANDS.of(DRONE))
+    post = Post(Will(will, b'{"online": false}'), hears, settled_by_us=(COMMANDS.of(DRONE),))
     return MqttLink(broker.url, client_id, files, post)
 
 
@@ -105,7 +105,7 @@ def test_presence_is_retained_and_said_on_leaving(drone: Callable[[], MqttLink],
 def test_a_network_that_is_back_is_used_at_once_whatever_the_client_still_rests(broker: Broker) -> None:
     identity = broker.identity(DRONE)
     files = Credentials(identity.ca_file, identity.cert_file, identity.key_file)
-    post = Post(None, (WATERMARKS.of(DRONE),), settled_by_us="")
+    post = Post(None, (WATERMARKS.of(DRONE),), settled_by_us=())
     patience = Patience(rests=Pauses(first_ms=600_000, longest_ms=600_000))
     link = MqttLink(broker.url, DRONE, files, post, patience=patience)
     link.start()

@@ -246,7 +246,7 @@ def test_a_job_goes_its_whole_way_over_the_broker(
     with Jobs(tmp_path / "aws", document(url) if ours else said) as aws:  # type: ignore[arg-type]
         mine = Credentials(*certificates.issue_drone(aws.broker.keys, THING))
         link = MqttLink(
-            aws.broker.url, THING, mine, Post(None, (topics(THING)["notify"], topics(THING)["started"]), "")
+            aws.broker.url, THING, mine, Post(None, (topics(THING)["notify"], topics(THING)["started"]), ())
         )
         link.start()
         try:

@@ -182,7 +182,8 @@ def _s3(stack: Stack) -> Any:
 def _link(stack: Stack, drone_id: str, credentials: link.Credentials) -> link.MqttLink:
     url = f"mqtts://127.0.0.1:{stack.ports['mosquitto']}"
     inbox = COMMANDS.of(drone_id)
-    return link.MqttLink(url, drone_id, credentials, link.Post(link.Will(STATUS.of(drone_id), b"{}"), (inbox,), inbox))
+    post = link.Post(link.Will(STATUS.of(drone_id), b"{}"), (inbox,), (inbox,))
+    return link.MqttLink(url, drone_id, credentials, post)
 
 
 def _connect(stack: Stack, drone_id: str) -> link.MqttLink:

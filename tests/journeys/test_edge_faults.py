@@ -488,7 +488,7 @@ def test_on_a_bad_link_commands_are_answered_and_nothing_is_lost(
 @contextmanager
 def connected_to(broker: ScriptedBroker) -> Iterator[tuple[MqttLink, list[str]]]:
     alarms: list[str] = []
-    post = Post(Will(STATUS.of(DRONE), b"{}"), (COMMANDS.of(DRONE),), settled_by_us=COMMANDS.of(DRONE))
+    post = Post(Will(STATUS.of(DRONE), b"{}"), (COMMANDS.of(DRONE),), settled_by_us=(COMMANDS.of(DRONE),))
     link = MqttLink(broker.url, DRONE, None, post, patience=QUICK)
     link.alarm = lambda code, _detail: alarms.append(code)
     link.start()

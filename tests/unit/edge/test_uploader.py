@@ -231,6 +231,22 @@ def test_an_order_that_rotted_is_none(bench: Bench) -> None:
     assert bench.names() == ["00000.mp4", "00000.json"]
 
 
+def test_a_lost_journal_stops_no_upload_though_what_it_knew_of_is_freed(bench: Bench) -> None:
+    for index in range(2):
+        bench.record(index, b"fine")
+    bench.run()
+    bench.uploader.verify(
+        SegmentVerified(segment_id=segment_id("flt-1", 0), sha256=hashlib.sha256(b"fine").hexdigest())
+    )
+    assert not (bench.flights.folder("flt-1") / "00000.mp4").exists()
+    bench.journal.close()
+    (bench.folder / "uploads.db").unlink()
+    bench.record(2, b"new")
+    bench.restart()
+    bench.run()
+    assert bench.names()[4:] == ["00000.json", "00001.mp4", "00001.json", "00002.mp4", "00002.json"]
+
+
 def test_stopping_between_parts_keeps_what_was_sent(bench: Bench) -> None:
     bench.record(0, BIG)
     send = bench.shop.part

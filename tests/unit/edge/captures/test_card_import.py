@@ -353,6 +353,24 @@ def test_captures_go_up_record_first_and_the_space_is_freed_when_vouched_for(des
     journal.close()
 
 
+def test_a_lost_journal_stops_no_capture_though_what_it_knew_of_is_freed(desk: Desk, tmp_path: Path) -> None:
+    film_on(desk, 5.0)
+    (capture,) = desk.take()
+    shop = Shop()
+    for life in range(2):
+        journal = UploadJournal(tmp_path / f"uploads-{life}.db")
+        uploader = Uploader("mavic-7", Flights(tmp_path / "r"), journal, shop, Announcements(), threading.Event())
+        courier = Courier(CaptureShelf(desk.state), uploader)
+        while courier.step():
+            continue
+        assert courier.waiting() == 0
+        first = desk.manifests(capture)[0]
+        courier.verify(SegmentVerified(segment_id=first.segment_id, sha256=first.sha256))
+        journal.close()
+    names = [key.rpartition("/")[2] for key in shop.order]
+    assert (names.count("00000.mp4"), names.count("00001.mp4"), names.count("flight.json")) == (1, 2, 2)
+
+
 def test_other_bytes_in_the_cloud_are_sent_again(desk: Desk, tmp_path: Path) -> None:
     film_on(desk, 2.0)
     (capture,) = desk.take()
