@@ -155,7 +155,8 @@ class Sender:
             CorruptMedia: The file no longer has its recorded hash.
 
         """
-        if not path.exists():
+        unnamed = path.with_name(path.name + ".part")
+        if not (unnamed.exists() or path.exists()):  # in this order: it may get its name in between
             logbook.note("upload_of_freed_file", key=key)
             self._journal.finished(key, sha256)
             return True

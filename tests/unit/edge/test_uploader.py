@@ -247,6 +247,17 @@ def test_a_lost_journal_stops_no_upload_though_what_it_knew_of_is_freed(bench: B
     assert bench.names()[4:] == ["00000.json", "00001.mp4", "00001.json", "00002.mp4", "00002.json"]
 
 
+def test_a_video_that_has_not_got_its_name_yet_is_not_taken_for_freed(bench: Bench) -> None:
+    bench.record(0, b"fine")
+    video = bench.flights.folder("flt-1") / "00000.mp4"
+    part = video.rename(video.with_name("00000.mp4.part"))
+    with pytest.raises(FileNotFoundError):
+        bench.run()
+    part.rename(video)
+    bench.run()
+    assert bench.names() == ["00000.mp4", "00000.json"]
+
+
 def test_stopping_between_parts_keeps_what_was_sent(bench: Bench) -> None:
     bench.record(0, BIG)
     send = bench.shop.part
