@@ -21,7 +21,7 @@ import os
 import random
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from datetime import UTC, datetime
 from functools import cache
@@ -129,7 +129,7 @@ def _along(
 
 
 @cache
-def _finder() -> Detector:
+def finder() -> Detector:
     """Open the detector once in each process, on one thread: flights run beside one another."""
     return open_detector(SHIPPED, threads=1)
 
@@ -143,9 +143,9 @@ def fly(seed: int, light: str) -> Flown:
     shots = [plain._replace(weather=weather, noise_seed=1000 * seed + n, shutter_s=1 / 2000) for n in range(len(poses))]
     images = (renderer.frame(pose, CAMERA, shot) for pose, shot in zip(poses, shots, strict=True))
     manifest = manifest_of(b"views", poses, CAMERA)
-    detections, coverage = SegmentAnalyser(_finder()).analyse_views(images, manifest, geometry)
-    px = _sizes(geometry, defects, poses)
-    near = [[d.defect_id for d in defects if _is_near(geometry, d, f.place)] for f in detections]
+    detections, coverage = SegmentAnalyser(finder()).analyse_views(images, manifest, geometry)
+    px = sizes_px(geometry, defects, poses)
+    near = [[d.defect_id for d in defects if is_near(geometry, d, f.place)] for f in detections]
     shown = {name for names in near for name in names}
     found = {name for f, names in zip(detections, near, strict=True) for name in names if not f.for_review}
     seen = [d for d in defects if d.defect_id in px]
@@ -160,16 +160,23 @@ def fly(seed: int, light: str) -> Flown:
     )
 
 
-def _sizes(geometry: TurbineGeometry, defects: Sequence[PlantedDefect], poses: Sequence[Pose]) -> dict[str, float]:
+def sizes_px(
+    geometry: TurbineGeometry,
+    defects: Sequence[PlantedDefect],
+    poses: Sequence[Pose],
+    camera: CameraIntrinsics = CAMERA,
+) -> dict[str, float]:
+    """Return the longer side of each defect's box in the picture that shows it largest, by its id."""
     truth, largest = Truth(geometry, defects), dict[str, float]()
     for pose in poses:
-        for box in truth.visible(pose, CAMERA):
+        for box in truth.visible(pose, camera):
             side = max(box.x1 - box.x0, box.y1 - box.y0)
             largest[box.defect.defect_id] = max(side, largest.get(box.defect.defect_id, 0.0))
     return largest
 
 
-def _is_near(geometry: TurbineGeometry, defect: PlantedDefect, found: AnyPlace | None) -> bool:
+def is_near(geometry: TurbineGeometry, defect: PlantedDefect, found: AnyPlace | None) -> bool:
+    """Return whether a finding is of a defect."""
     place = on_blade(found)
     if place is None:
         return False
@@ -177,7 +184,9 @@ def _is_near(geometry: TurbineGeometry, defect: PlantedDefect, found: AnyPlace |
     return apart <= NEAR_M + max(defect.length_mm, defect.width_mm) / 2000
 
 
-def flights(asked: Sequence[tuple[int, str]], jobs: int, minutes: float) -> list[Flown]:
+def flights(
+    asked: Sequence[tuple[int, str]], jobs: int, minutes: float, fly: Callable[[int, str], Flown]
+) -> list[Flown]:
     """Fly as many as the time allows, a few at once, in the order asked for."""
     ends, todo, made = time.monotonic() + 60 * minutes, list(reversed(asked)), list[Flown]()
     running: set[Future[Flown]] = set()
@@ -246,7 +255,7 @@ def main() -> int:
     given = parser.parse_args()
     lights = list(LIGHTS) if given.light == "all" else [given.light]
     seeds = range(given.first_seed, given.first_seed + given.seeds)
-    figures = told(flights([(seed, light) for seed in seeds for light in lights], given.jobs, given.minutes))
+    figures = told(flights([(seed, light) for seed in seeds for light in lights], given.jobs, given.minutes, fly))
     print(json.dumps(figures) if given.json else "\n".join(f"{name}: {value}" for name, value in figures.items()))
     good = figures["all"].get("recall", 0) >= RECALL_BAR and (figures["false_per_whole_turbine"] or 0) <= FALSE_BAR
     return 0 if good else 1

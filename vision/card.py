@@ -26,7 +26,7 @@ LIMITS = (
     "Real test photos are few, of one class each, and loosely labelled: orders of magnitude, not promises.",
     "Knows blades. Power lines, towers and pipelines are not among what it was shown.",
     "Works at the scale it was trained on: about 1 to 4 mm per pixel.",
-    "Planted defects below 12 pixels are not counted; of 68 from 12 to 24 one was missed, of larger ones none.",
+    "Planted defects below 12 pixels are not counted; of 68 from 12 to 24 two were missed, of larger ones none.",
     "A defect seen edge-on, from the pass along the side beside it, may be told once more, as a crack of that side.",
     "Confidence is not severity: severity is graded by policy from measured size and place.",
     "A place without a finding is sound only where coverage says it was seen.",

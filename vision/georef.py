@@ -23,6 +23,9 @@ _BOX_SIGMA_SHARE = 0.05
 _BOX_SIGMA_PX = 2.0
 _LEAST_SLANT = 0.2
 """A view more aslant than this (as a cosine) is not taken to be any worse."""
+_WIDEST = 2.0
+"""A box wider than so many times its side is of what stands behind that; erosion reaches 1.5 times round an edge."""
+_SIGMAS = 2.0
 _GRID = 5
 _LEAST_SHARE = 0.15
 """A defect is taken to be at least this share of its box in each direction."""
@@ -62,7 +65,7 @@ class Georeferencer:
         self._slack = Slack(accuracy.position_m, math.radians(accuracy.attitude_deg))
 
     def place(self, pose: Pose, xyxy: tuple[float, float, float, float]) -> Placed | None:
-        """Return where a box (pixels) lies; None where it misses the asset."""
+        """Return where a box (pixels) lies; None where it misses the asset, or is of more than the side it meets."""
         hit = self._hit(pose, xyxy)
         if hit is None:
             return None
@@ -70,6 +73,8 @@ class Georeferencer:
         along_m, across_m = ellipse_axes(jacobian, (xyxy[2] - xyxy[0]) / 2, (xyxy[3] - xyxy[1]) / 2)
         gsd_mm = self._camera.gsd_mm_px(hit.distance_m)
         size_sigma_mm = math.hypot(_BOX_SIGMA_SHARE * 2000 * max(along_m, across_m), _BOX_SIGMA_PX * gsd_mm)
+        if 2000 * across_m - _SIGMAS * size_sigma_mm > _WIDEST * 1000 * hit.width_m:
+            return None
         return Placed(
             place=hit.place,
             point=hit.point,

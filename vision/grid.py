@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from typing import ClassVar, NamedTuple
 
@@ -53,6 +54,8 @@ class Hit(NamedTuple):
     """Of a thin part: the place is where the ray passes it most closely, and can only be wrong along this."""
     unsure_m: Enu = Enu(0.0, 0.0, 0.0)
     """1-sigma errors of the asset's own shape there: a wire's sag, ground beside a pipe."""
+    width_m: float = math.inf
+    """Of a side with edges: how far it reaches across there."""
 
 
 class Sight(NamedTuple):

@@ -16,13 +16,13 @@ from vision.grid import Grid, project_points
 from vision.merge import merge
 
 TILE_PX = 640
-"""Height of a strip; what is longer than this is looked for at a quarter of the scale too."""
+"""Highest strip; what is longer than this is looked for at a quarter of the scale too."""
 STRIP_PX = 1920
 """Longest strip."""
 OVERLAP_PX = 128
 _LEAST_PX = 320
 _STEP_PX = 128
-"""Strips are this much longer each, so that the engine meets few shapes."""
+"""Strips are this much longer or higher each, so that the engine meets few shapes."""
 MASK_SCALE = 16
 """The asset's mask is kept at this fraction of the frame."""
 _MARGIN_M = 0.12
@@ -85,12 +85,10 @@ def _rows(width: int, height: int, mask: Mask | None) -> list[Tile]:
     """
     top, bottom = _extent(mask, axis=1, limit=height)
     made = []
-    for y0 in _starts(top, bottom, TILE_PX, height):
-        y1 = min(y0 + TILE_PX, height)
+    for y0, y1 in _windows(top, bottom, TILE_PX, height):
         row = None if mask is None else mask[y0 // MASK_SCALE : -(-y1 // MASK_SCALE)]
         for left, right in _runs(row, width):
-            length = min(STRIP_PX, width, max(_LEAST_PX, -(-(right - left) // _STEP_PX) * _STEP_PX))
-            made += [Tile(x0, y0, min(x0 + length, width), y1) for x0 in _starts(left, right, length, width)]
+            made += [Tile(x0, y0, x1, y1) for x0, x1 in _windows(left, right, STRIP_PX, width)]
     return made
 
 
@@ -115,16 +113,19 @@ def _runs(row: Mask | None, width: int) -> list[tuple[int, int]]:
     return [(int(a) * MASK_SCALE, min(width, (int(b) + 1) * MASK_SCALE)) for a, b in ends]
 
 
-def _starts(first: int, last: int, size: int, limit: int) -> list[int]:
-    """Return where windows of ``size`` begin to cover [first, last) inside [0, limit), overlapping enough."""
+def _windows(first: int, last: int, most: int, limit: int) -> list[tuple[int, int]]:
+    """Return windows of one size, ``most`` at most, that cover [first, last) inside [0, limit), overlapping enough."""
     span = last - first
     if span <= 0:
         return []
-    if span <= size:
-        middle = (first + last - size) // 2
-        return [max(0, min(middle, limit - size))]
-    count = int(np.ceil((span - size) / (size - OVERLAP_PX))) + 1
-    return [max(0, min(round(first + (span - size) * i / (count - 1)), limit - size)) for i in range(count)]
+    count = 1 if span <= most else int(np.ceil((span - OVERLAP_PX) / (most - OVERLAP_PX)))
+    share = (span + (count - 1) * OVERLAP_PX) / count
+    size = min(most, limit, max(_LEAST_PX, int(np.ceil(share / _STEP_PX)) * _STEP_PX))
+    if count == 1:
+        starts = [(first + last - size) // 2]
+    else:
+        starts = [round(first + (span - size) * i / (count - 1)) for i in range(count)]
+    return [(at, at + size) for at in (max(0, min(start, limit - size)) for start in starts)]
 
 
 class Seen(NamedTuple):
@@ -136,18 +137,16 @@ class Seen(NamedTuple):
 
 def find_in_frame(finder: BoxFinder, image: Image, mask: Mask | None = None) -> Boxes:
     """Return the boxes of a whole frame: strips at full scale, the whole at a quarter for what outgrows them."""
-    return _found(finder, image, _proposed(finder, image, mask))
+    proposed = _proposed(finder, image, mask)
+    return finder.confirm(image, merge(proposed.take(proposed.confidence >= finder.card.threshold)))
 
 
 def look_over(finder: BoxFinder, image: Image, mask: Mask | None = None) -> Seen:
-    """Return the boxes of a whole frame, and what is only suspected."""
+    """Return the boxes of a whole frame, and what is only suspected; weaker boxes must not widen what is found."""
     proposed = _proposed(finder, image, mask)
-    return Seen(_found(finder, image, proposed), finder.suspect(image, merge(proposed)))
-
-
-def _found(finder: BoxFinder, image: Image, proposed: Boxes) -> Boxes:
-    """Return what is confirmed; weaker boxes are left out before they can widen it."""
-    return finder.confirm(image, merge(proposed.take(proposed.confidence >= finder.card.threshold)))
+    clear = proposed.confidence >= finder.card.threshold
+    strong, weak = merge(proposed.take(clear)), merge(proposed.take(~clear))
+    return Seen(finder.confirm(image, strong), finder.suspect(image, Boxes.joined([strong, weak])))
 
 
 def _proposed(finder: BoxFinder, image: Image, mask: Mask | None) -> Boxes:

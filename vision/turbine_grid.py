@@ -88,9 +88,18 @@ class Turbine(Grid):
         place, length_m = hit.place, self.geometry.blade_length_m
         facet = self.facets[self.side_of(place)]
         share = place.distance_to_root_m / length_m
-        across = facet.at(share, 1.0).minus(facet.at(share, 0.0)).unit()
+        chord = facet.at(share, 1.0).minus(facet.at(share, 0.0))
         along = facet.first_tip.minus(facet.first_root).times(1.0 / length_m)
-        return Hit(place, hit.point, hit.distance_m, hit.incidence_deg, facet.normal, along, across)
+        return Hit(
+            place,
+            hit.point,
+            hit.distance_m,
+            hit.incidence_deg,
+            facet.normal,
+            along,
+            across=chord.unit(),
+            width_m=chord.norm(),
+        )
 
     def _hidden(self, eye: Reals, index: NDArray[np.int64]) -> NDArray[np.bool_]:
         behind_tower = self._behind_tower(eye, index) & ~self._is_tower[index]

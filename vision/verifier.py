@@ -21,8 +21,8 @@ CONTEXT = 1.5
 _LEAST_PX = 48
 _SURE = 0.5
 """From this probability on the second look's kind counts, not the detector's."""
-
-
+_CLEAR = 0.2
+"""What the second look holds for less likely a defect at the first glance, it takes for nothing all ways round."""
 _EDGE = 1e-4
 """Probabilities are kept this far from 0 and 1, where the logit has no value."""
 
@@ -74,11 +74,19 @@ class Verifier:
         return self._judged(image, boxes, lambda defect: fusion.chance(boxes.confidence, defect))
 
     def judge(self, image: Image, boxes: Boxes) -> Floats:
-        """Return the probabilities (n, kinds + 1) of some boxes: the mean over each cut-out turned and mirrored."""
+        """Return the probabilities (n, kinds + 1) of some boxes.
+
+        What a cut-out may show is the mean over its eight turns and mirrorings; most are clear at the first.
+        """
         crops = np.stack([cutout(image, box) for box in boxes.xyxy])
-        turned = [np.rot90(way, quarters, (1, 2)) for way in (crops, crops[:, :, ::-1]) for quarters in range(4)]
-        judged = self._runtime.infer(np.concatenate(turned))
-        return np.asarray(judged.reshape(len(turned), len(crops), -1).mean(axis=0), np.float32)
+        judged = np.array(self._runtime.infer(crops), np.float32)
+        unclear = 1.0 - judged[:, -1] >= _CLEAR
+        if unclear.any():
+            ways = (crops[unclear], crops[unclear][:, :, ::-1])
+            turned = [np.rot90(way, quarters, (1, 2)) for way in ways for quarters in range(4)]
+            again = self._runtime.infer(np.concatenate(turned))
+            judged[unclear] = again.reshape(len(turned), -1, judged.shape[1]).mean(axis=0)
+        return judged
 
     def _judged(self, image: Image, boxes: Boxes, confidence: Callable[[Floats], Floats]) -> Boxes:
         if not len(boxes):

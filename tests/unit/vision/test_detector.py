@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 from contracts.errors import InvalidInput, NotFound
@@ -45,6 +46,17 @@ def test_shapes_are_padded_to_the_stride_and_batched() -> None:
     assert sorted(runtime.shapes) == [(1, 128, 352, 3), (1, 320, 320, 3), (2, 320, 320, 3)]
     assert [len(b) for b in found] == [1, 1, 1, 1]
     assert KINDS[int(found[0].kind[0])] is DefectKind.LIGHTNING_BURN
+
+
+def test_pictures_of_ever_new_shapes_take_no_more_memory() -> None:
+    process, runtime = psutil.Process(), OpenVino(SHIPPED, 1)
+    shapes = [(32 * rows, 32 * columns) for rows in range(2, 12) for columns in range(2, 12)]
+    taken_mb = []
+    for number, (height, width) in enumerate(shapes):
+        runtime.infer(np.zeros((1, height, width, 3), np.uint8))
+        if number in {len(shapes) // 2, len(shapes) - 1}:
+            taken_mb.append(process.memory_info().rss / 2**20)
+    assert taken_mb[1] - taken_mb[0] < 100
 
 
 def test_no_images_no_work() -> None:

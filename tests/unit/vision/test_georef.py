@@ -124,6 +124,16 @@ def test_a_box_over_the_edge_is_placed_on_the_blade_and_one_beside_it_is_not() -
     assert GEOREF.place(pose, (10, 10, 60, 60)) is None
 
 
+@pytest.mark.parametrize(("share", "placed"), [(0.8, True), (1.5, True), (3.0, False)])
+def test_a_box_of_more_than_the_edge_it_meets_is_of_what_stands_behind(share: float, placed: bool) -> None:
+    place = place_at(BladeSide.LE, 12.0)
+    facet = TURBINE.facet(Blade.A, BladeSide.LE)
+    width_m = facet.at(12.0 / TURBINE.blade_length_m, 1.0).minus(facet.at(12.0 / TURBINE.blade_length_m, 0.0)).norm()
+    pose = square_on(TURBINE, place)
+    box = box_of(pose, corners_of(place, 0.5, share * width_m))
+    assert (GEOREF.place(pose, box) is not None) == placed
+
+
 def test_diagonal_views_take_both_axes_to_be_equal() -> None:
     turned = 500 * np.array(
         [[math.cos(math.pi / 4), -math.sin(math.pi / 4)], [math.sin(math.pi / 4), math.cos(math.pi / 4)]]

@@ -78,6 +78,20 @@ def test_which_way_up_a_thing_is_shown_makes_no_difference() -> None:
     np.testing.assert_allclose(one[:, 0], 0.5, atol=1e-3)
 
 
+def test_what_is_clearly_nothing_at_first_is_not_turned() -> None:
+    judge = Judge(*scores(0, 0.1))
+    np.testing.assert_allclose(Verifier(judge).judge(IMAGE, BOXES)[:, 0], 0.1)
+    assert [len(crops) for crops in judge.shown] == [2]
+
+
+def test_what_may_be_something_is_turned_alone() -> None:
+    image = np.full((120, 200, 3), 255, np.uint8)
+    image[:, :60] = 1
+    judged = Verifier(Leftist()).judge(image, Boxes.of([[30, 40, 90, 80], [100, 40, 160, 80]], [1, 1], [0, 0]))
+    assert judged[0, 0] < 0.05
+    assert judged[1, 0] == pytest.approx(0.5)
+
+
 FUSION = Fusion(detector=0.5, second_look=1.0, offset=0.0, proposal=0.02)
 
 
