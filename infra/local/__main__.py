@@ -155,7 +155,7 @@ def demo(
     drones: Annotated[int, typer.Option(min=1, max=3, help="How many fly, one turbine each.")] = 1,
     inspection: Annotated[int, typer.Option(min=1, help="Which inspection of these turbines; defects grow.")] = 1,
     blades: Annotated[str, typer.Option(help="Which blades to fly: A, AB, ABC …")] = "ABC",
-    fps: Annotated[int, typer.Option(min=2, max=30, help="Frames per second of the 4K video.")] = 8,
+    fps: Annotated[int, typer.Option(min=2, max=30, help="Frames per second of the 4K video.")] = 6,
     timeout_s: Annotated[float, typer.Option(help="Give up after this long.")] = 900.0,
     exit_after: Annotated[bool, typer.Option("--exit", help="Stop everything at the end.")] = False,
     as_json: Json = False,

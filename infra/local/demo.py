@@ -39,7 +39,7 @@ class Options(BaseModel):
     inspection: int = Field(default=1, ge=1)
     drones: int = Field(default=1, ge=1, le=3)
     blades: str = Field(default="ABC", pattern=r"^A?B?C?$", min_length=1)
-    fps: int = Field(default=8, ge=2, le=30)
+    fps: int = Field(default=6, ge=2, le=30)
     timeout_s: float = Field(default=900.0, gt=0)
 
 

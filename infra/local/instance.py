@@ -17,7 +17,7 @@ from infra.local.layout import Layout
 
 STATUS = "-status"
 """What is appended to a program's name for the port of its /healthz, /readyz and /metrics."""
-WATCHED = ("api", "ingest", "consume", "reconcile", "vision", "workflows")
+WATCHED = ("api", "ingest", "consume", "reconcile", "vision", "vision-2", "workflows")
 FIXED_PORTS = ("postgres", "mosquitto", "emulator", "api", "sap", "lender", *(name + STATUS for name in WATCHED))
 _RANGE = (20_000, 32_000)
 """Below the kernel's range for outgoing connections, so that no client socket takes a port of ours."""

@@ -22,6 +22,11 @@ AUDIENCE = "kestrel"
 SAP_USER = "KESTREL"
 PORT_OWNERS = ("postgres", "mosquitto", "emulator", "api", "sap", "lender")
 """Processes that listen on the fixed port of their own name."""
+VISION = ("vision", "vision-2")
+"""Two workers with half of the processors each: one decodes while the other computes, neither waits for a thread."""
+_LATER = ("nice", "-n", "10")
+"""For work that can wait: what speaks with an aircraft comes first where all of it shares two cores."""
+_ENVIRONMENTS = ("cloud", *VISION, "trainer", "workflows", "plain", "aws")
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "USER", "SSL_CERT_FILE", "OMP_NUM_THREADS")
 _TASK = Probe(kind="exit")
 _ALIVE = Probe(kind="alive")
@@ -30,7 +35,7 @@ _ALIVE = Probe(kind="alive")
 def table(layout: Layout, instance: Instance) -> dict[str, ProcessSpec]:
     """Return every process of an instance by name; ``sap`` runs only when asked for."""
     ports, database = instance.ports, database_of(layout, instance)
-    state = {name: environment(layout, instance, name) for name in ("cloud", "vision", "workflows", "plain", "aws")}
+    state = {name: environment(layout, instance, name) for name in _ENVIRONMENTS}
     stores = ("migrate", "resources")
     here = ("-m", "infra.local")
 
@@ -81,8 +86,8 @@ def table(layout: Layout, instance: Instance) -> dict[str, ProcessSpec]:
         spec("ingest", _entry("kestrel-cloud"), "ingest", env="cloud", needs=("migrate", "mosquitto")),
         spec("consume", _entry("kestrel-cloud"), "consume", env="cloud", needs=stores),
         spec("reconcile", _entry("kestrel-cloud"), "reconcile", env="cloud", needs=stores),
-        spec("vision", _entry("kestrel-vision"), "work", env="vision", needs=("resources",)),
-        spec("trainer", _entry("kestrel-vision"), "learn", env="vision", needs=("resources",)),
+        *(spec(name, *_LATER, _entry("kestrel-vision"), "work", env=name, needs=("resources",)) for name in VISION),
+        spec("trainer", _entry("kestrel-vision"), "learn", env="trainer", needs=("resources",)),
         spec("workflows", _entry("kestrel-workflows"), "work", env="workflows", needs=stores),
         spec("sap", _entry("kestrel-sim"), "sap", *sap, env="plain", probe=tcp("sap")),
     )
@@ -91,7 +96,7 @@ def table(layout: Layout, instance: Instance) -> dict[str, ProcessSpec]:
 
 def _watched(spec: ProcessSpec, instance: Instance) -> ProcessSpec:
     """Give a program its status page; where no other sign was chosen, it is ready when that says so."""
-    prefix = "VISION" if spec.name == "vision" else "CLOUD"
+    prefix = "VISION" if spec.name in VISION else "CLOUD"
     env = spec.env | {f"{prefix}_STATUS_PORT": str(instance.ports[spec.name + STATUS])}
     able = Probe(kind="http", target=f"{status_url(instance, spec.name)}/readyz")
     return spec.model_copy(update={"env": env, "probe": able if spec.probe is _ALIVE else spec.probe})
@@ -113,7 +118,7 @@ def database_of(layout: Layout, instance: Instance) -> Postgres:
 
 
 def environment(layout: Layout, instance: Instance, program_name: str) -> dict[str, str]:
-    """Return the whole environment of a program: ``cloud``, ``vision``, ``workflows``, ``aws`` or ``plain``.
+    """Return the whole environment of a program: one of ``_ENVIRONMENTS``.
 
     Little is inherited: a stray AWS profile of the user must never reach a real account.
     """
@@ -124,13 +129,19 @@ def environment(layout: Layout, instance: Instance, program_name: str) -> dict[s
             return plain
         case "aws":
             return aws
-        case "vision":
-            state_dir = layout.of("vision")
-            return aws | {"VISION_BUCKET": resources.BUCKET, "VISION_STATE_DIR": str(state_dir)}
+        case "vision" | "vision-2":
+            threads = max(1, (os.cpu_count() or 1) // len(VISION))
+            return aws | _vision(layout.of(program_name)) | {"VISION_THREADS": str(threads)}
+        case "trainer":
+            return aws | _vision(layout.of("vision"))
         case "cloud" | "workflows":
             return aws | _cloud(layout, instance)
         case _:
             raise KeyError(program_name)
+
+
+def _vision(state_dir: Path) -> dict[str, str]:
+    return {"VISION_BUCKET": resources.BUCKET, "VISION_STATE_DIR": str(state_dir)}
 
 
 def drone_environment(layout: Layout, instance: Instance, drone_id: str, identity: Identity) -> dict[str, str]:

@@ -35,7 +35,7 @@ VICTIMS = (
     "reconcile",
     "sap",
     f"edge-{DRONE}",
-    "vision",
+    "vision-2",
 )
 
 
