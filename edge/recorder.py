@@ -222,20 +222,25 @@ class Recorder:
         self._index, self._from_us = 0, flight.started_us
         while (path := _manifest_of(self._folder(), self._index)) is not None:
             self._from_us = max(self._from_us, _end_us(path) + 1)
+            for left in ("begun", "torn"):  # by a process that died once the manifest was there
+                (self._folder() / f"{self._index:05d}.mp4.{left}").unlink(missing_ok=True)
             self._index += 1
         if not self._camera.replays:
             self._rescue()
         logbook.note("recording_from", flight_id=flight.flight_id, index=self._index, from_us=self._from_us)
 
     def _rescue(self) -> None:
-        """Make a segment of what a dead process left of the one it had in hand: all but its last group of pictures."""
+        """Make a segment of what a dead process left of the one it had in hand: all but its last group of pictures.
+
+        It may have died in a rescue, while it recorded, or with the whole film in place and no manifest yet.
+        """
         part = self._folder() / f"{self._index:05d}.mp4.part"
         begun, torn = part.with_suffix(".begun"), part.with_suffix(".torn")
-        if not begun.exists() or not (part.exists() or torn.exists()):
+        left = next((path for path in (torn, part, part.with_suffix("")) if path.exists()), None)
+        if not begun.exists() or left is None:
             return
         start_us = int(begun.read_text())
-        if not torn.exists():  # else a rescue was killed as well: begin it again
-            part.replace(torn)
+        left.replace(torn)
         for frame in self._rig.rescue(torn):
             self._take(frame._replace(t_us=start_us + frame.t_us))
         saved = self._segment is not None

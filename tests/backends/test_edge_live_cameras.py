@@ -219,6 +219,32 @@ def test_killed_at_least_all_but_the_last_group_of_pictures_is_there(tmp_path: P
     assert [p.name for p in bench.flights.folder("flt-1").iterdir() if p.suffix in (".part", ".torn", ".begun")] == []
 
 
+def test_killed_with_the_film_in_place_and_no_manifest_yet_all_of_it_is_there(tmp_path: Path) -> None:
+    start_us = now_us()
+    bench = Bench(tmp_path / "state", Live(film(tmp_path / "a.mp4", 2.6, start_us)), start_us)
+    bench.recorder.step()
+    folder = bench.flights.folder("flt-1")
+    (folder / "00000.json").unlink()
+    (folder / "00000.mp4.begun").write_text(str(start_us))
+    again = Bench(tmp_path / "state", Live(), start_us)
+    again.run()
+    assert [len(m.frames) for m in again.manifests()] == [13]
+    assert [p.name for p in folder.iterdir() if p.suffix in (".part", ".torn", ".begun")] == []
+
+
+def test_what_a_rescue_left_when_it_was_killed_at_its_very_end_takes_no_room(tmp_path: Path) -> None:
+    start_us = now_us()
+    bench = Bench(tmp_path / "state", Live(film(tmp_path / "a.mp4", 2.6, start_us)), start_us)
+    bench.recorder.step()
+    folder = bench.flights.folder("flt-1")
+    for left in ("begun", "torn"):
+        (folder / f"00000.mp4.{left}").write_bytes(b"1")
+    again = Bench(tmp_path / "state", Live(), start_us)
+    again.run()
+    assert [len(m.frames) for m in again.manifests()] == [13]
+    assert [p.name for p in folder.iterdir() if p.suffix in (".part", ".torn", ".begun")] == []
+
+
 def test_a_file_plays_in_its_own_time(tmp_path: Path) -> None:
     video = mp4(tmp_path / "a.mp4", 1.0, codec="hevc")
     frames = [f._replace(packet=None) for f in camera_at(f"file:{video}").frames(0, never)]
