@@ -211,6 +211,15 @@ def test_a_command_that_the_platform_does_not_answer_is_said_to_be_unknown(page:
     expect(said).to_be_empty()
 
 
+def test_a_proxys_own_page_beside_a_command_is_said_to_be_unknown(page: Page) -> None:
+    body = "<html><body><h1>502 Bad Gateway</h1></body></html>"
+    page.route("**/commands", lambda route: route.fulfill(status=502, content_type="text/html", body=body))
+    hold(page, "Pause")
+    said = page.locator("#command-problem")
+    expect(said).to_contain_text("Pause: the platform did not answer. Whether it was sent is not known.")
+    expect(said).not_to_contain_text("Bad Gateway")
+
+
 def test_why_a_command_was_refused_stays_while_the_flight_is_redrawn(page: Page) -> None:
     refused = '<div class="problem" role="alert"><strong>The flight flt-1 is planned.</strong></div>'
     page.route("**/commands", lambda route: route.fulfill(status=503, content_type="text/html", body=refused))

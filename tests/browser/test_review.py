@@ -283,6 +283,31 @@ def test_an_empty_desk_says_so(opened: Callable[..., Page], services: Services) 
             finding.reviewed_at = utc_now()
     page = opened("/review")
     expect(page.locator(".queue")).to_contain_text("Everything is judged")
+    expect(page.locator("#desk")).to_contain_text("Nothing to judge.")
+    expect(page.locator("#desk a")).to_have_count(4)
+    expect(page.locator("#desk a:visible")).to_have_count(3)
+    expect(page.get_by_role("button", name="Confirm")).to_be_hidden()
+
+
+def test_who_has_judged_the_last_one_is_told_what_to_do_next_and_may_take_it_back(
+    desk: Page, services: Services
+) -> None:
+    for _ in range(7):
+        desk.keyboard.press("s")
+    desk.keyboard.press("a")
+    until(services, 7, desk)
+    expect(desk.locator("#desk")).to_contain_text("All of these are judged.")
+    expect(desk.get_by_role("button", name="Confirm")).to_be_hidden()
+    desk.get_by_role("button", name="Undo").click()
+    expect(desk.get_by_role("button", name="Confirm")).to_be_visible()
+
+
+def test_a_proxys_own_page_is_no_reason_and_leaves_a_verdict_unknown(desk: Page) -> None:
+    body = "<html><body><h1>502 Bad Gateway</h1></body></html>"
+    desk.route("**/fragments/review", lambda route: route.fulfill(status=502, content_type="text/html", body=body))
+    desk.keyboard.press("a")
+    expect(desk.locator("#desk-problem")).to_contain_text("Whether this was taken is not known")
+    expect(desk.locator("#desk-problem")).not_to_contain_text("Bad Gateway")
 
 
 def test_axe_finds_nothing_light_and_dark_with_a_finding_chosen(opened: Callable[..., Page]) -> None:

@@ -11,7 +11,7 @@ from typing import Any, cast
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 from sqlalchemy import select
 
 from cloud import users
@@ -43,6 +43,7 @@ CUT = """() => [...document.querySelectorAll("table, figure, img, svg.frame")].f
 SIDEWAYS = """() => [...document.querySelectorAll(".room .scroll")].filter((box) => box.scrollWidth > box.clientWidth)
   .map((box) => box.getAttribute("aria-label") ?? box.getAttribute("aria-labelledby"))"""
 """What a phone would have to scroll sideways."""
+TOP = "shown => shown.getBoundingClientRect().top"
 EVIDENCE = ("/pictures/", "/v1/media/", "/v1/blind-audits/frames/")
 """Frames and video are what people came to see; the page round them has the budget."""
 
@@ -205,6 +206,32 @@ def test_a_defect_shows_its_years_and_its_pictures_on_each_other(page: Page) -> 
         assert "0%" in years.locator(".earlier").evaluate("image => image.style.clipPath")
     page.get_by_role("link", name="Leading edge erosion").click()
     expect(years.get_by_role("heading")).to_contain_text("Leading edge erosion")
+
+
+def test_of_two_pictures_the_one_asked_for_last_is_shown_whatever_comes_first(page: Page) -> None:
+    page.goto("/assets/t-01")
+    slider = page.locator("compare-slider").first
+    said = slider.locator("[role=status]")
+    expect(said).to_contain_text("correlate")
+    late: list[Route] = []
+    page.route("**/onto/*.jpg?layer=difference", lambda route: late.append(route), times=1)  # noqa: PLW0108 - Playwright marks it
+    slider.get_by_label("Difference").check()
+    slider.get_by_label("Overlay").check()
+    expect(said).to_contain_text("correlate")
+    slider.get_by_label("Difference").check()
+    expect(said).to_contain_text("correlate")
+    late[0].fulfill(status=404, json={"detail": "This came too late."})
+    page.evaluate("new Promise((done) => requestAnimationFrame(() => setTimeout(done, 100)))")
+    expect(said).to_contain_text("correlate")
+
+
+@pytest.mark.parametrize("width", [390, 820, 1440])
+def test_the_cursor_stands_over_the_lanes_and_not_over_the_legend(german: Page, width: int) -> None:
+    german.set_viewport_size({"width": width, "height": 844})
+    german.goto("/flights/flt-11000007")
+    expect(german.locator("flight-scrub[data-ready]")).to_be_visible()
+    cursor, lanes = german.locator(".scrub-lanes .cursor"), german.locator(".scrub-lanes .lanes")
+    assert abs(cursor.evaluate(TOP) - lanes.evaluate(TOP)) < 2
 
 
 def test_the_assistants_form_is_confirmed_where_it_was_drafted(page: Page) -> None:

@@ -7,6 +7,8 @@ import { IN_WORDS } from "./problem.js";
 import { t } from "./words.js";
 
 class CompareSlider extends HTMLElement {
+  /** What was asked for last: an answer to what was asked before comes too late. */ #asked = new AbortController();
+
   connectedCallback() {
     this.querySelector("select")?.addEventListener("change", () => this.#load());
     this.querySelector("[type=range]")?.addEventListener("input", () => this.#wipe());
@@ -27,15 +29,20 @@ class CompareSlider extends HTMLElement {
     const said = /** @type {HTMLElement} */ (this.querySelector("[role=status]"));
     const image = /** @type {HTMLImageElement} */ (this.querySelector(".earlier"));
     said.textContent = t("Bringing the pictures onto each other …");
-    const answer = await fetch(`/pictures/${encodeURIComponent(earlier)}/onto/${encodeURIComponent(this.dataset.later ?? "")}.jpg?layer=${layer}`, { headers: IN_WORDS });
-    if (layer !== this.#layer()) return; // another one was chosen meanwhile
-    if (!answer.ok) {
+    this.#asked.abort();
+    const { signal } = (this.#asked = new AbortController());
+    const address = `/pictures/${encodeURIComponent(earlier)}/onto/${encodeURIComponent(this.dataset.later ?? "")}.jpg?layer=${layer}`;
+    const answer = await fetch(address, { headers: IN_WORDS, signal }).catch(() => null);
+    const picture = answer?.ok ? await answer.blob().catch(() => null) : null;
+    const problem = answer && !answer.ok ? await answer.json().catch(() => null) : null;
+    if (signal.aborted) return;
+    if (!answer || !picture) {
       image.hidden = true;
-      said.textContent = t("The earlier picture cannot be shown: {0}", (await answer.json()).detail);
+      said.textContent = t("The earlier picture cannot be shown: {0}", problem?.detail ?? t("The server does not answer. Try again in a moment."));
       return;
     }
     URL.revokeObjectURL(image.src);
-    image.src = URL.createObjectURL(await answer.blob());
+    image.src = URL.createObjectURL(picture);
     image.hidden = false;
     const [state, correlation] = (answer.headers.get("X-Kestrel-Alignment") ?? "").split(" ");
     said.textContent = state === "aligned" ? t("Same scale, same spot: their edges correlate {0}.", correlation) : t("Same scale; the spot could not be matched ({0}), so it is shown as it was taken.", correlation);

@@ -24,7 +24,15 @@ class FlightScrub extends HTMLElement {
   #segment = "";
   #playing = 0;
 
+  /** The cursor stands over the lanes, and not over the legend, which takes several lines on a phone. */
+  #laid = new ResizeObserver(([around]) => {
+    const lanes = around.target.querySelector(".lanes");
+    const top = (lanes?.getBoundingClientRect().top ?? 0) - around.target.getBoundingClientRect().top;
+    if (lanes) /** @type {HTMLElement} */ (around.target).style.setProperty("--top", `${top}px`);
+  });
+
   connectedCallback() {
+    this.#laid.observe(/** @type {HTMLElement} */ (this.querySelector(".scrub-lanes")));
     this.#range().addEventListener("input", () => this.#go((Number(this.#range().value) / 1000) * this.#axis.length_s));
     this.querySelector("[data-play]")?.addEventListener("click", () => this.#play());
     this.addEventListener("click", (event) => {
@@ -40,6 +48,7 @@ class FlightScrub extends HTMLElement {
 
   disconnectedCallback() {
     clearInterval(this.#playing);
+    this.#laid.disconnect();
   }
 
   #range() {

@@ -4,6 +4,7 @@
 // What the press has come to is kept as states of the element: a page that redraws itself strips
 // the classes and attributes it does not know. Why a command was refused stays until the next one is held.
 
+import { isOurs } from "./problem.js";
 import { t } from "./words.js";
 
 const HOLD_MS = 900;
@@ -97,7 +98,20 @@ function ofHeld(event) {
 document.addEventListener("htmx:after:swap", (event) => {
   if (ofHeld(event)?.response?.raw.ok) document.getElementById("command-problem")?.replaceChildren();
 });
+
+/** Say that nobody knows. @param {any} ctx the request of a held button */
+function unknown(ctx) {
+  say(t("{0}: the platform did not answer.", ctx.sourceElement.textContent.trim()), t("Whether it was sent is not known. Look at the list of commands; who holds the remote control can act at any time."));
+}
+
 document.addEventListener("htmx:error", (event) => {
   const ctx = ofHeld(event);
-  if (ctx) say(t("{0}: the platform did not answer.", ctx.sourceElement.textContent.trim()), t("Whether it was sent is not known. Look at the list of commands; who holds the remote control can act at any time."));
+  if (ctx) unknown(ctx);
 });
+// What stands before the platform answered in its place. Told before `problem.js` hears of it, which knows no buttons.
+document.addEventListener("htmx:after:request", (event) => {
+  const ctx = ofHeld(event);
+  if (!ctx || isOurs(ctx.response.status, ctx.text)) return;
+  event.preventDefault();
+  unknown(ctx);
+}, { capture: true });

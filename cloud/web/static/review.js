@@ -3,6 +3,7 @@
 // server while the next finding is already shown, and comes back to the desk when it was refused.
 
 import "./room.js";
+import { inOurWords } from "./problem.js";
 import { isTyping } from "./shell.js";
 import { t } from "./words.js";
 
@@ -54,7 +55,7 @@ class ReviewDesk extends HTMLElement {
     this.#watch();
     const first = this.#items().find((item) => !item.classList.contains("judged")) ?? this.#items()[0];
     if (first) this.#show(first.dataset.id ?? "", first === this.#items()[0]);
-    else this.#desk().innerHTML = `<p class="empty">${t("Nothing to judge.")}</p>`;
+    else this.#over(t("Nothing to judge."));
   }
 
   #items() {
@@ -152,7 +153,15 @@ class ReviewDesk extends HTMLElement {
     const next = behind() ?? open(this.#items());
     if (next) return this.#show(next.dataset.id ?? "");
     this.#current = "";
-    this.#desk().innerHTML = `<p class="empty">${t("All of these are judged.")}</p>`;
+    this.#over(t("All of these are judged."));
+  }
+
+  /** Say that nothing is left, and what to do next. @param {string} text */
+  #over(text) {
+    const next = /** @type {HTMLTemplateElement} */ (this.querySelector("#desk-over")).content.cloneNode(true);
+    this.#desk().replaceChildren(next);
+    /** @type {HTMLElement} */ (this.querySelector("#desk .over strong")).textContent = text;
+    /** @type {HTMLElement} */ (this.querySelector("#desk .over .unfiltered")).hidden = !location.search;
   }
 
   #desk() {
@@ -235,7 +244,7 @@ class ReviewDesk extends HTMLElement {
       const answer = await fetch(address, { method: "POST", body, headers }).catch(() => null);
       if (answer?.status === 401) location.assign("/login?next=/review");
       if (answer?.ok) return true;
-      this.#refused(answer ? await answer.text() : `<p class="problem">${t("The server did not answer. The verdict was not saved.")}</p>`, ids);
+      this.#refused(answer ? inOurWords(answer.status, await answer.text()) : `<p class="problem">${t("The server did not answer. The verdict was not saved.")}</p>`, ids);
       return false;
     });
     this.#sending = sent;
