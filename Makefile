@@ -66,19 +66,15 @@ doctor: setup ## say what is wrong and how to mend it
 	@$(BIN)/kestrel doctor $(ARGS)
 
 .PHONY: test check format unit backends journeys browser screens words
-# What waits for clocks, pages and aircraft; beside it the check, which is one process.
-WAITING := tests/browser tests/journeys/test_edge_faults.py tests/backends/test_stack.py $(wildcard tests/backends/test_edge_*.py)
-# What computes, in this order, so that no long file is left for one worker at the end; beside it the whole flights.
-COMPUTING := $(filter-out $(WAITING),$(wildcard tests/backends/test_*.py)) tests/unit/vision/ tests/unit/simulators/ tests/architecture
-COMPUTING += $(filter-out $(COMPUTING) %/__pycache__/,$(wildcard tests/unit/*/)) $(wildcard tests/unit/test_*.py)
-SPREAD := --dist loadfile --no-loadscope-reorder
+# In this order, so that no long file is left for one worker at the end.
+UNIT := tests/unit/vision/ tests/unit/simulators/
+UNIT += $(filter-out $(UNIT) %/__pycache__/,$(wildcard tests/unit/*/)) $(wildcard tests/unit/test_*.py)
+# The check is one process and beside it runs what waits most: real-time flights and pages.
 test: setup-dev setup-train setup-browser ## everything CI runs: check, then every test
 	@mkdir -p build; $(MAKE) -s check >build/check.txt 2>&1 & checked=$$!; \
-	$(PYTEST) -q -n $(WORKERS) $(SPREAD) $(WAITING) --junitxml=build/waiting.xml $(ARGS); tested=$$?; \
+	$(PYTEST) -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder tests/browser tests/journeys/test_edge_faults.py tests/architecture tests/backends $(UNIT) --junitxml=build/tests.xml $(ARGS); tested=$$?; \
 	wait $$checked; checked=$$?; cat build/check.txt; [ $$checked = 0 ] && [ $$tested = 0 ]
-	@$(PYTEST) -q --junitxml=build/journeys.xml tests/journeys --deselect tests/journeys/test_edge_faults.py $(ARGS) >build/journeys.txt 2>&1 & flown=$$!; \
-	nice -n 5 $(PYTEST) -q -n $(WORKERS) $(SPREAD) $(COMPUTING) --junitxml=build/tests.xml $(ARGS); tested=$$?; \
-	wait $$flown; flown=$$?; cat build/journeys.txt; [ $$flown = 0 ] && [ $$tested = 0 ]
+	@$(PYTEST) -q --junitxml=build/journeys.xml tests/journeys --deselect tests/journeys/test_edge_faults.py $(ARGS)
 check: setup-dev ## lint, types, import rules
 	@$(BIN)/ruff check
 	@$(BIN)/mypy

@@ -32,7 +32,7 @@ def flown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flown]:
     state_dir = tmp_path_factory.mktemp("demo") / "state"
     command = [str(KESTREL), "demo", "--json", "--state-dir", str(state_dir)]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
         report = json.loads(done.stdout) if done.stdout.startswith("{") else {}
         yield Flown(done.returncode, report, Stack(state_dir), done.stderr)
     finally:
