@@ -9,6 +9,7 @@ renamed, deleted or flushed, a folder made, a statement or transaction of SQLite
 from __future__ import annotations
 
 import builtins
+import gc
 import io
 import os
 import shutil
@@ -122,6 +123,7 @@ def lives(folder: Path, life: Life) -> None:
 
 
 def _live(point: int, life: Callable[[], object], say: int) -> None:
+    gc.disable()  # a collection touches, and so copies, every page of the parent's heap
     try:
         _lay_fuse()
         _FUSE.told, _FUSE.left = say, point
