@@ -69,8 +69,8 @@ doctor: setup ## say what is wrong and how to mend it
 # In this order, so that no long file is left for one worker at the end.
 UNIT := tests/unit/vision/ tests/unit/simulators/
 UNIT += $(filter-out $(UNIT) tests/unit/edge/ %/__pycache__/,$(wildcard tests/unit/*/)) $(wildcard tests/unit/test_*.py)
-# First what forks (the edge's kills), while its process is small: later it took six times as long. The check is one process; beside it
-# runs what waits most: real-time flights and pages.
+# First what forks (the edge's kills), while its process is small: later it took six times as long.
+# The check is one process and beside it runs what waits most: real-time flights and pages.
 test: setup-dev setup-train setup-browser ## everything CI runs: check, then every test
 	@mkdir -p build; $(MAKE) -s check >build/check.txt 2>&1 & checked=$$!; \
 	$(PYTEST) -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder tests/unit/edge tests/browser tests/journeys/test_edge_faults.py tests/architecture tests/backends $(UNIT) --junitxml=build/tests.xml $(ARGS); tested=$$?; \

@@ -21,7 +21,7 @@ import os
 import random
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from datetime import UTC, datetime
 from functools import cache
@@ -31,6 +31,7 @@ from typing import Any, NamedTuple
 import typer
 from scipy.stats import binomtest
 
+from contracts.findings import Detection
 from contracts.geo import Pose
 from contracts.optics import CameraIntrinsics
 from contracts.places import AnyPlace, on_blade
@@ -144,7 +145,22 @@ def fly(seed: int, light: str) -> Flown:
     images = (renderer.frame(pose, CAMERA, shot) for pose, shot in zip(poses, shots, strict=True))
     manifest = manifest_of(b"views", poses, CAMERA)
     detections, coverage = SegmentAnalyser(finder()).analyse_views(images, manifest, geometry)
-    px = sizes_px(geometry, defects, poses)
+    planted, wrong = compared(geometry, defects, detections, sizes_px(geometry, defects, poses), light)
+    false = tuple(f.kind.value for f in wrong if not f.for_review)
+    metres = sum(cell.seen_share for cell in coverage)
+    return Flown(
+        planted, false, len(wrong) - len(false), metres / (len(Blade) * len(BladeSide) * geometry.blade_length_m)
+    )
+
+
+def compared(
+    geometry: TurbineGeometry,
+    defects: Sequence[PlantedDefect],
+    detections: Sequence[Detection],
+    px: Mapping[str, float],
+    light: str,
+) -> tuple[tuple[Planted, ...], list[Detection]]:
+    """Return what became of each defect that was seen (``px``: its size by its id), and the detections of none."""
     near = [[d.defect_id for d in defects if is_near(geometry, d, f.place)] for f in detections]
     shown = {name for names in near for name in names}
     found = {name for f, names in zip(detections, near, strict=True) for name in names if not f.for_review}
@@ -152,12 +168,7 @@ def fly(seed: int, light: str) -> Flown:
     planted = tuple(
         Planted(d.kind.value, light, px[d.defect_id], d.defect_id in found, d.defect_id in shown) for d in seen
     )
-    wrong = [f for f, names in zip(detections, near, strict=True) if not names]
-    false = tuple(f.kind.value for f in wrong if not f.for_review)
-    metres = sum(cell.seen_share for cell in coverage)
-    return Flown(
-        planted, false, len(wrong) - len(false), metres / (len(Blade) * len(BladeSide) * geometry.blade_length_m)
-    )
+    return planted, [f for f, names in zip(detections, near, strict=True) if not names]
 
 
 def sizes_px(
@@ -185,14 +196,14 @@ def is_near(geometry: TurbineGeometry, defect: PlantedDefect, found: AnyPlace | 
 
 
 def flights(
-    asked: Sequence[tuple[int, str]], jobs: int, minutes: float, fly: Callable[[int, str], Flown]
+    wanted: Sequence[tuple[int, str]], jobs: int, minutes: float, fly: Callable[[int, str], Flown]
 ) -> list[Flown]:
     """Fly as many as the time allows, a few at once, in the order asked for."""
-    ends, todo, made = time.monotonic() + 60 * minutes, list(reversed(asked)), list[Flown]()
+    ends, todo, made = time.monotonic() + 60 * minutes, list(reversed(wanted)), list[Flown]()
     running: set[Future[Flown]] = set()
     with (
         ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool,
-        typer.progressbar(length=len(asked), label="flights", file=sys.stderr) as bar,
+        typer.progressbar(length=len(wanted), label="flights", file=sys.stderr) as bar,
     ):
         while todo or running:
             while todo and len(running) < jobs and time.monotonic() < ends:
@@ -243,20 +254,40 @@ def told(made: Sequence[Flown]) -> dict[str, Any]:
     }
 
 
-def main() -> int:
-    """Print the figures; exit 1 where a bar is missed."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--first-seed", type=int, default=900)
+class Asked(NamedTuple):
+    """What the command line asks for."""
+
+    flights: list[tuple[int, str]]
+    """Seed and light of each."""
+    jobs: int
+    minutes: float
+    as_json: bool
+
+    def tell(self, figures: dict[str, Any]) -> None:
+        """Print figures."""
+        print(json.dumps(figures) if self.as_json else "\n".join(f"{name}: {value}" for name, value in figures.items()))
+
+
+def asked(description: str | None, *, seeds: int, first_seed: int) -> Asked:
+    """Return what the command line asks for, so many seeds where it does not say."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, default=seeds)
+    parser.add_argument("--first-seed", type=int, default=first_seed)
     parser.add_argument("--light", choices=["all", *LIGHTS], default="all")
     parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1))
     parser.add_argument("--minutes", type=float, default=math.inf)
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     lights = list(LIGHTS) if given.light == "all" else [given.light]
-    seeds = range(given.first_seed, given.first_seed + given.seeds)
-    figures = told(flights([(seed, light) for seed in seeds for light in lights], given.jobs, given.minutes, fly))
-    print(json.dumps(figures) if given.json else "\n".join(f"{name}: {value}" for name, value in figures.items()))
+    numbers = range(given.first_seed, given.first_seed + given.seeds)
+    return Asked([(seed, light) for seed in numbers for light in lights], given.jobs, given.minutes, given.json)
+
+
+def main() -> int:
+    """Print the figures; exit 1 where a bar is missed."""
+    given = asked(__doc__, seeds=5, first_seed=900)
+    figures = told(flights(given.flights, given.jobs, given.minutes, fly))
+    given.tell(figures)
     good = figures["all"].get("recall", 0) >= RECALL_BAR and (figures["false_per_whole_turbine"] or 0) <= FALSE_BAR
     return 0 if good else 1
 

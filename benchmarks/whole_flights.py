@@ -12,15 +12,11 @@ passes over an edge) is counted once.
 
 from __future__ import annotations
 
-import argparse
-import json
-import math
-import os
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import NamedTuple
 
-from benchmarks.planted import LIGHTS, NEAR_M, Flown, Planted, finder, flights, is_near, sizes_px, told
+from benchmarks.planted import LIGHTS, NEAR_M, Flown, asked, compared, finder, flights, sizes_px, told
 from cloud.planning import planner
 from cloud.planning.pattern import BladesParams, PlanInputs
 from contracts.findings import CoverageCell, Detection
@@ -103,20 +99,14 @@ def fly(seed: int, light: str) -> Flown:
             key = (cell.blade, cell.side, cell.cell)
             cells[key] = max(cell, cells.get(key, cell), key=lambda c: c.seen_share)
     px = sizes_px(geometry, defects, looked, scene.camera)
-    near = [[d.defect_id for d in defects if is_near(geometry, d, f.place)] for f in detections]
-    shown = {name for names in near for name in names}
-    sure = {name for f, names in zip(detections, near, strict=True) for name in names if not f.for_review}
-    wrong = [f for f, names in zip(detections, near, strict=True) if not names]
+    planted, wrong = compared(geometry, defects, detections, px, light)
     false = _distinct(geometry, [f for f in wrong if not f.for_review])
+    metres = sum(cell.seen_share for cell in cells.values())
     return Flown(
-        tuple(
-            Planted(d.kind.value, light, px[d.defect_id], d.defect_id in sure, d.defect_id in shown)
-            for d in defects
-            if d.defect_id in px
-        ),
+        planted,
         tuple(f"{seed} {light}: {_said(f)}" for f in false),
         len(_distinct(geometry, [f for f in wrong if f.for_review])),
-        sum(c.seen_share for c in cells.values()) / (len(Blade) * len(BladeSide) * geometry.blade_length_m),
+        metres / (len(Blade) * len(BladeSide) * geometry.blade_length_m),
     )
 
 
@@ -149,19 +139,10 @@ def _said(found: Detection) -> str:
 
 def main() -> int:
     """Print the figures; exit 1 where a bar is missed."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--first-seed", type=int, default=1)
-    parser.add_argument("--light", choices=["all", *LIGHTS], default="all")
-    parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1))
-    parser.add_argument("--minutes", type=float, default=math.inf)
-    parser.add_argument("--json", action="store_true")
-    given = parser.parse_args()
-    lights = list(LIGHTS) if given.light == "all" else [given.light]
-    seeds = range(given.first_seed, given.first_seed + given.seeds)
-    made = flights([(seed, light) for seed in seeds for light in lights], given.jobs, given.minutes, fly)
+    given = asked(__doc__, seeds=1, first_seed=1)
+    made = flights(given.flights, given.jobs, given.minutes, fly)
     figures = told(made) | {"false": [said for flown in made for said in flown.false]}
-    print(json.dumps(figures) if given.json else "\n".join(f"{name}: {value}" for name, value in figures.items()))
+    given.tell(figures)
     bars = figures["bars"]
     good = figures["all"].get("recall", 0) >= bars["recall"]
     return 0 if good and figures["false_per_flight_as_looked_at"] <= bars["false_per_flight"] else 1

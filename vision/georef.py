@@ -26,6 +26,7 @@ _LEAST_SLANT = 0.2
 _WIDEST = 2.0
 """A box wider than so many times its side is of what stands behind that; erosion reaches 1.5 times round an edge."""
 _SIGMAS = 2.0
+"""Of its size's error, before a box counts as wider."""
 _GRID = 5
 _LEAST_SHARE = 0.15
 """A defect is taken to be at least this share of its box in each direction."""

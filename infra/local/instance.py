@@ -17,7 +17,9 @@ from infra.local.layout import Layout
 
 STATUS = "-status"
 """What is appended to a program's name for the port of its /healthz, /readyz and /metrics."""
-WATCHED = ("api", "ingest", "consume", "reconcile", "vision", "vision-2", "workflows")
+VISION = ("vision", "vision-2")
+"""Two workers with half of the processors each: one decodes while the other computes, neither waits for a thread."""
+WATCHED = ("api", "ingest", "consume", "reconcile", *VISION, "workflows")
 FIXED_PORTS = ("postgres", "mosquitto", "emulator", "api", "sap", "lender", *(name + STATUS for name in WATCHED))
 _RANGE = (20_000, 32_000)
 """Below the kernel's range for outgoing connections, so that no client socket takes a port of ours."""

@@ -99,7 +99,7 @@ class Stack:
         """Create folders, certificates, broker rules and an empty database, where missing."""
         self.layout.create()
         chosen = self.instance
-        for name in ("sap", "vision", "vision-2"):
+        for name in ("sap", *instance.VISION):
             self.layout.of(name).mkdir(exist_ok=True)
         certificates.create(self.keys)
         broker.configure(self.layout.of("mosquitto"), chosen.ports["mosquitto"], self.keys.identity("broker"))

@@ -13,7 +13,7 @@ from pathlib import Path
 from contracts import resources, topics
 from infra.local import broker, emulator, lender
 from infra.local.certificates import COMMAND_KEY_ID, Identity, Keys
-from infra.local.instance import STATUS, WATCHED, Instance
+from infra.local.instance import STATUS, VISION, WATCHED, Instance
 from infra.local.layout import Layout
 from infra.local.postgres import Postgres, program
 from infra.local.processes import Probe, ProcessSpec
@@ -22,8 +22,6 @@ AUDIENCE = "kestrel"
 SAP_USER = "KESTREL"
 PORT_OWNERS = ("postgres", "mosquitto", "emulator", "api", "sap", "lender")
 """Processes that listen on the fixed port of their own name."""
-VISION = ("vision", "vision-2")
-"""Two workers with half of the processors each: one decodes while the other computes, neither waits for a thread."""
 _LATER = ("nice", "-n", "10")
 """For work that can wait: what speaks with an aircraft comes first where all of it shares two cores."""
 _ENVIRONMENTS = ("cloud", *VISION, "trainer", "workflows", "plain", "aws")
@@ -129,9 +127,9 @@ def environment(layout: Layout, instance: Instance, program_name: str) -> dict[s
             return plain
         case "aws":
             return aws
-        case "vision" | "vision-2":
+        case name if name in VISION:
             threads = max(1, (os.cpu_count() or 1) // len(VISION))
-            return aws | _vision(layout.of(program_name)) | {"VISION_THREADS": str(threads)}
+            return aws | _vision(layout.of(name)) | {"VISION_THREADS": str(threads)}
         case "trainer":
             return aws | _vision(layout.of("vision"))
         case "cloud" | "workflows":
