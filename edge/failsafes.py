@@ -24,23 +24,31 @@ class Failsafe(NamedTuple):
         return value in self.straight or value == self.back
 
 
+BATTERIES: Final = {
+    f"BATT{number}_MONITOR": (f"BATT{number}_FS_LOW_ACT", f"BATT{number}_FS_CRT_ACT") for number in ("", *range(2, 10))
+}
+"""ArduPilot's battery monitors, each 0 where it is off, and what each does (AP_BattMonitor, ``check_failsafes``)."""
 ARDUPILOT: Final = {
     "FS_GCS_ENABLE": Failsafe(frozenset({1, 2, 6}), 3),
     "FS_THR_ENABLE": Failsafe(frozenset({1, 2, 6}), 4),
-    "BATT_FS_LOW_ACT": Failsafe(frozenset({2, 6}), 3),
-    "BATT_FS_CRT_ACT": Failsafe(frozenset({2, 6}), 3),
+    **{action: Failsafe(frozenset({2, 6}), 3) for actions in BATTERIES.values() for action in actions},
     "FENCE_ACTION": Failsafe(frozenset({1}), 3),
 }
 """2 once flew a mission on and is a return since 4.0; 6 looks for a landing sequence, which no route has."""
 FAILSAFE_PARAMETERS: Final = (
-    *((name,) for name in ARDUPILOT),
+    ("FS_GCS_ENABLE",),
+    ("FS_THR_ENABLE",),
+    ("BATT_FS_LOW_ACT",),
+    ("BATT_FS_CRT_ACT",),
+    ("FENCE_ACTION",),
+    *((monitor,) for monitor in BATTERIES),
     ("SRTL_POINTS",),
     ("SRTL_ACCURACY",),
     ("FS_OPTIONS",),
 )
 _SPARE_POINTS: Final = 60
 """AP_SmartRTL tidies its track every 50 points, and before it is full."""
-_BATTERY: Final = "BATT_"
+_BATTERY: Final = "BATT"
 _UNTOLD = "It has told nothing of its failsafes."
 
 
@@ -54,6 +62,8 @@ class Failsafes(NamedTuple):
     """How far the way back may be from the track."""
     lacks: str = _UNTOLD
     """Why it cannot come back the way it came, with what to mend; empty where it can."""
+    unread: str = ""
+    """Which action of a battery monitor that is on it has not told, with what to mend; empty where it told all."""
 
     @property
     def straight(self) -> dict[str, int]:
@@ -73,6 +83,8 @@ class Failsafes(NamedTuple):
             kept_m: The least distance that it keeps from anything solid: half of it must be left.
 
         """
+        if self.unread:
+            return self.lacks or self.unread
         if self.told and not any(ARDUPILOT[name].may_be_straight(value) for name, value in self.told):
             return ""
         if self.lacks:
@@ -87,12 +99,12 @@ class Failsafes(NamedTuple):
 
     def words(self) -> str:
         """Return what it does by itself, for a person."""
-        if self.told and not self.straight:
+        if self.told and not self.straight and not self.unread:
             return "None of its failsafes returns straight."
         values = ", ".join(f"{name} {value}" for name, value in self.straight.items())
         does = f"Its failsafes return straight ({values})." if values else ""
         can = "It can come back the way it came (SmartRTL)."
-        return f"{does} {self.lacks or can}".strip()
+        return f"{does} {self.lacks or self.unread or can}".strip()
 
 
 _ONE_RETURN = "PX4 has one return for all its failsafes (RTL_TYPE), and none back along the track."
@@ -103,7 +115,19 @@ def ardupilot_failsafes(told: Mapping[str, float]) -> Failsafes:
     """Return what an ArduPilot that told these parameters does by itself."""
     points, accuracy_m = int(told.get("SRTL_POINTS", 0)), told.get("SRTL_ACCURACY", 0.0)
     known = tuple((name, round(told[name])) for name in ARDUPILOT if name in told)
-    return Failsafes(known, points, accuracy_m, _lacks(told, points, accuracy_m) if known else _UNTOLD)
+    lacks = _lacks(told, points, accuracy_m) if known else _UNTOLD
+    return Failsafes(known, points, accuracy_m, lacks, _unread(told))
+
+
+def actions_of_monitors(told: Mapping[str, float]) -> tuple[tuple[str], ...]:
+    """Return what the battery monitors that are on are still to be asked: each action that was not told."""
+    on = (actions for monitor, actions in BATTERIES.items() if told.get(monitor, 0.0) != 0.0)
+    return tuple((action,) for actions in on for action in actions if action not in told)
+
+
+def _unread(told: Mapping[str, float]) -> str:
+    names = ", ".join(name for (name,) in actions_of_monitors(told))
+    return f"It has told nothing of {names}, though that battery monitor is on. Mend its link." if names else ""
 
 
 def _lacks(told: Mapping[str, float], points: int, accuracy_m: float) -> str:

@@ -30,11 +30,13 @@ DEFAULTS: Final[dict[str, float]] = {
     "WPNAV_SPEED_UP": 300,
     "WPNAV_SPEED_DN": 300,
     "LAND_SPEED": 70,
+    "BATT_MONITOR": 4,
     "BATT_LOW_VOLT": 42.0,
     "BATT_CRT_VOLT": 41.0,
     "BATT_LOW_TIMER": 10,
     "BATT_FS_LOW_ACT": 2,
     "BATT_FS_CRT_ACT": 1,
+    **{f"BATT{number}_{name}": 0 for number in range(2, 10) for name in ("MONITOR", "FS_LOW_ACT", "FS_CRT_ACT")},
     "MIS_RESTART": 0,
     "PILOT_SPEED_DN": 150,
     "SIM_GPS_DISABLE": 0,
@@ -48,7 +50,8 @@ DEFAULTS: Final[dict[str, float]] = {
     "RTL_MIN_DIST": 10,
     "RTL_TYPE": 0,
 }
-"""``SIM_RC_PRESENT`` is ours: 1 for a transmitter whose throttle stick stands in the middle.
+"""Battery monitors behind the first are held as parameters only: none measures anything.
+``SIM_RC_PRESENT`` is ours: 1 for a transmitter whose throttle stick stands in the middle.
 Lengths ending in ``_ALT``/``_SPEED*`` are centimetres (per second) as in ArduCopter; fence lengths are metres.
 PX4 is delivered with 60 m for ``RTL_RETURN_ALT``; 15 m here, as it stands in for ``RTL_ALT``."""
 

@@ -21,6 +21,7 @@ from edge.backends.mavlink_picture import PictureMaker
 from edge.backends.mavlink_signing import Seal
 from edge.backends.mavlink_streams import Streams
 from edge.backends.mavlink_transfer import FENCE, MISSION, RALLY, Transfer, require_same
+from edge.failsafes import actions_of_monitors
 from edge.itinerary import Item
 from edge.refusals import AutopilotRefused, AutopilotSilent, ReadsBackDifferently
 from edge.returns import RETURN_PARAMETERS, Habit, habit_of
@@ -252,7 +253,9 @@ class MavlinkAutopilot:
 
         """
         name = self._stack.name
-        habit = habit_of(name, self._parameters.several(RETURN_PARAMETERS[name]))
+        told = self._parameters.several(RETURN_PARAMETERS[name])
+        told |= self._parameters.several(actions_of_monitors(told))
+        habit = habit_of(name, told)
         self._maker.learn(habit)
         return habit
 

@@ -159,21 +159,25 @@ def test_moved_behind_a_mast_it_resumes_only_once_it_is_clear_of_it(craft: Craft
 
 
 NACELLE = Solid(name="nacelle", start=at(60, -10, 40), end=at(60, 10, 40), radius_m=3.0, clearance_m=4.0)
-LENT = {"FS_GCS_ENABLE": (1, 3), "FS_THR_ENABLE": (1, 4), "BATT_FS_LOW_ACT": (2, 3), "FENCE_ACTION": (1, 3)}
+LENT = {
+    "FS_GCS_ENABLE": (1, 3), "FS_THR_ENABLE": (1, 4), "BATT_FS_LOW_ACT": (2, 3), "BATT2_FS_LOW_ACT": (2, 3),
+    "FENCE_ACTION": (1, 3),
+}  # fmt: skip
 """The autopilot's failsafes as they were, and for a flight below a nacelle."""
 
 
 @ONE_LINK
 def test_below_a_nacelle_with_the_agent_dead_it_comes_home_the_way_it_came(craft: Craft, tmp_path: Path) -> None:
-    for name, value in {"RTL_ALT": 6000, "RTL_CONE_SLOPE": 0, "FS_GCS_ENABLE": 1, "SYSID_MYGCS": 245}.items():
-        assert craft.autopilot.put_parameter(
-            name, value
-        )  # the agent's own heartbeats count: its death is a lost station
+    delivered = {"RTL_ALT": 6000, "RTL_CONE_SLOPE": 0, "BATT2_MONITOR": 4, "BATT2_FS_LOW_ACT": 2, "BATT9_FS_LOW_ACT": 2}
+    # the agent's own heartbeats count: its death is a lost station
+    for name, value in {**delivered, "FS_GCS_ENABLE": 1, "SYSID_MYGCS": 245}.items():
+        assert craft.autopilot.put_parameter(name, value)
     below = waypoint(1, 60, 0, 10)
     plan = route(waypoint(0, 50, 0, 10), below, waypoint(2, 20, 5, 10), solids=(NACELLE,))
     pilot, stop = _pilot(craft, tmp_path), threading.Event()
     pilot.fly(command(CommandKind.BEGIN_FLIGHT, route=plan, route_hash=plan.content_hash()), stop)
     assert {name: craft.autopilot.parameter(name) for name in LENT} == {name: put for name, (_, put) in LENT.items()}
+    assert craft.autopilot.parameter("BATT9_FS_LOW_ACT") == 2, "that monitor is off"
     craft.until(lambda a: a.fix is not None and LocalFrame(below.point).to_enu(a.fix.point).norm() < 3.0, 120)
     pilot.fly(command(CommandKind.PAUSE), stop)
     craft.autopilot.stop()

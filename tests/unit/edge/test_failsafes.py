@@ -10,7 +10,7 @@ import pytest
 
 from contracts.vocabulary import CommandKind
 from edge.aircraft import Aircraft, MissionState
-from edge.failsafes import ardupilot_failsafes
+from edge.failsafes import BATTERIES, actions_of_monitors, ardupilot_failsafes
 from edge.flights import Phase
 from edge.refusals import UnsafeRoute
 from edge.retreat import Retreat
@@ -48,6 +48,33 @@ def test_a_low_battery_flies_back_only_where_the_reserve_reaches() -> None:
     assert "BATT_FS_LOW_ACT" not in ways.failsafes(ways.percent_along - 0.01)
 
 
+OTHERS = [monitor for monitor in BATTERIES if monitor != "BATT_MONITOR"]
+
+
+@pytest.mark.parametrize("monitor", OTHERS)
+def test_another_battery_monitor_that_is_on_is_changed_as_the_first_is(monitor: str) -> None:
+    low, critical = BATTERIES[monitor]
+    told = TOLD | {monitor: 4.0, low: 2.0, critical: 1.0}
+    ways = Retreat(UNDER, HOME, habit(**told))
+    ways.check()
+    assert ways.failsafes(20.0) == BACK | {low: 3.0}
+    assert not [name for name in ways.failsafes(ways.percent_along - 0.01) if "BATT" in name]
+    assert f"{low} 2" in ardupilot_failsafes(told).words()
+
+
+@pytest.mark.parametrize(
+    ("told", "asked"),
+    [
+        ({}, []),
+        (dict.fromkeys(OTHERS, 0.0), []),
+        ({"BATT2_MONITOR": 4.0}, ["BATT2_FS_LOW_ACT", "BATT2_FS_CRT_ACT"]),
+        ({"BATT9_MONITOR": 8.0, "BATT9_FS_LOW_ACT": 2.0}, ["BATT9_FS_CRT_ACT"]),
+    ],
+)
+def test_only_a_monitor_that_is_on_is_asked_what_it_does(told: dict[str, float], asked: list[str]) -> None:
+    assert [name for (name,) in actions_of_monitors(told)] == asked
+
+
 def test_where_every_return_is_clear_nothing_is_changed() -> None:
     assert Retreat(route(), HOME, habit()).failsafes(20.0) == {}
 
@@ -59,12 +86,17 @@ def test_a_place_between_two_corners_counts() -> None:
     assert ways.blocked.stop.waypoint == 1
 
 
+UNREAD = "It has told nothing of BATT2_FS_LOW_ACT, though that battery monitor is on"
+OFF: dict[str, float | None] = dict.fromkeys(BACK, 0.0)
 REFUSED: list[tuple[str, dict[str, float | None], str]] = [
     ("before 4.0", {"FS_OPTIONS": None}, "no SmartRTL for its failsafes"),
     ("built without it", {"SRTL_POINTS": None}, "no SmartRTL for its failsafes"),
     ("switched off", {"SRTL_POINTS": 0.0}, "Its SmartRTL is off. Set SRTL_POINTS"),
     ("too short a track", {"SRTL_POINTS": 20.0}, r"SRTL_POINTS is 20 and this path needs \d+"),
     ("too coarse a track", {"SRTL_ACCURACY": 5.0}, "SRTL_ACCURACY is 5 m, with 4 m kept: it may be 2 at most"),
+    ("a second monitor's action not told", {"BATT2_MONITOR": 4.0, "BATT2_FS_CRT_ACT": 1.0}, UNREAD),
+    ("nor anything else that returns", {**OFF, "BATT2_MONITOR": 4.0, "BATT2_FS_CRT_ACT": 1.0}, UNREAD),
+    ("the first one's not told", {"BATT_MONITOR": 4.0, "BATT_FS_LOW_ACT": None}, "nothing of BATT_FS_LOW_ACT, though"),
     ("nothing told", dict.fromkeys(BACK) | {"BATT_FS_CRT_ACT": None}, "has told nothing of its failsafes"),
 ]
 
@@ -95,6 +127,7 @@ def test_px4_has_none_to_fly_back_with() -> None:
         (TOLD, "return straight (FS_GCS_ENABLE 1, FS_THR_ENABLE 1, BATT_FS_LOW_ACT 2, FENCE_ACTION 1). It can"),
         (TOLD | BACK, "None of its failsafes returns straight."),
         (TOLD | {"SRTL_POINTS": 0.0}, "Its SmartRTL is off."),
+        (TOLD | BACK | {"BATT2_MONITOR": 4.0, "BATT2_FS_CRT_ACT": 0.0}, UNREAD),
         ({}, "It has told nothing of its failsafes."),
     ],
 )
