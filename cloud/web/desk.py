@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, NamedTuple, cast
 from urllib.parse import urlencode
 
@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session, load_only
 
 from cloud import consume, grading, paging, reviews
 from cloud.history import comparison
+from cloud.idempotency import Key, once
 from cloud.requests import Svc, UnitOfWork
 from cloud.security import Principal, Reader, authenticate
 from cloud.tables import Asset, Finding
@@ -250,36 +251,60 @@ class Judged(BaseModel):
     rank: int | None = Field(default=None, ge=1, le=5)
 
 
+class Taken(BaseModel):
+    """A change was made; the desk shows it already."""
+
+
 @router.post("/fragments/review")
-def judge(
-    principal: Reader, services: Svc, session: UnitOfWork, given: Annotated[Judged, Form()], after: BackgroundTasks
+def judge(  # noqa: PLR0913, PLR0917 - FastAPI passes each part of the request by itself
+    request: Request,
+    principal: Reader,
+    services: Svc,
+    session: UnitOfWork,
+    given: Annotated[Judged, Form()],
+    after: BackgroundTasks,
+    key: Key = None,
 ) -> Response:
-    """Record a verdict on all that were marked, or on none."""
+    """Record a verdict on all that were marked, or on none; once per key."""
     after.add_task(consume.follow_reviews, services)
-    try:
-        _allow(principal)
-        policy = grading.load_policy(services.settings.policy_file)
-        reviews.review_all(
-            session, given.finding_id, given.verdict, given.reason, principal.username, rank=given.rank, policy=policy
-        )
-        session.flush()
-    except PlatformError as error:
-        session.rollback()
-        return problem(error)
-    return Response(status_code=204)
+
+    def make() -> Taken:
+        by, policy = principal.username, grading.load_policy(services.settings.policy_file)
+        reviews.review_all(session, given.finding_id, given.verdict, given.reason, by, rank=given.rank, policy=policy)
+        return Taken()
+
+    return _changed(request, principal, session, given, make, key)
 
 
 @router.post("/fragments/review/{finding_id}/undo")
-def take_back(finding_id: str, principal: Reader, services: Svc, session: UnitOfWork) -> Response:
-    """Take back the last verdict on a finding."""
+def take_back(
+    finding_id: str, request: Request, principal: Reader, services: Svc, session: UnitOfWork, key: Key = None
+) -> Response:
+    """Take back the last verdict on a finding; once per key."""
+
+    def make() -> Taken:
+        reviews.undo(session, finding_id, principal.username, grading.load_policy(services.settings.policy_file))
+        return Taken()
+
+    return _changed(request, principal, session, Taken(), make, key)
+
+
+def _changed(
+    request: Request,
+    principal: Principal,
+    session: Session,
+    given: BaseModel,
+    make: Callable[[], Taken],
+    key: str | None,
+) -> Response:
     try:
         _allow(principal)
-        reviews.undo(session, finding_id, principal.username, grading.load_policy(services.settings.policy_file))
+        answer = once(session, request, principal, key, given, make, status=200)
         session.flush()
     except PlatformError as error:
         session.rollback()
         return problem(error)
-    return Response(status_code=204)
+    return answer
 
 
 def _allow(principal: Principal) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -242,6 +243,21 @@ def test_a_page_that_does_not_hear_the_platform_says_so_and_not_that_the_drone_i
     banner = page.locator("#link-lost")
     expect(banner).to_contain_text("This page has not heard the platform for", timeout=20_000)
     expect(banner).not_to_contain_text("No telemetry")
+
+
+def test_a_stream_that_broke_without_a_word_is_opened_again_after_25_s_of_silence(opened: Any) -> None:
+    page = opened("/login", signed=True)
+    page.clock.install()
+    page.goto("/fleet")
+    expect(page.locator("#connection")).to_have_text("Live")
+    again: list[str] = []
+    page.on("request", lambda request: again.append(urlsplit(request.url).path))
+    page.clock.fast_forward(20_000)
+    assert "/live" not in again
+    # What the platform says of itself meanwhile would begin the silence anew: one jump is longer than it.
+    with page.expect_request("**/live?*"):
+        page.clock.fast_forward(26_000)
+    expect(page.locator("#connection")).to_have_text("Live")
 
 
 @pytest.mark.parametrize("ahead_s", [-3600, 3600])

@@ -14,7 +14,7 @@ from sqlalchemy import select
 from cloud import users
 from cloud.db import notify
 from cloud.services import Services
-from cloud.tables import Asset, EvidenceRow, Finding, Flight, LinkEdit, LinkSuggestion, Media
+from cloud.tables import Asset, Audit, EvidenceRow, Finding, Flight, LinkEdit, LinkSuggestion, Media
 from cloud.web import desk as desks
 from contracts.turbine import TurbineGeometry
 from contracts.vocabulary import DefectKind, Role
@@ -306,8 +306,57 @@ def test_a_proxys_own_page_is_no_reason_and_leaves_a_verdict_unknown(desk: Page)
     body = "<html><body><h1>502 Bad Gateway</h1></body></html>"
     desk.route("**/fragments/review", lambda route: route.fulfill(status=502, content_type="text/html", body=body))
     desk.keyboard.press("a")
-    expect(desk.locator("#desk-problem")).to_contain_text("Whether this was taken is not known")
+    expect(desk.locator("#desk-problem")).to_contain_text("“F-2 confirmed”: whether this was saved is not known")
     expect(desk.locator("#desk-problem")).not_to_contain_text("Bad Gateway")
+
+
+def unanswered(route: Route) -> None:
+    """Let a request reach the platform, and its answer get lost."""
+    route.fetch()
+    route.abort("timedout")
+
+
+def actions(services: Services, number: int) -> list[str]:
+    """Return what the audit log says was done with a finding."""
+    with services.database.session() as session:
+        done = select(Audit.action).join(Finding, Finding.finding_id == Audit.object).where(Finding.number == number)
+        return list(session.scalars(done.order_by(Audit.id)))
+
+
+@pytest.mark.parametrize("lost", [unanswered, lambda route: route.abort("timedout")], ids=["the answer", "all of it"])
+def test_a_verdict_without_an_answer_is_unknown_and_sent_again_it_counts_once(
+    desk: Page, services: Services, lost: Callable[[Route], None]
+) -> None:
+    desk.route("**/fragments/review", lost, times=1)
+    desk.keyboard.press("x")
+    problem = desk.locator("#desk-problem")
+    expect(problem).to_contain_text("“F-2 rejected”: whether this was saved is not known")
+    expect(desk.locator("#desk-title")).to_have_text(re.compile("F-4 "))
+    problem.get_by_role("button", name="Send again").click()
+    expect(problem).to_be_empty()
+    until(services, 1, desk)
+    assert actions(services, 2) == ["finding.reject"]
+    desk.keyboard.press("u")
+    until(services, 0, desk)
+    assert {f.status for f in findings(services)} == {"open"}
+
+
+def test_what_is_judged_while_the_platform_is_silent_waits_and_is_sent_in_order(desk: Page, services: Services) -> None:
+    desk.route("**/fragments/review", unanswered, times=1)
+    desk.keyboard.press("x")
+    problem = desk.locator("#desk-problem")
+    expect(problem).to_contain_text("not known")
+    desk.locator(".queue-list li").first.click()
+    expect(desk.locator("#desk-title")).to_have_text("F-2 Crack")
+    desk.keyboard.press("4")
+    expect(problem).to_contain_text("What was judged since waits behind it: 1.")
+    assert actions(services, 2) == ["finding.reject"]
+    desk.evaluate("document.body.dispatchEvent(new CustomEvent('kestrel:resync'))")
+    expect(problem).to_be_empty()
+    expect(desk.locator("#said")).to_have_text("F-2 graded 4")
+    desk.keyboard.press("u")
+    expect(desk.locator("#said")).to_have_text("F-2 taken back")
+    assert actions(services, 2) == ["finding.reject", "finding.regrade", "finding.undo"]
 
 
 def test_axe_finds_nothing_light_and_dark_with_a_finding_chosen(opened: Callable[..., Page]) -> None:

@@ -18,6 +18,8 @@ from cloud import users
 from cloud.language import COOKIE
 from cloud.services import Services
 from cloud.tables import DetectorVersion, Drone, Flight
+from cloud.web import timeline
+from cloud.web.timeline import Tick
 from contracts.vocabulary import Role
 from tests import platform, rooms, stock
 from tests.browser.conftest import PASSWORD, watch
@@ -43,6 +45,13 @@ CUT = """() => [...document.querySelectorAll("table, figure, img, svg.frame")].f
 SIDEWAYS = """() => [...document.querySelectorAll(".room .scroll")].filter((box) => box.scrollWidth > box.clientWidth)
   .map((box) => box.getAttribute("aria-label") ?? box.getAttribute("aria-labelledby"))"""
 """What a phone would have to scroll sideways."""
+SIDES = """shown => {
+  const range = document.createRange();
+  range.selectNodeContents(shown);
+  const box = (shown.firstElementChild ? shown : range).getBoundingClientRect();
+  return [box.left, box.right];
+}"""
+"""From where to where an element goes, or the text it holds."""
 TOP = "shown => shown.getBoundingClientRect().top"
 EVIDENCE = ("/pictures/", "/v1/media/", "/v1/blind-audits/frames/")
 """Frames and video are what people came to see; the page round them has the budget."""
@@ -232,6 +241,20 @@ def test_the_cursor_stands_over_the_lanes_and_not_over_the_legend(german: Page, 
     expect(german.locator("flight-scrub[data-ready]")).to_be_visible()
     cursor, lanes = german.locator(".scrub-lanes .cursor"), german.locator(".scrub-lanes .lanes")
     assert abs(cursor.evaluate(TOP) - lanes.evaluate(TOP)) < 2
+
+
+@pytest.mark.parametrize("width", [390, 820, 1440])
+def test_every_label_of_the_timeline_stays_inside_it(german: Page, width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    at = (0.0, 10.0, 50.0, 60.0, 93.9, 95.0, 99.9, 100.0, 100.0)  # a phone shows every second one
+    monkeypatch.setattr(timeline, "_ticks", lambda axis: tuple(Tick(x, axis.start) for x in at))
+    german.set_viewport_size({"width": width, "height": 844})
+    german.goto("/flights/flt-11000007")
+    labels = german.locator(".tick-label local-time:visible")
+    expect(labels.first).to_have_text(re.compile(r"\d\d:\d\d"))
+    card = german.locator("#timeline").evaluate(SIDES)
+    for label in labels.all():
+        left, right = label.evaluate(SIDES)
+        assert card[0] <= left <= right <= card[1]
 
 
 def test_the_assistants_form_is_confirmed_where_it_was_drafted(page: Page) -> None:

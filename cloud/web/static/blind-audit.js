@@ -2,7 +2,7 @@
 // <blind-audit>: rectangles drawn on a frame, by hand or by keys, then one answer; what comes back takes its place.
 
 import { drag, press, scale, show, wheel, whole } from "./frame-viewer.js";
-import { AS_A_PIECE, refuse } from "./problem.js";
+import { AS_A_PIECE, refuse, unanswered } from "./problem.js";
 import "./room.js";
 import { isTyping } from "./shell.js";
 import { t } from "./words.js";
@@ -260,7 +260,7 @@ class BlindAudit extends HTMLElement {
     this.#sending = false;
     const said = /** @type {HTMLElement} */ (document.getElementById("said"));
     said.replaceChildren();
-    if (!answer) said.innerHTML = `<p class="problem">${t("The server did not answer. Nothing was saved.")}</p>`;
+    if (!answer) said.innerHTML = unanswered();
     else if (!answer.ok) await refuse(answer, said);
     return html;
   }

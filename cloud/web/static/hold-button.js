@@ -4,7 +4,7 @@
 // What the press has come to is kept as states of the element: a page that redraws itself strips
 // the classes and attributes it does not know. Why a command was refused stays until the next one is held.
 
-import { isOurs } from "./problem.js";
+import { isOurs, newKey } from "./problem.js";
 import { t } from "./words.js";
 
 const HOLD_MS = 900;
@@ -56,8 +56,7 @@ class HoldButton extends HTMLElement {
     this.#timer = window.setTimeout(() => {
       this.#states.delete("holding");
       this.#timer = 0;
-      const key = crypto.randomUUID?.() ?? String(Math.random()).slice(2) + Date.now();
-      this.setAttribute("hx-vals", JSON.stringify({ kind: this.getAttribute("kind"), key }));
+      this.setAttribute("hx-vals", JSON.stringify({ kind: this.getAttribute("kind"), key: newKey() }));
       say(t("Sending: {0}", this.#button?.textContent?.trim()));
       this.dispatchEvent(new CustomEvent("held", { bubbles: true }));
     }, HOLD_MS);

@@ -1,8 +1,7 @@
 // @ts-check
 // <link-question data-asked="fnd-…">: is this finding a defect known before? What the server answers takes its place.
 
-import { inOurWords } from "./problem.js";
-import { t } from "./words.js";
+import { inOurWords, unanswered } from "./problem.js";
 
 class LinkQuestion extends HTMLElement {
   connectedCallback() {
@@ -30,8 +29,7 @@ class LinkQuestion extends HTMLElement {
     }
     for (const button of this.querySelectorAll("button")) button.disabled = false;
     const said = /** @type {HTMLElement} */ (this.querySelector("[role=status]"));
-    if (answer) said.innerHTML = inOurWords(answer.status, await answer.text());
-    else said.textContent = t("The server did not answer. Nothing was saved.");
+    said.innerHTML = answer ? inOurWords(answer.status, await answer.text()) : unanswered();
   }
 }
 customElements.define("link-question", LinkQuestion);

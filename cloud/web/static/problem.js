@@ -11,15 +11,20 @@ export const IN_WORDS = { Accept: "application/json", "X-Kestrel-Page": "1" };
 
 /** What is said of a refusal: the platform's own words, or, where what stands before it answered with a page of its own, that
  * nothing is known. @param {number} status @param {string} text @returns {string} HTML */
-export function inOurWords(status, text) {
-  if (isOurs(status, text)) return text;
+export const inOurWords = (status, text) => (isOurs(status, text) ? text : unanswered());
+
+/** What is said where no answer came: whether it was done, nobody here knows. @param {string} [todo] @returns {string} HTML */
+export function unanswered(todo = t("Whether this was taken is not known. Look before you try again.")) {
   const box = document.createElement("div");
   box.innerHTML = '<div class="problem" role="alert"><strong></strong> <span></span></div>';
-  const [what, todo] = /** @type {NodeListOf<HTMLElement>} */ (box.querySelectorAll("strong, span"));
+  const [what, then] = /** @type {NodeListOf<HTMLElement>} */ (box.querySelectorAll("strong, span"));
   what.textContent = t("The platform did not answer.");
-  todo.textContent = t("Whether this was taken is not known. Look before you try again.");
+  then.textContent = todo;
   return box.innerHTML;
 }
+
+/** A key for a request: sent again with it, it is done once. */
+export const newKey = () => crypto.randomUUID?.() ?? String(Math.random()).slice(2) + Date.now();
 
 /** Whether a refusal is the platform's. @param {number} status @param {string} text */
 export const isOurs = (status, text) => status < 500 || new DOMParser().parseFromString(text, "text/html").querySelector(".problem") !== null;

@@ -1,21 +1,24 @@
 // @ts-check
 // <review-desk>: a queue judged by keyboard. The next findings are fetched before they are needed; a verdict goes to the
-// server while the next finding is already shown, and comes back to the desk when it was refused.
+// server while the next finding is already shown, and comes back to the desk when it was refused. One of which nobody knows
+// whether it was taken is kept, with what was judged since behind it, until it is sent again: its key makes it count once.
 
 import "./room.js";
-import { inOurWords } from "./problem.js";
+import { isOurs, newKey, unanswered } from "./problem.js";
 import { isTyping } from "./shell.js";
 import { t } from "./words.js";
 
 const AHEAD = 3;
 /** The next part of the queue is fetched when so few are left of this one. */
 const LOW = 12;
+const ANSWER_MS = 10000;
 const SAID = /** @type {Record<string, string>} */ ({ confirm: t("{0} confirmed"), reject: t("{0} rejected"), regrade: t("{0} graded {1}") });
 
 /** When the page is drawn as it is now. @returns {Promise<unknown>} */
 const drawn = () => new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)));
 
 /** @typedef {{ ids: string[], verdict: string, rank?: string, saved: Promise<boolean> }} Verdict */
+/** @typedef {{ said: string, address: string, body: URLSearchParams, ids: string[], once: Promise<boolean>, key: string, told: (taken: boolean) => void }} Change */
 
 class ReviewDesk extends HTMLElement {
   /** Fetched findings by id. @type {Map<string, Promise<string>>} */ #fetched = new Map();
@@ -24,7 +27,9 @@ class ReviewDesk extends HTMLElement {
   #current = "";
   /** The next part of the queue, on its way. @type {Promise<boolean> | null} */ #coming = null;
   #seen = new IntersectionObserver((entries) => entries.some((entry) => entry.isIntersecting) && this.#more());
-  /** Verdicts are sent one after the other. @type {Promise<unknown>} */ #sending = Promise.resolve();
+  /** What the server has not answered, oldest first: it is sent one after the other. @type {Change[]} */ #waiting = [];
+  #sending = false;
+  /** Of the first that waits nobody knows whether it was taken. */ #unknown = false;
 
   connectedCallback() {
     document.addEventListener("keydown", (event) => {
@@ -37,12 +42,16 @@ class ReviewDesk extends HTMLElement {
       const key = target.closest("[data-key]")?.getAttribute("data-key");
       if (key) this.#press(key);
       if (target.closest(".more")) this.#more();
+      if (target.closest("#send-again")) this.#again();
       if (target.closest("#news")) location.reload();
       const item = target.closest("li[data-id]");
       if (item) this.#show(item.getAttribute("data-id") ?? "");
     });
     this.querySelector(".filters")?.addEventListener("change", (event) => /** @type {HTMLFormElement} */ (event.currentTarget).requestSubmit());
     document.body.addEventListener("kestrel:finding", (event) => this.#hear(/** @type {CustomEvent} */ (event).detail.id));
+    // The stream is open: the platform may answer again.
+    document.body.addEventListener("kestrel:resync", () => this.#again());
+    addEventListener("beforeunload", (event) => this.#unknown && event.preventDefault());
     // A filter changed the queue.
     document.addEventListener("htmx:after:swap", (event) => {
       if (/** @type {CustomEvent} */ (event).detail.ctx.target.id === "queue-rows") this.#begin();
@@ -220,35 +229,79 @@ class ReviewDesk extends HTMLElement {
     if (rank) body.set("rank", rank);
     note.value = "";
     for (const id of ids) this.#stamp(id, rank ?? verdict);
-    const saved = this.#send("/fragments/review", body, ids);
+    const said = SAID[verdict].replace("{0}", this.#names(ids)).replace("{1}", rank ?? "");
+    const saved = this.#send(said, "/fragments/review", body, ids);
     this.#done.push({ ids, verdict, rank, saved });
-    this.#say(SAID[verdict].replace("{0}", this.#names(ids)).replace("{1}", rank ?? ""));
+    this.#say(said);
     this.#advance();
   }
 
   async #undo() {
     const last = this.#done.pop();
     if (!last) return this.#say(t("Nothing to take back"));
+    const said = t("{0} taken back", this.#names(last.ids));
+    const address = (/** @type {string} */ id) => `/fragments/review/${encodeURIComponent(id)}/undo`;
+    const undone = last.ids.map((id) => this.#send(said, address(id), new URLSearchParams(), [], last.saved));
+    for (const [index, id] of last.ids.entries()) if (await undone[index]) this.#stamp(id, "");
     if (!(await last.saved)) return;
-    for (const id of last.ids) {
-      if (await this.#send(`/fragments/review/${encodeURIComponent(id)}/undo`, new URLSearchParams(), [])) this.#stamp(id, "");
-    }
-    this.#say(t("{0} taken back", this.#names(last.ids)));
+    this.#say(said);
     this.#show(last.ids[0]);
   }
 
-  /** Send a change; what is refused comes back to the desk with the reason. @param {string} address @param {URLSearchParams} body @param {string[]} ids */
-  #send(address, body, ids) {
-    const sent = this.#sending.then(async () => {
-      const headers = { "X-Kestrel-CSRF": document.body.dataset.csrf ?? "", Accept: "text/html" };
-      const answer = await fetch(address, { method: "POST", body, headers }).catch(() => null);
-      if (answer?.status === 401) location.assign("/login?next=/review");
-      if (answer?.ok) return true;
-      this.#refused(answer ? inOurWords(answer.status, await answer.text()) : `<p class="problem">${t("The server did not answer. The verdict was not saved.")}</p>`, ids);
-      return false;
+  /** Send a change behind those that wait, and once another was taken; return whether it was. What is refused comes back to
+   * the desk with the reason. @param {string} said @param {string} address @param {URLSearchParams} body @param {string[]} ids
+   * @param {Promise<boolean>} [once] @returns {Promise<boolean>} */
+  #send(said, address, body, ids, once = Promise.resolve(true)) {
+    return new Promise((told) => {
+      this.#waiting.push({ said, address, body, ids, once, key: newKey(), told });
+      this.#unknown ? this.#tellUnknown() : this.#sendAll();
     });
-    this.#sending = sent;
-    return sent;
+  }
+
+  /** Send what waits, up to the first that is not answered: what follows may be about the same finding. */
+  async #sendAll() {
+    if (this.#sending) return;
+    this.#sending = true;
+    this.#unknown = false;
+    for (let first; (first = this.#waiting[0]); this.#waiting.shift()) {
+      const taken = (await first.once) && (await this.#post(first));
+      if (taken === null) break;
+      first.told(taken);
+    }
+    this.#sending = false;
+    this.#unknown = this.#waiting.length > 0;
+    if (this.#unknown) this.#tellUnknown();
+  }
+
+  #again() {
+    if (!this.#unknown) return;
+    /** @type {HTMLElement} */ (this.querySelector("#desk-problem")).replaceChildren();
+    this.#sendAll();
+  }
+
+  /** Whether a change was taken; null where nobody knows. @param {Change} change @returns {Promise<boolean | null>} */
+  async #post({ address, body, ids, key }) {
+    const headers = { "X-Kestrel-CSRF": document.body.dataset.csrf ?? "", Accept: "text/html", "Idempotency-Key": key };
+    const asked = { method: "POST", body, headers, signal: AbortSignal.timeout(ANSWER_MS) };
+    const answer = await fetch(address, asked).then(async (came) => ({ ok: came.ok, status: came.status, text: await came.text() }), () => null).catch(() => null);
+    if (answer?.status === 401) location.assign("/login?next=/review");
+    if (!answer || !(answer.ok || isOurs(answer.status, answer.text))) return null;
+    if (!answer.ok) this.#refused(answer.text, ids);
+    return answer.ok;
+  }
+
+  /** Say of which change nobody knows, and how to find out. */
+  #tellUnknown() {
+    const more = this.#waiting.length - 1;
+    const behind = more ? " " + t("What was judged since waits behind it: {0}.", more) : "";
+    const box = /** @type {HTMLElement} */ (this.querySelector("#desk-problem"));
+    box.innerHTML = unanswered(t("“{0}”: whether this was saved is not known. Sent again, it counts once.", this.#waiting[0].said) + behind);
+    const again = document.createElement("button");
+    again.type = "button";
+    again.id = "send-again";
+    again.className = "btn";
+    again.textContent = t("Send again");
+    box.firstElementChild?.append(" ", again);
   }
 
   /** @param {string} why @param {string[]} ids */
@@ -281,7 +334,7 @@ class ReviewDesk extends HTMLElement {
   /** @param {string} text */
   #say(text) {
     /** @type {HTMLElement} */ (this.querySelector("#said")).textContent = text;
-    if (text) /** @type {HTMLElement} */ (this.querySelector("#desk-problem")).replaceChildren();
+    if (text && !this.#unknown) /** @type {HTMLElement} */ (this.querySelector("#desk-problem")).replaceChildren();
   }
 
   /** A finding changed: what was fetched of it is old, and one that is not in the queue is new. @param {string} id */
