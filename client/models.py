@@ -806,18 +806,6 @@ class CorridorParams(BaseModel):
     last_span: Annotated[LastSpan | None, Field(title='Last Span')] = None
 
 
-class CoverageChanged(BaseModel):
-    """
-    How many metres were not seen, as a final report had it and as it is now; None: nothing is known of it.
-    """
-
-    model_config = ConfigDict(
-        extra='forbid',
-    )
-    then_m: Annotated[int | None, Field(title='Then M')]
-    now_m: Annotated[int | None, Field(title='Now M')]
-
-
 class CrewAnswer(StrEnum):
     """
     What a crew found.
@@ -3583,6 +3571,25 @@ class SurfacePlace(BaseModel):
     offset_m: Annotated[float, Field(title='Offset M')]
 
 
+class Towers(RootModel[tuple[str, str]]):
+    root: Annotated[tuple[str, str], Field(max_length=2, min_length=2, title='Towers')]
+
+
+class SurfaceStretch(BaseModel):
+    """
+    Whole metres of a surface: a blade's side from the root, a tower's face from its foot, along a span or a pipe.
+    """
+
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    surface: Annotated[str, Field(title='Surface')]
+    first_m: Annotated[int, Field(title='First M')]
+    last_m: Annotated[int, Field(title='Last M')]
+    towers: Annotated[Towers | None, Field(title='Towers')] = None
+    bearing_deg: Annotated[float | None, Field(title='Bearing Deg')] = None
+
+
 class Switch(BaseModel):
     """
     Whether the schedule goes on planning flights.
@@ -4517,6 +4524,24 @@ class ComparisonOut(BaseModel):
 
     link_group: Annotated[str, Field(title='Link Group')]
     views: Annotated[list[ViewOut], Field(title='Views')]
+
+
+class CoverageChanged(BaseModel):
+    """
+    How many metres were not seen, as a final report had it and as it is now; None: nothing is known of it.
+    """
+
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    then_m: Annotated[int | None, Field(title='Then M')]
+    now_m: Annotated[int | None, Field(title='Now M')]
+    unseen: Annotated[
+        list[SurfaceStretch] | None, Field(title='Unseen', validate_default=True)
+    ] = []
+    seen: Annotated[
+        list[SurfaceStretch] | None, Field(title='Seen', validate_default=True)
+    ] = []
 
 
 class CoverageOut(BaseModel):

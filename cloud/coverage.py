@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from itertools import groupby, product
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from itertools import chain, groupby, product
 from typing import Any, NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import Select, and_, func, select
 from sqlalchemy.orm import Session
 
 from cloud import aims
@@ -18,6 +19,7 @@ from contracts.parts import Part, parts_of
 from contracts.pipeline import Pipeline
 from contracts.powerline import PowerLine
 from contracts.shapes import AnyShape
+from contracts.turbine import TurbineGeometry
 from contracts.vocabulary import Blade, BladeSide
 
 SEEN_SHARE = 0.8
@@ -26,6 +28,14 @@ SEEN_SHARE = 0.8
 
 _HAIR_M = 1e-3
 """A stretch that ends where a cell begins does not ask for that cell."""
+
+
+class Cell(NamedTuple):
+    """How much a flight saw of a cell of a part that is no blade."""
+
+    part: str
+    cell: int
+    seen_share: float
 
 
 class Gap(NamedTuple):
@@ -126,10 +136,11 @@ def parts(session: Session, flight_id: str) -> Parts:
 
     """
     shape = _asset_of(session, flight_id).shape
-    return of_shape(shape, part_cells(session, flight_id), _aim(session, flight_id, shape))
+    flight, plan, _asset = session.execute(_planned([flight_id])).one()
+    return of_shape(shape, part_cells(session, flight_id), _aim(flight, plan, shape))
 
 
-def of_shape(shape: AnyShape | None, told: Sequence[PartCoverage], aim: Aim) -> Parts:
+def of_shape(shape: AnyShape | None, told: Sequence[PartCoverage | Cell], aim: Aim) -> Parts:
     """Return what of an asset is no blade, and what a flight that was aimed so and told this saw of it."""
     found = () if shape is None else parts_of(shape)
     cells_of = {part.part: part.cells for part in found}
@@ -145,13 +156,18 @@ def of_shape(shape: AnyShape | None, told: Sequence[PartCoverage], aim: Aim) -> 
     return Parts(found, wanted, seen, bool(known), near - seen, shown)
 
 
-def _aim(session: Session, flight_id: str, shape: AnyShape | None) -> Aim:
+def _planned(flights: Collection[str]) -> Select[Flight, Plan | None, Asset]:
+    """Return the query for some flights with their plans and assets."""
+    plans = and_(Plan.plan_id == Flight.plan_id, Plan.version == Flight.plan_version)
+    whole = select(Flight, Plan, Asset).outerjoin(Plan, plans).join(Asset, Asset.asset_id == Flight.asset_id)
+    return whole.where(Flight.flight_id.in_(flights))
+
+
+def _aim(flight: Flight, plan: Plan | None, shape: AnyShape | None) -> Aim:
     """Return what of a line or pipe a flight's plan asks for; a flight that carries another one on is asked for less.
 
     A plan in several parts that was made before its parts were kept does not say which stretch is the flight's.
     """
-    flight = session.get_one(Flight, flight_id)
-    plan = session.get(Plan, (flight.plan_id, flight.plan_version))
     if plan is None or shape is None:
         return Aim()
     aim = aims.of_plan(plan.pattern, plan.params, shape, plan.flown)
@@ -159,7 +175,7 @@ def _aim(session: Session, flight_id: str, shape: AnyShape | None) -> Aim:
     return aim if is_told else Aim(share=aim.share)
 
 
-def _looked_at(found: Sequence[Part], known: Sequence[PartCoverage], aim: Aim) -> dict[str, range]:
+def _looked_at(found: Sequence[Part], known: Sequence[PartCoverage | Cell], aim: Aim) -> dict[str, range]:
     """Return the cells that a flight was to see, and all between the first and the last one it saw anything of."""
     order = {part.part: n for n, part in enumerate(found)}
     shown = [(order[c.part], c.cell) for c in known]
@@ -185,37 +201,70 @@ def gaps(session: Session, flight_id: str) -> list[Gap | PartGap]:
         NotFound: No such flight.
 
     """
-    seen = {(c.blade, c.side, c.cell) for c in cells(session, flight_id) if c.seen_share >= SEEN_SHARE}
     turbine = _asset_of(session, flight_id).turbine
     rest = parts(session, flight_id)
     others: list[Gap | PartGap] = list(_of_parts(rest)) if turbine is None or rest.is_known else []
     if turbine is None:
         return others
-    length_m = turbine.blade_length_m
-    return [gap for blade in Blade for side in BladeSide for gap in _of_side(blade, side, seen, length_m)] + others
+    length_m, seen = turbine.blade_length_m, _sides(session, [flight_id])[flight_id]
+    sides = [_of_side(b, s, seen.get((b.value, s.value), ()), length_m) for b, s in product(Blade, BladeSide)]
+    return [*chain.from_iterable(sides), *others]
 
 
-def not_seen(session: Session, flight_id: str) -> dict[str, Any]:
-    """Return what a flight did not see as data: ``{"is_known": true, "gaps": {"A/LE": [[12, 30]]}}``.
+class NotSeen(NamedTuple):
+    """What a flight did not see of its asset, as data: ``{"is_known": true, "gaps": {"A/LE": [[12, 30]]}}``.
 
     Surfaces are sides of blades, else parts by the keys of `contracts.parts`; metres are whole, as reports print them.
-
-    Raises:
-        NotFound: No such flight.
-
     """
-    turbine, rest = _asset_of(session, flight_id).turbine, parts(session, flight_id)
+
+    shape: AnyShape | None
+    told: dict[str, Any]
+
+
+def not_seen(session: Session, flights: Collection[str]) -> dict[str, NotSeen]:
+    """Return what each of some flights did not see; those that are not there are left out."""
+    sides, cells = _sides(session, flights), _part_cells(session, flights)
+    planned = session.execute(_planned(flights)).all()
+    shapes = {asset.asset_id: asset.shape for asset in {row[2] for row in planned}}
+    found = {}
+    for flight, plan, asset in planned:
+        shape = shapes[asset.asset_id]
+        rest = of_shape(shape, cells[flight.flight_id], _aim(flight, plan, shape))
+        found[flight.flight_id] = NotSeen(shape, _not_seen(shape, rest, sides[flight.flight_id]))
+    return found
+
+
+def _not_seen(shape: AnyShape | None, rest: Parts, sides: Mapping[tuple[str, str], Collection[int]]) -> dict[str, Any]:
     found = {part.part: [part.stretch(*ends) for ends in _unseen(rest, part)] for part in rest.parts}
     gaps = found if rest.is_known else {}
-    cells = select(Coverage.blade, Coverage.side, Coverage.cell, Coverage.seen_share)
-    told = session.execute(cells.where(Coverage.flight_id == flight_id)).all() if turbine else []
-    if told and turbine:
-        seen = {(blade, side, cell) for blade, side, cell, share in told if share >= SEEN_SHARE}
+    length_m = shape.blade_length_m if isinstance(shape, TurbineGeometry) and sides else None
+    if length_m is not None:
         for blade, side in product(Blade, BladeSide):
-            sides = _of_side(blade, side, seen, turbine.blade_length_m)
-            gaps[f"{blade.value}/{side.value}"] = [(gap.first_m, gap.last_m) for gap in sides]
+            of_side = _of_side(blade, side, sides.get((blade.value, side.value), ()), length_m)
+            gaps[f"{blade.value}/{side.value}"] = [(gap.first_m, gap.last_m) for gap in of_side]
     whole = {name: [[round(end_m) for end_m in gap] for gap in found] for name, found in gaps.items() if found}
-    return {"is_known": bool(told) or rest.is_known, "gaps": whole}
+    return {"is_known": length_m is not None or rest.is_known, "gaps": whole}
+
+
+def _sides(session: Session, flights: Collection[str]) -> defaultdict[str, dict[tuple[str, str], frozenset[int]]]:
+    """Return the cells that flights saw of sides of blades, of those they tell of, by flight."""
+    seen = func.array_agg(Coverage.cell).filter(Coverage.seen_share >= SEEN_SHARE)
+    side = (Coverage.flight_id, Coverage.blade, Coverage.side)
+    found: defaultdict[str, dict[tuple[str, str], frozenset[int]]] = defaultdict(dict)
+    for flight_id, blade, which, held in session.execute(
+        select(*side, seen).where(side[0].in_(flights)).group_by(*side)
+    ):
+        found[flight_id][blade, which] = frozenset(held or ())
+    return found
+
+
+def _part_cells(session: Session, flights: Collection[str]) -> defaultdict[str, list[Cell]]:
+    """Return what flights saw of what is no blade, by flight."""
+    told = select(PartCoverage.flight_id, PartCoverage.part, PartCoverage.cell, PartCoverage.seen_share)
+    found: defaultdict[str, list[Cell]] = defaultdict(list)
+    for flight_id, part, cell, seen_share in session.execute(told.where(PartCoverage.flight_id.in_(flights))):
+        found[flight_id].append(Cell(part, cell, seen_share))
+    return found
 
 
 def beyond(session: Session, flight_id: str) -> list[str]:
@@ -312,8 +361,8 @@ def _runs_of(cells: range, is_wanted: Callable[[int], bool]) -> Iterator[tuple[i
         yield cells.start + first, cells.start + end
 
 
-def _of_side(blade: Blade, side: BladeSide, seen: set[tuple[str, str, int]], length_m: float) -> Iterator[Gap]:
-    known = [(blade.value, side.value, cell) in seen for cell in range(math.ceil(length_m))]
+def _of_side(blade: Blade, side: BladeSide, seen: Collection[int], length_m: float) -> Iterator[Gap]:
+    known = [cell in seen for cell in range(math.ceil(length_m))]
     for first, end in _runs(known):
         yield Gap(blade, side, float(first), min(float(end), length_m))
 

@@ -9,6 +9,7 @@ on after a report is signed, and are not compared.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -18,7 +19,10 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from cloud import coverage, places
+from cloud.coverage import NotSeen
 from cloud.language import _
+from cloud.reporting import surfaces
+from cloud.reporting.surfaces import SurfaceStretch
 from cloud.tables import DetectionRow, FinalReport, Finding, Media, ReportMessage
 from contracts.geo import Frozen
 from contracts.places import ChainagePlace, LineTowerPlace, PartPlace, SpanPlace, TowerPlace, hour_of
@@ -55,8 +59,17 @@ class CoverageChanged(Frozen):
 
     then_m: int | None
     now_m: int | None
+    unseen: tuple[SurfaceStretch, ...] = ()
+    """Not seen now, though the report says no such thing; the longest first."""
+    seen: tuple[SurfaceStretch, ...] = ()
+    """Seen now, though the report says that they were not."""
 
     def __str__(self) -> str:
+        where = [_("now not seen: {0}", surfaces.few(self.unseen))] if self.unseen else []
+        where += [_("now seen: {0}", surfaces.few(self.seen))] if self.seen else []
+        return f"{self._metres()} ({'; '.join(where)})" if where else self._metres()
+
+    def _metres(self) -> str:
         if self.now_m is None:
             return _("Coverage: nothing is known any more of what was seen")
         if self.then_m is None:
@@ -96,7 +109,7 @@ class Standing(NamedTuple):
     """What a report of a flight would say now of all that is compared."""
 
     findings: Mapping[str, Told]
-    coverage: dict[str, Any]
+    coverage: NotSeen
     unsure: int
 
 
@@ -123,7 +136,7 @@ def keep(session: Session, report: InspectionReport, by: str, language: str) -> 
     rows = session.scalars(select(Finding).where(Finding.finding_id.in_(ids)))
     told = {row.finding_id: _told(row) for row in rows}
     flight_id = report.subject.flight_id
-    seen = coverage.not_seen(session, flight_id)
+    seen = coverage.not_seen(session, [flight_id])[flight_id].told
     said = {"told": told, "coverage": seen, "language": language, "heard": {}, "fetched_at": datetime.now(UTC)}
     whose = {"flight_id": flight_id, "fetched_by": by}
     new = insert(FinalReport).values(**whose, **said)
@@ -154,12 +167,13 @@ def of_reader(reports: Iterable[Since], reader: str) -> Since | None:
 
 def standing(session: Session, flights: Collection[str]) -> dict[str, Standing]:
     """Return what the reports of some flights say now, by flight."""
-    made: dict[str, dict[str, Told]] = {flight_id: {} for flight_id in flights}
+    made: dict[str, dict[str, Told]] = defaultdict(dict)
     terms = (Finding.flight_id.in_(flights), Finding.status != FindingStatus.REJECTED.value)
     for row in session.scalars(select(Finding).where(*terms)):
         made[row.flight_id][row.finding_id] = _told(row) | {IN_WORDS: _worded(row)}
     waiting = _waiting(session, flights)
-    return {one: Standing(said, coverage.not_seen(session, one), waiting.get(one, 0)) for one, said in made.items()}
+    seen = coverage.not_seen(session, flights)
+    return {one: Standing(made[one], seen[one], waiting.get(one, 0)) for one in seen}
 
 
 def _waiting(session: Session, flights: Collection[str]) -> dict[str, int]:
@@ -171,22 +185,33 @@ def _waiting(session: Session, flights: Collection[str]) -> dict[str, int]:
 
 def compared(kept: FinalReport, now: Standing) -> Since:
     """Return what is said otherwise now than in a report that was fetched."""
-    was = kept.coverage
-    seen = CoverageChanged(then_m=_metres(was), now_m=_metres(now.coverage)) if was and was != now.coverage else None
     return Since(
         flight_id=kept.flight_id,
         fetched_by=kept.fetched_by,
         fetched_at=kept.fetched_at,
         changed=between(kept.told, now.findings),
-        coverage=seen,
+        coverage=_coverage_changed(kept.coverage, now.coverage),
         unsure=now.unsure,
+    )
+
+
+def _coverage_changed(was: Mapping[str, Any], now: NotSeen) -> CoverageChanged | None:
+    """Return how a record of what was not seen differs from what is known now; an empty one is of before 0038."""
+    if not was or was == now.told:
+        return None
+    then, is_ = was["gaps"], now.told["gaps"]
+    return CoverageChanged(
+        then_m=_metres(was),
+        now_m=_metres(now.told),
+        unseen=surfaces.without(is_, then, now.shape),
+        seen=surfaces.without(then, is_, now.shape) if now.told["is_known"] else (),
     )
 
 
 def heard(since: Since, now: Standing) -> dict[str, Any]:
     """Return what a reader hears of a report that changed, as data: the same again is no news."""
     said: dict[str, Any] = {one.finding_id: _data(now.findings.get(one.finding_id)) for one in since.changed}
-    seen = {COVERAGE: now.coverage} if since.coverage else {}
+    seen = {COVERAGE: now.coverage.told} if since.coverage else {}
     return said | seen | ({UNSURE: now.unsure} if now.unsure else {})
 
 

@@ -13,9 +13,10 @@ from cloud import places, stretches
 from cloud.assistant.words import kind_label, severity_label, side_label
 from cloud.health_components import name_of
 from cloud.language import SOURCE, _, spoken
+from cloud.reporting.surfaces import face
 from cloud.stretches import Stretch
 from cloud.tables import Finding
-from contracts.places import POINTS, ChainagePlace, LineTowerPlace, SpanPlace, TowerPlace, compass, hour_of
+from contracts.places import ChainagePlace, LineTowerPlace, SpanPlace, TowerPlace, hour_of
 from contracts.shapes import AnyShape
 from contracts.tower import TelecomTower
 from contracts.turbine import TurbineGeometry
@@ -74,15 +75,6 @@ def short_place(finding: Finding) -> str:
             return f"{place.chainage_m:.1f} m"
         case None:
             return _("Place not known")
-
-
-def face(bearing_deg: float) -> str:
-    """Return which face of a tower looks along a bearing: ``north face``."""
-    faces = (
-        *(_("north face"), _("north-east face"), _("east face"), _("south-east face")),
-        *(_("south face"), _("south-west face"), _("west face"), _("north-west face")),
-    )
-    return faces[POINTS.index(compass(bearing_deg))]
 
 
 def component(key: str, shape: AnyShape | None) -> str:

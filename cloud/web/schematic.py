@@ -13,6 +13,7 @@ from cloud import coverage, places
 from cloud.coverage import Parts
 from cloud.language import _
 from cloud.planning import assets
+from cloud.reporting.surfaces import face
 from cloud.tables import Asset, Finding, Flight
 from cloud.web import labels
 from contracts.geo import Enu, GeoPoint, LocalFrame
@@ -143,7 +144,7 @@ def _run(run: tuple[float, float, bool], start_m: float, length_m: float) -> Run
 def _drawn(asset: Asset, findings: Sequence[Finding]) -> Strips | None:
     match assets.geometry_of(asset):
         case TelecomTower() as mast:
-            names = [(labels.first_up(labels.face(mast.face_bearing_of(n))), mast.height_m) for n in range(mast.faces)]
+            names = [(labels.first_up(face(mast.face_bearing_of(n))), mast.height_m) for n in range(mast.faces)]
             spots = {f.finding_id: _on_mast(mast, f) for f in findings}
             return _laid(names, _("metres up the mast"), spots, findings, 0.0)
         case PowerLine() as line:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
-from sqlalchemy import select
+from sqlalchemy import event, select
 
 from cloud import places
 from cloud.alerts import rota as rotas
@@ -22,6 +22,7 @@ from cloud.tables import (
     Change,
     Coverage,
     DetectionRow,
+    Drone,
     FinalReport,
     Finding,
     Flight,
@@ -33,6 +34,7 @@ from cloud.tables import (
 from cloud.webhooks import events
 from contracts.errors import InvalidInput, Unavailable
 from contracts.places import ChainagePlace, LineTowerPlace, PartPlace, SpanPlace, TowerPlace
+from contracts.turbine import TurbineGeometry
 from contracts.vocabulary import DefectKind, FindingStatus
 from tests import platform
 from tests.clean_database import empty
@@ -217,7 +219,8 @@ def test_coverage_and_places_left_to_a_person_are_told_in_the_same_message(desk:
     [(_, subject, text)] = desk.mail.mail
     assert subject.endswith(": 3 changes")
     assert re.search(
-        r"- F-1: severity\n- Coverage: (\d+) m were not seen, the report says (\d+) m\n- Not sure: .* 1 place to a",
+        r"- F-1: severity\n- Coverage: (\d+) m were not seen, the report says (\d+) m "
+        r"\(now seen: blade A leading edge 10–16 m\)\n- Not sure: .* 1 place to a",
         text,
     )
 
@@ -226,9 +229,9 @@ def test_coverage_and_places_left_to_a_person_are_told_in_the_same_message(desk:
     ("was", "is_", "said"),
     [
         (range(10), range(10), None),
-        (range(10), range(5, 12), r"Coverage: \d+ m were not seen, the report says \d+ m"),
+        (range(10), range(5, 12), r"Coverage: \d+ m were .*, the report says \d+ m \(now seen: .* edge 10–12 m\)"),
         (range(10), range(5, 10), None),
-        (range(0), range(4), r"Coverage: \d+ m were not seen; of that, nothing was known"),
+        (range(0), range(4), r"Coverage: \d+ m were not seen; of that, nothing was known \(now not seen: .* more\)"),
     ],
     ids=["the same", "more", "seen before", "nothing was known"],
 )
@@ -244,7 +247,33 @@ def test_other_stretches_of_the_same_length_are_a_change(desk: Desk) -> None:
     desk.fetched()
     desk.see(range(2), 0.1)
     desk.see(range(10, 12))
-    assert re.fullmatch(r"Coverage: other stretches were not seen, \d+ m as before", desk.beside()[0])
+    assert re.fullmatch(
+        r"Coverage: other stretches were not seen, \d+ m as before "
+        r"\(now not seen: blade A leading edge 0–2 m; now seen: blade A leading edge 10–12 m\)",
+        desk.beside()[0],
+    )
+
+
+def test_how_much_it_takes_to_compare_does_not_grow_with_the_reports(desk: Desk) -> None:
+    with desk.services.database.session() as session:
+        world = World(session, NOW, seed=8)
+        first = session.get_one(Flight, desk.flight)
+        flights, asset = [desk.flight], session.get_one(Asset, first.asset_id)
+        world.geometries[asset.asset_id] = TurbineGeometry.model_validate(asset.geometry)
+        for _ in range(3):
+            flown = world.flight(asset, session.get_one(Drone, first.drone_id), NOW)
+            world.coverage(flown, {})
+            signed.keep(session, facts.gather(session, flown.flight_id), "ada", "en")
+            flights.append(flown.flight_id)
+        asked: list[str] = []
+        event.listen(session.get_bind(), "before_cursor_execute", lambda *given: asked.append(given[2]))
+        counts = []
+        for some in (flights[:1], flights):
+            session.expunge_all()
+            asked.clear()
+            signed.since(session, some)
+            counts.append(len(asked))
+        assert counts[0] == counts[1] < 10
 
 
 def test_a_record_of_before_says_nothing_of_coverage(desk: Desk) -> None:
