@@ -222,8 +222,8 @@ class Recorder:
         self._index, self._from_us = 0, flight.started_us
         while (path := _manifest_of(self._folder(), self._index)) is not None:
             self._from_us = max(self._from_us, _end_us(path) + 1)
-            for left in ("begun", "torn"):  # by a process that died once the manifest was there
-                (self._folder() / f"{self._index:05d}.mp4.{left}").unlink(missing_ok=True)
+            for left in ("mp4.begun", "mp4.torn", "klv.part", "srt.part"):  # by a process that died behind the manifest
+                (self._folder() / f"{self._index:05d}.{left}").unlink(missing_ok=True)
             self._index += 1
         if not self._camera.replays:
             self._rescue()
@@ -236,8 +236,10 @@ class Recorder:
         """
         part = self._folder() / f"{self._index:05d}.mp4.part"
         begun, torn = part.with_suffix(".begun"), part.with_suffix(".torn")
+        begun.with_name(begun.name + ".part").unlink(missing_ok=True)
         left = next((path for path in (torn, part, part.with_suffix("")) if path.exists()), None)
-        if not begun.exists() or left is None:
+        if left is None or not begun.exists():
+            begun.unlink(missing_ok=True)  # it died before a frame was written, or once nothing could be saved
             return
         start_us = int(begun.read_text())
         left.replace(torn)

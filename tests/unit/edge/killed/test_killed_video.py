@@ -106,5 +106,5 @@ def test_killed_anywhere_a_live_camera_loses_no_more_than_the_group_in_hand(dron
         next_key = next((n for n in range(given, len(_TIMES)) if FRAMES[n].key), len(_TIMES))
         found = set(_recorded(flight, at))
         lost += [at] if (_kept_of(given) | set(_TIMES[next_key:])) - found else []
-        assert not [path.name for path in flight.iterdir() if path.name.endswith((".mp4.part", ".torn"))], at
+        assert not [path.name for path in flight.iterdir() if path.name.endswith((".part", ".torn", ".begun"))], at
     assert lost == []
