@@ -53,6 +53,7 @@ from edge.life.watchdog import Watchdog
 from edge.loan import Loan
 from edge.loop import Loop
 from edge.monitor import Monitor, Surroundings
+from edge.once import once_of
 from edge.outbox import Outbox
 from edge.pilot import Pilot
 from edge.poses import Poses
@@ -78,6 +79,8 @@ _RANKS = {
 """What an event is worth when the disk is full, where it is not an ordinary event."""
 
 
+_DURABLE_S = 10.0
+"""How long a replaced certificate may wait for the disk; after that the step is taken again later."""
 _STUCK_S = 20.0
 """The status is written each second; later than this a loop hangs in something that will not end."""
 
@@ -199,6 +202,7 @@ class Agent:
             Stream.EVENTS,
             lambda seq: DroneEvent.model_validate({"seq": seq, "kind": kind, "at": at, **known}),
             _RANKS.get(kind),
+            once_of(kind, known),
         )
 
     def _alarm(self, code: str, detail: str) -> None:
@@ -297,7 +301,8 @@ class Agent:
 
     def _give_up(self, certificate_id: str) -> None:
         """Ask the cloud to revoke the replaced certificate; the request is on disk when this returns."""
-        self.announce(DroneEventKind.SAFETY, {"code": "certificate_replaced", "detail": certificate_id})
+        asked = self.announce(DroneEventKind.SAFETY, {"code": "certificate_replaced", "detail": certificate_id})
+        asked.result(_DURABLE_S)
 
     def _drain(self) -> None:
         """Send what is still waiting, for a moment."""
@@ -347,9 +352,10 @@ class Agent:
         return shutil.disk_usage(self._settings.state_dir).free < self._settings.disk_floor_bytes // 4
 
     def _report_renewals(self) -> None:
-        for name, part in (("journal", self._journal), ("uploads", self._uploads), ("poses", self._poses)):
-            if part.renewed:
-                detail = f"{name}.db was set aside."
+        """Tell of every database that was set aside, also by a process that was killed before it could."""
+        for name in ("journal", "uploads", "poses"):
+            for kept in sorted(self._settings.state_dir.glob(f"{name}.db.corrupt.*[0-9]")):
+                detail = f"{name}.db was set aside as {kept.name}."
                 self.announce(DroneEventKind.SAFETY, {"code": "database_damaged", "detail": detail})
 
     def _status(self, *, online: bool) -> bytes:

@@ -108,13 +108,12 @@ def _beside(path: Path, suffix: str) -> Path:
     return path.with_name(path.name + suffix)
 
 
-def open_or_renew(path: Path, schema: str, *, durable: bool = True) -> tuple[sqlite3.Connection, bool]:
-    """Open a database whose loss is survivable; a damaged one is set aside. Return (connection, was damaged)."""
-    renewed = not path.exists() and any(path.parent.glob(f"{path.name}.corrupt.*"))
+def open_or_renew(path: Path, schema: str, *, durable: bool = True) -> sqlite3.Connection:
+    """Open a database whose loss is survivable; a damaged one is set aside."""
     try:
-        return open_database(path, schema, durable=durable), renewed
+        return open_database(path, schema, durable=durable)
     except sqlite3.OperationalError:
         raise
     except sqlite3.DatabaseError:
         set_aside(path)
-        return open_database(path, schema, durable=durable), True
+        return open_database(path, schema, durable=durable)

@@ -49,7 +49,7 @@ class Journal:
     """Thread-safe; every call that returns has reached the disk."""
 
     def __init__(self, path: Path, now_us: Callable[[], int] = now_us) -> None:
-        self._db, self.renewed = open_or_renew(path, _SCHEMA)
+        self._db = open_or_renew(path, _SCHEMA)
         self._lock = threading.Lock()
         self._now_us = now_us
         self._db.execute("INSERT OR IGNORE INTO born VALUES(1, ?)", (now_us(),))

@@ -40,6 +40,7 @@ class _Append(NamedTuple):
     rank: Rank
     make: Make
     done: Future[int]
+    once: str = ""
 
 
 class _Drop(NamedTuple):
@@ -82,8 +83,10 @@ class Outbox:
         """Return why the disk does not take records now; empty when it does."""
         return self._trouble
 
-    def append(self, stream: Stream, make: Make, rank: Rank | None = None) -> Future[int]:
+    def append(self, stream: Stream, make: Make, rank: Rank | None = None, once: str = "") -> Future[int]:
         """Queue ``make(seq)``; the future gives its seq once it would survive a power cut.
+
+        ``once`` names what can happen only once: told again, by whichever process, it is no record, and its seq is 0.
 
         Raises (through the future):
             Unavailable: The disk refused it.
@@ -95,7 +98,7 @@ class Outbox:
         if worth is not Rank.SAFETY and self._jobs.qsize() > _MAX_QUEUED:
             self._turn_away(stream, done, "The outbox is behind; a record was not kept.")
         else:
-            self._jobs.put(_Append(stream, worth, make, done))
+            self._jobs.put(_Append(stream, worth, make, done, once))
         return done
 
     def acknowledge(self, stream: Stream, boot_id: str, seq: int, above: tuple[SeqRange, ...] = ()) -> None:
@@ -214,9 +217,8 @@ class Outbox:
                 lost += self._shelf.shed(squeeze=self._squeeze)
                 self._shelf.add(a.record for a in carried)
                 for job in jobs:
-                    if isinstance(job, _Append) and (record := self._number(job, numbers)) is not None:
-                        self._shelf.add((record,))
-                        written.append((job.done, record.seq))
+                    if isinstance(job, _Append) and (seq := self._keep(job, numbers)) is not None:
+                        written.append((job.done, seq))
                         lost += self._shelf.shed() if len(written) % _SHED_EVERY == 0 else []
                 self._shelf.add(self._tombstones(lost + self._shelf.shed(), numbers, unwritten))
             self._next, self._afloat, self._squeeze = numbers, [], False
@@ -227,6 +229,15 @@ class Outbox:
                 self._settled[mark.stream] = max(self._settled[mark.stream], mark.seq)
         for done, seq in (*((a.done, a.record.seq) for a in carried), *written):
             _resolve(done, seq)
+
+    def _keep(self, job: _Append, numbers: dict[Stream, int]) -> int | None:
+        """Store a record; return its number, 0 where it was told before, None where there is none to store."""
+        if job.once and not self._shelf.tells(job.once):
+            return 0
+        if (record := self._number(job, numbers)) is None:
+            return None
+        self._shelf.add((record,))
+        return record.seq
 
     def _number(self, job: _Append, numbers: dict[Stream, int]) -> Record | None:
         if job.done.done():
@@ -262,7 +273,10 @@ class Outbox:
         return Record(Stream.EVENTS, self.boot_id, seq, _json(event), Rank.SAFETY)
 
     def _degrade(self, jobs: list[_Job], error: sqlite3.DatabaseError) -> None:
-        """Turn samples away, keep commands and safety afloat, keep the rest for the next try."""
+        """Turn samples away, keep commands and safety afloat, keep the rest for the next try.
+
+        What is told once waits too: only the disk knows whether it was.
+        """
         with self._lock:
             if not self._trouble:
                 logbook.fail("storage_degraded", error)
@@ -270,12 +284,12 @@ class Outbox:
                 self._afloat.append(_Afloat(said, None))
             self._trouble = str(error)
             for job in jobs:
-                if isinstance(job, _Append):
+                if isinstance(job, _Append) and not job.once:
                     self._float(job)
         for job in jobs:
             if isinstance(job, Mark):
                 self._settle_afloat(job)
-            if not isinstance(job, _Append):
+            if not isinstance(job, _Append) or job.once:
                 self._jobs.put(job)
         self._pause.wait(_RETRY_S)
 

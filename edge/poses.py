@@ -21,7 +21,7 @@ class Poses:
     """Thread-safe. Survives the death of the process; a power cut may cost the last moments, which end the flight."""
 
     def __init__(self, path: Path) -> None:
-        self._db, self.renewed = open_or_renew(path, _SCHEMA, durable=False)
+        self._db = open_or_renew(path, _SCHEMA, durable=False)
         self._lock = threading.Lock()
         self._added = 0
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, wait
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -29,6 +30,8 @@ GAP_US = 500_000
 _MARGIN_US = 200_000
 _POSE_PATIENCE_S = 3.0
 _SETTLE_S = 1.0
+_DURABLE_S = 5.0
+"""How long to wait for an event to be on disk; a disk in trouble must not keep the next flight waiting."""
 _POSE_GAP_US = 300_000
 _DRIFT_MPS2 = 0.5
 """How much an inspection flight accelerates: what a hole in the pose track may hide."""
@@ -99,7 +102,8 @@ class PoseTrack(Protocol):
         """Return the poses that enclose a span."""
 
 
-Announce = Callable[[DroneEventKind, dict[str, object]], object]
+Announce = Callable[[DroneEventKind, dict[str, object]], Future[int] | None]
+"""Tells an event; the future is done when it would survive a power cut. A segment told again is told once."""
 
 
 Watch = Callable[[str, int, Any], None]
@@ -163,6 +167,8 @@ class Recorder:
         self._from_us = 0
         self._segment: _Segment | None = None
         self._quiet_at = 0.0
+        self._told: Future[int] | None = None
+        """Of the last segment's event; those before it are told before."""
 
     def step(self) -> bool | None:
         """Take in what the camera has for the oldest flight whose video is not complete."""
@@ -171,6 +177,8 @@ class Recorder:
             return None
         if flight.flight_id != self._flight_id:
             self._resume(flight)
+            for index in range(self._index):  # a process that died once the manifest was there
+                self._tell(index)
         got, over = self._follow(flight)
         if self._stop.is_set():
             return None
@@ -286,9 +294,11 @@ class Recorder:
         sidecars.write(video, manifest)
         self._index = segment.index + 1
         logbook.note("segment_recorded", segment_id=manifest.segment_id, frames=len(pts_ms), bytes=manifest.size_bytes)
-        self._announce(
-            DroneEventKind.SEGMENT_RECORDED, {"flight_id": self._flight_id, "segment_id": manifest.segment_id}
-        )
+        self._tell(segment.index)
+
+    def _tell(self, index: int) -> None:
+        told: dict[str, object] = {"flight_id": self._flight_id, "segment_id": segment_id(self._flight_id, index)}
+        self._told = self._announce(DroneEventKind.SEGMENT_RECORDED, told)
 
     def _manifest(self, segment: _Segment, pts_ms: tuple[float, ...]) -> SegmentManifest:
         times = segment.times_us
@@ -346,6 +356,9 @@ class Recorder:
         return ended_us is not None and frame.t_us > ended_us
 
     def _complete(self) -> None:
+        """End the flight's recording, once its last event is told: nobody looks at a complete one again."""
+        if self._told is not None:
+            wait([self._told], _DURABLE_S)
         self._flights.change(self._flight_id, segments=self._index)
         logbook.note("recording_complete", flight_id=self._flight_id, segments=self._index)
         self._flight_id = ""

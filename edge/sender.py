@@ -67,7 +67,7 @@ class UploadJournal:
     """What is under way and what is done, on disk. Its loss costs repeated uploads only."""
 
     def __init__(self, path: Path) -> None:
-        self._db, self.renewed = open_or_renew(path, _SCHEMA)
+        self._db = open_or_renew(path, _SCHEMA)
         self._lock = threading.Lock()
 
     def done(self, key: str) -> bool:

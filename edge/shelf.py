@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import sqlite3
 from collections.abc import Iterable, Iterator
@@ -24,6 +25,7 @@ CREATE TABLE IF NOT EXISTS marks(stream TEXT NOT NULL, boot TEXT NOT NULL, seq I
 CREATE TABLE IF NOT EXISTS thinned(boot TEXT PRIMARY KEY, seq INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS missing(
   stream TEXT NOT NULL, boot TEXT NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS told(once INTEGER PRIMARY KEY);
 """
 _NOT_DAMAGE = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_READONLY")
 _UNREADABLE = "not readable after damage"
@@ -98,6 +100,11 @@ class Shelf:
             sql = "INSERT OR IGNORE INTO records(stream, boot, seq, frame, rank) VALUES(?,?,?,?,?)"
             if self._db.execute(sql, values).rowcount:
                 self._widen(record)
+
+    def tells(self, once: str) -> bool:
+        """Note that something is told which happens only once; False where it was before. Inside a transaction."""
+        digest = int.from_bytes(hashlib.sha256(once.encode()).digest()[:8], signed=True)
+        return self._db.execute("INSERT OR IGNORE INTO told VALUES(?)", (digest,)).rowcount == 1
 
     def settle(self, mark: Mark) -> None:
         """Delete what the cloud has committed and remember how far."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -40,6 +41,8 @@ _AROUND_US = 4_000_000
 """A segment before and one after a first look is worth seeing too."""
 
 Work = Callable[[], bool | None]
+Announce = Callable[[DroneEventKind, dict[str, object]], Future[int] | None]
+"""Tells an event; the future is done when it would survive a power cut. A segment told again is told once."""
 
 
 class _Known:
@@ -64,7 +67,7 @@ class Uploader(Sender):
         flights: Flights,
         journal: UploadJournal,
         store: ObjectStore,
-        announce: Callable[[DroneEventKind, dict[str, object]], object],
+        announce: Announce,
         stop: threading.Event,
     ) -> None:
         super().__init__(journal, store, stop)
@@ -75,10 +78,14 @@ class Uploader(Sender):
         self._known: dict[str, _Known] = {}
         self._damaged: set[str] = set()
         self._ahead = threading.Lock()
+        self._told: dict[str, Future[int] | None] = {}
+        """Of each flight the last event; those before it are told before."""
 
     def step(self) -> bool | None:
         """Upload the next object; False when the store would not have it."""
         waiting = [flight for flight in self._flights.all() if not flight.media_told]
+        if (new := next((flight for flight in waiting if flight.flight_id not in self._told), None)) is not None:
+            self._tell_again(new)  # one at a step: the outbox's queue is bounded
         for find in (self._inventory, self._crop, self._thumbnail, self._proxy, self._wanted, self._rest):
             for flight in waiting:
                 if (work := find(flight)) is not None:
@@ -135,13 +142,31 @@ class Uploader(Sender):
             try:
                 self._segment(flight, int(path.stem))
             except ValidationError as error:
-                segment = segment_id(flight.flight_id, int(path.stem))
-                told: dict[str, object] = {"flight_id": flight.flight_id, "segment_id": segment}
-                detail = f"The manifest {path.name} cannot be read and is set aside; its video stays on the drone."
-                self._announce(DroneEventKind.SAFETY, told | {"code": "segment_damaged", "detail": detail})
+                self._tell_unreadable(flight, path)
                 self._set_aside(path, error)
             else:
                 yield int(path.stem)
+
+    def _tell_again(self, flight: Flight) -> None:
+        """Tell what a process may have been killed before it told: it stands in the journal, or is set aside."""
+        self._told[flight.flight_id] = None
+        for path in sorted(self._folder(flight).glob("[0-9]*.json.corrupt")):
+            self._tell_unreadable(flight, path.with_suffix(""))
+        for index in self._indices(flight):
+            if self.done(manifest_key(self._drone_id, flight.flight_id, index)):
+                self._tell_uploaded(flight, index)
+
+    def _tell_unreadable(self, flight: Flight, path: Path) -> None:
+        detail = f"The manifest {path.name} cannot be read and is set aside; its video stays on the drone."
+        self._tell_damaged(flight, int(path.stem), detail)
+
+    def _tell_damaged(self, flight: Flight, index: int, detail: str) -> None:
+        told: dict[str, object] = {"flight_id": flight.flight_id, "segment_id": segment_id(flight.flight_id, index)}
+        self._announce(DroneEventKind.SAFETY, told | {"code": "segment_damaged", "detail": detail})
+
+    def _tell_uploaded(self, flight: Flight, index: int) -> None:
+        told: dict[str, object] = {"flight_id": flight.flight_id, "segment_id": segment_id(flight.flight_id, index)}
+        self._told[flight.flight_id] = self._announce(DroneEventKind.SEGMENT_UPLOADED, told)
 
     def _set_aside(self, path: Path, error: ValidationError) -> None:
         logbook.warn("file_set_aside", path=str(path), error=str(error)[:300])
@@ -233,7 +258,14 @@ class Uploader(Sender):
         if (work := self._first_unsent(flight, indices)) is not None:
             return work
         whole = flight.segments is not None and len(indices) >= flight.segments and not self._damage_in(flight)
-        return (lambda: self._tell(flight)) if whole else None
+        return (lambda: self._tell(flight)) if whole and self._has_told(flight) else None
+
+    def _has_told(self, flight: Flight) -> bool:
+        """Tell whether all events of a flight are on disk: once its media are told nobody looks at it again."""
+        if flight.flight_id not in self._told:
+            return False
+        told = self._told[flight.flight_id]
+        return told is None or told.done()
 
     def _damage_in(self, flight: Flight) -> bool:
         return any(parse_segment_id(name)[0] == flight.flight_id for name in self._damaged)
@@ -257,14 +289,11 @@ class Uploader(Sender):
         except CorruptMedia as error:
             # The others must not wait for it. It is looked at again after a restart.
             self._damaged.add(segment)
-            told: dict[str, object] = {"flight_id": flight.flight_id, "segment_id": segment}
-            self._announce(
-                DroneEventKind.SAFETY, told | {"code": "segment_damaged", "detail": f"{error.message} {error.hint}"}
-            )
+            self._tell_damaged(flight, index, f"{error.message} {error.hint}")
             raise
         self._record(manifest_key(self._drone_id, flight.flight_id, index), body)
         logbook.note("segment_uploaded", segment_id=segment)
-        self._announce(DroneEventKind.SEGMENT_UPLOADED, {"flight_id": flight.flight_id, "segment_id": segment})
+        self._tell_uploaded(flight, index)
         return True
 
     def _record(self, key: str, body: bytes) -> bool:

@@ -212,6 +212,30 @@ def test_a_disk_that_refuses_turns_samples_away_and_carries_safety_afloat(
         assert outbox.trouble == ""
 
 
+def test_what_can_happen_only_once_is_one_record_whichever_process_tells_it(tmp_path: Path) -> None:
+    with outbox_at(tmp_path / "o.db") as outbox:
+        assert [outbox.append(Stream.EVENTS, note("it"), once="it").result(5) for _ in range(2)] == [1, 0]
+        outbox.acknowledge(Stream.EVENTS, "boot-a", 1)
+    with outbox_at(tmp_path / "o.db", "boot-b") as outbox:
+        assert outbox.append(Stream.EVENTS, note("it"), once="it").result(5) == 0
+        assert outbox.append(Stream.EVENTS, note("other"), once="other").result(5) == 1
+        assert held(outbox, Stream.EVENTS, "boot-a") == []
+
+
+def test_what_is_told_once_waits_for_a_disk_that_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise broken("SQLITE_READONLY")
+
+    with outbox_at(tmp_path / "o.db") as outbox:
+        add = outbox._shelf.add
+        monkeypatch.setattr(outbox._shelf, "add", refuse)
+        told = outbox.append(Stream.EVENTS, note("it"), once="it")
+        until(lambda: outbox.trouble != "")
+        assert held(outbox, Stream.EVENTS) == [1], "only that the storage is degraded"
+        monkeypatch.setattr(outbox._shelf, "add", add)
+        assert told.result(5) > 0
+
+
 def test_a_full_disk_gives_back_the_reserve_and_the_oldest_samples(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -30,6 +30,7 @@ from contracts.telemetry import Stream
 from contracts.vocabulary import CommandKind
 from edge.aircraft import Aircraft, Fix, Landed, MissionState
 from edge.flights import Flight
+from edge.once import once_of
 from edge.safety import Limits
 
 HOME = GeoPoint(lat_deg=56.7, lon_deg=8.2, alt_m=45.0)
@@ -213,13 +214,14 @@ class MemoryOutbox:
 
 
 class Announcements:
-    """Keeps events."""
+    """Keeps events; of those that can happen only once the first, as the outbox does."""
 
     def __init__(self) -> None:
         self.said: list[tuple[DroneEventKind, dict[str, object]]] = []
 
     def __call__(self, kind: DroneEventKind, fields: dict[str, object]) -> None:
-        self.said.append((kind, fields))
+        if not once_of(kind, fields) or (kind, fields) not in self.said:
+            self.said.append((kind, fields))
 
     def kinds(self) -> list[DroneEventKind]:
         """Return what kinds were announced, in order."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,6 +25,7 @@ from edge.life.checks import rotation_due
 from edge.life.identity import Papers, Wallet
 from edge.life.provisioning import CREATE_FROM_CSR
 from tests.crash_points import far, lives, walk
+from tests.unit.edge.killed.test_killed_events import Teller, told
 
 SERIAL, TEMPLATE = "kestrel-0042", "kestrel-fleet"
 _AUTHORITY = ec.generate_private_key(ec.SECP256R1())
@@ -101,7 +102,7 @@ def provisions(folder: Path) -> None:
         dialogues.provisioned(folder, "mqtts://x:1", claim, TEMPLATE, SERIAL)
 
 
-def rotates(folder: Path) -> None:
+def rotates(folder: Path, revoke: Callable[[str], None] | None = None) -> None:
     """Do what the agent does, restarts included, until nothing is to be done."""
     registry = Registry(folder)
     _connected_to(registry)
@@ -111,7 +112,7 @@ def rotates(folder: Path) -> None:
         begun = wallet.next.folder.exists() or wallet.previous.folder.exists()
         if not (begun or rotation_due(wallet, first)):
             return
-        dialogues.rotated("mqtts://x:1", folder / "ca", wallet, TEMPLATE, registry.revoke)
+        dialogues.rotated("mqtts://x:1", folder / "ca", wallet, TEMPLATE, revoke or registry.revoke)
     raise AssertionError("It dials for ever.")
 
 
@@ -166,6 +167,18 @@ def test_the_second_life_of_a_rotation_may_be_killed_as_well(due: Path) -> None:
         for second in walk(due, rotates, every=4):
             _in_use(due)
             _check_rotated(due, f"{first}; {second}")
+
+
+def test_killed_anywhere_the_cloud_is_asked_once_to_revoke_the_replaced_certificate(due: Path) -> None:
+    def asks(folder: Path) -> None:
+        teller = Teller(folder)
+        rotates(folder, teller._give_up)
+        teller.close()
+
+    first = (due / "first").read_text()
+    for at in walk(due, asks):
+        lives(due, asks)
+        assert [(event.code, event.detail) for event in told(due)] == [("certificate_replaced", first)], at
 
 
 def test_killed_anywhere_a_certificate_of_another_thing_is_never_used(due: Path) -> None:
