@@ -158,15 +158,14 @@ class Uploader(Sender):
 
     def _tell_unreadable(self, flight: Flight, path: Path) -> None:
         detail = f"The manifest {path.name} cannot be read and is set aside; its video stays on the drone."
-        self._tell_damaged(flight, int(path.stem), detail)
-
-    def _tell_damaged(self, flight: Flight, index: int, detail: str) -> None:
-        told: dict[str, object] = {"flight_id": flight.flight_id, "segment_id": segment_id(flight.flight_id, index)}
-        self._announce(DroneEventKind.SAFETY, told | {"code": "segment_damaged", "detail": detail})
+        self._say(DroneEventKind.SAFETY, flight, int(path.stem), code="segment_damaged", detail=detail)
 
     def _tell_uploaded(self, flight: Flight, index: int) -> None:
-        told: dict[str, object] = {"flight_id": flight.flight_id, "segment_id": segment_id(flight.flight_id, index)}
-        self._told[flight.flight_id] = self._announce(DroneEventKind.SEGMENT_UPLOADED, told)
+        self._told[flight.flight_id] = self._say(DroneEventKind.SEGMENT_UPLOADED, flight, index)
+
+    def _say(self, kind: DroneEventKind, flight: Flight, index: int, **more: object) -> Future[int] | None:
+        segment = segment_id(flight.flight_id, index)
+        return self._announce(kind, {"flight_id": flight.flight_id, "segment_id": segment, **more})
 
     def _set_aside(self, path: Path, error: ValidationError) -> None:
         logbook.warn("file_set_aside", path=str(path), error=str(error)[:300])
@@ -262,10 +261,8 @@ class Uploader(Sender):
 
     def _has_told(self, flight: Flight) -> bool:
         """Tell whether all events of a flight are on disk: once its media are told nobody looks at it again."""
-        if flight.flight_id not in self._told:
-            return False
-        told = self._told[flight.flight_id]
-        return told is None or told.done()
+        last = self._told.get(flight.flight_id)
+        return flight.flight_id in self._told and (last is None or last.done())
 
     def _damage_in(self, flight: Flight) -> bool:
         return any(parse_segment_id(name)[0] == flight.flight_id for name in self._damaged)
@@ -289,7 +286,8 @@ class Uploader(Sender):
         except CorruptMedia as error:
             # The others must not wait for it. It is looked at again after a restart.
             self._damaged.add(segment)
-            self._tell_damaged(flight, index, f"{error.message} {error.hint}")
+            detail = f"{error.message} {error.hint}"
+            self._say(DroneEventKind.SAFETY, flight, index, code="segment_damaged", detail=detail)
             raise
         self._record(manifest_key(self._drone_id, flight.flight_id, index), body)
         logbook.note("segment_uploaded", segment_id=segment)
