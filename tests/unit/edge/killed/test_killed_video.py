@@ -67,27 +67,27 @@ class Live:
 
     replays = False
 
-    def __init__(self, folder: Path) -> None:
-        self._given = folder / "given"
+    def __init__(self, folder: Path, film: list[Frame] = FRAMES) -> None:
+        self._given, self._film = folder / "given", film
 
     def given(self) -> int:
         return int(self._given.read_text()) if self._given.exists() else 0
 
     def frames(self, from_us: int, waiting: Callable[[], bool]) -> Iterator[Frame]:
-        for number in range(self.given(), len(FRAMES)):
+        for number in range(self.given(), len(self._film)):
             with far("the next frame"):
                 self._given.write_text(str(number + 1))
-            yield FRAMES[number]._replace(format="one")
+            yield self._film[number]._replace(format="one")
 
     def finished(self, after_us: int) -> bool:
-        return self.given() == len(FRAMES)
+        return self.given() == len(self._film)
 
 
-def watches(folder: Path) -> None:
+def watches(folder: Path, film: list[Frame] = FRAMES) -> None:
     """Record what is left from a camera that gives nothing again; what a dead process had in hand is rescued first."""
     behind(Mp4File, "add", "finish")
     flights, poses = Flights(folder / "recordings"), Poses(folder / "poses.db")
-    rig = Rig("drone-1", OPTICS, Live(folder), Mp4File, whole_frames)
+    rig = Rig("drone-1", OPTICS, Live(folder, film), Mp4File, whole_frames)
     recorder = Recorder(rig, poses, flights, Announcements(), threading.Event())
     while flights.known("flt-1").segments is None:
         recorder.step()
@@ -106,5 +106,18 @@ def test_killed_anywhere_a_live_camera_loses_no_more_than_the_group_in_hand(dron
         next_key = next((n for n in range(given, len(_TIMES)) if FRAMES[n].key), len(_TIMES))
         found = set(_recorded(flight, at))
         lost += [at] if (_kept_of(given) | set(_TIMES[next_key:])) - found else []
-        assert not [path.name for path in flight.iterdir() if path.name.endswith((".part", ".torn", ".begun"))], at
+        assert _left_over(flight) == [], at
     assert lost == []
+
+
+def _left_over(flight: Path) -> list[str]:
+    return [path.name for path in flight.iterdir() if path.suffix in (".part", ".torn", ".begun")]
+
+
+def test_killed_anywhere_in_a_film_of_one_group_it_leaves_nothing_behind(drone: Path) -> None:
+    def glances(folder: Path) -> None:
+        watches(folder, FRAMES[:FPS])
+
+    for at in walk(drone, glances):
+        lives(drone, glances)
+        assert _left_over(drone / "recordings/flt-1") == [], at
