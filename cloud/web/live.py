@@ -59,11 +59,17 @@ class Hub:
         self._lock = threading.Lock()
         self._pages: dict[asyncio.Queue[Event], Page] = {}
         self._thread: threading.Thread | None = None
+        self._hears = False
 
     def join(self, asker: Principal, *, telemetry: bool) -> asyncio.Queue[Event]:
-        """Return the queue of a new page of ``asker``; the first page starts the listener."""
+        """Return the queue of a new page of ``asker``; the first page starts the listener.
+
+        The page is told once, as soon as changes are heard, to fetch what changed since it was drawn.
+        """
         queue: asyncio.Queue[Event] = asyncio.Queue(_QUEUE)
         with self._lock:
+            if self._hears:
+                queue.put_nowait(("resync", {}))
             self._pages[queue] = Page(asyncio.get_running_loop(), asker, telemetry)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._listen, name="live", daemon=True)
@@ -79,7 +85,7 @@ class Hub:
         with self._lock:
             mine = self._thread is threading.current_thread()
             if mine and not self._pages:
-                self._thread = None
+                self._thread, self._hears = None, False
             return mine and bool(self._pages)
 
     def _listen(self) -> None:
@@ -88,6 +94,7 @@ class Hub:
                 self._listen_once()
             except (psycopg2.Error, PlatformError, OSError) as error:
                 log("live_listener_lost", reason=str(error))
+                self._hears = False
                 self._tell("resync", {})
                 threading.Event().wait(_POLL_S)
 
@@ -97,6 +104,7 @@ class Hub:
             connection.set_isolation_level(ISOLATION_LEVEL_AUTOCOMMIT)
             with connection.cursor() as cursor:
                 cursor.execute(f"LISTEN {LIVE_CHANNEL}")
+            self._hears = True
             self._tell("resync", {})
             while self._wanted():
                 if select.select([connection], [], [], _POLL_S)[0]:

@@ -350,6 +350,21 @@ def test_the_live_stream_sends_what_was_committed(admin: httpx.Client, services:
         assert json.loads(_until(lines, "event: ticket"))["id"] == "tkt-1"
 
 
+def test_each_page_is_told_once_to_fetch_what_changed_since_it_was_drawn(
+    admin: httpx.Client, services: Services
+) -> None:
+    with admin.stream("GET", "/live") as first:
+        _until(first.iter_lines(), "event: resync")
+        with admin.stream("GET", "/live") as second:
+            lines = second.iter_lines()
+            _until(lines, "event: resync")
+            with services.database.session() as session:
+                session.execute(
+                    text("SELECT pg_notify('kestrel_live', :p)"), {"p": '{"kind": "finding", "id": "fnd-1"}'}
+                )
+            assert next(line for line in lines if line.startswith("event: ")) == "event: finding"
+
+
 def _until(lines: Iterator[str], wanted: str) -> str:
     """Return the data line after an event line."""
     for line in itertools.islice(lines, 40):

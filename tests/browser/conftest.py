@@ -86,6 +86,7 @@ def opened(browser: Browser, server: Server) -> Iterator[Open]:
         context = browser.new_context(
             viewport={"width": width, "height": height},
             color_scheme="dark" if dark else "light",
+            reduced_motion="reduce",  # every frame of an animation is drawn in software, beside other tests
             timezone_id="Europe/Berlin",
             base_url=server.url,
         )

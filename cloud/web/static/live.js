@@ -14,7 +14,7 @@ const SKEW_MS = 2000; // the platform tells its clock in whole seconds
 /** The newest sample per drone. @type {Map<string, any>} */
 export const latest = new Map();
 let lastTick = 0;
-let wasOpen = false;
+let synced = false;
 let heardAt = Date.now();
 /** How far this computer's clock is ahead of the platform's. */
 let aheadMs = 0;
@@ -66,10 +66,6 @@ export function openStream() {
   opened.onopen = () => {
     heardAt = Date.now();
     connection("open", t("Live"));
-    // What changed between rendering and now, or while the stream was down, is fetched once.
-    if (wasOpen) receive("resync", {});
-    else send("resync", {});
-    wasOpen = true;
   };
   opened.onerror = () => {
     connection("lost", t("Reconnecting"));
@@ -94,8 +90,11 @@ async function reopen() {
 function receive(kind, data) {
   heardAt = Date.now();
   if (kind === "telemetry") return take(data);
+  // The platform says "resync" once it hears changes: what changed since the page was drawn, or was missed, is fetched.
+  const missed = kind === "resync" && synced;
+  if (kind === "resync") synced = true;
   if (kind === "resync" || kind === "drone") fetchMap();
-  if (kind === "resync" || (kind === "flight" && data.id !== document.body.dataset.flight)) followNewFlight();
+  if (missed || (kind === "flight" && data.id !== document.body.dataset.flight)) followNewFlight();
   if (kind !== "drone") send(kind, data);
 }
 
