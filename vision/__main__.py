@@ -27,6 +27,7 @@ app.command("calibrate")(model_verbs.calibrate_verb)
 app.command("fuse")(model_verbs.fuse_verb)
 app.command("labels")(model_verbs.labels_verb)
 app.command("promote")(model_verbs.promote_verb)
+app.command("quantize")(model_verbs.quantize_verb)
 app.command("measure")(model_verbs.measure_verb)
 app.command("second-look")(model_verbs.second_look_verb)
 

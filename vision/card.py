@@ -41,6 +41,7 @@ class FullCard(Card):
     checkpoint_sha256: Sha256 | None = None
     training: Record = Field(default_factory=dict)
     second_look: Record = Field(default_factory=dict, description="how the second look was trained, and on what")
+    eight_bit: Record = Field(default_factory=dict, description="which detector this is the eight-bit copy of")
     data: tuple[Record, ...] = ()
     metrics: tuple[Record, ...] = ()
     limits: tuple[str, ...] = LIMITS
@@ -91,6 +92,7 @@ def card_text(card: FullCard) -> str:
         "",
         *_works(card),
         "",
+        *_eight_bit(card.eight_bit),
         "## How it was made",
         "",
         *(_run_line(number, run) for number, run in enumerate(_runs(card.training), start=1)),
@@ -120,6 +122,13 @@ def card_text(card: FullCard) -> str:
 
 def _second(card: Card) -> str:
     return f"second look `{card.verifier_sha256}`" if card.verifier_sha256 else "no second look"
+
+
+def _eight_bit(made: Record) -> list[str]:
+    if not made:
+        return []
+    sets = ", ".join(made["ranges_from"])
+    return [f"An eight-bit copy of the detector `{made['of']}`; ranges from {made['pictures']} pictures of {sets}.", ""]
 
 
 def _works(card: FullCard) -> tuple[str, ...]:

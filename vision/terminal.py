@@ -17,7 +17,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 Model = Annotated[Path | None, typer.Option(help="Detector weights (ONNX); default: the shipped ones.")]
 Threads = Annotated[int, typer.Option(min=1, help="Processor threads.")]
 Engine = Annotated[str, typer.Option(help="auto, openvino or onnxruntime.")]
-_OF_TRAIN = {"pycocotools", "matplotlib", "torch", "ultralytics", "imagehash", "PIL", "scipy"}
+_OF_TRAIN = {"pycocotools", "matplotlib", "torch", "ultralytics", "onnx", "imagehash", "PIL", "scipy"}
 
 
 @contextmanager
