@@ -39,6 +39,7 @@ ROOMS = (
     Room("plan", "/plan?asset=t-01", ".plan-view", pictured=True),
     Room("plan-line", "/plan?asset=line-110", ".plan-view"),
     Room("flight", "/flights/flt-11000007", "flight-scrub[data-ready]", pictured=True),
+    Room("flight-line", "/flights/flt-line-flown", "flight-scrub[data-ready]"),
     Room("insights", "/insights", pictured=True),
     Room("waiting", "/waiting", pictured=True),
     Room("tickets", "/tickets", pictured=True),

@@ -49,7 +49,7 @@ from contracts.health import FirstLookHealth, Health
 from contracts.resources import VISION_JOBS_QUEUE
 from contracts.training import Evaluation
 from contracts.vocabulary import DefectKind
-from tests import blind_stock
+from tests import blind_stock, line_stock
 from tests.factories import HOME, World
 from tests.policies import stricter
 from tests.scenes import seed_live
@@ -86,6 +86,7 @@ def stock_all(session: Session, now: datetime) -> World:
     others = _other_kinds(world, now)
     for asset_id in session.scalars(select(Asset.asset_id)):
         link_asset(session, asset_id)
+    line_stock.fill(world)
     _outlook(session, now)
     _work(world, now)
     _fleet(session, now)

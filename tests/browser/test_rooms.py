@@ -52,6 +52,13 @@ SIDES = """shown => {
   return [box.left, box.right];
 }"""
 """From where to where an element goes, or the text it holds."""
+TORN = """shown => shown.flatMap((label) => [...label.firstChild.data.matchAll(/\\S+/g)].filter((word) => {
+  const range = document.createRange();
+  range.setStart(label.firstChild, word.index);
+  range.setEnd(label.firstChild, word.index + word[0].length);
+  return range.getClientRects().length > 1;
+}).map((word) => word[0]))"""
+"""Words that stand on two lines."""
 TOP = "shown => shown.getBoundingClientRect().top"
 EVIDENCE = ("/pictures/", "/v1/media/", "/v1/blind-audits/frames/")
 """Frames and video are what people came to see; the page round them has the budget."""
@@ -235,12 +242,34 @@ def test_of_two_pictures_the_one_asked_for_last_is_shown_whatever_comes_first(pa
 
 
 @pytest.mark.parametrize("width", [390, 820, 1440])
-def test_the_cursor_stands_over_the_lanes_and_not_over_the_legend(german: Page, width: int) -> None:
+def test_the_cursor_stands_over_the_lanes_and_not_over_the_legend_nor_the_clock(german: Page, width: int) -> None:
     german.set_viewport_size({"width": width, "height": 844})
     german.goto("/flights/flt-11000007")
     expect(german.locator("flight-scrub[data-ready]")).to_be_visible()
     cursor, lanes = german.locator(".scrub-lanes .cursor"), german.locator(".scrub-lanes .lanes")
     assert abs(cursor.evaluate(TOP) - lanes.evaluate(TOP)) < 2
+    end = cursor.evaluate("shown => shown.getBoundingClientRect().bottom")
+    assert end <= german.locator(".tick-label local-time").first.evaluate(TOP)
+
+
+@pytest.mark.parametrize("width", [390, 1440])
+def test_no_word_beside_a_plot_is_torn_and_the_button_holds_its_own(german: Page, width: int) -> None:
+    german.set_viewport_size({"width": width, "height": 844})
+    german.goto("/flights/flt-line-flown")
+    expect(german.locator("flight-scrub[data-ready]")).to_be_visible()
+    assert german.locator(".scrub-plots span").evaluate_all(TORN) == []
+    button = german.locator("[data-play]")
+    around, (left, right) = button.bounding_box(), button.evaluate(SIDES)
+    assert around is not None
+    assert around["x"] + 8 <= left <= right <= around["x"] + around["width"] - 8
+
+
+def test_no_line_of_a_report_is_torn_between_columns(page: Page) -> None:
+    page.set_viewport_size({"width": 820, "height": 900})
+    page.goto("/v1/flights/flt-line-flown/report?format=html")
+    expect(page.locator(".gaps li").last).to_contain_text("towers and insulator strings")
+    columns = "lines => lines.map((line) => new Set([...line.getClientRects()].map((box) => box.left)).size)"
+    assert set(page.locator(".gaps li").evaluate_all(columns)) == {1}
 
 
 @pytest.mark.parametrize("width", [390, 820, 1440])
