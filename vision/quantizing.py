@@ -21,7 +21,7 @@ import cv2
 import numpy as np
 
 from contracts.errors import InvalidInput, ModelRefused
-from vision.card import FullCard, sha256_of
+from vision.card import FullCard, card_text, sha256_of
 from vision.datasets import read_yolo
 from vision.detector import STRIDE_PX, BoxFinder, load_card, open_detector, verifier_file
 from vision.evaluate import Judged, judge, measure
@@ -60,18 +60,21 @@ def quantize(weights: Path, roots: Sequence[Path], out: Path, threads: int, prog
     """Write ``out`` with card and second look; ranges from the split ``train`` of the sets, judged on their ``val``.
 
     Raises:
-        InvalidInput: ``out`` exists, or a set lacks a split.
+        InvalidInput: ``out`` exists or lies beside another detector, or a set lacks a split.
         ModelRefused: The copy finds less than the detector by more than ``MOST_LOST`` of mAP50; nothing is written.
 
     """
-    if out.exists():
-        raise InvalidInput(f"{out} exists.", hint="Name another file, or delete it.", field="out")
+    taken = next((file for file in (out, out.with_name("README.md")) if file.exists()), None)
+    if taken:
+        raise InvalidInput(f"{taken} exists.", hint="Name a file in a folder of its own.", field="out")
+    out.parent.mkdir(parents=True, exist_ok=True)
     pictures = _pictures(roots)
     with tempfile.TemporaryDirectory(dir=out.parent) as folder:
         made = Path(folder) / out.name
         _write(weights, pictures, made, Path(folder) / "whole.onnx")
         card = _card(weights, made, roots, len(pictures))
         made.with_suffix(".json").write_text(card.model_dump_json(indent=2) + "\n")
+        made.with_name("README.md").write_text(card_text(card))
         if card.verifier_sha256:
             shutil.copyfile(verifier_file(weights), verifier_file(made))
         whole, eight_bit = (_examined(file, roots, threads, progress) for file in (weights, made))
@@ -81,7 +84,7 @@ def quantize(weights: Path, roots: Sequence[Path], out: Path, threads: int, prog
                 f" ({whole.map50:.3f} to {eight_bit.map50:.3f}); {MOST_LOST} may be lost.",
                 hint="Use the detector as it is, or take ranges from pictures more like those it meets.",
             )
-        for file in (made.with_suffix(".json"), verifier_file(made), made):
+        for file in (made.with_name("README.md"), made.with_suffix(".json"), verifier_file(made), made):
             if file.exists():
                 file.replace(out.parent / file.name)
     return Made(out, whole, eight_bit)
@@ -158,8 +161,8 @@ def last_convolutions(graph: Any) -> list[str]:
     found, seen, open_ = [], set(), [output.name for output in graph.output]
     while open_:
         node = makers.get(open_.pop())
-        if node is None or node.name in seen:
-            continue
+        if node is None or node.name in seen or node.op_type == "Shape":
+            continue  # of a shape no value comes
         seen.add(node.name)
         if node.op_type == "Conv":
             found.append(node.name)
