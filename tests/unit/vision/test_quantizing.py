@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 import yaml
 from typer.testing import CliRunner
@@ -86,7 +87,7 @@ def test_it_computes_in_eight_bits_but_for_what_gives_boxes_and_scores(copy: Pat
 @pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
 def test_both_engines_run_it(copy: Path, drawn: Path, engine: str) -> None:
     pytest.importorskip(engine)
-    picture = cv2.imread(str(drawn / "images" / "train" / "0.png"))
+    picture = np.asarray(cv2.imread(str(drawn / "images" / "train" / "0.png")), np.uint8)
     assert len(open_detector(copy, threads=1, engine=engine).find([picture])[0])
 
 
