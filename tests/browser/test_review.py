@@ -176,6 +176,17 @@ def test_a_refused_verdict_comes_back_to_the_desk_with_the_reason(desk: Page, se
     assert judged(services) == 0
 
 
+def test_what_is_not_taken_back_is_not_said_to_be(desk: Page, services: Services) -> None:
+    desk.keyboard.press("x")
+    until(services, 1, desk)
+    refused = '<p class="problem">The last review is ben\'s.</p>'
+    desk.route("**/fragments/review/*/undo", lambda route: route.fulfill(status=503, body=refused))
+    desk.keyboard.press("u")
+    expect(desk.locator("#desk-problem")).to_have_text("The last review is ben's.")
+    expect(desk.locator("#left")).to_have_text("6")
+    expect(desk.locator("#said")).to_have_text("F-2 rejected")
+
+
 def test_what_the_last_inspection_saw_stands_beside_it(opened: Callable[..., Page], services: Services) -> None:
     with services.database.session() as session:
         now = utc_now()

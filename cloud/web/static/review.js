@@ -241,9 +241,9 @@ class ReviewDesk extends HTMLElement {
     if (!last) return this.#say(t("Nothing to take back"));
     const said = t("{0} taken back", this.#names(last.ids));
     const address = (/** @type {string} */ id) => `/fragments/review/${encodeURIComponent(id)}/undo`;
-    const undone = last.ids.map((id) => this.#send(said, address(id), new URLSearchParams(), [], last.saved));
-    for (const [index, id] of last.ids.entries()) if (await undone[index]) this.#stamp(id, "");
-    if (!(await last.saved)) return;
+    const taken = await Promise.all(last.ids.map((id) => this.#send(said, address(id), new URLSearchParams(), [], last.saved)));
+    last.ids.forEach((id, index) => taken[index] && this.#stamp(id, ""));
+    if (!taken.every(Boolean)) return;
     this.#say(said);
     this.#show(last.ids[0]);
   }
@@ -283,7 +283,7 @@ class ReviewDesk extends HTMLElement {
   async #post({ address, body, ids, key }) {
     const headers = { "X-Kestrel-CSRF": document.body.dataset.csrf ?? "", Accept: "text/html", "Idempotency-Key": key };
     const asked = { method: "POST", body, headers, signal: AbortSignal.timeout(ANSWER_MS) };
-    const answer = await fetch(address, asked).then(async (came) => ({ ok: came.ok, status: came.status, text: await came.text() }), () => null).catch(() => null);
+    const answer = await fetch(address, asked).then(async (came) => ({ ok: came.ok, status: came.status, text: await came.text() })).catch(() => null);
     if (answer?.status === 401) location.assign("/login?next=/review");
     if (!answer || !(answer.ok || isOurs(answer.status, answer.text))) return null;
     if (!answer.ok) this.#refused(answer.text, ids);
