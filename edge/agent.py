@@ -44,6 +44,7 @@ from edge.fittings import (
 from edge.flights import Flights
 from edge.frames import Rank
 from edge.journal import Journal
+from edge.latch import Latch
 from edge.life import health
 from edge.life.checks import rotation_due
 from edge.life.proof import Proof, Signs
@@ -112,7 +113,8 @@ class Agent:
         self._link = link_of(settings, self._status(online=False))
         self._allowances = Allowances(state / "limits.json", limits)
         self._loan = Loan(state / "loan.json", self._autopilot)
-        self._pilot = Pilot(self._autopilot, self._flights, self._allowances, self._enough_disk, self._loan)
+        latch = Latch(state / "latch.json")
+        self._pilot = Pilot(self._autopilot, self._flights, self._allowances, self._enough_disk, self._loan, latch)
         self._clock = WatchedClock(self._gps_offset_s, self._journal.latest_us)
         self._desk = CommandDesk(
             Gate(settings.drone_id, settings.command_keys_dir),

@@ -32,6 +32,7 @@ from edge.commands import CommandDesk
 from edge.exercise import DETOUR, FieldAutopilot, square_at, waypoint_at
 from edge.flights import Flights
 from edge.journal import Journal
+from edge.latch import Latch
 from edge.loan import Loan, Parameters
 from edge.loop import Loop
 from edge.monitor import Monitor, Surroundings
@@ -85,7 +86,7 @@ class Bench:
         self._journal = Journal(folder / "journal.db")
         self._flights = Flights(folder / "flights")
         allowances, loan = Allowances(folder / "limits.json", _LIMITS), Loan(folder / "loan.json", autopilot)
-        pilot = Pilot(autopilot, self._flights, allowances, lambda: None, loan)
+        pilot = Pilot(autopilot, self._flights, allowances, lambda: None, loan, Latch(folder / "latch.json"))
         clock = WatchedClock(lambda: autopilot.look().clock_offset_s, self._journal.latest_us)
         self._desk = CommandDesk(Gate(_NAME, folder / "keys"), self._journal, self, pilot, clock, self._alarm)
         self._monitor = Monitor(

@@ -22,6 +22,7 @@ from edge.breaches import Sight
 from edge.clock import now_us
 from edge.flights import Flight, Flights, Phase
 from edge.journal import Entry
+from edge.latch import InForce
 from edge.legality import Refusal
 from edge.mission import Conclude, Effect, Picture, advance, itinerary_for
 from edge.pilot import Pilot
@@ -92,8 +93,11 @@ class Monitor:
         self._state: AircraftState | None = None
         self._patient_until = around.clock() + _FIRST_CONTACT_S
         self._adopted = self._recovered = False
-        self._breaches: set[str] = set()
-        self._standing: Breach | None = None
+        held = pilot.latch.held
+        self._left = held is not None
+        """A rule is in force that an earlier process may have been killed too early to act upon."""
+        self._breaches: set[str] = set(held.told) if held else set()
+        self._standing: Breach | None = held.standing if held else None
         """The gravest broken rule whose action is in force until the landing."""
         self._taken = False
         """A pilot flies it since that rule was broken."""
@@ -178,9 +182,11 @@ class Monitor:
             return
         if aircraft.on_ground:
             self._pilot.latched = self._standing = None
+            self._left = False
             self._breaches.clear()
             self._noted.clear()
             self._seen_at = now
+            self._keep()
             return
         broken = broken_rules(self._sight(aircraft, flight, now))
         self._broken_since = {breach.code: self._broken_since.get(breach.code, now) for breach in broken}
@@ -190,6 +196,13 @@ class Monitor:
         if aircraft.connected:
             self._breaches.discard("autopilot_silent")
             self._go_on(now, aircraft)
+        self._keep()
+
+    def _keep(self, patience_s: float = 0.0) -> None:
+        """Have what is in force on disk."""
+        latched = self._pilot.latched
+        held = None if latched is None else InForce(latched, self._standing, frozenset(self._breaches))
+        self._pilot.latch.keep(held, patience_s)
 
     def _note_place(self, aircraft: Aircraft, now: float) -> None:
         """Note when a new place and a charge were told last, and when the aircraft last knew where it is."""
@@ -250,15 +263,19 @@ class Monitor:
         if aircraft.by_hand and breach.action is not Action.REPORT:
             words = f"A pilot flies it in mode {aircraft.mode}: nothing is done while they do."
             breach = breach._replace(detail=f"{breach.detail} {words}")
-        self._announce_breach(breach, flight)
         if breach.action is Action.REPORT:
+            self._announce_breach(breach, flight)
             return
         if self._pilot.latched is None:
             self._pilot.latched = Refusal(breach.code, breach.detail)
         self._desk.preempt(f"{breach.code}: {breach.detail}")
-        if self._standing is None or _GRAVITY.index(breach.action) > _GRAVITY.index(self._standing.action):
-            self._standing = breach
+        graver = self._standing is None or _GRAVITY.index(breach.action) > _GRAVITY.index(self._standing.action)
+        self._standing = breach if graver else self._standing
+        self._keep()
+        if graver:
             self._act()
+        self._keep(_DURABLE_S)  # on disk before it is told; no disk keeps the aircraft waiting
+        self._announce_breach(breach, flight)
 
     def _announce_breach(self, breach: Breach, flight: Flight | None) -> None:
         logbook.warn("safety", code=breach.code, detail=breach.detail, action=breach.action)
@@ -274,12 +291,18 @@ class Monitor:
         """
         standing = self._standing
         if standing is None or self._state in _SETTLED[standing.action]:
-            self._acted_at, self._taken = now, False
+            self._acted_at, self._taken, self._left = now, False, False
         elif aircraft.by_hand:
             self._taken = True
-        elif self._taken or (standing.action is not Action.HOLD and now - self._acted_at > HOLD_GRACE_S):
-            self._taken = False
+        elif self._taken or self._is_due(standing, now):
+            self._taken = self._left = False
             self._act()
+
+    def _is_due(self, standing: Breach, now: float) -> bool:
+        """Tell whether a person has held it long enough, or an earlier process was killed before it obeyed."""
+        if self._left and self._state not in _SETTLED[Action.HOLD]:
+            return True
+        return standing.action is not Action.HOLD and now - self._acted_at > HOLD_GRACE_S
 
     def _act(self) -> None:
         self._acted_at = self._around.clock()

@@ -19,6 +19,7 @@ from edge.bodies import place_of
 from edge.clock import now_us
 from edge.flights import Flight, Flights, Phase
 from edge.itinerary import Itinerary, itinerary_of
+from edge.latch import Latch
 from edge.legality import Refusal, Situation, require_expected, require_free, require_legal
 from edge.loan import Loan
 from edge.mission import aircraft_state, itinerary_for
@@ -51,15 +52,17 @@ class Pilot:
         allowances: Allowances,
         enough_disk: Callable[[], None],
         loan: Loan,
+        latch: Latch,
     ) -> None:
-        """``loan`` holds what the autopilot's failsafes are set to for a flight."""
+        """``loan`` holds what failsafes are set to for a flight, ``latch`` what a rule has put into force."""
         self._autopilot = autopilot
         self._procedures = Procedures(autopilot)
         self._flights = flights
         self._allowances = allowances
         self._enough_disk = enough_disk
         self._loan = loan
-        self.latched: Refusal | None = None
+        self.latch = latch
+        self.latched: Refusal | None = latch.held.refusal if latch.held else None
         self.retreat: Retreat | None = None
         """The ways home of the route being flown."""
         moves = self._procedures

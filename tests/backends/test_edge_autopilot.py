@@ -32,6 +32,7 @@ from edge.enclosure import fence_items, rally_item
 from edge.flights import Flights, Phase
 from edge.geometry import Leg, to_axis_m
 from edge.itinerary import itinerary_of
+from edge.latch import Latch
 from edge.loan import Loan
 from edge.monitor import Monitor, Surroundings
 from edge.pilot import Outcome, Pilot
@@ -232,7 +233,31 @@ def _look_closer(craft: Craft, pilot: Pilot, stop: threading.Event) -> None:
 def _pilot(craft: Craft, folder: Path) -> Pilot:
     allowances = Allowances(folder / "limits.json", LIMITS)
     loan = Loan(folder / "loan.json", craft.autopilot)
-    return Pilot(craft.autopilot, Flights(folder / "recordings"), allowances, lambda: None, loan)
+    latch = Latch(folder / "latch.json")
+    return Pilot(craft.autopilot, Flights(folder / "recordings"), allowances, lambda: None, loan, latch)
+
+
+@ONE_LINK
+def test_started_anew_during_a_return_that_a_rule_began_it_is_latched_until_it_has_landed(
+    craft: Craft, tmp_path: Path
+) -> None:
+    def agent(offline_s: float) -> tuple[Pilot, Monitor]:
+        pilot, flights = _pilot(craft, tmp_path), Flights(tmp_path / "recordings")
+        around = Surroundings(lambda: offline_s)
+        return pilot, Monitor(craft.autopilot.look, pilot, Desk(), flights, lambda *_: None, around)
+
+    pilot, _ = agent(0.0)
+    pilot.fly(command(CommandKind.BEGIN_FLIGHT), threading.Event())
+    craft.until(lambda a: a.reached_seq >= 3, 60)
+    agent(1000.0)[1].step()  # nobody has been heard for a quarter of an hour
+    craft.until(lambda a: a.mode == "RTL")
+    again, monitor = agent(0.0)
+    monitor.step()
+    assert again.latched is not None
+    assert again.latched.code == "link"
+    craft.until(lambda a: a.on_ground, 60)
+    monitor.step()
+    assert again.latched is None
 
 
 def test_silence_is_noticed_and_it_comes_back_by_itself(craft: Craft) -> None:

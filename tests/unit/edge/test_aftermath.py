@@ -14,6 +14,7 @@ from edge.allowances import Allowances
 from edge.commands import CommandDesk
 from edge.flights import Flights, Phase
 from edge.journal import Journal
+from edge.latch import Latch
 from edge.loan import Loan
 from edge.monitor import Monitor, Surroundings
 from edge.pilot import Pilot
@@ -56,7 +57,7 @@ class Drone:
         """One life of the agent: look, settle the past, take a command in and run it; False when it was killed."""
         journal, flights = Journal(self.folder / "journal.db", lambda: NOW_US), Flights(self.folder / "recordings")
         allowances, loan = Allowances(self.folder / "limits.json", LIMITS), Loan(self.folder / "loan.json", self.craft)
-        pilot = Pilot(self.craft, flights, allowances, lambda: None, loan)
+        pilot = Pilot(self.craft, flights, allowances, lambda: None, loan, Latch(self.folder / "latch.json"))
         gate, outbox = Gate("drone-1", self.folder / "keys"), _Outbox(self.outbox)
         desk = CommandDesk(gate, journal, outbox, pilot, SetClock(), lambda *_: None)
         around = Surroundings(lambda: 0.0, clock=lambda: self.now_s)

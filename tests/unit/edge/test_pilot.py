@@ -21,6 +21,7 @@ from edge.allowances import Allowances
 from edge.flights import Flights, Phase
 from edge.itinerary import Item
 from edge.journal import Entry
+from edge.latch import Latch
 from edge.loan import Loan
 from edge.mission import Conclude
 from edge.monitor import Monitor, Surroundings
@@ -117,7 +118,7 @@ class Bench:
         self.flights = Flights(folder / "recordings")
         self.loan = Loan(folder / "loan.json", self.craft)
         allowances = Allowances(folder / "limits.json", LIMITS)
-        self.pilot = Pilot(self.craft, self.flights, allowances, lambda: None, self.loan)
+        self.pilot = Pilot(self.craft, self.flights, allowances, lambda: None, self.loan, Latch(folder / "latch.json"))
         self.stop = threading.Event()
 
     def fly(self, kind: CommandKind) -> Outcome:

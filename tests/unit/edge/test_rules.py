@@ -160,8 +160,8 @@ def test_a_path_at_its_clearance_is_flown_though_the_standoff_is_larger() -> Non
 class Watched(Bench):
     """A flight under a monitor whose clock stands still until it is set."""
 
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder, in_flight())
+    def __init__(self, folder: Path, start: Aircraft | None = None) -> None:
+        super().__init__(folder, start or in_flight())
         self.flights.save(flight(phase=Phase.FLYING))
         self.events, self.desk, self.ran_s, self.full = Announcements(), Desk(), 100.0, False
         self.monitor = self.restarted()
@@ -328,6 +328,50 @@ def test_a_fence_breach_stays_latched_inside_the_fence_and_ends_on_the_ground(tm
     assert bench.pilot.latched is not None
     bench.see(landed=Landed.ON_GROUND, armed=False)
     assert bench.pilot.latched is None
+
+
+def _again(bench: Watched, folder: Path, **changes: Any) -> Watched:
+    """Return the bench of an agent that is started anew while the aircraft flies on."""
+    bench.craft.now(**changes)
+    bench.craft.did.clear()
+    again = Watched(folder, bench.craft.look())
+    again.monitor.step()
+    return again
+
+
+def test_started_anew_in_the_air_it_stays_latched_until_the_landing(tmp_path: Path) -> None:
+    bench = Watched(tmp_path)
+    inside = bench.craft.look().fix
+    bench.see(fix=placed(210, 0, 30).fix)
+    bench.until("RTL")
+    again = _again(bench, tmp_path, fix=inside, mode="HOLD")
+    with pytest.raises(NotReady, match=r"The aircraft must land first: .* outside"):
+        again.pilot.check(command(CommandKind.RESUME))
+    assert again.safety() == []
+    again.see(landed=Landed.ON_GROUND, armed=False)
+    again.see()
+    assert again.pilot.latched is None
+    assert not (tmp_path / "latch.json").exists()
+    assert _again(again, tmp_path).pilot.latched is None
+
+
+def test_started_anew_before_the_aircraft_obeyed_it_acts_at_once(tmp_path: Path) -> None:
+    bench = Watched(tmp_path)
+    bench.see(fix=placed(210, 0, 30).fix)
+    bench.until("RTL")
+    again = _again(bench, tmp_path, fix=placed(150, 0, 30).fix, mode="AUTO")
+    again.until("RTL")
+
+
+def test_started_anew_while_a_person_holds_it_they_have_the_whole_time(tmp_path: Path) -> None:
+    bench = Watched(tmp_path)
+    bench.see(fix=placed(210, 0, 30).fix)
+    bench.until("RTL")
+    again = _again(bench, tmp_path, mode="HOLD")
+    again.wait(HOLD_GRACE_S - 1)
+    assert again.craft.did == []
+    again.wait(2)
+    again.until("RTL")
 
 
 def test_silence_in_flight_is_told_each_time_and_needs_no_move(tmp_path: Path) -> None:

@@ -28,7 +28,8 @@ from edge.pilot import Outcome
 from edge.reserve import Reserve
 from edge.verification import Gate
 from tests.crash_points import far, lives, walk
-from tests.unit.edge.world import LIMITS, NOW_US, SetClock, Signer, command, flight
+from tests.unit.edge.test_rules import Watched, placed
+from tests.unit.edge.world import LIMITS, NOW_US, Announcements, SetClock, Signer, command, flight
 
 CAP = 64 * 1024 * 1024
 _PAGE = 4096
@@ -344,3 +345,34 @@ def test_killed_anywhere_the_outboxs_reserve_is_as_large_as_it_should_be(tmp_pat
     for at in walk(drone, takes):
         lives(drone, takes)
         assert (drone / "reserve").stat().st_size == CAP // 20, at
+
+
+class _OnDisk(Announcements):
+    """Events that outlive the process."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._path = path
+
+    def __call__(self, kind: DroneEventKind, fields: dict[str, object]) -> None:
+        super().__call__(kind, fields)
+        if kind is DroneEventKind.SAFETY:
+            _add(self._path, str(fields["code"]))
+
+
+def test_killed_anywhere_a_rule_that_was_told_is_still_in_force(tmp_path: Path) -> None:
+    def life(folder: Path) -> None:
+        bench = Watched(folder)
+        bench.events = _OnDisk(folder / "told")
+        bench.monitor = bench.restarted()
+        bench.see(fix=placed(210, 0, 30).fix)
+
+    folder = tmp_path / "drone"
+    folder.mkdir()
+    for at in walk(folder, life):
+        told, again = _lines(folder / "told"), Watched(folder)
+        assert (again.pilot.latched is not None) or not told, at
+        again.see(fix=placed(150, 0, 30).fix, mode="AUTO")
+        if told:
+            again.until("RTL")
+    assert told == ["fence"]
