@@ -44,7 +44,7 @@ _FIRST_CONTACT_S = 5.0
 """How long a starting agent waits for the autopilot before it says that there is none."""
 
 _DURABLE_S = 0.5
-"""How long to wait for told events to be on disk; a disk in trouble must not keep the rules waiting."""
+"""How long to wait for told events and for the latch to be on disk; a disk in trouble must not keep rules waiting."""
 
 Announce = Callable[[DroneEventKind, dict[str, object]], Future[int] | None]
 """Tells an event; the future is done when it would survive a power cut."""
@@ -188,6 +188,8 @@ class Monitor:
             self._seen_at = now
             self._keep()
             return
+        if self._standing is not None and self._standing.code not in self._breaches:
+            self._announce_once(self._standing, flight)  # an earlier process was killed before it did
         broken = broken_rules(self._sight(aircraft, flight, now))
         self._broken_since = {breach.code: self._broken_since.get(breach.code, now) for breach in broken}
         for breach in broken:
@@ -244,7 +246,6 @@ class Monitor:
         It drifts while it holds, or a pilot steers it.
         """
         if self._state not in _SETTLED.get(breach.action, ()):
-            self._breaches.add(breach.code)
             self._answer(breach, aircraft, flight)
         elif breach.action is Action.HOLD and breach.code not in self._noted:
             self._noted.add(breach.code)
@@ -264,18 +265,21 @@ class Monitor:
             words = f"A pilot flies it in mode {aircraft.mode}: nothing is done while they do."
             breach = breach._replace(detail=f"{breach.detail} {words}")
         if breach.action is Action.REPORT:
-            self._announce_breach(breach, flight)
+            self._announce_once(breach, flight)
             return
         if self._pilot.latched is None:
             self._pilot.latched = Refusal(breach.code, breach.detail)
-        self._desk.preempt(f"{breach.code}: {breach.detail}")
         graver = self._standing is None or _GRAVITY.index(breach.action) > _GRAVITY.index(self._standing.action)
         self._standing = breach if graver else self._standing
-        self._keep()
+        self._keep(_DURABLE_S)  # before it is told or acted upon: a kill in between leaves it to the next process
+        self._announce_once(breach, flight)
+        self._desk.preempt(f"{breach.code}: {breach.detail}")
         if graver:
             self._act()
-        self._keep(_DURABLE_S)  # on disk before it is told; no disk keeps the aircraft waiting
+
+    def _announce_once(self, breach: Breach, flight: Flight | None) -> None:
         self._announce_breach(breach, flight)
+        self._breaches.add(breach.code)
 
     def _announce_breach(self, breach: Breach, flight: Flight | None) -> None:
         logbook.warn("safety", code=breach.code, detail=breach.detail, action=breach.action)

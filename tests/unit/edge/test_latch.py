@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge import latch
+from edge.files import write_durably
 from edge.latch import InForce, Latch
 from edge.legality import Refusal
 from edge.rules import Action, Breach
@@ -65,7 +66,7 @@ def test_what_the_disk_refuses_is_tried_again(tmp_path: Path, monkeypatch: pytes
 def test_a_disk_that_hangs_keeps_nobody_waiting_and_has_the_newest_at_last(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path, works, write = tmp_path / "latch.json", threading.Event(), latch.write_durably
+    path, works, write = tmp_path / "latch.json", threading.Event(), write_durably
 
     def hang(target: Path, body: bytes) -> None:
         works.wait(PATIENT_S)

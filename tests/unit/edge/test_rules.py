@@ -349,8 +349,8 @@ def test_started_anew_in_the_air_it_stays_latched_until_the_landing(tmp_path: Pa
         again.pilot.check(command(CommandKind.RESUME))
     assert again.safety() == []
     again.see(landed=Landed.ON_GROUND, armed=False)
-    again.see()
     assert again.pilot.latched is None
+    again.pilot.latch.keep(None, 5.0)
     assert not (tmp_path / "latch.json").exists()
     assert _again(again, tmp_path).pilot.latched is None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -360,7 +361,7 @@ class _OnDisk(Announcements):
             _add(self._path, str(fields["code"]))
 
 
-def test_killed_anywhere_a_rule_that_was_told_is_still_in_force(tmp_path: Path) -> None:
+def test_killed_anywhere_a_rule_that_is_in_force_is_told_acted_upon_and_stays(tmp_path: Path) -> None:
     def life(folder: Path) -> None:
         bench = Watched(folder)
         bench.events = _OnDisk(folder / "told")
@@ -369,10 +370,13 @@ def test_killed_anywhere_a_rule_that_was_told_is_still_in_force(tmp_path: Path) 
 
     folder = tmp_path / "drone"
     folder.mkdir()
-    for at in walk(folder, life):
-        told, again = _lines(folder / "told"), Watched(folder)
-        assert (again.pilot.latched is not None) or not told, at
+    for number, at in enumerate(walk(folder, life)):
+        left = Path(shutil.copytree(folder, tmp_path / f"left-{number}"))  # what writes there goes on beside the walk
+        told, again = _lines(left / "told"), Watched(left)
+        in_force = again.pilot.latched is not None
+        assert in_force or not told, at
         again.see(fix=placed(150, 0, 30).fix, mode="AUTO")
-        if told:
+        if in_force:
             again.until("RTL")
+            assert "fence" in told + again.safety(), at
     assert told == ["fence"]
