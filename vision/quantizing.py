@@ -1,8 +1,8 @@
 """Makes an eight-bit copy of a detector, and keeps it only where it sees as well (needs the ``train`` extra).
 
 Weights and activations of the convolutions become eight-bit integers (ONNX's QDQ form, static, a scale per output
-channel); the ranges are taken from pictures it was trained on. Both engines run such a file. What gives the boxes and
-scores stays as it was: there a step of an eighth of a bit is a box that moves.
+channel); the ranges are taken from pictures it may learn from. Both engines run such a file. The last convolutions stay
+as they were: one step of theirs would be a box that moves by pixels.
 """
 
 # ruff: noqa: PLC0415 - onnx belongs to the training extra
@@ -13,7 +13,7 @@ import json
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,18 +21,16 @@ import cv2
 import numpy as np
 
 from contracts.errors import InvalidInput, ModelRefused
-from vision.card import FullCard, card_text, sha256_of
+from vision.card import FullCard, Record, card_text, sha256_of
 from vision.datasets import read_yolo
 from vision.detector import STRIDE_PX, BoxFinder, load_card, open_detector, verifier_file
-from vision.evaluate import Judged, judge, measure
+from vision.evaluate import Judged, Progress, judge, measure
 from vision.runtimes import Frames
 
 MOST_LOST = 0.01
 """Of mAP50: a copy that loses more is refused."""
 _PICTURES = 240
-"""Ranges hardly move after so many."""
-
-Progress = Callable[[int, int], None]
+"""At most so many are looked at for the ranges."""
 
 
 class Side(NamedTuple):
@@ -60,10 +58,12 @@ def quantize(weights: Path, roots: Sequence[Path], out: Path, threads: int, prog
     """Write ``out`` with card and second look; ranges from the split ``train`` of the sets, judged on their ``val``.
 
     Raises:
-        InvalidInput: ``out`` exists or lies beside another detector, or a set lacks a split.
+        NotFound: The weights or their card are missing.
+        InvalidInput: ``out`` exists or would lie beside another detector, or a set lacks a split.
         ModelRefused: The copy finds less than the detector by more than ``MOST_LOST`` of mAP50; nothing is written.
 
     """
+    sha256 = load_card(weights).sha256
     taken = next((file for file in (out, out.with_name("README.md")) if file.exists()), None)
     if taken:
         raise InvalidInput(f"{taken} exists.", hint="Name a file in a folder of its own.", field="out")
@@ -72,7 +72,8 @@ def quantize(weights: Path, roots: Sequence[Path], out: Path, threads: int, prog
     with tempfile.TemporaryDirectory(dir=out.parent) as folder:
         made = Path(folder) / out.name
         _write(weights, pictures, made, Path(folder) / "whole.onnx")
-        card = _card(weights, made, roots, len(pictures))
+        note = {"of": sha256, "ranges_from": [root.name for root in roots], "pictures": len(pictures)}
+        card = _card(weights, made, note)
         made.with_suffix(".json").write_text(card.model_dump_json(indent=2) + "\n")
         made.with_name("README.md").write_text(card_text(card))
         if card.verifier_sha256:
@@ -109,10 +110,9 @@ def _examined(weights: Path, roots: Sequence[Path], threads: int, progress: Prog
     return Side(map50, seconds)
 
 
-def _card(weights: Path, made: Path, roots: Sequence[Path], pictures: int) -> FullCard:
+def _card(weights: Path, made: Path, note: Record) -> FullCard:
     """Return the detector's card for its copy: what was measured of the whole one is not said of it."""
     told = json.loads(weights.with_suffix(".json").read_text())
-    note = {"of": load_card(weights).sha256, "ranges_from": [root.name for root in roots], "pictures": pictures}
     return FullCard.model_validate(
         {key: told[key] for key in FullCard.model_fields if key in told}
         | {"name": made.stem, "sha256": sha256_of(made), "eight_bit": note, "metrics": (), "planted": None}

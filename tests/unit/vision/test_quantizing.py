@@ -12,7 +12,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from contracts.errors import InvalidInput
+from contracts.errors import InvalidInput, NotFound
 from simulators.dataset import yolo_line
 from simulators.tiles import CLASS_OF, TileMaker
 from vision import quantizing
@@ -101,6 +101,11 @@ def test_a_copy_that_loses_more_than_a_point_is_refused_and_nothing_stays_behind
     assert said.exit_code == 1
     assert "loses 0.011 of mAP50 (0.900 to 0.889)" in said.output
     assert list(tmp_path.iterdir()) == []
+
+
+def test_weights_without_a_card_are_named(drawn: Path, tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match=r"none\.onnx"):
+        quantize(tmp_path / "none.onnx", [drawn], tmp_path / "out.onnx", 1)
 
 
 def test_a_file_that_is_there_is_not_written_over(drawn: Path, tmp_path: Path) -> None:
