@@ -243,8 +243,8 @@ def quantize_verb(
 ) -> None:
     """Make an eight-bit copy of a detector, refused where it loses more than a point of mAP50 on the sets' val.
 
-    Worth it on processors with VNNI or AMX; the time of both is told. Sets whose licence forbids to learn from them
-    are refused. Needs the extra ``train``.
+    The time of both on this machine is told; without VNNI or AMX little is gained. Sets whose licence forbids to learn
+    from them are refused. Needs the extra ``train``.
     """
     from vision.quantizing import quantize
 

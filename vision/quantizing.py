@@ -23,8 +23,8 @@ import numpy as np
 from contracts.errors import InvalidInput, ModelRefused
 from vision.card import FullCard, Record, card_text, sha256_of
 from vision.datasets import read_yolo
-from vision.detector import STRIDE_PX, BoxFinder, load_card, open_detector, verifier_file
-from vision.evaluate import Judged, Progress, judge, measure
+from vision.detector import STRIDE_PX, load_card, open_detector, verifier_file
+from vision.evaluate import Progress, judge, measure
 from vision.runtimes import Frames
 
 MOST_LOST = 0.01
@@ -100,9 +100,9 @@ def _pictures(roots: Sequence[Path]) -> list[Path]:
 
 
 def _examined(weights: Path, roots: Sequence[Path], threads: int, progress: Progress | None) -> Side:
-    finder: BoxFinder = open_detector(weights, threads=threads)
+    finder = open_detector(weights, threads=threads)
     began = time.monotonic()
-    judged: list[Judged] = [one for root in roots for one in judge(finder, root, "val", progress)]
+    judged = [one for root in roots for one in judge(finder, root, "val", progress)]
     seconds = time.monotonic() - began
     map50 = measure(judged, "", "val", finder.card.accept)["map50"]
     if not isinstance(map50, float):
@@ -187,6 +187,6 @@ class _Reader:
         for path in pictures:
             image = cv2.imread(str(path), cv2.IMREAD_COLOR)
             if image is None:
-                raise InvalidInput(f"{path} is not a readable image.", field="data")
+                raise InvalidInput(f"{path} is not a readable image.", hint="Replace it or take it out.", field="data")
             height, width = (side // STRIDE_PX * STRIDE_PX for side in image.shape[:2])
             yield {name: np.ascontiguousarray(image[None, :height, :width], np.uint8)}
