@@ -37,8 +37,8 @@ class Latch:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._kept: bytes | None = path.read_bytes() if path.exists() else None
-        self._wanted = self._kept
+        self._kept: bytes | None = b""  # what cannot be read is still to be deleted
+        self._wanted: bytes | None = None
         self._writing = threading.Thread()
         self._trouble = ""
         self.held = self._read()
@@ -69,9 +69,8 @@ class Latch:
             self._kept, self._trouble = wanted, ""
 
     def _read(self) -> InForce | None:
-        if self._kept is None:
-            return None
         try:
+            self._kept = self._path.read_bytes()
             told = json.loads(self._kept)
             standing = told["standing"]
             return InForce(
@@ -79,7 +78,10 @@ class Latch:
                 None if standing is None else Breach(str(standing[0]), str(standing[1]), Action(standing[2])),
                 frozenset(map(str, told["told"])),
             )
-        except (ValueError, TypeError, KeyError, IndexError) as error:
+        except FileNotFoundError:
+            self._kept = None
+            return None
+        except (OSError, ValueError, TypeError, KeyError, IndexError) as error:
             logbook.warn("latch_damaged", path=str(self._path), error=str(error)[:200])
             return InForce(_UNREADABLE, None, frozenset())
 

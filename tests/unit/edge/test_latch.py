@@ -46,6 +46,14 @@ def test_a_damaged_note_is_a_rule_in_force_that_nobody_can_name(tmp_path: Path, 
     assert (held.refusal.code, held.standing) == ("latch_damaged", None)
 
 
+def test_a_note_that_the_disk_does_not_give_back_is_one_too_and_the_agent_starts(tmp_path: Path) -> None:
+    path = tmp_path / "latch.json"
+    path.mkdir()
+    held = Latch(path).held
+    assert held is not None
+    assert held.refusal.code == "latch_damaged"
+
+
 def test_what_the_disk_refuses_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path, refused = tmp_path / "latch.json", []
 
