@@ -8,10 +8,13 @@ import json
 import os
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Any
 
+import boto3
 import httpx
 
 from cloud.backends.objects import S3Objects as Store
@@ -22,6 +25,12 @@ from edge.backends.objects import S3Objects
 from edge.sender import Sender, UploadJournal
 
 _PATIENCE_S = 60.0
+_BETWEEN_S = 0.2
+"""Events follow one another: they last long enough for people to ask beside them."""
+_FILMS = "load/"
+Routes = dict[str, dict[str, Any]]
+Beside = Callable[[], AbstractContextManager[Callable[[], Routes]]]
+"""Begins what asks beside the watchers; what it yields ends that, and tells its routes."""
 
 
 class _Crowd:
@@ -54,26 +63,34 @@ class _Crowd:
             self.seen_s[name] = time.monotonic()
 
 
-async def _watched(url: str, token: str, database: Database, watchers: int, events: int) -> dict[str, Any]:
+async def _watched(
+    url: str, token: str, database: Database, watchers: int, events: int, beside: Beside
+) -> tuple[dict[str, Any], Routes]:
     limits, headers = httpx.Limits(max_connections=None), {"Authorization": f"Bearer {token}"}
     crowd, sent_s = _Crowd(watchers, events), dict[str, float]()
     async with httpx.AsyncClient(base_url=url, headers=headers, limits=limits, timeout=_PATIENCE_S) as http:
+        began_s = time.monotonic()
         tasks = [asyncio.create_task(crowd.watch(http)) for _ in range(watchers)]
         await asyncio.wait_for(crowd.all_there.wait(), _PATIENCE_S)
-        for name in crowd.wanted:
-            sent_s[name] = time.monotonic()
-            await asyncio.to_thread(_change, database, name)
-            await asyncio.sleep(0.05)
-        done, late = await asyncio.wait(tasks, timeout=_PATIENCE_S)
+        opened_s = time.monotonic() - began_s
+        with ExitStack() as stack:
+            end = await asyncio.to_thread(stack.enter_context, beside())
+            for name in crowd.wanted:
+                sent_s[name] = time.monotonic()
+                await asyncio.to_thread(_change, database, name)
+                await asyncio.sleep(_BETWEEN_S)
+            done, late = await asyncio.wait(tasks, timeout=_PATIENCE_S)
+            routes = await asyncio.to_thread(end)
         for task in late:
             task.cancel()
     took_ms = sorted(1000 * (crowd.seen_s[name] - at) for name, at in sent_s.items() if name in crowd.seen_s)
     return {
         "watchers": watchers,
+        "opened_s": round(opened_s, 1),
         "events": events,
         "watchers_with_every_event_once": sum(task.exception() is None and task.result() for task in done),
         "until_the_last_watcher_ms": {"p50": round(took_ms[len(took_ms) // 2]), "worst": round(took_ms[-1])},
-    }
+    }, routes
 
 
 def _change(database: Database, name: str) -> None:
@@ -81,9 +98,14 @@ def _change(database: Database, name: str) -> None:
         notify(session, "drone", name)
 
 
-def watched(url: str, token: str, database: Database, watchers: int, events: int) -> dict[str, Any]:
-    """Let ``watchers`` follow the stream while ``events`` things change; return who saw all of them, and how late."""
-    return asyncio.run(_watched(url, token, database, watchers, events))
+def watched(
+    url: str, token: str, database: Database, watchers: int, events: int, beside: Beside
+) -> tuple[dict[str, Any], Routes]:
+    """Let ``watchers`` follow the stream while ``events`` things change; return who saw all of them, and how late.
+
+    People ask ``beside`` once all watchers are there; returned too is what that yields them in the end.
+    """
+    return asyncio.run(_watched(url, token, database, watchers, events, beside))
 
 
 def uploaded(folder: Path, streams: int, mib: int) -> dict[str, Any]:
@@ -100,16 +122,17 @@ def uploaded(folder: Path, streams: int, mib: int) -> dict[str, Any]:
         stored = False
         while not stored:  # as the agent does: from the journal, after a part that timed out as well
             try:
-                stored = sender.send_file(f"load/{number}.mp4", path, sha256)
+                stored = sender.send_file(f"{_FILMS}{number}.mp4", path, sha256)
             except Unavailable:
                 again.append(number)
         journal.close()
-        return hashlib.sha256(Store(BUCKET).get(f"load/{number}.mp4")).hexdigest()
+        return hashlib.sha256(Store(BUCKET).get(f"{_FILMS}{number}.mp4")).hexdigest()
 
     began_s = time.monotonic()
     with ThreadPoolExecutor(streams) as pool:
         found = list(pool.map(one, range(streams)))
     took_s = time.monotonic() - began_s
+    boto3.resource("s3").Bucket(BUCKET).object_versions.filter(Prefix=_FILMS).delete()  # the emulator's memory is ours
     return {
         "streams": streams,
         "mib_each": mib,

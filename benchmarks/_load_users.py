@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import time
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,10 @@ class Analyst(HttpUser):  # type: ignore[misc]
     wait_time = constant_pacing(1)
 
     def on_start(self) -> None:
-        """Sign in, and say that asking begins."""
+        """Sign in, say that asking begins, and come at a moment of one's own: people do not ask in step."""
         self.client.headers["Authorization"] = f"Bearer {_TOLD['token']}"
         Path(_TOLD["begun"]).touch()
+        time.sleep(_RNG.random())
 
     def _get(self, route: str, **parts: str) -> None:
         self.client.get(route.format(**parts), name=route)

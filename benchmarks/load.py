@@ -205,9 +205,14 @@ def round_of(stack: Stack, database: Database, load: Load, told: dict[str, Any],
     with people(stack.api_url, told | {"token": token}, load.users) as end:
         time.sleep(load.seconds)
         found["routes"] = end()
-    with people(stack.api_url, told | {"token": token}, load.users) as end:
-        found["streams"] = watched(stack.api_url, token, database, load.watchers, load.events)
-        found["routes_while_streams"] = end()
+    found["streams"], found["routes_while_streams"] = watched(
+        stack.api_url,
+        token,
+        database,
+        load.watchers,
+        load.events,
+        lambda: people(stack.api_url, told | {"token": token}, load.users),
+    )
     with (
         people(stack.api_url, told | {"token": token}, load.users) as end,
         tempfile.TemporaryDirectory(dir=folder) as own,

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
-from typing import Final, NamedTuple
+from collections import OrderedDict
+from collections.abc import Callable, Coroutine, Hashable, Sequence
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import func, select, text, tuple_
 from sqlalchemy.orm import Session
@@ -16,6 +19,8 @@ from contracts.errors import InvalidInput
 _SETTLED = text("changes.xact < pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
 """Below the oldest running transaction: every change there is will be, is there."""
 
+_KEPT = 64
+"""Pages in memory, newest first: streams stand at different places, and see different sites."""
 SUBJECTS: Final[dict[str, type[Base]]] = {
     "flight": Flight,
     "command": CommandRow,
@@ -93,6 +98,29 @@ class Pulse:
                     self._newest = newest(session)
                 self._asked_s = asked_s
             return self._newest
+
+
+class Pages:
+    """Pages of changes that streams at the same place read together, in one event loop.
+
+    An event wakes two hundred streams at once: their two hundred sessions hold up everybody else for a second. A page
+    that could not be read is read again; a stream that goes away does not break it off for the others.
+    """
+
+    def __init__(self) -> None:
+        self._read: OrderedDict[Hashable, asyncio.Task[Sequence[Change]]] = OrderedDict()
+
+    async def get(self, place: Hashable, read: Callable[[], Coroutine[Any, Any, Sequence[Change]]]) -> Sequence[Change]:
+        """Return what ``read`` gives, or gave to another stream at this place; ``place`` holds all it depends on."""
+        if place not in self._read:
+            self._read[place] = asyncio.create_task(read())
+            if len(self._read) > _KEPT:
+                self._read.popitem(last=False)
+        try:
+            return await asyncio.shield(self._read[place])
+        except Exception:
+            self._read.pop(place, None)
+            raise
 
 
 def concerns(session: Session, kind: str, object_id: str) -> bool:

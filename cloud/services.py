@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol, cast
 from starlette.requests import Request
 
 from cloud.alerts.rounds import Channel
-from cloud.changes import Pulse
+from cloud.changes import Pages, Pulse
 from cloud.db import Database
 from cloud.drone_life import Certificates
 from cloud.executions import Workflows
@@ -133,6 +133,8 @@ class Services:
     rates: Rates = field(default_factory=lambda: Rates(DEFAULT_PER_MINUTE))
     pulse: Pulse = field(default_factory=Pulse)
     """How far changes have come, for all streams of this process."""
+    pages: Pages = field(default_factory=Pages)
+    """What of them streams read together."""
 
 
 def of(request: Request) -> Services:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 
@@ -24,6 +24,7 @@ from cloud.problems import RESPONSES
 from cloud.requests import Svc
 from cloud.security import Principal, Reader
 from cloud.services import Services
+from cloud.tables import Change
 from contracts.errors import InvalidInput
 
 router = APIRouter(prefix="/v1", tags=["streams"], responses=RESPONSES)
@@ -82,25 +83,31 @@ def stream_telemetry(
 
 
 class _Changes:
-    """Reads changes page by page."""
+    """Reads changes page by page; of streams at the same place, whose askers see the same, one reads for all."""
 
     def __init__(self, services: Services, principal: Principal, position: Position, kinds: frozenset[str]) -> None:
         self._services = services
         self._principal = principal
         self._position = position
         self._kinds = kinds
+        self._sees = None if principal.sites is None else (principal.username, principal.sites)
 
     async def fetch(self) -> list[Event]:
         pulse = self._services.pulse
         newest = pulse.known(_POLL_S)
         if newest is None:
             newest = await run_in_threadpool(pulse.newest, self._services.database, _POLL_S)
-        return await run_in_threadpool(self._page, newest) if newest > self._position else []
+        if newest <= self._position:
+            return []
+        place = (self._sees, self._position, newest)
+        return self._passed(await self._services.pages.get(place, lambda: run_in_threadpool(self._page)), newest)
 
-    def _page(self, newest: Position) -> list[Event]:
-        """Return the next changes; when they are the last, what this asker may not see up to ``newest`` is passed."""
+    def _page(self) -> Sequence[Change]:
         with self._services.database.session_of(self._principal) as session:
-            found = changes.after(session, self._position, _PAGE)
+            return changes.after(session, self._position, _PAGE)
+
+    def _passed(self, found: Sequence[Change], newest: Position) -> list[Event]:
+        """Return a page as events; when it is the last, what this asker may not see up to ``newest`` is passed."""
         last = Position(found[-1].xact, found[-1].id) if found else self._position
         self._position = last if len(found) == _PAGE else max(last, newest)
         return [

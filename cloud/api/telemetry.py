@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from cloud import fleet, flights, telemetry
 from cloud.moments import Moment
@@ -56,6 +57,9 @@ class Samples(BaseModel):
     data: list[SampleOut]
 
 
+_SAMPLES = TypeAdapter(list[SampleOut])
+
+
 @router.get("/drones/{drone_id}/telemetry")
 def of_drone(
     drone_id: str,
@@ -73,7 +77,7 @@ def of_drone(
     if start >= end:
         raise InvalidInput("`from` must lie before `to`.", field="from")
     rows = telemetry.of_drone(session, services.objects, drone_id, start, end, max_points)
-    return Samples(data=[SampleOut.model_validate(row) for row in rows])
+    return _shown(rows)
 
 
 @router.get("/drones/{drone_id}/telemetry/latest")
@@ -91,4 +95,10 @@ def track(flight_id: str, session: UnitOfWork, services: Svc, _: Reader, max_poi
     """Return the samples of a flight."""
     flights.flight(session, flight_id)
     rows = telemetry.of_flight(session, services.objects, flight_id, max_points)
-    return Samples(data=[SampleOut.model_validate(row) for row in rows])
+    return _shown(rows)
+
+
+def _shown(rows: Sequence[telemetry.SampleRow]) -> Samples:
+    """Return rows as samples; read as attributes a thousand of them take three times as long as from mappings."""
+    told = [dict(zip(row._fields, row, strict=True)) for row in rows]
+    return Samples.model_construct(data=_SAMPLES.validate_python(told))

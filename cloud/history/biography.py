@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from cloud.tables import DefectAbsence, DefectLink, Finding, Flight
@@ -74,34 +74,46 @@ def defects(
         groups = groups.where(Finding.asset_id == asset_id)
     if after is not None:
         groups = groups.where(Finding.link_group > after)
-    names = list(session.scalars(groups if state else groups.limit(limit)))
+    names = session.scalars(groups if state else groups.limit(limit)).all()
     rows = _standing(session, names)
     return [row for row in rows if state is None or row.state == state][:limit]
 
 
-def _standing(session: Session, names: list[str]) -> list[Defect]:
-    found = session.execute(
-        select(Finding, DefectLink, Flight.created_at)
+def _standing(session: Session, names: Sequence[str]) -> list[Defect]:
+    """Return defects by their names; of what was said of each only the last is read."""
+    absences = select(DefectAbsence.link_group, DefectAbsence.state, Flight.created_at)
+    absences = absences.join(Flight, Flight.flight_id == DefectAbsence.flight_id)
+    absences = absences.where(DefectAbsence.link_group.in_(names)).order_by(Flight.created_at)
+    absent = {group: (state, at) for group, state, at in session.execute(absences).all()}
+    standing = []
+    for finding, link, at, first_seen_at, sightings in session.execute(_latest(names)).all():
+        said, absent_at = absent.get(finding.link_group, (link.state, at))
+        state = said if absent_at > at else link.state
+        standing.append(Defect(finding, link, first_seen_at, sightings, state))
+    return standing
+
+
+def _latest(names: Sequence[str]) -> Select[Finding, DefectLink, datetime, datetime, int]:
+    """Select each defect's latest finding, its link and flight's time, when it was first seen, how often."""
+    group, order = Finding.link_group, (Flight.created_at, Finding.finding_id)
+    back = [each.desc() for each in order]
+    sighting = (
+        select(
+            Finding.finding_id,
+            Flight.created_at.label("at"),
+            func.first_value(Finding.detected_at).over(partition_by=group, order_by=order).label("first_seen_at"),
+            func.count().over(partition_by=group).label("sightings"),
+            func.row_number().over(partition_by=group, order_by=back).label("back"),
+        )
         .join(DefectLink, DefectLink.finding_id == Finding.finding_id)
         .join(Flight, Flight.flight_id == Finding.flight_id)
         .where(Finding.link_group.in_(names), Finding.status != FindingStatus.REJECTED.value)
-        .order_by(Flight.created_at, Finding.finding_id)
-    ).all()
-    absent = session.execute(
-        select(DefectAbsence, Flight.created_at)
-        .join(Flight, Flight.flight_id == DefectAbsence.flight_id)
-        .where(DefectAbsence.link_group.in_(names))
-        .order_by(Flight.created_at)
-    ).all()
-    by_group: dict[str, list[tuple[Finding, DefectLink, datetime]]] = {}
-    for finding, link, at in found:
-        by_group.setdefault(finding.link_group, []).append((finding, link, at))
-    last_absence = {absence.link_group: (absence.state, at) for absence, at in absent}
-    standing = []
-    for name in names:
-        if sightings := by_group.get(name):
-            finding, link, at = sightings[-1]
-            said, absent_at = last_absence.get(name, (link.state, at))
-            state = said if absent_at > at else link.state
-            standing.append(Defect(finding, link, sightings[0][0].detected_at, len(sightings), state))
-    return standing
+        .subquery()
+    )
+    return (
+        select(Finding, DefectLink, sighting.c.at, sighting.c.first_seen_at, sighting.c.sightings)
+        .join(sighting, sighting.c.finding_id == Finding.finding_id)
+        .join(DefectLink, DefectLink.finding_id == Finding.finding_id)
+        .where(sighting.c.back == 1)
+        .order_by(Finding.link_group)
+    )

@@ -7,9 +7,9 @@ an asker only those of their own sites' drones.
 
 from __future__ import annotations
 
+from collections import namedtuple
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from sqlalchemy import ColumnElement, select, text
@@ -96,4 +96,5 @@ def _read(shelf: Shelf, key: str) -> pl.DataFrame:
 
 
 def _rows(frame: pl.DataFrame) -> list[Any]:
-    return [SimpleNamespace(**row) for row in frame.iter_rows(named=True)]
+    archived = namedtuple("Archived", frame.columns)  # type: ignore[misc] # noqa: PYI024 - its columns are the file's
+    return [archived._make(values) for values in frame.iter_rows()]

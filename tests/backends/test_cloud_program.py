@@ -138,13 +138,24 @@ def test_serve_answers_and_ends_on_sigterm(env: dict[str, str]) -> None:
     server = subprocess.Popen([sys.executable, "-m", "cloud", "serve"], env=env, cwd=REPOSITORY, stderr=subprocess.PIPE)
     try:
         assert next(_answers(f"http://127.0.0.1:{port}/healthz"))
+        lines = [json.loads(line) for line in _until(server, b"api_warm")]
     finally:
         server.send_signal(signal.SIGTERM)
         _, logged = server.communicate(timeout=20)
     assert server.returncode in {0, -signal.SIGTERM}
-    lines = [json.loads(line) for line in logged.decode().splitlines()]
     assert lines[0]["event"] == "api_starts"
+    assert lines[-1]["frozen"] > 100_000, "the collector looks at none of it again"
+    lines += [json.loads(line) for line in logged.decode().splitlines()]
     assert all({"at", "event"} <= line.keys() for line in lines)
+
+
+def _until(program: subprocess.Popen[bytes], word: bytes) -> Iterator[bytes]:
+    """Yield what a program logs, up to the line that has a word."""
+    assert program.stderr is not None
+    for line in program.stderr:
+        yield line
+        if word in line:
+            return
 
 
 def _answers(url: str) -> Iterator[bool]:

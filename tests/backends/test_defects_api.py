@@ -79,6 +79,19 @@ def test_the_list_pages_and_filters(analyst: httpx.Client, services: Services) -
     assert analyst.get("/v1/defects", params={"state": "lost"}).status_code == 422
 
 
+def test_the_list_says_of_each_defect_what_its_biography_does(analyst: httpx.Client) -> None:
+    listed = analyst.get("/v1/defects", params={"limit": 200}).json()["data"]
+    assert listed
+    for defect in listed:
+        chapters = analyst.get(f"/v1/defects/{defect['link_group']}").json()["chapters"]
+        sightings = [chapter for chapter in chapters if chapter["finding"]]
+        assert defect["latest"] == sightings[-1]["finding"]
+        assert defect["state"] == chapters[-1]["state"]
+        assert defect["sightings"] == len(sightings)
+        assert defect["first_seen_at"] == sightings[0]["finding"]["detected_at"]
+        assert defect["since_first"] == sightings[-1]["since_first"]
+
+
 def test_a_split_stays_through_relinking_and_can_be_undone(analyst: httpx.Client, services: Services) -> None:
     group, members = longest(services)
     leaving = max(members)
