@@ -67,6 +67,12 @@ def once(  # noqa: PLR0913, PLR0917 - what every endpoint has at hand, in one li
     return JSONResponse(known.body, known.status, headers={"Idempotent-Replayed": "true"})
 
 
+def answer_to(session: Session, principal: Principal, key: str) -> dict[str, Any]:
+    """Return what this principal's request of a key was answered; empty where none is known."""
+    known = session.get(IdempotencyKey, (principal.username, key))
+    return known.body if known else {}
+
+
 def _json(model: BaseModel) -> dict[str, Any]:
     return model.model_dump(mode="json")
 

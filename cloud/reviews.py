@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -38,6 +38,11 @@ _ACTIONS = {verdict: f"finding.{verdict.value}" for verdict in Verdict}
 _UNDONE = "finding.undo"
 
 
+def state_of(finding: Finding) -> str:
+    """Return what a verdict on a finding is about; another one when it was judged, or repaired, since."""
+    return f"{finding.status} {finding.reviewed_at.astimezone(UTC).isoformat() if finding.reviewed_at else ''}".strip()
+
+
 def review(  # noqa: PLR0913 - a verdict has this many parts
     session: Session,
     finding_id: str,
@@ -47,15 +52,23 @@ def review(  # noqa: PLR0913 - a verdict has this many parts
     *,
     rank: int | None = None,
     policy: grading.Policy | None = None,
+    seen: str | None = None,
 ) -> Finding:
     """Record what a person says of a finding. A regrade survives later evidence; the policy no longer grades it.
+
+    ``seen`` is the finding's state that they judged by; what they said already, and say again, changes nothing.
 
     Raises:
         NotFound: No such finding.
         InvalidInput: A regrade without a rank, or a rank outside 1 to 5.
+        Conflict: It is not as it was ``seen``.
 
     """
     finding = _locked(session, finding_id)
+    if seen is not None and seen != state_of(finding):
+        if _stands(finding, verdict, reason, by, rank):
+            return finding
+        raise _judged_since(finding)
     policy = active_policy(session, finding.asset_id, policy or grading.shipped_policy())
     before = _judged(finding)
     if verdict is Verdict.REGRADE:
@@ -81,22 +94,29 @@ def review_all(  # noqa: PLR0913 - the same parts
     *,
     rank: int | None = None,
     policy: grading.Policy | None = None,
+    seen: Mapping[str, str] | None = None,
 ) -> list[Finding]:
     """Record one verdict on several findings: on all of them or, where one is refused, on none.
 
     Raises:
         NotFound: One of them does not exist.
         InvalidInput: None or too many are named, or a regrade has no rank.
+        Conflict: One of them is not as it was ``seen``.
 
     """
     ids = list(dict.fromkeys(finding_ids))
     if not 1 <= len(ids) <= MOST_AT_ONCE:
         raise InvalidInput(f"{len(ids)} findings were named.", hint=f"Name 1 to {MOST_AT_ONCE}.", field="finding_ids")
     # In one order whoever asks, so that two people who mark the same findings wait for each other and do not lock up.
-    return [review(session, one, verdict, reason, by, rank=rank, policy=policy) for one in sorted(ids)]
+    known = seen or {}
+    return [
+        review(session, one, verdict, reason, by, rank=rank, policy=policy, seen=known.get(one)) for one in sorted(ids)
+    ]
 
 
-def undo(session: Session, finding_id: str, by: str, policy: grading.Policy | None = None) -> Finding:
+def undo(
+    session: Session, finding_id: str, by: str, policy: grading.Policy | None = None, *, seen: str | None = None
+) -> Finding:
     """Take back the last review of a finding, by the person who made it; what that review changed is as it was before.
 
     Only a regrade's grade is taken back, and the policy's is what it says of all that was seen by now. A ticket that
@@ -104,10 +124,12 @@ def undo(session: Session, finding_id: str, by: str, policy: grading.Policy | No
 
     Raises:
         NotFound: No such finding.
-        Conflict: There is no review to take back, or it is somebody else's.
+        Conflict: There is no review to take back, or it is somebody else's; or the finding is not as it was ``seen``.
 
     """
     finding = _locked(session, finding_id)
+    if seen is not None and seen != state_of(finding):
+        raise _judged_since(finding)
     last = session.scalars(
         select(Audit)
         .where(Audit.object == finding_id, Audit.action.in_([*_ACTIONS.values(), _UNDONE]))
@@ -134,6 +156,25 @@ def _locked(session: Session, finding_id: str) -> Finding:
     if finding is None:
         raise NotFound(f"No finding {finding_id!r}.", hint="List findings with GET /v1/findings.")
     return finding
+
+
+def _stands(finding: Finding, verdict: Verdict, reason: str, by: str, rank: int | None) -> bool:
+    """Return whether it is this person's verdict already: it was sent again after its key was forgotten."""
+    if (finding.reviewed_by, finding.review_reason) != (by, reason):
+        return False
+    if verdict is Verdict.REGRADE:
+        return (finding.severity_source, finding.severity_rank) == ("manual", rank)
+    return finding.status == (FindingStatus.CONFIRMED if verdict is Verdict.CONFIRM else FindingStatus.REJECTED).value
+
+
+def _judged_since(finding: Finding) -> Conflict:
+    number, status = finding.number, finding.status
+    if finding.reviewed_at is None or status == FindingStatus.REPAIRED.value:
+        return Conflict(f"F-{number} is {status} by now.", hint="Look at it again and judge it anew.")
+    return Conflict(
+        f"{finding.reviewed_by} has judged F-{number} meanwhile: {status}, rank {finding.severity_rank}.",
+        hint="Look at it again and judge it anew.",
+    )
 
 
 def _answer(session: Session, finding: Finding, policy: grading.Policy, reason: str, by: str) -> None:

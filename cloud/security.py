@@ -87,7 +87,11 @@ def _from_session(request: Request) -> Principal:
     if request.method not in _SAFE_METHODS:
         sent = request.headers.get(CSRF_HEADER, "")
         if not hmac.compare_digest(sent.encode(), sessions.csrf(built.session_key, browser).encode()):
-            raise Forbidden(f"The {CSRF_HEADER} header is missing or wrong.", hint="Reload the page and try again.")
+            raise Forbidden(
+                f"The {CSRF_HEADER} header is missing or wrong.",
+                hint="Reload the page and try again.",
+                field=CSRF_HEADER,
+            )
     with built.database.session() as session:
         rights = users.rights_of(session, browser.username)
         return Principal(browser.username, rights.roles, "session", rights.sites)

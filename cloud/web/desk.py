@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Any, NamedTuple, cast
 from urllib.parse import urlencode
 
@@ -15,16 +15,16 @@ from sqlalchemy.orm import Session, load_only
 
 from cloud import consume, grading, paging, reviews
 from cloud.history import comparison
-from cloud.idempotency import Key, once
+from cloud.idempotency import Key, answer_to, once
 from cloud.requests import Svc, UnitOfWork
-from cloud.security import Principal, Reader, authenticate
+from cloud.security import Principal, Reader, Reviewer, authenticate
 from cloud.tables import Asset, Finding
 from cloud.training import teaching
 from cloud.web import finding_view, shell
 from cloud.web.finding_view import Sheet
 from cloud.web.rendering import page, problem
 from cloud.web.shell import Address, room
-from contracts.errors import Forbidden, InvalidInput, PlatformError
+from contracts.errors import InvalidInput, PlatformError
 from contracts.vocabulary import DefectKind, FindingStatus, Role, Verdict
 
 router = APIRouter(include_in_schema=False, dependencies=[Depends(authenticate)])
@@ -242,71 +242,82 @@ def on_the_desk(finding_id: str, principal: Reader, session: UnitOfWork) -> HTML
         return problem(error)
 
 
-class Judged(BaseModel):
-    """A verdict on one finding or several, as the desk sends it."""
+class TakenBack(BaseModel):
+    """Findings whose last verdict is taken back; ``seen``: the state of each that the asker knew.
+
+    ``after <key>`` is the state in which their own verdict of that key has left it: they had no answer to it yet.
+    """
 
     finding_id: list[str] = Field(min_length=1, max_length=reviews.MOST_AT_ONCE)
+    seen: list[str] = Field(default_factory=list, max_length=reviews.MOST_AT_ONCE)
+
+
+class Judged(TakenBack):
+    """A verdict on findings."""
+
     verdict: Verdict
     reason: str = Field(default="", max_length=400)
     rank: int | None = Field(default=None, ge=1, le=5)
 
 
 class Taken(BaseModel):
-    """A change was made; the desk shows it already."""
+    """A change was made; ``seen``: the state of each finding after it."""
+
+    seen: dict[str, str]
 
 
 @router.post("/fragments/review")
 def judge(  # noqa: PLR0913, PLR0917 - FastAPI passes each part of the request by itself
     request: Request,
-    principal: Reader,
+    principal: Reviewer,
     services: Svc,
     session: UnitOfWork,
     given: Annotated[Judged, Form()],
     after: BackgroundTasks,
     key: Key = None,
 ) -> Response:
-    """Record a verdict on all that were marked, or on none; once per key."""
+    """Record a verdict on all that were named, or on none; once per key, and only on what was seen."""
     after.add_task(consume.follow_reviews, services)
+    policy, by = grading.load_policy(services.settings.policy_file), principal.username
+    told, seen = (given.verdict, given.reason, by), _seen(session, principal, given)
 
     def make() -> Taken:
-        by, policy = principal.username, grading.load_policy(services.settings.policy_file)
-        reviews.review_all(session, given.finding_id, given.verdict, given.reason, by, rank=given.rank, policy=policy)
-        return Taken()
+        return _taken(reviews.review_all(session, given.finding_id, *told, rank=given.rank, policy=policy, seen=seen))
 
-    return _changed(request, principal, session, given, make, key)
+    return once(session, request, principal, key, given, make, status=200)
 
 
-@router.post("/fragments/review/{finding_id}/undo")
+@router.post("/fragments/review/undo")
 def take_back(
-    finding_id: str, request: Request, principal: Reader, services: Svc, session: UnitOfWork, key: Key = None
+    request: Request,
+    principal: Reviewer,
+    services: Svc,
+    session: UnitOfWork,
+    given: Annotated[TakenBack, Form()],
+    key: Key = None,
 ) -> Response:
-    """Take back the last verdict on a finding; once per key."""
+    """Take back the last verdict on all that were named, or on none; once per key."""
+    policy, seen = grading.load_policy(services.settings.policy_file), _seen(session, principal, given)
 
     def make() -> Taken:
-        reviews.undo(session, finding_id, principal.username, grading.load_policy(services.settings.policy_file))
-        return Taken()
+        ids = sorted(given.finding_id)
+        return _taken([reviews.undo(session, one, principal.username, policy, seen=seen.get(one)) for one in ids])
 
-    return _changed(request, principal, session, Taken(), make, key)
-
-
-def _changed(
-    request: Request,
-    principal: Principal,
-    session: Session,
-    given: BaseModel,
-    make: Callable[[], Taken],
-    key: str | None,
-) -> Response:
-    try:
-        _allow(principal)
-        answer = once(session, request, principal, key, given, make, status=200)
-        session.flush()
-    except PlatformError as error:
-        session.rollback()
-        return problem(error)
-    return answer
+    return once(session, request, principal, key, given, make, status=200)
 
 
-def _allow(principal: Principal) -> None:
-    if not principal.may(Role.ANALYST, Role.REVIEWER):
-        raise Forbidden(f"{principal.username} may not review.", hint="It takes the role analyst or reviewer.")
+def _seen(session: Session, principal: Principal, given: TakenBack) -> dict[str, str]:
+    if given.seen and len(given.seen) != len(given.finding_id):
+        raise InvalidInput(
+            "What was seen is told of each finding, or of none.", hint="Load the page again.", field="seen"
+        )
+    seen = dict(zip(given.finding_id, given.seen, strict=False))
+    for finding_id, state in seen.items():
+        after, _, key = state.partition(" ")
+        left = answer_to(session, principal, key).get("seen", {}) if after == "after" else {}
+        seen[finding_id] = left.get(finding_id, state)
+    return seen
+
+
+def _taken(made: list[Finding]) -> Taken:
+    return Taken(seen={finding.finding_id: reviews.state_of(finding) for finding in made})

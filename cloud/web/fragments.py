@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Form, Query
 from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, Field
 
-from cloud import fleet, flights, reviews
+from cloud import fleet, flights
 from cloud.planning.flying import TAKE_OFF_UP_M
 from cloud.reporting import blades
 from cloud.requests import Svc, UnitOfWork
@@ -16,7 +16,7 @@ from cloud.security import Principal, Reader, authenticate
 from cloud.web import finding_view, flight_view, mapping, schematic, timeline
 from cloud.web.rendering import page, problem
 from contracts.errors import Forbidden, PlatformError
-from contracts.vocabulary import CommandKind, Role, Verdict
+from contracts.vocabulary import CommandKind, Role
 
 router = APIRouter(prefix="/fragments", include_in_schema=False, dependencies=[Depends(authenticate)])
 
@@ -60,35 +60,10 @@ def findings(
 def finding(finding_id: str, principal: Reader, session: UnitOfWork) -> HTMLResponse:
     """Return the side sheet of a finding."""
     try:
-        return _sheet(session, principal, finding_id)
+        may_review = principal.may(Role.ANALYST, Role.REVIEWER)
+        return page("_finding.html", {"sheet": finding_view.sheet(session, finding_id), "may_review": may_review})
     except PlatformError as error:
         return problem(error)
-
-
-class Review(BaseModel):
-    """A person's verdict, as the form sends it."""
-
-    verdict: Verdict
-    reason: str = Field(default="", max_length=400)
-    rank: int | None = Field(default=None, ge=1, le=5)
-
-
-@router.post("/findings/{finding_id}/review")
-def review(finding_id: str, principal: Reader, session: UnitOfWork, given: Annotated[Review, Form()]) -> HTMLResponse:
-    """Record a person's verdict and return the sheet as it is then."""
-    try:
-        _allow(principal, Role.ANALYST, Role.REVIEWER)
-        reviews.review(session, finding_id, given.verdict, given.reason, principal.username, rank=given.rank)
-        session.flush()
-        return _sheet(session, principal, finding_id)
-    except PlatformError as error:
-        session.rollback()
-        return problem(error)
-
-
-def _sheet(session: UnitOfWork, principal: Principal, finding_id: str) -> HTMLResponse:
-    may_review = principal.may(Role.ANALYST, Role.REVIEWER)
-    return page("_finding.html", {"sheet": finding_view.sheet(session, finding_id), "may_review": may_review})
 
 
 @router.get("/tickets")

@@ -18,7 +18,7 @@ from fastapi.responses import HTMLResponse, Response
 from fastapi.staticfiles import StaticFiles
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-from cloud import language, places
+from cloud import language, places, reviews
 from cloud.reporting import signed
 from cloud.web import advice, labels
 from cloud.web.wording import Wording
@@ -91,6 +91,7 @@ def environment() -> Environment:
         "changed": signed.in_words,
         "points_off": labels.points_off,
         "as_found": places.as_found,
+        "state": reviews.state_of,
         "severity": labels.severity,
         "words": labels.words,
         "inline": labels.inline,

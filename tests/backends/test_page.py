@@ -253,18 +253,21 @@ def test_a_viewer_sees_but_may_not_act(viewer: httpx.Client, services: Services)
     command = viewer.post(
         f"/fragments/flights/{flight_id(viewer)}/commands", data={"kind": "land", "key": "key-00000003"}
     )
-    review = viewer.post(f"/fragments/findings/{finding(services, 2)}/review", data={"verdict": "reject"})
+    review = viewer.post("/fragments/review", data={"finding_id": finding(services, 2), "verdict": "reject"})
     assert (command.status_code, review.status_code) == (403, 403)
 
 
 def test_an_unsafe_request_without_the_token_of_the_page_is_refused(admin: httpx.Client, services: Services) -> None:
-    path = f"/fragments/findings/{finding(services, 3)}/review"
-    assert admin.post(path, data={"verdict": "confirm"}, headers={"X-Kestrel-CSRF": "x"}).status_code == 403
+    verdict = {"finding_id": finding(services, 3), "verdict": "confirm"}
+    refused = admin.post("/fragments/review", data=verdict, headers={"X-Kestrel-CSRF": "x"})
+    assert (refused.status_code, refused.json()["field"]) == (403, "X-Kestrel-CSRF")
 
 
 def test_a_review_is_recorded_and_shown(admin: httpx.Client, services: Services) -> None:
     target = finding(services, 7)
-    answer = admin.post(f"/fragments/findings/{target}/review", data={"verdict": "confirm", "reason": "<b>seen</b>"})
+    verdict = {"finding_id": target, "verdict": "confirm", "reason": "<b>seen</b>"}
+    assert admin.post("/fragments/review", data=verdict).status_code == 200
+    answer = admin.get(f"/fragments/findings/{target}")
     words = soup(answer).select_one(".sheet-facts").text  # type: ignore[union-attr]
     assert "Confirmed" in words
     assert "by admin" in words

@@ -9,11 +9,12 @@ from typing import Any
 
 import httpx
 import pytest
+from bs4 import BeautifulSoup
 from sqlalchemy import select
 
 from cloud.services import Services
 from cloud.tables import Audit, Finding, WorkflowRun
-from contracts.vocabulary import DefectKind, Role
+from contracts.vocabulary import DefectKind, FindingStatus, Role
 from tests import platform
 from tests.clean_database import empty
 from tests.factories import World
@@ -135,3 +136,67 @@ def test_a_viewer_judges_nothing(server: Server, found: list[str]) -> None:
     with server.client(Role.VIEWER) as viewer:
         assert viewer.post("/v1/findings/reviews", json=CONFIRM | {"finding_ids": found}).status_code == 403
         assert viewer.post(f"/v1/findings/{found[0]}/reviews/undo").status_code == 403
+
+
+def seen(http: httpx.Client, finding_id: str) -> str:
+    """Return the state of a finding that an analyst judges by, as the desk has it."""
+    return str(BeautifulSoup(http.get(f"/fragments/review/{finding_id}").text, "lxml").article["data-seen"])  # type: ignore[index]
+
+
+def sent(http: httpx.Client, ids: list[str], states: list[str], key: str, verdict: str = "reject") -> httpx.Response:
+    """Send a verdict as the pages do."""
+    undo = verdict == "undo"
+    body = {"finding_id": ids, "seen": states} | ({} if undo else {"verdict": verdict})
+    return http.post(
+        "/fragments/review/undo" if undo else "/fragments/review", data=body, headers={"Idempotency-Key": key}
+    )
+
+
+def test_a_verdict_on_what_was_judged_since_is_refused_by_name(
+    http: httpx.Client, server: Server, found: list[str]
+) -> None:
+    states = [seen(http, one) for one in found]
+    with server.client(Role.REVIEWER) as other:
+        other.post(f"/v1/findings/{found[1]}/reviews", json=CONFIRM)
+    refused = sent(http, found, states, "k1")
+    assert refused.status_code == 409
+    assert refused.json()["detail"] == "reviewer has judged F-2 meanwhile: confirmed, rank 3."
+    assert [shown(http, one)["status"] for one in found] == ["open", "confirmed", "open"]
+    assert sent(http, found, [seen(http, one) for one in found], "k2").status_code == 200
+
+
+def test_who_judges_again_before_the_first_answer_came_names_the_first_by_its_key(
+    http: httpx.Client, found: list[str]
+) -> None:
+    before = seen(http, found[0])
+    assert sent(http, found[:1], ["after k1"], "k0").status_code == 409
+    assert sent(http, found[:1], [before], "k1").json() == {"seen": {found[0]: seen(http, found[0])}}
+    assert sent(http, found[:1], [before], "k2", "confirm").status_code == 409
+    assert sent(http, found[:1], ["after k1"], "k3", "confirm").status_code == 200
+    assert sent(http, found[:1], ["after k1"], "k4", "undo").status_code == 409
+    assert sent(http, found[:1], ["after k3"], "k5", "undo").status_code == 200
+    assert shown(http, found[0])["status"] == "rejected"
+
+
+def test_the_same_verdict_of_the_same_person_changes_nothing_once_its_key_is_forgotten(
+    http: httpx.Client, services: Services, found: list[str]
+) -> None:
+    before = seen(http, found[0])
+    answers = [sent(http, found[:1], [before], key).json() for key in ("k1", "forgotten")]
+    assert answers[0] == answers[1]
+    with services.database.session() as session:
+        assert session.scalars(select(Audit.action).where(Audit.object == found[0])).all() == ["finding.reject"]
+
+
+def test_what_was_repaired_since_is_not_judged_by_what_it_was(
+    http: httpx.Client, services: Services, found: list[str]
+) -> None:
+    before = seen(http, found[0])
+    with services.database.session() as session:
+        session.get_one(Finding, found[0]).status = FindingStatus.REPAIRED.value
+    assert "is repaired by now." in sent(http, found[:1], [before], "k1").json()["detail"]
+
+
+def test_what_was_seen_is_told_of_each_finding_or_of_none(http: httpx.Client, found: list[str]) -> None:
+    assert sent(http, found[:2], ["open"], "k1").status_code == 422
+    assert sent(http, found[:2], [], "k2").status_code == 200

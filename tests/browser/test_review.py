@@ -166,11 +166,10 @@ def test_a_verdict_falls_on_all_that_are_marked(desk: Page, services: Services) 
 
 def test_a_refused_verdict_comes_back_to_the_desk_with_the_reason(desk: Page, services: Services) -> None:
     gone = desk.locator(".queue-list li").first.get_attribute("data-id")
-    desk.route(
-        "**/fragments/review", lambda route: route.fulfill(status=503, body='<p class="problem">Merged into F-9.</p>')
-    )
+    refused = {"status": 404, "code": "not_found", "detail": "Merged into F-9.", "hint": "Look there."}
+    desk.route("**/fragments/review", lambda route: route.fulfill(status=404, json=refused))
     desk.keyboard.press("a")
-    expect(desk.locator("#desk-problem")).to_have_text("Merged into F-9.")
+    expect(desk.locator("#desk-problem")).to_contain_text("“F-2 confirmed” was not saved. Merged into F-9. Look there.")
     expect(desk.locator("#left")).to_have_text("7")
     expect(desk.locator("#on-desk")).to_have_attribute("data-id", gone or "")
     assert judged(services) == 0
@@ -179,10 +178,10 @@ def test_a_refused_verdict_comes_back_to_the_desk_with_the_reason(desk: Page, se
 def test_what_is_not_taken_back_is_not_said_to_be(desk: Page, services: Services) -> None:
     desk.keyboard.press("x")
     until(services, 1, desk)
-    refused = '<p class="problem">The last review is ben\'s.</p>'
-    desk.route("**/fragments/review/*/undo", lambda route: route.fulfill(status=503, body=refused))
+    refused = {"status": 409, "code": "conflict", "detail": "The last review is ben's.", "hint": "Review it anew."}
+    desk.route("**/fragments/review/undo", lambda route: route.fulfill(status=409, json=refused))
     desk.keyboard.press("u")
-    expect(desk.locator("#desk-problem")).to_have_text("The last review is ben's.")
+    expect(desk.locator("#desk-problem")).to_contain_text("“F-2 taken back” was not saved. The last review is ben's.")
     expect(desk.locator("#left")).to_have_text("6")
     expect(desk.locator("#said")).to_have_text("F-2 rejected")
 

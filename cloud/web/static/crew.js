@@ -1,6 +1,8 @@
 // @ts-check
 // A crew's answer: kept on the phone first (IndexedDB), sent when there is a connection, each under an id of its own.
 
+import { newKey, shelf } from "./kept.js";
+
 const form = /** @type {HTMLFormElement} */ (document.getElementById("report"));
 const state = /** @type {HTMLElement} */ (document.getElementById("state"));
 const say = form.dataset;
@@ -9,24 +11,7 @@ const AGAIN_MS = 4000;
 
 /** @typedef {{id: string, token: string, told: object, photo?: Blob, takenAt?: string, takenBy?: string}} Waiting */
 
-/** @returns {Promise<IDBDatabase>} */
-const open = () => new Promise((resolve, reject) => {
-  const request = indexedDB.open("kestrel-crew", 1);
-  request.onupgradeneeded = () => request.result.createObjectStore("waiting", { keyPath: "id" });
-  request.onsuccess = () => resolve(request.result);
-  request.onerror = () => reject(request.error);
-});
-
-/** @template T @param {IDBTransactionMode} mode @param {(store: IDBObjectStore) => IDBRequest<T>} act @returns {Promise<T>} */
-async function store(mode, act) {
-  const database = await open();
-  return new Promise((resolve, reject) => {
-    const transaction = database.transaction("waiting", mode);
-    const request = act(transaction.objectStore("waiting"));
-    transaction.oncomplete = () => { database.close(); resolve(request.result); };
-    transaction.onerror = () => reject(transaction.error);
-  });
-}
+const store = shelf("kestrel-crew", { keyPath: "id" });
 
 /** When a picture was taken, by the camera's own record (EXIF DateTimeOriginal with its offset), else by the file. @param {File} file */
 async function taken(file) {
@@ -69,7 +54,7 @@ form.addEventListener("submit", async (event) => {
     answered_at: new Date().toISOString(),
   };
   /** @type {Waiting} */
-  const waiting = { id: newId(), token: say.token ?? "", told };
+  const waiting = { id: newKey(), token: say.token ?? "", told };
   const photo = /** @type {File} */ (given.get("photo"));
   if (photo?.size) {
     const { at, by } = await taken(photo);
@@ -80,12 +65,6 @@ form.addEventListener("submit", async (event) => {
   state.textContent = say.waiting ?? "";
   await send();
 });
-
-/** An id like a UUID; crypto.randomUUID is missing where a page came over plain http. */
-function newId() {
-  const hex = [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
-}
 
 let sending = false;
 /** Send what waits, the oldest first; what does not go now stays. */
@@ -139,7 +118,7 @@ addEventListener("offline", () => { state.textContent = say.offline ?? ""; });
 navigator.serviceWorker?.register("/crew/worker.js").then(() => navigator.serviceWorker.ready).then(async () => {
   // This page came before its worker did: let the worker have it, its picture and its code once.
   const kept = await caches.open("kestrel-crew-1");
-  await kept.addAll([location.href, .../** @type {any} */ ([...document.querySelectorAll("img, script[src], link[rel=stylesheet]")]).map((/** @type {any} */ one) => one.src || one.href)].filter(Boolean)).catch(() => {});
+  await kept.addAll([location.href, .../** @type {any} */ ([...document.querySelectorAll("img, script[src], link[rel=stylesheet], link[rel=modulepreload]")]).map((/** @type {any} */ one) => one.src || one.href)].filter(Boolean)).catch(() => {});
   document.documentElement.dataset.kept = "yes";
 }).catch(() => {});
 send();

@@ -4,7 +4,8 @@
 // What the press has come to is kept as states of the element: a page that redraws itself strips
 // the classes and attributes it does not know. Why a command was refused stays until the next one is held.
 
-import { isOurs, newKey } from "./problem.js";
+import { newKey } from "./kept.js";
+import { isOurs } from "./problem.js";
 import { t } from "./words.js";
 
 const HOLD_MS = 900;

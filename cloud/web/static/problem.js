@@ -23,9 +23,6 @@ export function unanswered(todo = t("Whether this was taken is not known. Look b
   return box.innerHTML;
 }
 
-/** A key for a request: sent again with it, it is done once. */
-export const newKey = () => crypto.randomUUID?.() ?? String(Math.random()).slice(2) + Date.now();
-
 /** Whether a refusal is the platform's. @param {number} status @param {string} text */
 export const isOurs = (status, text) => status < 500 || new DOMParser().parseFromString(text, "text/html").querySelector(".problem") !== null;
 

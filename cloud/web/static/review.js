@@ -1,35 +1,27 @@
 // @ts-check
-// <review-desk>: a queue judged by keyboard. The next findings are fetched before they are needed; a verdict goes to the
-// server while the next finding is already shown, and comes back to the desk when it was refused. One of which nobody knows
-// whether it was taken is kept, with what was judged since behind it, until it is sent again: its key makes it count once.
+// <review-desk>: a queue judged by keyboard. The next findings are fetched before they are needed; a verdict goes to
+// `verdicts.js`, which keeps and sends it, while the next finding is already shown, and comes back when it was refused.
 
 import "./room.js";
-import { isOurs, newKey, unanswered } from "./problem.js";
 import { isTyping } from "./shell.js";
+import { before, give, said, waiting } from "./verdicts.js";
 import { t } from "./words.js";
 
 const AHEAD = 3;
 /** The next part of the queue is fetched when so few are left of this one. */
 const LOW = 12;
-const ANSWER_MS = 10000;
-const SAID = /** @type {Record<string, string>} */ ({ confirm: t("{0} confirmed"), reject: t("{0} rejected"), regrade: t("{0} graded {1}") });
 
 /** When the page is drawn as it is now. @returns {Promise<unknown>} */
 const drawn = () => new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)));
 
-/** @typedef {{ ids: string[], verdict: string, rank?: string, saved: Promise<boolean> }} Verdict */
-/** @typedef {{ said: string, address: string, body: URLSearchParams, ids: string[], once: Promise<boolean>, key: string, told: (taken: boolean) => void }} Change */
-
 class ReviewDesk extends HTMLElement {
   /** Fetched findings by id. @type {Map<string, Promise<string>>} */ #fetched = new Map();
-  /** What can be taken back, oldest first. @type {Verdict[]} */ #done = [];
+  /** What can be taken back, oldest first. @type {(import("./verdicts.js").Given & { key: string })[]} */ #done = [];
+  /** The keys of what was said since the page was opened. @type {Set<string>} */ #own = new Set();
   /** @type {Set<string>} */ #marked = new Set();
   #current = "";
   /** The next part of the queue, on its way. @type {Promise<boolean> | null} */ #coming = null;
   #seen = new IntersectionObserver((entries) => entries.some((entry) => entry.isIntersecting) && this.#more());
-  /** What the server has not answered, oldest first: it is sent one after the other. @type {Change[]} */ #waiting = [];
-  #sending = false;
-  /** Of the first that waits nobody knows whether it was taken. */ #unknown = false;
 
   connectedCallback() {
     document.addEventListener("keydown", (event) => {
@@ -42,25 +34,28 @@ class ReviewDesk extends HTMLElement {
       const key = target.closest("[data-key]")?.getAttribute("data-key");
       if (key) this.#press(key);
       if (target.closest(".more")) this.#more();
-      if (target.closest("#send-again")) this.#again();
       if (target.closest("#news")) location.reload();
       const item = target.closest("li[data-id]");
       if (item) this.#show(item.getAttribute("data-id") ?? "");
     });
     this.querySelector(".filters")?.addEventListener("change", (event) => /** @type {HTMLFormElement} */ (event.currentTarget).requestSubmit());
     document.body.addEventListener("kestrel:finding", (event) => this.#hear(/** @type {CustomEvent} */ (event).detail.id));
-    // The stream is open: the platform may answer again.
-    document.body.addEventListener("kestrel:resync", () => this.#again());
-    addEventListener("beforeunload", (event) => this.#unknown && event.preventDefault());
+    document.addEventListener("kestrel:verdict", (event) => this.#told(/** @type {CustomEvent} */ (event).detail));
     // A filter changed the queue.
     document.addEventListener("htmx:after:swap", (event) => {
       if (/** @type {CustomEvent} */ (event).detail.ctx.target.id === "queue-rows") this.#begin();
     });
     this.#begin();
+    before.then((kept) => {
+      this.#stampWaiting();
+      if (kept.some((verdict) => verdict.ids.includes(this.#current))) this.#advance();
+    });
   }
 
   #begin() {
     this.#current = "";
+    this.#marked.clear(); // what was marked may not be in sight any more
+    this.#stampWaiting();
     this.#watch();
     const first = this.#items().find((item) => !item.classList.contains("judged")) ?? this.#items()[0];
     if (first) this.#show(first.dataset.id ?? "", first === this.#items()[0]);
@@ -135,6 +130,7 @@ class ReviewDesk extends HTMLElement {
     for (const item of part.content.querySelectorAll("li[data-id]")) if (this.#item(item.getAttribute("data-id") ?? "")) item.remove();
     const came = part.content.querySelector("li[data-id]") !== null;
     end.replaceWith(part.content);
+    this.#stampWaiting();
     this.#watch();
     return came;
   }
@@ -186,6 +182,8 @@ class ReviewDesk extends HTMLElement {
     const html = await this.#fetch(id).catch(() => `<p class="problem" role="alert">${t("The server does not answer. Try again in a moment.")}</p>`);
     if (this.#current !== id) return;
     this.#desk().innerHTML = html;
+    const shown = /** @type {HTMLElement | null} */ (this.#desk().querySelector("#on-desk"));
+    if (shown) this.#saw(id, shown.dataset.seen ?? "");
     const items = this.#items();
     const here = items.findIndex((item) => item.dataset.id === id);
     if (items.length - here < LOW) this.#more();
@@ -225,91 +223,55 @@ class ReviewDesk extends HTMLElement {
     if (!ids.length) return this.#current ? this.#say(t("Loading …")) : undefined;
     this.#marked.clear();
     const note = /** @type {HTMLInputElement} */ (this.querySelector("#note"));
-    const body = new URLSearchParams([...ids.map((id) => ["finding_id", id]), ["verdict", verdict], ["reason", note.value.trim()]]);
-    if (rank) body.set("rank", rank);
+    const items = ids.map((id) => this.#item(id)?.dataset ?? {});
+    const about = { numbers: items.map((item) => item.number ?? ""), seen: items.map((item) => item.seen ?? "") };
+    const given = { ids, ...about, verdict, rank, reason: note.value.trim() };
+    this.#done.push({ ...given, key: this.#give(given) });
+    this.#say(said(given));
     note.value = "";
     for (const id of ids) this.#stamp(id, rank ?? verdict);
-    const said = SAID[verdict].replace("{0}", this.#names(ids)).replace("{1}", rank ?? "");
-    const saved = this.#send(said, "/fragments/review", body, ids);
-    this.#done.push({ ids, verdict, rank, saved });
-    this.#say(said);
     this.#advance();
   }
 
-  async #undo() {
+  #undo() {
     const last = this.#done.pop();
     if (!last) return this.#say(t("Nothing to take back"));
-    const said = t("{0} taken back", this.#names(last.ids));
-    const address = (/** @type {string} */ id) => `/fragments/review/${encodeURIComponent(id)}/undo`;
-    const taken = await Promise.all(last.ids.map((id) => this.#send(said, address(id), new URLSearchParams(), [], last.saved)));
-    last.ids.forEach((id, index) => taken[index] && this.#stamp(id, ""));
-    if (!taken.every(Boolean)) return;
-    this.#say(said);
-    this.#show(last.ids[0]);
+    this.#give({ ids: last.ids, numbers: last.numbers, seen: last.seen, verdict: "undo" });
   }
 
-  /** Send a change behind those that wait, and once another was taken; return whether it was. What is refused comes back to
-   * the desk with the reason. @param {string} said @param {string} address @param {URLSearchParams} body @param {string[]} ids
-   * @param {Promise<boolean>} [once] @returns {Promise<boolean>} */
-  #send(said, address, body, ids, once = Promise.resolve(true)) {
-    return new Promise((told) => {
-      this.#waiting.push({ said, address, body, ids, once, key: newKey(), told });
-      this.#unknown ? this.#tellUnknown() : this.#sendAll();
-    });
+  /** @param {import("./verdicts.js").Given} given */
+  #give(given) {
+    const key = give(given);
+    this.#own.add(key);
+    return key;
   }
 
-  /** Send what waits, up to the first that is not answered: what follows may be about the same finding. */
-  async #sendAll() {
-    if (this.#sending) return;
-    this.#sending = true;
-    this.#unknown = false;
-    for (let first; (first = this.#waiting[0]); this.#waiting.shift()) {
-      const taken = (await first.once) && (await this.#post(first));
-      if (taken === null) break;
-      first.told(taken);
+  /** What became of a verdict: what is taken back, or was refused, comes back to the desk.
+   * @param {{ verdict: import("./verdicts.js").Verdict, answer: import("./verdicts.js").Answer }} what */
+  #told({ verdict, answer }) {
+    const own = this.#own.has(verdict.key);
+    const refused = "refused" in answer;
+    const done = this.#done.find((one) => one.key === verdict.key);
+    if (done && !refused) done.seen = done.ids.map((id) => answer.seen[id]);
+    for (const id of verdict.ids) {
+      this.#fetched.delete(id);
+      if (!refused) this.#saw(id, answer.seen[id]);
+      if (refused !== (verdict.verdict === "undo")) this.#stamp(id, "");
     }
-    this.#sending = false;
-    this.#unknown = this.#waiting.length > 0;
-    if (this.#unknown) this.#tellUnknown();
+    if (refused) this.#done = this.#done.filter((one) => one !== done);
+    else if (verdict.verdict === "undo" || !own) this.#say(own ? said(verdict) : t("{0}: saved", said(verdict)));
+    if (own && refused !== (verdict.verdict === "undo")) this.#show(verdict.ids[0]);
   }
 
-  #again() {
-    if (!this.#unknown) return;
-    /** @type {HTMLElement} */ (this.querySelector("#desk-problem")).replaceChildren();
-    this.#sendAll();
+  /** Note what a finding was when it was seen. @param {string} id @param {string} seen */
+  #saw(id, seen) {
+    const item = this.#item(id);
+    if (item) item.dataset.seen = seen;
   }
 
-  /** Whether a change was taken; null where nobody knows. @param {Change} change @returns {Promise<boolean | null>} */
-  async #post({ address, body, ids, key }) {
-    const headers = { "X-Kestrel-CSRF": document.body.dataset.csrf ?? "", Accept: "text/html", "Idempotency-Key": key };
-    const asked = { method: "POST", body, headers, signal: AbortSignal.timeout(ANSWER_MS) };
-    const answer = await fetch(address, asked).then(async (came) => ({ ok: came.ok, status: came.status, text: await came.text() })).catch(() => null);
-    if (answer?.status === 401) location.assign("/login?next=/review");
-    if (!answer || !(answer.ok || isOurs(answer.status, answer.text))) return null;
-    if (!answer.ok) this.#refused(answer.text, ids);
-    return answer.ok;
-  }
-
-  /** Say of which change nobody knows, and how to find out. */
-  #tellUnknown() {
-    const more = this.#waiting.length - 1;
-    const behind = more ? " " + t("What was judged since waits behind it: {0}.", more) : "";
-    const box = /** @type {HTMLElement} */ (this.querySelector("#desk-problem"));
-    box.innerHTML = unanswered(t("“{0}”: whether this was saved is not known. Sent again, it counts once.", this.#waiting[0].said) + behind);
-    const again = document.createElement("button");
-    again.type = "button";
-    again.id = "send-again";
-    again.className = "btn";
-    again.textContent = t("Send again");
-    box.firstElementChild?.append(" ", again);
-  }
-
-  /** @param {string} why @param {string[]} ids */
-  #refused(why, ids) {
-    /** @type {HTMLElement} */ (this.querySelector("#desk-problem")).innerHTML = why;
-    this.#done = this.#done.filter((done) => done.ids !== ids);
-    for (const id of ids) this.#stamp(id, "");
-    if (ids.length) this.#show(ids[0]);
+  /** Show what was judged, and not sent yet, as judged. */
+  #stampWaiting() {
+    for (const { ids, verdict, rank } of waiting()) for (const id of ids) this.#stamp(id, verdict === "undo" ? "" : (rank ?? verdict));
   }
 
   /** Write a verdict on a finding in the queue; none takes it off. @param {string} id @param {string} verdict */
@@ -326,15 +288,9 @@ class ReviewDesk extends HTMLElement {
     if (left && !(/** @type {HTMLInputElement} */ (this.querySelector("[name=all]")).checked)) left.textContent = String(Number(left.textContent) + Number(was) - Number(Boolean(verdict)));
   }
 
-  /** @param {string[]} ids */
-  #names(ids) {
-    return ids.length === 1 ? `F-${this.#item(ids[0])?.dataset.number}` : t("{0} findings", ids.length);
-  }
-
   /** @param {string} text */
   #say(text) {
     /** @type {HTMLElement} */ (this.querySelector("#said")).textContent = text;
-    if (text && !this.#unknown) /** @type {HTMLElement} */ (this.querySelector("#desk-problem")).replaceChildren();
   }
 
   /** A finding changed: what was fetched of it is old, and one that is not in the queue is new. @param {string} id */

@@ -1,6 +1,7 @@
 // @ts-check
 // The side sheet of a finding: any [data-finding] opens it; focus goes back to what opened it.
 
+import { give, said, show } from "./verdicts.js";
 import { t } from "./words.js";
 
 const dialog = /** @type {HTMLDialogElement} */ (document.getElementById("sheet-dialog"));
@@ -22,6 +23,7 @@ export async function openFinding(id) {
   slot.innerHTML = html;
   /** @type {any} */ (window).htmx.process(slot);
   dialog.scrollTop = 0;
+  show();
   /** @type {HTMLElement | null} */ (slot.querySelector("#sheet-title"))?.focus();
 }
 
@@ -38,6 +40,22 @@ document.addEventListener("click", (event) => {
 dialog.addEventListener("close", () => {
   slot.replaceChildren();
   if (opener instanceof HTMLElement && opener.isConnected) opener.focus();
+});
+
+// A verdict goes the way of the desk's; the sheet is drawn anew when it was taken.
+slot.addEventListener("submit", (event) => {
+  const form = /** @type {HTMLFormElement} */ (event.target);
+  if (!form.matches("form.review")) return;
+  event.preventDefault();
+  const verdict = /** @type {HTMLButtonElement} */ (/** @type {SubmitEvent} */ (event).submitter).value;
+  const reason = String(new FormData(form).get("reason")).trim();
+  const { id = "" } = /** @type {HTMLElement} */ (form.closest("#sheet")).dataset;
+  give({ ids: [id], numbers: [form.dataset.number ?? ""], seen: [form.dataset.seen ?? ""], verdict, reason });
+});
+document.addEventListener("kestrel:verdict", (event) => {
+  const { verdict, answer } = /** @type {CustomEvent} */ (event).detail;
+  /** @type {HTMLElement} */ (document.getElementById("sheet-said")).textContent = "refused" in answer ? "" : said(verdict);
+  for (const id of verdict.ids) document.body.dispatchEvent(new CustomEvent("kestrel:finding", { detail: { id } }));
 });
 
 document.addEventListener("open-finding", (event) => openFinding(/** @type {CustomEvent} */ (event).detail));

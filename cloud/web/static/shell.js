@@ -1,6 +1,9 @@
 // @ts-check
 // What every page has: sign-out, the key that leads to the ask box, the rooms behind "More", filters that apply themselves.
 
+import { waiting as unsent } from "./verdicts.js";
+import { t } from "./words.js";
+
 document.addEventListener("keydown", (event) => {
   if (event.key === "/" && !isTyping(event) && !document.querySelector("dialog[open]")) {
     event.preventDefault();
@@ -9,6 +12,8 @@ document.addEventListener("keydown", (event) => {
 });
 
 document.getElementById("sign-out")?.addEventListener("click", async () => {
+  const left = unsent().length;
+  if (left && !confirm(t("{0} of your verdicts are not sent yet. They stay on this device and are sent when you sign in here again. Sign out?", left))) return;
   await fetch("/logout", { method: "POST", headers: { "X-Kestrel-CSRF": document.body.dataset.csrf ?? "" }, redirect: "manual" });
   location.assign("/login");
 });
