@@ -7,10 +7,12 @@ from typing import Annotated, NamedTuple
 
 from fastapi import APIRouter, Depends, Form, Query, Request
 from fastapi.responses import HTMLResponse
+from pydantic import BaseModel, Field
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from cloud import flights
+from cloud.idempotency import Key, once
 from cloud.language import _
 from cloud.planning import assets, plans
 from cloud.planning.estimates import Estimates
@@ -26,7 +28,7 @@ from cloud.web import labels, plan_drawing, plan_wishes
 from cloud.web.plan_drawing import Drawing
 from cloud.web.plan_wishes import PATTERNS, Asked, Slider
 from cloud.web.rendering import page
-from cloud.web.shell import allow, room
+from cloud.web.shell import room
 from contracts.errors import InvalidInput, PlatformError
 from contracts.geo import GeoPoint
 from contracts.vocabulary import Role
@@ -159,27 +161,66 @@ def live(session: UnitOfWork, services: Svc, me: Reader, asked: Annotated[Asked,
     )
 
 
+class Kept(BaseModel):
+    """The plan that was stored, and how many flights it takes."""
+
+    plan_id: str
+    flights: int
+
+
 @router.post("")
 def keep(
-    request: Request, me: Operator, session: UnitOfWork, services: Svc, asked: Annotated[Asked, Form()]
+    request: Request,
+    me: Operator,
+    session: UnitOfWork,
+    services: Svc,
+    asked: Annotated[Asked, Form()],
+    key: Key = None,
 ) -> HTMLResponse:
-    """Store the plan."""
+    """Store the plan, once per key."""
     view = build(session, asked)
     if view.pattern is None:
         raise InvalidInput("Choose an asset first.", field="asset")
     wish = asked.wish(view.pattern)
-    rows = plans.create(session, services.routes, wish, me.username, terrain_of(services.settings))
-    said = _("{0} is kept with its {1} flights.") if len(rows) > 1 else _("{0} is kept.")
-    note = said.format(rows[0].plan_id, len(rows))
+
+    def make() -> Kept:
+        rows = plans.create(session, services.routes, wish, me.username, terrain_of(services.settings))
+        return Kept(plan_id=rows[0].plan_id, flights=len(rows))
+
+    kept = Kept.model_validate_json(bytes(once(session, request, me, key, asked, make).body))
+    said = _("{0} is kept with its {1} flights.") if kept.flights > 1 else _("{0} is kept.")
+    note = said.format(kept.plan_id, kept.flights)
     view = build(session, asked)
     return _shown(request, session, me, view, sketch(session, services, view), note)
 
 
+class Flown(BaseModel):
+    """Who flies a plan."""
+
+    drone_id: str = Field(max_length=80)
+
+
+class Made(BaseModel):
+    """The flight that was planned."""
+
+    flight_id: str
+
+
 @router.post("/{plan_id}/{version}/flights")
-def fly(
-    plan_id: str, version: int, me: Reader, session: UnitOfWork, drone_id: Annotated[str, Form(max_length=80)]
+def fly(  # noqa: PLR0913, PLR0917 - the same
+    request: Request,
+    plan_id: str,
+    version: int,
+    me: Operator,
+    session: UnitOfWork,
+    given: Annotated[Flown, Form()],
+    key: Key = None,
 ) -> HTMLResponse:
-    """Plan a flight of a stored plan and go to it, where it is approved."""
-    allow(me, Role.OPERATOR)
-    made = flights.create(session, plan_id=plan_id, version=version, drone_id=drone_id, by=me.username)
+    """Plan a flight of a stored plan, once per key, and go to it, where it is approved."""
+
+    def make() -> Made:
+        row = flights.create(session, plan_id=plan_id, version=version, drone_id=given.drone_id, by=me.username)
+        return Made(flight_id=row.flight_id)
+
+    made = Made.model_validate_json(bytes(once(session, request, me, key, given, make).body))
     return HTMLResponse("", headers={"HX-Redirect": f"/flights/{made.flight_id}"})

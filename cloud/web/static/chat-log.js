@@ -1,7 +1,7 @@
 // @ts-check
 // <chat-log>: asks a question and writes the streamed answer: sentences with citation chips, tool steps folded.
 
-import { AS_A_PIECE, IN_WORDS, refuse } from "./problem.js";
+import { AS_A_PIECE, IN_WORDS, refuse, unanswered } from "./problem.js";
 import { inline, t } from "./words.js";
 
 /** @param {string} name @param {string} [text] @param {string} [className] */
@@ -183,7 +183,11 @@ class ChatLog extends HTMLElement {
         method: "POST",
         headers: { "Content-Type": "application/json", "X-Kestrel-CSRF": document.body.dataset.csrf ?? "", ...AS_A_PIECE },
         body: JSON.stringify({ parameters }),
-      });
+      }).catch(() => null);
+      if (!response) {
+        form.querySelector(".problem")?.remove();
+        return form.insertAdjacentHTML("beforeend", unanswered());
+      }
       if (!response.ok) return refuse(response, form);
       form.replaceChildren(element("p", t("Done: {0}.", inline(kind)), "quiet"));
     });

@@ -9,6 +9,7 @@ import "./frame-viewer.js";
 import "./chat-log.js";
 import "./link-question.js";
 import "./sheet.js";
+import "./once.js";
 import { openStream } from "./live.js";
 
 openStream();

@@ -3,7 +3,8 @@
 // the drawings, exports kept plans and judges plans of other programs.
 
 import "./room.js";
-import { AS_A_PIECE, IN_WORDS, refuse } from "./problem.js";
+import { answered, keyOf } from "./once.js";
+import { AS_A_PIECE, IN_WORDS, refuse, unanswered } from "./problem.js";
 import { inline, t } from "./words.js";
 
 const QUIET_MS = 180;
@@ -108,8 +109,15 @@ class RoutePlanner extends HTMLElement {
     const about = keep ? {} : { site_id: form.dataset.site, home: JSON.parse(form.dataset.home ?? "null") };
     const headers = { ...IN_WORDS, "Content-Type": "application/json", "X-Kestrel-CSRF": document.body.dataset.csrf ?? "", ...AS_A_PIECE };
     const body = JSON.stringify({ content_base64: content, name: file.name, asset_id: form.dataset.asset, ...about });
-    const answer = await fetch(keep ? "/v1/routes/import" : "/v1/routes/checks", { method: "POST", headers, body });
+    const once = keep ? { "Idempotency-Key": keyOf(body) } : {};
+    const asked = { method: "POST", headers: { ...headers, ...once }, body };
+    const answer = await fetch(keep ? "/v1/routes/import" : "/v1/routes/checks", asked).catch(() => null);
     const box = /** @type {HTMLElement} */ (this.querySelector("#judged"));
+    if (!answer) {
+      box.innerHTML = unanswered();
+      return;
+    }
+    if (answer.status < 500) answered(body);
     if (!answer.ok) return refuse(answer, box);
     const said = await answer.json();
     const checks = (keep ? said.plan : said).checks;
