@@ -93,7 +93,7 @@ class PartCell(Frozen):
     """Some metres of a part that is no blade, as far as this segment saw them.
 
     ``part`` is a name of ``contracts.parts``; cell 3 of a face is from 3 m to 4 m above the foot, of a span from 30 m
-    to 40 m from its tower, of a pipe from chainage 30 m to 40 m.
+    to 40 m from its tower, of a pipe from chainage 30 m to 40 m, of a line's tower from 9 m to 12 m above its foot.
     """
 
     part: str = Field(max_length=40)
@@ -151,3 +151,6 @@ class DetectionBatch(Frozen):
     coverage: tuple[CoverageCell, ...] = ()
     audit_frames: tuple[AuditFrame, ...] = Field(default=(), max_length=100, description="the blind audits' sample")
     parts: tuple[PartCell, ...] = Field(default=(), description="coverage of what is no blade")
+    counts_towers: bool = Field(
+        default=False, description="of a line: its towers are among `parts`, so that none there means none was seen"
+    )

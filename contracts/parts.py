@@ -1,9 +1,12 @@
-"""What coverage counts beside the sides of blades: faces of towers metre by metre, spans and pipes by ten metres."""
+"""What coverage counts beside the sides of blades.
+
+Faces of towers metre by metre, spans and pipes by ten metres, a line's towers by three metres of each side.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Container
+from collections.abc import Container, Iterable, Iterator
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -17,6 +20,9 @@ from contracts.turbine import TurbineGeometry
 
 ALONG_M = 10.0
 """Length of a cell along a line or a pipe: short enough to fly to, and a line of 20 km has 2,000."""
+BAND_M = 3.0
+"""Height of a cell of a line's tower: what a camera near enough shows at once is two to three of them."""
+LINE_TOWER_FACES = 4
 _HAIR_M = 1e-6
 
 
@@ -52,7 +58,10 @@ class Part(NamedTuple):
 
 
 def parts_of(geometry: AnyShape) -> tuple[Part, ...]:
-    """Return the parts of an asset but for its blades, in the order in which people go through them."""
+    """Return the parts of an asset but for its blades, in the order in which people go through them.
+
+    Of a line they are its spans: its towers are counted apart (`towers_of`), as most flights are along the conductors.
+    """
     match geometry:
         case TurbineGeometry() | TelecomTower():
             shaft = shaft_of(geometry)
@@ -75,6 +84,43 @@ def spans_of(line: PowerLine, numbers: Container[int]) -> tuple[Part, ...]:
         for n, (one, other) in enumerate(pairwise(names))
         if n in numbers
     )
+
+
+def towers_of(line: PowerLine, numbers: Iterable[int]) -> tuple[Part, ...]:
+    """Return some towers of a line, each as four faces and its insulator strings, all counted from its foot up.
+
+    The first face looks along the line, the others follow clockwise. A line's geometry does not say how its towers are
+    built: a face is no surface but the side from which the tower is looked at.
+    """
+    return tuple(part for number in numbers for part in _of_line_tower(line, number))
+
+
+def _of_line_tower(line: PowerLine, number: int) -> Iterator[Part]:
+    tower, along_deg = line.towers[number], line.bearing_deg(number)
+    for face in range(LINE_TOWER_FACES):
+        looks = compass(along_deg + 90.0 * face)
+        key = f"{line_tower_part(number)}-face-{face}"
+        yield Part(key, f"tower {tower.name}, {looks} face", 0.0, tower.height_m, BAND_M)
+    low_m, high_m = tower.attachment_height_m, tower.attachment_height_m + line.insulator_length_m
+    for phase in range(len(line.phase_offsets_m)):
+        key = f"{line_tower_part(number)}-string-{phase}"
+        yield Part(key, f"tower {tower.name}, insulator string {phase + 1}", low_m, high_m, BAND_M)
+
+
+def line_tower_bearing_deg(line: PowerLine, number: int, face: int) -> float:
+    """Return the compass bearing that a face of a line's tower looks along."""
+    return (line.bearing_deg(number) + 90.0 * face) % 360.0
+
+
+def line_tower_part(number: int) -> str:
+    """Return how the names of the parts of a line's tower begin in coverage, which is its own name elsewhere."""
+    return f"tower-{number:04d}"
+
+
+def line_tower_of(part: str) -> int | None:
+    """Return the number of the tower of a line that a part of coverage belongs to; None of any other part."""
+    kind, _, rest = part.partition("-")
+    return int(rest.partition("-")[0]) if kind == "tower" else None
 
 
 def span_part(number: int) -> str:

@@ -131,6 +131,15 @@ class PowerLine(Frozen):
         arrives, leaves = math.atan2(way.north, way.east), math.atan2(after.end.north, after.end.east)
         return (math.degrees(leaves - arrives) + 180.0) % 360.0 - 180.0
 
+    def bearing_deg(self, number: int) -> float:
+        """Return the compass bearing the line leads along at a tower; where it turns, half way."""
+        frame = LocalFrame(self.towers[number].foot)
+        near = [frame.to_enu(tower.foot) for tower in self.towers[max(0, number - 1) : number + 2]]
+        ways = [other.minus(one) for one, other in pairwise(near)]
+        units = [Enu(way.east, way.north, 0.0).unit() for way in ways]
+        along = units[0].plus(units[-1]) if units[0].plus(units[-1]).norm() > 1e-6 else units[0]
+        return math.degrees(math.atan2(along.east, along.north)) % 360.0 % 360.0
+
 
 def _level_m(one: GeoPoint, other: GeoPoint) -> float:
     offset = LocalFrame(one).to_enu(other)

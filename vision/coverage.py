@@ -9,12 +9,12 @@ from contracts.findings import CoverageCell, PartCell
 from contracts.optics import CameraIntrinsics
 from contracts.parts import Part
 from contracts.places import AnyPlace
-from vision.grid import Grid, Side, Sight
+from vision.grid import Grid, Reals, Side, Sight
 
 MAX_INCIDENCE_DEG = 60.0
 
 
-def well_seen(sight: Sight, camera: CameraIntrinsics, max_gsd_mm_px: float) -> NDArray[np.bool_]:
+def well_seen(sight: Sight, camera: CameraIntrinsics, max_gsd_mm_px: Reals | float) -> NDArray[np.bool_]:
     """Tell which grid points a frame shows finely and squarely enough to be judged."""
     gsd = 1000.0 * sight.distance_m / camera.focal_px
     return np.asarray(sight.in_frame & (sight.incidence_deg < MAX_INCIDENCE_DEG) & (gsd <= max_gsd_mm_px), np.bool_)
@@ -35,7 +35,7 @@ class Coverage:
     def add(self, sight: Sight, sharpness: float) -> None:
         """Count one key frame."""
         gsd = 1000.0 * sight.distance_m / self._camera.focal_px
-        good = well_seen(sight, self._camera, self._surface.max_gsd_mm_px)
+        good = well_seen(sight, self._camera, self._surface.judged_mm_px)
         self._seen.append(good)
         self._gsd[good] = np.minimum(self._gsd, gsd)[good]
         self._incidence[good] = np.minimum(self._incidence, sight.incidence_deg)[good]

@@ -125,7 +125,7 @@ def footprints(surface: Grid, manifest: SegmentManifest, count: int) -> Footprin
     """Return what each of ``count`` frames shows of the asset."""
     timeline = Timeline(manifest)
     sights = [surface.sight(timeline.pose(i), manifest.camera) for i in range(count)]
-    well = [well_seen(s, manifest.camera, surface.max_gsd_mm_px) for s in sights]
+    well = [well_seen(s, manifest.camera, surface.judged_mm_px) for s in sights]
     return Footprints([np.nonzero(s.in_frame)[0] for s in sights], [np.nonzero(w)[0] for w in well])
 
 

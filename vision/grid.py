@@ -80,7 +80,7 @@ class Grid(ABC):
         side: (n,) index into ``sides``.
         cell: (n,) cell of its part.
         edges: (k, steps, 2, 3) two edges of k strips that hold all there is to search, metres as ``points``.
-        max_gsd_mm_px: What is shown coarser than this cannot be judged.
+        max_gsd_mm_px: What is shown coarser than this cannot be judged, whatever it is.
 
     """
 
@@ -108,6 +108,11 @@ class Grid(ABC):
     @abstractmethod
     def side_of(self, place: AnyPlace) -> int:
         """Return which of ``sides`` a place is on; -1 where what it is on is not counted."""
+
+    @property
+    def judged_mm_px(self) -> Reals | float:
+        """Return how fine each grid point must be shown to be judged, or one figure for all of them."""
+        return self.max_gsd_mm_px
 
     def _facing(self, rays: Reals) -> Reals:
         """Return the cosine of the angle at which each grid point is seen along its ray (n, 3, unit)."""

@@ -1,4 +1,4 @@
-"""A power line as arrays: grid points on its conductors, and the wire, string or tower that a ray means."""
+"""A power line as arrays: grid points on its conductors and towers, and the wire, string or tower that a ray means."""
 
 from __future__ import annotations
 
@@ -15,21 +15,22 @@ from contracts.parts import Part, spans_of
 from contracts.places import AnyPlace, LineTowerPlace, SpanPlace
 from contracts.powerline import PowerLine, Span
 from vision.grid import EXACT, Grid, Hit, Reals, Side, Slack
+from vision.line_towers import ARM_M, behind, of_towers, reach_m
 from vision.nearness import nearest_m, passes, points_in, reach_of, units
 from vision.wires import Passed, Wires
 
 _PER_CELL = 5
 _RIM_M = 0.6
 """Searched round a wire."""
-_ARM_M = 0.5
-"""Of a cross-arm beyond the outermost conductor, and of towers below where conductors hang."""
+_TOWER_MM_PX = 4.0
+"""Steel, fittings and insulators are judged as masts are: finer than the wires."""
 
 
 class Line(Grid):
-    """Grid points on the conductors of the spans that some cameras may show, and those spans' towers.
+    """Grid points on the conductors of the spans that some cameras may show, and on those spans' towers.
 
-    A metre of a conductor is seen from whichever side. Towers are placed on by height and are not counted: nothing
-    says how they are built.
+    A metre of a conductor is seen from whichever side, a tower from each of its four. A place on a tower is a height
+    alone, and on no face: nothing says how towers are built.
     """
 
     max_gsd_mm_px: ClassVar[float] = 6.0
@@ -46,7 +47,8 @@ class Line(Grid):
         stems = [self._wires.up(tower).times(geometry.towers[tower].height_m) for tower in self._towers]
         self._stems: Reals = np.array(stems, np.float64).reshape(-1, 3)
         self._parts = spans_of(geometry, set(numbers))
-        self.sides: tuple[Side, ...] = self._parts
+        self._of_towers = of_towers(geometry, self._towers, self.local)
+        self.sides: tuple[Side, ...] = (*self._parts, *self._of_towers.parts)
         self._lay()
 
     def cast(self, origin: Enu, direction: Enu, slack: Slack = EXACT) -> Hit | None:
@@ -69,22 +71,36 @@ class Line(Grid):
                 raise TypeError(f"{place!r} is not on a line.")
 
     def side_of(self, place: AnyPlace) -> int:
-        """Return the span a place is on; -1 on towers, which are not counted."""
+        """Return the span a place is on; -1 on towers, whose places are on no face."""
         return list(self._spans).index(place.span) if isinstance(place, SpanPlace) else -1
 
     def _facing(self, rays: Reals) -> Reals:
-        """Return the cosine of the angle at which a ray meets a wire, however it comes from round about it."""
-        return np.asarray(np.sqrt(np.maximum(0.0, 1.0 - (rays * self.normals).sum(axis=1) ** 2)), np.float64)
+        """Return the cosine of the angle at which a ray meets a wire, from wherever about it, or a side of a tower."""
+        with_it = (rays * self.normals).sum(axis=1)
+        about = np.sqrt(np.maximum(0.0, 1.0 - with_it**2))
+        return np.asarray(np.where(self._is_wire, about, -with_it), np.float64)
+
+    def _hidden(self, eye: Reals, index: NDArray[np.int64]) -> NDArray[np.bool_]:
+        hidden, on_tower = np.zeros(len(index), np.bool_), ~self._is_wire[index]
+        hidden[on_tower] = behind(self._of_towers, eye, index[on_tower] - int(self._is_wire.sum()))
+        return hidden
+
+    @property
+    def judged_mm_px(self) -> Reals | float:
+        """Return how fine each grid point must be shown to be judged."""
+        return np.asarray(np.where(self._is_wire, self.max_gsd_mm_px, _TOWER_MM_PX), np.float64)
 
     def _lay(self) -> None:
         """Lay out grid points and what is searched; of wires ``normals`` are the ways along."""
         laid = [self._laid(*pair) for pair in zip(self._spans.values(), self._parts, strict=True)]
-        none = np.zeros((0, 3))
-        self.points: Reals = np.concatenate([none, *(points for points, _, _, _ in laid)])
-        self.normals: Reals = np.concatenate([none, *(ways for _, ways, _, _ in laid)])
+        towers = self._of_towers
+        self.points: Reals = np.concatenate([*(points for points, _, _, _ in laid), towers.points])
+        self.normals: Reals = np.concatenate([*(ways for _, ways, _, _ in laid), towers.normals])
         cells = [cell for _, _, cell, _ in laid]
-        self.cell: NDArray[np.int64] = np.concatenate([np.zeros(0, np.int64), *cells])
-        self.side: NDArray[np.int64] = np.repeat(np.arange(len(cells)), [len(cell) for cell in cells])
+        self.cell: NDArray[np.int64] = np.concatenate([*cells, towers.cell])
+        spans = np.repeat(np.arange(len(cells)), [len(cell) for cell in cells])
+        self.side: NDArray[np.int64] = np.concatenate([spans, len(cells) + towers.part])
+        self._is_wire = self.side < len(cells)
         empty = np.zeros((0, _PER_CELL + 1, 2, 3))
         self.edges: Reals = np.concatenate([empty, *(edges for *_, edges in laid), self._stem_edges()])
 
@@ -116,7 +132,7 @@ class Line(Grid):
 
     @property
     def _arm_m(self) -> float:
-        return self.geometry.half_width_m + _ARM_M
+        return self.geometry.half_width_m + ARM_M
 
     def _on_thread(self, ray: Enu, passed: Passed) -> Hit:
         axis, thread = passed.way.unit(), passed.thread
@@ -149,10 +165,10 @@ class Line(Grid):
                 continue
             of, stem = self.geometry.towers[tower], Enu(*self._stems[n].tolist())
             height_m = share * of.height_m
-            reach_m = self._arm_m if height_m >= of.attachment_height_m - _ARM_M else of.base_radius_m
-            if float(np.linalg.norm(found.miss[n])) <= reach_m:
+            far_m = reach_m(self.geometry, tower, height_m)
+            if float(np.linalg.norm(found.miss[n])) <= far_m:
                 # What is seen may be on any side of the tower, or within it: evenly, as far as it reaches.
-                unsure = Enu(reach_m / math.sqrt(3.0), reach_m / math.sqrt(3.0), 0.0)
+                unsure = Enu(far_m / math.sqrt(3.0), far_m / math.sqrt(3.0), 0.0)
                 point = Enu(*self._feet[n].tolist()).plus(stem, share)
                 up = stem.unit()
                 best = _thin(self._tower_place(tower, height_m), point, range_m, ray, (up, up, unsure))

@@ -192,6 +192,7 @@ class Worker:
             detections=result.detections,
             coverage=result.coverage,
             parts=result.parts,
+            counts_towers=True,
             audit_frames=result.audit_frames,
         )
 
