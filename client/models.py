@@ -2531,6 +2531,9 @@ class PageKeyOut(BaseModel):
 class PartCellOut(BaseModel):
     """
     One cell of a part that is no blade, as far as a flight saw it: a metre up a face of a tower (``face-2``).
+
+    Of a line's tower it is three metres of a face (``tower-0012-face-0`` looks along the line) or of an insulator
+    string (``tower-0012-string-0``), counted from its foot.
     """
 
     part: Annotated[str, Field(title='Part')]
@@ -3588,6 +3591,8 @@ class SurfaceStretch(BaseModel):
     last_m: Annotated[int, Field(title='Last M')]
     towers: Annotated[Towers | None, Field(title='Towers')] = None
     bearing_deg: Annotated[float | None, Field(title='Bearing Deg')] = None
+    tower: Annotated[str | None, Field(title='Tower')] = None
+    string: Annotated[int | None, Field(title='String')] = None
 
 
 class Switch(BaseModel):
@@ -3808,6 +3813,19 @@ class TowerPlace(BaseModel):
             description="above the tower's foot", ge=-1.0, le=400.0, title='Height M'
         ),
     ]
+
+
+class TowersSeen(BaseModel):
+    """
+    How many towers of a line a flight saw whole, in part, and not at all.
+    """
+
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    whole: Annotated[int, Field(title='Whole')]
+    part: Annotated[int, Field(title='Part')]
+    unseen: Annotated[int, Field(title='Unseen')]
 
 
 class TrainingIn(BaseModel):
@@ -4548,7 +4566,8 @@ class CoverageOut(BaseModel):
     """
     What a flight saw. ``not_seen`` says each gap in words; a metre is seen when 80 % of its area was.
 
-    ``beyond``: what the flight was not to look at, which is no gap of its and was not seen either.
+    ``beyond``: what the flight was not to look at, which is no gap of its and was not seen either. ``towers``: how many
+    towers of a line were seen; null of other assets, and where they were not counted when the flight was analysed.
     """
 
     flight_id: Annotated[str, Field(title='Flight Id')]
@@ -4556,6 +4575,7 @@ class CoverageOut(BaseModel):
     parts: Annotated[list[PartCellOut], Field(title='Parts')]
     not_seen: Annotated[list[str], Field(title='Not Seen')]
     beyond: Annotated[list[str], Field(title='Beyond')]
+    towers: TowersSeen | None
 
 
 class DroneDetailOut(BaseModel):

@@ -17,9 +17,9 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from cloud import places
-from cloud.coverage import SEEN_SHARE
-from cloud.tables import Asset, Coverage, Finding, Flight, PartCoverage
-from contracts.parts import ALONG_M, Part, parts_of
+from cloud.parts_seen import SEEN_SHARE
+from cloud.tables import Asset, Coverage, Finding, Flight, Media, PartCoverage
+from contracts.parts import ALONG_M, Part, line_tower_part, parts_of, towers_of
 from contracts.places import ChainagePlace, LineTowerPlace, SpanPlace, TowerPlace
 from contracts.powerline import PowerLine
 from contracts.shapes import AnyShape
@@ -46,6 +46,8 @@ class Seen(NamedTuple):
 
     blades: Mapping[tuple[str, str], int]
     parts: Mapping[str, _Cells]
+    towers: frozenset[str] = frozenset()
+    """Assets of which some flight was looked at when towers of lines were counted."""
 
 
 def seen(session: Session) -> Seen:
@@ -69,7 +71,8 @@ def seen(session: Session) -> Seen:
     for asset_id, part, cell in session.execute(others):
         cells.setdefault(asset_id, set()).add((part, cell))
     blades = {(asset_id, blade): count for asset_id, blade, count in session.execute(counted)}
-    return Seen(blades, {asset_id: frozenset(found) for asset_id, found in cells.items()})
+    counting = frozenset(session.scalars(select(Media.asset_id).where(Media.counts_towers).distinct()))
+    return Seen(blades, {asset_id: frozenset(found) for asset_id, found in cells.items()}, counting)
 
 
 def of_asset(asset: Asset, told: Seen) -> Iterator[Component]:
@@ -82,7 +85,10 @@ def of_asset(asset: Asset, told: Seen) -> Iterator[Component]:
             yield from _of_turbine(asset.asset_id, shape, told)
         case PowerLine():
             yield from _shares({part.part: [(part, part.cells)] for part in parts_of(shape)}, cells)
-            yield from (Component(_line_tower(number), None) for number in range(len(shape.towers)))
+            numbers = range(len(shape.towers))
+            of_towers = {line_tower_part(n): [(part, part.cells) for part in towers_of(shape, [n])] for n in numbers}
+            is_told = asset.asset_id in told.towers
+            yield from (one if is_told else one._replace(seen_share=None) for one in _shares(of_towers, cells))
         case TelecomTower():
             yield from _shares({part.part: [(part, part.cells)] for part in parts_of(shape)}, cells)
         case _:
@@ -100,7 +106,7 @@ def key_of(finding: Finding, shape: AnyShape | None) -> str:
         case SpanPlace() as there:
             return f"span-{there.span:04d}"
         case LineTowerPlace() as there:
-            return _line_tower(there.tower)
+            return line_tower_part(there.tower)
         case ChainagePlace() as there if shape is not None:
             pipe = parts_of(shape)[0]
             last = max(0, math.ceil((pipe.end_m - pipe.start_m) / SECTION_M) - 1)
@@ -149,10 +155,6 @@ def _sections(pipe: Part) -> Iterator[tuple[str, range]]:
         end = min(cells.stop, math.ceil((end_m - 1e-6) / ALONG_M))
         yield _section(number), range(first, end)
         first, number = end, number + 1
-
-
-def _line_tower(number: int) -> str:
-    return f"tower-{number:04d}"
 
 
 def _section(number: int) -> str:

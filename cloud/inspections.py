@@ -465,6 +465,7 @@ def _once(cells: Iterable[CoverageCell | PartCell]) -> list[CoverageCell | PartC
 
 
 def _analysed(session: Session, media: Media, batch: DetectionBatch) -> None:
+    media.counts_towers = batch.counts_towers
     if media.state == MediaState.ANALYSED.value and media.model_sha256 == batch.model.sha256:
         return
     media.state, media.reason = MediaState.ANALYSED.value, ""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from cloud import coverage
 from cloud.history.identity import link_asset
+from cloud.parts_seen import SEEN_SHARE
 from cloud.planning import plans
 from cloud.planning.wishes import Pattern, PlanRequest
 from cloud.reporting import facts, signed
 from cloud.tables import Asset, Drone, Finding, Flight, PartCoverage
 from contracts.geo import Enu, LocalFrame
-from contracts.parts import parts_of
+from contracts.parts import parts_of, towers_of
 from contracts.places import SpanPlace
 from contracts.powerline import LineTower, PowerLine
 from contracts.vocabulary import DefectKind
@@ -62,15 +62,28 @@ def fill(world: World) -> None:
 def _see(world: World, line: PowerLine) -> None:
     for part in parts_of(line):
         for cell in part.cells:
-            share = 0.2 if cell in _UNSEEN.get(part.part, ()) else coverage.SEEN_SHARE + 0.1
+            share = 0.2 if cell in _UNSEEN.get(part.part, ()) else SEEN_SHARE + 0.1
             told = {"best_gsd_mm_px": 2.1, "best_incidence_deg": 20.0, "best_sharpness": 300.0}
             world.session.add(PartCoverage(flight_id=FLIGHT, part=part.part, cell=cell, seen_share=share, **told))
+    _see_a_tower(world, line)
     world.session.flush()
+
+
+def _see_a_tower(world: World, line: PowerLine) -> None:
+    """See three sides of tower N1 up to 24 m, one of them to its top, and its strings; of the others nothing."""
+    top = {"face-0": 24, "face-1": 32, "face-3": 24, "string-0": 99, "string-1": 99, "string-2": 99}
+    for part in towers_of(line, [1]):
+        for cell in part.cells:
+            if part.stretch(cell, cell + 1)[1] <= top.get(part.part.removeprefix("tower-0001-"), 0):
+                told = {"best_gsd_mm_px": 3.1, "best_incidence_deg": 25.0, "best_sharpness": 300.0}
+                world.session.add(PartCoverage(flight_id=FLIGHT, part=part.part, cell=cell, seen_share=1.0, **told))
 
 
 def _find(world: World, flight: Flight, line: PowerLine, started: datetime) -> None:
     segments = [world.segment(flight, n, started + timedelta(seconds=15 + 12 * n)) for n in range(32)]
     flight.expected_segments = len(segments)
+    for segment in segments:
+        segment.counts_towers = True
     towers, chainages = [tower.name for tower in line.towers], line.chainages_m()
     for kind, span, distance_m, rank, second in (
         (DefectKind.DAMAGE, 1, 64.0, 4, 160),

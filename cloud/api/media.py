@@ -12,7 +12,8 @@ from fastapi.responses import Response, StreamingResponse
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy import select
 
-from cloud import coverage
+from cloud import coverage, line_towers
+from cloud.line_towers import TowersSeen
 from cloud.paging import Cursor, Limit, Page, decode_cursor, page_of
 from cloud.problems import RESPONSES
 from cloud.requests import Svc, UnitOfWork
@@ -70,7 +71,11 @@ class CellOut(BaseModel):
 
 
 class PartCellOut(BaseModel):
-    """One cell of a part that is no blade, as far as a flight saw it: a metre up a face of a tower (``face-2``)."""
+    """One cell of a part that is no blade, as far as a flight saw it: a metre up a face of a tower (``face-2``).
+
+    Of a line's tower it is three metres of a face (``tower-0012-face-0`` looks along the line) or of an insulator
+    string (``tower-0012-string-0``), counted from its foot.
+    """
 
     model_config = ConfigDict(from_attributes=True)
 
@@ -85,7 +90,8 @@ class PartCellOut(BaseModel):
 class CoverageOut(BaseModel):
     """What a flight saw. ``not_seen`` says each gap in words; a metre is seen when 80 % of its area was.
 
-    ``beyond``: what the flight was not to look at, which is no gap of its and was not seen either.
+    ``beyond``: what the flight was not to look at, which is no gap of its and was not seen either. ``towers``: how many
+    towers of a line were seen; null of other assets, and where they were not counted when the flight was analysed.
     """
 
     flight_id: str
@@ -93,6 +99,7 @@ class CoverageOut(BaseModel):
     parts: list[PartCellOut]
     not_seen: list[str]
     beyond: list[str]
+    towers: TowersSeen | None
 
 
 @router.get("/media")
@@ -178,11 +185,12 @@ def _pieces(objects: Objects, key: str, first: int, last: int) -> Iterator[bytes
 @router.get("/coverage")
 def get_coverage(flight_id: Annotated[str, Query(max_length=64)], session: UnitOfWork, _: Reader) -> CoverageOut:
     """Return what a flight saw and did not see of its asset: of blades, faces of a tower, spans of a line, a pipe."""
-    seen = coverage.cells(session, flight_id)
+    seen, towers = coverage.cells(session, flight_id), coverage.towers(session, flight_id)
     return CoverageOut(
         flight_id=flight_id,
         cells=[CellOut.model_validate(cell) for cell in seen],
         parts=[PartCellOut.model_validate(cell) for cell in coverage.part_cells(session, flight_id)],
         not_seen=[str(gap) for gap in coverage.gaps(session, flight_id)],
         beyond=coverage.beyond(session, flight_id),
+        towers=line_towers.tally(towers) if towers is not None else None,
     )

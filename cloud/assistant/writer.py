@@ -143,6 +143,8 @@ class Writer:
             v = row.values
             if row.kind is RowKind.ASSET:
                 sentences.append(_of(f"No flight looked at {v['asset']}{when(row)}, so nothing of it was seen.", row))
+            elif "towers" in v:
+                sentences.append(_of(f"Towers of {v['asset']}: {v['towers']}.", row))
             elif "gaps" in v:
                 sentences.append(_of(f"Not seen on {v['asset']}: {v['gaps']}.", row))
             elif "beyond" in v:

@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cloud.coverage import SEEN_SHARE
 from cloud.history.pairs import Known, Shift
 from cloud.history.sightings import OPEN, Sighting
+from cloud.parts_seen import SEEN_SHARE
 
 REPAIRED, GONE, NOT_VISIBLE = "repaired", "gone", "not_visible"
 _REACH_SIGMAS = 1.645

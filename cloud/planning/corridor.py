@@ -57,7 +57,8 @@ class Corridor:
         over_alt_m = top_alt_m + Limits().clearance_m + 2.0
         steps = self._over(frame, self._paths(frame, spans), home, over_alt_m)
         inspected_m = sum(self._line.span(n).length_m for n in spans) * len(self._params.sides)
-        return Drawn(home, tuple(steps), self._settled.shot, inspected_m, cones, over_alt_m)
+        shot = self._settled.shot
+        return Drawn(home, tuple(steps), shot, inspected_m, cones, over_alt_m, passes_towers=True)
 
     def name_of(self, section: int) -> str:
         """Return the span's name."""

@@ -57,6 +57,8 @@ class Drawn:
     """Above the ellipsoid: a return at this height clears everything."""
     gaps: tuple[str, ...] = field(default=())
     """What of the wanted places cannot be flown."""
+    passes_towers: bool = False
+    """It follows a line's conductors, and goes round none of its towers."""
     beside: tuple[Cone, ...] = ()
     """Parts of other assets about the flight and its ways home, in the frame of its home."""
     passed: tuple[Solid, ...] = ()
@@ -321,7 +323,7 @@ def check(inputs: SurveyInputs, drawn: Drawn, route: Route, figures: Estimates) 
         *checks.pairs(route),
         *checks.graded(figures, 1.25 * inputs.params.gsd_mm_px, inputs.params.wind_mps),
         _camera(route),
-        _coverage(drawn.gaps),
+        _coverage(drawn),
         checks.message_size(route),
     ]
 
@@ -358,15 +360,21 @@ def _camera(route: Route) -> Check:
     return row.decided(grade(highest, 45.0, 45.0))
 
 
-def _coverage(gaps: Sequence[str]) -> Check:
-    if not gaps:
-        return Check(name="coverage", verdict=Verdict.PASS, sentence="Everything wanted is looked at.")
-    return Check(
-        name="coverage",
-        verdict=Verdict.WARN,
-        sentence=f"Something is in the way: {'; '.join(gaps)}.",
-        mend="Raise params.standoff_m, or look at the rest by another pattern.",
-        value=float(len(gaps)),
-        limit=0.0,
-        unit="strips",
-    )
+def _coverage(drawn: Drawn) -> Check:
+    if drawn.gaps:
+        return Check(
+            name="coverage",
+            verdict=Verdict.WARN,
+            sentence=f"Something is in the way: {'; '.join(drawn.gaps)}.",
+            mend="Raise params.standoff_m, or look at the rest by another pattern.",
+            value=float(len(drawn.gaps)),
+            limit=0.0,
+            unit="strips",
+        )
+    if drawn.passes_towers:
+        return Check(
+            name="coverage",
+            verdict=Verdict.PASS,
+            sentence="The conductors are looked at; towers and insulator strings are not, from all their sides.",
+        )
+    return Check(name="coverage", verdict=Verdict.PASS, sentence="Everything wanted is looked at.")

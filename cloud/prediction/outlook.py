@@ -11,8 +11,8 @@ from sqlalchemy import delete, func, select, tuple_
 from sqlalchemy.orm import Session
 
 from cloud import places
-from cloud.coverage import SEEN_SHARE
 from cloud.grading import Policy, shipped_policy
+from cloud.parts_seen import SEEN_SHARE
 from cloud.policy.versions import active_policy
 from cloud.prediction.courses import OUTER_FROM_SHARE, Course, Size
 from cloud.prediction.model import Forecast, GrowthModel

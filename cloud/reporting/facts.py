@@ -9,11 +9,12 @@ from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
-from cloud import candidates, coverage, merging, miss_rate, places, stretches, tickets
+from cloud import candidates, coverage, line_towers, merging, miss_rate, places, stretches, tickets
 from cloud.assistant.words import kind_label, severity_label
 from cloud.blind import planted, rate
 from cloud.history import suggestions
 from cloud.history.growth import INTERVAL_SIGMAS, growth
+from cloud.line_towers import TowersSeen
 from cloud.reporting import blades
 from cloud.tables import (
     Asset,
@@ -159,6 +160,8 @@ class Seen(Frozen):
     """What the flight was to look at and did not see."""
     beyond: tuple[str, ...]
     """What it was not to look at."""
+    towers: TowersSeen | None
+    """Of a line, where the flight tells of them."""
     best_gsd_mm_px: float | None
     seen_share: float = blades.SEEN_SHARE
 
@@ -406,7 +409,7 @@ def _seen(session: Session, flight: Flight, schematic: blades.Schematic | None, 
     best = select(func.min(table.best_gsd_mm_px)).where(
         table.flight_id == flight.flight_id, table.seen_share >= blades.SEEN_SHARE
     )
-    parts = coverage.parts(session, flight.flight_id)
+    parts, towers = coverage.parts(session, flight.flight_id), coverage.towers(session, flight.flight_id)
     whole_m, unseen_m = parts.whole_m, parts.whole_m - parts.seen_m
     percent = 100 * parts.seen_m / whole_m if whole_m and parts.is_known else None
     surface, side = ("blade", "blade side") if schematic else _COUNTED.get(kind, ("tower", "tower face"))
@@ -420,6 +423,7 @@ def _seen(session: Session, flight: Flight, schematic: blades.Schematic | None, 
         gaps=tuple(str(gap) for gap in coverage.gaps(session, flight.flight_id)),
         beyond=tuple(coverage.beyond(session, flight.flight_id)),
         best_gsd_mm_px=session.scalar(best),
+        towers=line_towers.tally(towers) if towers is not None else None,
     )
 
 

@@ -25,6 +25,7 @@ from cloud.reporting import surfaces
 from cloud.reporting.surfaces import SurfaceStretch
 from cloud.tables import DetectionRow, FinalReport, Finding, Media, ReportMessage
 from contracts.geo import Frozen
+from contracts.parts import line_tower_of
 from contracts.places import ChainagePlace, LineTowerPlace, PartPlace, SpanPlace, TowerPlace, hour_of
 from contracts.vocabulary import FindingStatus
 
@@ -231,7 +232,8 @@ def _data(told: Told | None) -> Told | None:
 
 
 def _metres(seen: Mapping[str, Any]) -> int | None:
-    gaps = [gap for gaps in seen["gaps"].values() for gap in gaps]
+    """Return the metres that a report counts: those of a line's towers it tells beside them."""
+    gaps = [gap for part, gaps in seen["gaps"].items() if line_tower_of(part) is None for gap in gaps]
     return sum(last_m - first_m for first_m, last_m in gaps) if seen["is_known"] else None
 
 

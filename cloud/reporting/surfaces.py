@@ -8,6 +8,7 @@ from itertools import pairwise
 from cloud.assistant.words import side_label
 from cloud.language import _
 from contracts.geo import Frozen
+from contracts.parts import line_tower_bearing_deg
 from contracts.places import POINTS, compass
 from contracts.powerline import PowerLine
 from contracts.shafts import shaft_of
@@ -26,13 +27,17 @@ class SurfaceStretch(Frozen):
     """Whole metres of a surface: a blade's side from the root, a tower's face from its foot, along a span or a pipe."""
 
     surface: str
-    """``A/LE``, ``face-0``, ``span-0003`` or ``pipe``."""
+    """``A/LE``, ``face-0``, ``span-0003``, ``pipe``, or of a line's tower ``tower-0003-face-0`` or ``-string-0``."""
     first_m: int
     last_m: int
     towers: tuple[str, str] | None = None
     """Between which a span hangs; its metres count from the first."""
     bearing_deg: float | None = None
     """Compass bearing that a tower's face looks along."""
+    tower: str | None = None
+    """Of a line, by its name; without a bearing an insulator string of it is meant."""
+    string: int | None = None
+    """Its number from 1."""
 
     def __str__(self) -> str:
         ends = self.first_m, self.last_m
@@ -41,11 +46,19 @@ class SurfaceStretch(Frozen):
             return _("blade {0} {1} {2}–{3} m", blade, _(side_label(side)), *ends)
         if self.towers is not None:
             return _("span {0}–{1} from {2} to {3} m", *self.towers, *ends)
+        if self.tower is not None:
+            return self._on_tower(self.tower)
         if self.bearing_deg is not None:
             return _("tower {0} {1}–{2} m", face(self.bearing_deg), *ends)
         if self.surface == "pipe":
             return _("chainage {0}–{1} m", *ends)
         return f"{self.surface} {self.first_m}–{self.last_m} m"  # what the asset has no more
+
+    def _on_tower(self, tower: str) -> str:
+        ends = self.first_m, self.last_m
+        if self.bearing_deg is None:
+            return _("tower {0}, insulator string {1}, {2}–{3} m", tower, self.string, *ends)
+        return _("tower {0}, {1}, {2}–{3} m", tower, face(self.bearing_deg), *ends)
 
 
 def without(gaps: Gaps, others: Gaps, shape: AnyShape | None) -> tuple[SurfaceStretch, ...]:
@@ -86,10 +99,22 @@ def _outside(first_m: int, last_m: int, others: Iterable[Sequence[int]]) -> Iter
 
 def _on(shape: AnyShape | None, surface: str, first_m: int, last_m: int) -> SurfaceStretch:
     kind, _dash, number = surface.partition("-")
-    towers = bearing_deg = None
+    told: dict[str, object] = {}
     if kind == "span" and isinstance(shape, PowerLine):
         names = dict(enumerate(pairwise(tower.name for tower in shape.towers)))
-        towers = names.get(int(number))
+        told = {"towers": names.get(int(number))}
+    if kind == "tower" and isinstance(shape, PowerLine):
+        told = _on_line_tower(shape, *number.split("-"))
     if kind == "face" and isinstance(shape, TurbineGeometry | TelecomTower):
-        bearing_deg = shaft_of(shape).bearing_of(int(number))
-    return SurfaceStretch(surface=surface, first_m=first_m, last_m=last_m, towers=towers, bearing_deg=bearing_deg)
+        told = {"bearing_deg": shaft_of(shape).bearing_of(int(number))}
+    return SurfaceStretch.model_validate({"surface": surface, "first_m": first_m, "last_m": last_m, **told})
+
+
+def _on_line_tower(line: PowerLine, tower: str, what: str, number: str) -> dict[str, object]:
+    """Return which tower of a line is meant, and which face or string of it; nothing where the line has no such one."""
+    if int(tower) >= len(line.towers):
+        return {}
+    name = {"tower": line.towers[int(tower)].name}
+    if what == "string":
+        return name | {"string": int(number) + 1}
+    return name | {"bearing_deg": line_tower_bearing_deg(line, int(tower), int(number))}

@@ -118,6 +118,8 @@ class Media(Base):
     processing_s: Mapped[float | None]
     key_frames: Mapped[int | None]
     model_sha256: Mapped[str | None]
+    counts_towers: Mapped[bool] = mapped_column(default=False)
+    """Whether vision counts what it saw of a line's towers: where not, that none is told says nothing."""
 
 
 class DeadLetter(Base):

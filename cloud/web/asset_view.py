@@ -12,7 +12,6 @@ from sqlalchemy import ColumnElement, ScalarSelect, func, select
 from sqlalchemy.orm import Session
 
 from cloud import coverage, health_index
-from cloud.coverage import Parts
 from cloud.history import biography, standing
 from cloud.history.biography import Defect
 from cloud.language import _
@@ -225,7 +224,7 @@ def build(session: Session, asset_id: str, shown: Shown) -> AssetView:
         blades=blades.unrolled(turbine, blades.seen_by(session, flight.flight_id) if flight else {}, live)
         if turbine
         else None,
-        strips=None if turbine else schematic.strips(asset, live, _told(session, flight)),
+        strips=None if turbine else _strips(session, asset, live, flight),
         health=plots.plot([_health(day) for day in days], span=(0.0, 100.0)),
         defects=tuple(sorted((Grown(d, expected.get(d.latest.link_group)) for d in defects), key=_gravest)[:MOST]),
         ever=len(defects),
@@ -235,8 +234,12 @@ def build(session: Session, asset_id: str, shown: Shown) -> AssetView:
     )
 
 
-def _told(session: Session, flight: Flight | None) -> Parts | None:
-    return None if flight is None else coverage.parts(session, flight.flight_id)
+def _strips(session: Session, asset: Asset, live: Sequence[Finding], flight: Flight | None) -> Strips | None:
+    """Return what has no blades with its live defects, and what a flight saw of it."""
+    if flight is None:
+        return schematic.strips(asset, live)
+    told, towers = coverage.parts(session, flight.flight_id), coverage.towers(session, flight.flight_id)
+    return schematic.strips(asset, live, told, towers)
 
 
 def _inspections(session: Session, asset_id: str) -> tuple[Inspection, ...]:

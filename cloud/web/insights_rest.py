@@ -10,11 +10,14 @@ from sqlalchemy import Double, Integer, Select, and_, case, cast, func, literal,
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session
 
-from cloud.coverage import SEEN_SHARE
+from cloud import coverage
 from cloud.history import standing
+from cloud.line_towers import TowersSeen
+from cloud.parts_seen import SEEN_SHARE
 from cloud.tables import Asset, AssetRisk, Coverage, DefectLink, Finding, Flight, PartCoverage
 from cloud.web.insights_view import Wanted
 from contracts.parts import parts_of
+from contracts.powerline import PowerLine
 from contracts.turbine import TurbineGeometry
 from contracts.vocabulary import AssetKind, Blade, BladeSide, FlightState
 
@@ -38,12 +41,20 @@ class Unseen(NamedTuple):
     """An asset that was not wholly seen: when flown last, and how many metres of what is counted were not seen then.
 
     ``unseen_m`` is None where nothing is recorded of what was seen.
+    ``towers``: of a line, where that flight tells of them.
     """
 
     asset: Asset
     flown_at: datetime | None
     unseen_m: int | None
     whole_m: int
+    towers: TowersSeen | None = None
+
+    @property
+    def is_whole(self) -> bool:
+        """Return whether nothing is left that was not seen."""
+        towers_seen = self.towers is None or self.towers.whole == self.towers.of
+        return self.flown_at is not None and self.unseen_m == 0 and towers_seen
 
 
 class Rest(NamedTuple):
@@ -104,7 +115,7 @@ def _unseen(session: Session, wanted: Wanted) -> tuple[Unseen, ...]:
     What was flown and tells of nothing seen is among them. Those never inspected come first.
     """
     found = [*_of_turbines(session, wanted), *_of_others(session, wanted)]
-    missed = [u for u in found if u.flown_at is None or u.unseen_m != 0]
+    missed = [u for u in found if not u.is_whole]
     return tuple(sorted(missed, key=_most_first)[:_UNSEEN])
 
 
@@ -135,12 +146,16 @@ def _of_others(session: Session, wanted: Wanted) -> Iterator[Unseen]:
         .join(seen, seen.c.asset_id == Asset.asset_id)
         .where(Asset.kind != AssetKind.WIND_TURBINE.value)
     )
-    for asset, at, flight_id, cells in session.execute(query):
+    rows = session.execute(query).all()
+    lines = {flight_id: asset.shape for asset, _, flight_id, _ in rows if isinstance(asset.shape, PowerLine)}
+    towers = coverage.tallies(session, {flight: line for flight, line in lines.items() if flight is not None})
+    for asset, at, flight_id, cells in rows:
         parts = () if asset.shape is None else parts_of(asset.shape)
         whole_m = round(sum(part.step_m * len(part.cells) for part in parts))
         seen_m = round(cells * parts[0].step_m) if parts else 0
         known = flight_id is not None and whole_m > 0
-        yield Unseen(asset, at.astimezone(UTC) if at else None, max(0, whole_m - seen_m) if known else None, whole_m)
+        unseen_m = max(0, whole_m - seen_m) if known else None
+        yield Unseen(asset, at.astimezone(UTC) if at else None, unseen_m, whole_m, towers.get(flight_id or ""))
 
 
 def _last_looks(
@@ -152,7 +167,9 @@ def _last_looks(
     covered = select(table.flight_id).where(table.flight_id == Flight.flight_id).exists()
     newest_first = (Flight.created_at.desc(), Flight.flight_id)
     looked = select(Flight.flight_id).where(of_asset, covered).order_by(*newest_first).limit(1).lateral("looked")
-    seen = (table.flight_id == looked.c.flight_id, table.seen_share >= SEEN_SHARE)
+    seen = [table.flight_id == looked.c.flight_id, table.seen_share >= SEEN_SHARE]
+    if table is PartCoverage:  # a line's towers are told of apart
+        seen.append(PartCoverage.part.not_like("tower-%"))
     cells = select(func.count().label("cells")).where(*seen).lateral("cells")
     length_m = func.coalesce(cast(Asset.geometry["blade_length_m"].astext, Double), _BLADE_M)
     turbine = and_(Asset.kind == AssetKind.WIND_TURBINE.value, Asset.geometry != literal({}, JSONB))

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 from typing import NamedTuple
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from cloud import coverage, places
-from cloud.coverage import Parts
+from cloud import coverage, line_towers, places
 from cloud.language import _
+from cloud.line_towers import TowersSeen
+from cloud.parts_seen import Parts
 from cloud.planning import assets
 from cloud.reporting.surfaces import face
 from cloud.tables import Asset, Finding, Flight
@@ -61,7 +63,7 @@ class Strip(NamedTuple):
     runs: tuple[Run, ...] = ()
     """What was seen of it; none where the flight tells of nothing."""
     is_tower: bool = False
-    """Of a line, from its foot up: what was seen of those is not counted."""
+    """Of a line, from its foot up: a height was seen where it was from all sides, with the strings that hang there."""
 
     @property
     def seen_m(self) -> float:
@@ -77,7 +79,10 @@ class Strips(NamedTuple):
     elsewhere: tuple[Finding, ...]
     seen_m: float = 0.0
     whole_m: float = 0.0
-    """Of all strips; ``whole_m`` is 0 where nothing is told of what was seen."""
+    """Of all strips but towers; ``whole_m`` is 0 where nothing is told of what was seen."""
+    is_line: bool = False
+    towers: TowersSeen | None = None
+    """Of a line, where the flight tells of them."""
 
 
 class _Spot(NamedTuple):
@@ -102,19 +107,23 @@ def of_flight(session: Session, flight: Flight) -> Strips | None:
         return None
     terms = (Finding.flight_id == flight.flight_id, Finding.status != FindingStatus.REJECTED.value)
     found = session.scalars(select(Finding).where(*terms).order_by(Finding.severity_rank)).all()
-    return strips(asset, found, coverage.parts(session, flight.flight_id))
+    told, towers = coverage.parts(session, flight.flight_id), coverage.towers(session, flight.flight_id)
+    return strips(asset, found, told, towers)
 
 
-def strips(asset: Asset, findings: Sequence[Finding], told: Parts | None = None) -> Strips | None:
+def strips(
+    asset: Asset, findings: Sequence[Finding], told: Parts | None = None, towers: Parts | None = None
+) -> Strips | None:
     """Return the strips of a mast, a line or a pipe with findings on them; None for turbines and the unknown.
 
     Args:
         asset: What is drawn.
         findings: What lies on it.
         told: What a flight saw of it.
+        towers: What it saw of a line's towers.
 
     """
-    drawn = _drawn(asset, findings)
+    drawn = _drawn(asset, findings, towers)
     return drawn if drawn is None or told is None or not told.is_known else _with_runs(drawn, told)
 
 
@@ -125,7 +134,9 @@ def _with_runs(drawn: Strips, told: Parts) -> Strips:
         strip if strip.is_tower else strip._replace(runs=tuple(_runs(told, *next(left)))) for strip in drawn.strips
     )
     return drawn._replace(
-        strips=found, seen_m=sum(strip.seen_m for strip in found), whole_m=sum(end - start for _, start, end in ends)
+        strips=found,
+        seen_m=sum(strip.seen_m for strip in found if not strip.is_tower),
+        whole_m=sum(end - start for _, start, end in ends),
     )
 
 
@@ -141,14 +152,14 @@ def _run(run: tuple[float, float, bool], start_m: float, length_m: float) -> Run
     return Run(round(scale * first_m, 3), round(scale * (last_m - first_m), 3), state, first_m, last_m)
 
 
-def _drawn(asset: Asset, findings: Sequence[Finding]) -> Strips | None:
+def _drawn(asset: Asset, findings: Sequence[Finding], towers: Parts | None) -> Strips | None:
     match assets.geometry_of(asset):
         case TelecomTower() as mast:
             names = [(labels.first_up(face(mast.face_bearing_of(n))), mast.height_m) for n in range(mast.faces)]
             spots = {f.finding_id: _on_mast(mast, f) for f in findings}
             return _laid(names, _("metres up the mast"), spots, findings, 0.0)
         case PowerLine() as line:
-            return _line(line, findings)
+            return _line(line, findings, towers)
         case Pipeline() as pipe:
             first, last = pipe.chainages_m()[0], pipe.chainages_m()[-1]
             names = [
@@ -160,8 +171,8 @@ def _drawn(asset: Asset, findings: Sequence[Finding]) -> Strips | None:
     return None
 
 
-def _line(line: PowerLine, findings: Sequence[Finding]) -> Strips:
-    """Return a line's spans, and between them those of its towers that have findings."""
+def _line(line: PowerLine, findings: Sequence[Finding], towers: Parts | None) -> Strips:
+    """Return a line's spans, and between them those of its towers that have findings or of which anything was seen."""
     on_towers: dict[int, list[tuple[Finding, float]]] = {}
     along = []
     for finding in findings:
@@ -173,14 +184,26 @@ def _line(line: PowerLine, findings: Sequence[Finding]) -> Strips:
     names = [(f"{line.towers[s.number].name} – {line.towers[s.number + 1].name}", s.length_m) for s in line.spans()]
     spots = {f.finding_id: _on_line(line, f) for f in along}
     laid = _laid(names, _("metres along the span"), spots, along, 0.0)
+    seen = {} if towers is None else {n: tuple(_up(towers, n)) for n in line_towers.near(towers)}
     rows: list[Strip] = []
     for number in range(len(line.towers)):
-        rows += [_tower(line.towers[number], on_towers[number])] if number in on_towers else []
+        if number in on_towers or number in seen:
+            rows.append(_tower(line.towers[number], on_towers.get(number, ()), seen.get(number, ())))
         rows += laid.strips[number : number + 1]
-    return laid._replace(strips=tuple(rows))
+    told = None if towers is None else line_towers.tally(towers)
+    return laid._replace(strips=tuple(rows), is_line=True, towers=told)
 
 
-def _tower(tower: LineTower, found: Iterable[tuple[Finding, float]]) -> Strip:
+def _up(towers: Parts, number: int) -> Iterator[Run]:
+    """Yield the stretches of a line's tower from its foot up: seen where all of it was seen at that height."""
+    parts = line_towers.by_tower(towers)[number]
+    up = parts[0]
+    for is_seen, run in groupby(up.cells, lambda cell: line_towers.has_seen_height(towers, parts, cell)):
+        cells = list(run)
+        yield _run((*up.stretch(cells[0], cells[-1] + 1), is_seen), up.start_m, up.end_m)
+
+
+def _tower(tower: LineTower, found: Iterable[tuple[Finding, float]], runs: tuple[Run, ...]) -> Strip:
     dots = []
     for finding, height_m in found:
         x = 100 * min(1.0, max(0.0, height_m / tower.height_m))
@@ -188,7 +211,7 @@ def _tower(tower: LineTower, found: Iterable[tuple[Finding, float]]) -> Strip:
         title = _("{0}, {1:.1f} m up", what, height_m)
         dots.append(Dot(round(x, 2), 50.0, finding.severity_rank, title, finding.finding_id))
     name, end = _("Tower {0}", tower.name), _("{0:.0f} m high", tower.height_m)
-    return Strip(name, "0", end, _TOWER_SHARE, tuple(dots), is_tower=True)
+    return Strip(name, "0", end, _TOWER_SHARE, tuple(dots), runs, is_tower=True)
 
 
 def _laid(

@@ -256,6 +256,7 @@ def test_coverage_says_what_was_not_seen(viewer: httpx.Client, shown: Shown) -> 
     body = viewer.get("/v1/coverage", params={"flight_id": shown.flight}).json()
     assert body["not_seen"] == ["blade A LE 20-25 m"]
     assert len(body["cells"]) == 300
+    assert body["towers"] is None, "it is no line"
     assert viewer.get("/v1/coverage", params={"flight_id": "flt-none"}).status_code == 404
 
 

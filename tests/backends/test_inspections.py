@@ -24,6 +24,8 @@ from cloud.datasets.formats import as_kml
 from cloud.datasets.rows import read
 from cloud.db import Database
 from cloud.inspections import RecordOutcome, record_batch
+from cloud.line_towers import TowersSeen
+from cloud.reporting.signed import _coverage_changed
 from cloud.reviews import review
 from cloud.tables import (
     Asset,
@@ -457,6 +459,63 @@ def test_the_assistant_says_where_on_a_line_and_what_was_not_seen_of_it(database
     assert said[1].text == "Not seen on T-01: span 13–14, 40–50 m."
     assert any("on T-01, span 13–14, 60.2 m from tower 13;" in sentence.text for sentence in said)
     assert all(isinstance(check(sentence, by_ref, ZoneInfo("UTC")), Sentence) for sentence in said)
+
+
+def round_a_tower(flight_id: str, number: int, *, top_m: float = 99.0) -> DetectionBatch:
+    """Return what vision says of a line of which it sees a tower all round, and of one face no more than so high."""
+    asset_faces = [(f"tower-{number:04d}-face-{face}", 32.0 if face else top_m) for face in range(4)]
+    parts = tuple(
+        PartCell(part=part, cell=cell, seen_share=1.0, best_gsd_mm_px=3.0, best_incidence_deg=9.0, best_sharpness=300.0)
+        for part, high_m in [*asset_faces, *((f"tower-{number:04d}-string-{n}", 99.0) for n in range(3))]
+        for cell in ([8] if "string" in part else range(11))
+        if 3.0 * cell < high_m
+    )
+    spans = on_line(flight_id)
+    return spans.model_copy(update={"parts": (*spans.parts, *parts), "counts_towers": True})
+
+
+def test_a_flight_round_one_tower_tells_of_all_and_one_of_before_of_none(database: Database, flown_line: str) -> None:
+    with database.session() as session:
+        line = session.get_one(Asset, "t-01").shape
+        assert isinstance(line, PowerLine)
+        assert coverage.tallies(session, {flown_line: line}) == {}
+        assert coverage.beyond(session, flown_line)[-1].startswith("towers and insulator strings: what was seen")
+    record(database, round_a_tower(flown_line, 1, top_m=18.0))
+    with database.session() as session:
+        assert [str(gap) for gap in coverage.gaps(session, flown_line)] == [
+            "span 13–14, 40–50 m", "tower 13, east face, 18–32 m",
+        ]  # fmt: skip
+        assert coverage.beyond(session, flown_line)[-2:] == [
+            "tower 12, with insulator strings", "tower 14, with insulator strings",
+        ]  # fmt: skip
+        assert coverage.tallies(session, {flown_line: line}) == {flown_line: TowersSeen(whole=0, part=1, unseen=2)}
+        gaps = coverage.not_seen(session, [flown_line])[flown_line].told["gaps"]
+        assert gaps == {"span-0001": [[40, 50]], "tower-0001-face-0": [[18, 32]]}
+        rows = coverage_rows.coverage(session, "E1", CoverageQuery(flight_ids=(flown_line,)))
+    said = Writer(ZoneInfo("UTC"))._coverage(tuple(rows))
+    assert said[1].text == "Towers of T-01: 0 of 3 seen whole, 1 in part, 2 not at all."
+    by_ref = {row.ref: row for row in rows}
+    assert all(isinstance(check(sentence, by_ref, ZoneInfo("UTC")), Sentence) for sentence in said)
+
+
+def test_a_segment_looked_at_by_an_older_vision_leaves_towers_untold(database: Database, flown_line: str) -> None:
+    record(database, round_a_tower(flown_line, 1))
+    record(database, on_line(flown_line))
+    with database.session() as session:
+        assert [str(gap) for gap in coverage.gaps(session, flown_line)] == ["span 13–14, 40–50 m"]
+        assert coverage.beyond(session, flown_line)[-1].startswith("towers and insulator strings: what was seen")
+
+
+def test_who_signed_a_lines_report_is_told_that_a_tower_was_not_seen(database: Database, flown_line: str) -> None:
+    with database.session() as session:
+        then = coverage.not_seen(session, [flown_line])[flown_line].told
+    record(database, round_a_tower(flown_line, 1, top_m=18.0))
+    with database.session() as session:
+        now = coverage.not_seen(session, [flown_line])[flown_line]
+    said = str(_coverage_changed(then, now))
+    assert said == (
+        "Coverage: other stretches were not seen, 10 m as before (now not seen: tower 13, east face, 18–32 m)"
+    )
 
 
 def test_a_place_on_a_line_is_in_the_views_and_in_words_in_kml(database: Database, flown_line: str) -> None:

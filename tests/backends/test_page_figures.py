@@ -16,7 +16,8 @@ from sqlalchemy.orm import ORMExecuteState, Session
 from cloud import coverage, users
 from cloud.assistant.tools import coverage_rows
 from cloud.assistant.tools.parameters import CoverageQuery
-from cloud.coverage import SEEN_SHARE
+from cloud.line_towers import TowersSeen
+from cloud.parts_seen import SEEN_SHARE
 from cloud.security import Principal
 from cloud.services import Services
 from cloud.tables import Asset, AssetRisk, Coverage, Finding, Flight, HealthRow, PartCoverage, Plan
@@ -153,13 +154,17 @@ def test_what_was_not_seen_is_told_of_the_last_flight_with_coverage(session: Ses
             parts = parts_of(asset.shape)
             whole_m = round(sum(len(part.cells) * part.step_m for part in parts))
             if told is not None:
-                unseen_m = whole_m - sum(round(parts[0].step_m) for cell in told if cell.seen_share >= SEEN_SHARE)
+                names = {part.part for part in parts}
+                seen = [cell for cell in told if cell.part in names and cell.seen_share >= SEEN_SHARE]
+                unseen_m = whole_m - len(seen) * round(parts[0].step_m)
         if not times or unseen_m != 0:
             expected[asset.asset_id] = (max(times, default=None), unseen_m, whole_m)
     found = insights_rest.build(session, insights_view.Wanted()).unseen
     assert expected["line-110"][1] == 4 * 290 - 100
     assert expected["pipe-2"][1] is None, "flown, and nothing is recorded of what was seen"
-    assert {u.asset.asset_id: u[1:] for u in found} == expected
+    assert {u.asset.asset_id: u[1:4] for u in found} == expected
+    towers = {u.asset.asset_id: u.towers for u in found if u.towers}
+    assert towers == {"line-220": TowersSeen(whole=0, part=1, unseen=4)}
     assert len({u.flown_at is None for u in found}) == 2
     order = [(u.flown_at is not None, -(u.unseen_m or 0)) for u in found]
     assert order == sorted(order)
@@ -183,7 +188,7 @@ def test_who_asks_is_read_in_one_statement(built: Services) -> None:
     assert len(asked) == 1
 
 
-TOWERS = "towers and insulator strings: what was seen of them is not counted"
+TOWERS = "towers and insulator strings: what was seen of them was not counted when the flight was analysed"
 
 
 def test_what_a_line_s_flight_saw_is_drawn_and_the_rest_is_said(session: Session) -> None:

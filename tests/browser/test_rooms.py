@@ -267,7 +267,7 @@ def test_no_word_beside_a_plot_is_torn_and_the_button_holds_its_own(german: Page
 def test_no_line_of_a_report_is_torn_between_columns(page: Page) -> None:
     page.set_viewport_size({"width": 820, "height": 900})
     page.goto("/v1/flights/flt-line-flown/report?format=html")
-    expect(page.locator(".gaps li").last).to_contain_text("towers and insulator strings")
+    expect(page.locator(".gaps li").last).to_contain_text("towers N2 to N4, with insulator strings")
     columns = "lines => lines.map((line) => new Set([...line.getClientRects()].map((box) => box.left)).size)"
     assert set(page.locator(".gaps li").evaluate_all(columns)) == {1}
 

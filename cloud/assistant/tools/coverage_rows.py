@@ -9,10 +9,12 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from cloud import coverage as covered
+from cloud import line_towers
 from cloud.assistant.evidence import Row, RowKind, Value, plain
 from cloud.assistant.tools.fleet_rows import asset_citation, flight_citation, flight_time
 from cloud.assistant.tools.parameters import CoverageQuery
 from cloud.assistant.words import side_label
+from cloud.parts_seen import SEEN_SHARE
 from cloud.tables import Asset, Coverage, Flight, PartCoverage
 from contracts.vocabulary import AssetKind, Blade, BladeSide
 
@@ -90,18 +92,23 @@ def _part_rows(session: Session, ref: str, query: CoverageQuery, asset: Asset, f
         "seen_m": parts.seen_m,
         "whole_m": parts.whole_m,
         "seen_percent": 100 * parts.seen_m / max(1, parts.whole_m),
-        "rule_percent": 100 * covered.SEEN_SHARE,
+        "rule_percent": 100 * SEEN_SHARE,
         "surface": _SURFACES[asset.kind],
         "blades": (),
         "asked_sides": (),
     }
     rows = [Row(ref=ref, kind=RowKind.COVERAGE, label=f"{name}, all", values=summary, cites=cites)]
     values: dict[str, Value]
+    towers = covered.towers(session, flight.flight_id)
+    if towers is not None and (seen := line_towers.tally(towers)):
+        values = {"asset": name, "towers": str(seen)}
+        rows.append(Row(ref=f"{ref}.1", kind=RowKind.COVERAGE, label=f"{name}, towers", values=values, cites=cites))
     if missed:
         said = "; ".join(str(gap) for gap in missed[:_MOST_GAPS])
         more = f"; and {len(missed) - _MOST_GAPS} more" if len(missed) > _MOST_GAPS else ""
         values = {"asset": name, "gaps": said + more}
-        rows.append(Row(ref=f"{ref}.1", kind=RowKind.COVERAGE, label=f"{name}, gaps", values=values, cites=cites))
+        label = f"{name}, gaps"
+        rows.append(Row(ref=f"{ref}.{len(rows)}", kind=RowKind.COVERAGE, label=label, values=values, cites=cites))
     if beyond := covered.beyond(session, flight.flight_id):
         values = {"asset": name, "beyond": "; ".join(beyond[:_MOST_GAPS])}
         label = f"{name}, not looked at"

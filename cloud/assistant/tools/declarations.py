@@ -84,7 +84,7 @@ TOOLS = {
              parameters.CoverageQuery,
              ("asset", "flights", "flight_at", "seen_m", "unseen_m", "whole_m", "seen_percent", "rule_percent",
               "blade", "side", "ranges", "length_m", "surface",
-              "gaps … of what has no blades"),
+              "gaps … of what has no blades", "towers … of a line"),
              lambda a, step, q: coverage_rows.coverage(a.session, step, q)),
         Tool("flights", "Flights (inspections) with state, asset, drone, segments and findings.",
              parameters.FlightsQuery,

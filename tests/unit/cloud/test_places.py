@@ -7,14 +7,14 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from cloud import aims, language, places
+from cloud import aims, language, parts_seen, places
 from cloud.aims import Aim
-from cloud.coverage import _beyond, _of_parts, of_shape
 from cloud.history.absences import GONE, NOT_VISIBLE, absence
 from cloud.history.matching import match
 from cloud.history.pairs import Known, Shift
 from cloud.history.sightings import Sighting, sighting_of
 from cloud.merging import merged, same_defect
+from cloud.parts_seen import of_shape
 from cloud.planning.wishes import Pattern
 from cloud.tables import Asset, Finding, PartCoverage
 from cloud.ticket_care import part_in_words
@@ -299,7 +299,6 @@ LONGER = PowerLine(
         LineTower(name=str(n + 1), foot=p) for n, p in enumerate(on_the_ground(*(205.0 * n for n in range(5))))
     )
 )
-_TOWERS = "towers and insulator strings: what was seen of them is not counted"
 
 
 def whole(shown: list[PartCoverage], but: tuple[str, int] | None = None) -> list[PartCoverage]:
@@ -327,7 +326,7 @@ def test_gaps_lie_between_the_first_and_the_last_cell_that_was_shown(
     geometry: PowerLine | Pipeline, shown: list[PartCoverage], unseen: tuple[str, int], said: list[str]
 ) -> None:
     rest = of_shape(geometry, whole(shown, but=unseen), Aim())
-    assert [str(gap) for gap in _of_parts(rest)] == said
+    assert [str(gap) for gap in parts_seen.gaps(rest)] == said
     assert rest.whole_m - rest.seen_m == 10 * len(said)
 
 
@@ -384,17 +383,19 @@ def test_a_finding_on_a_tower_of_a_line_is_drawn_on_it_between_its_spans(tower: 
     [
         pytest.param(
             LINE, Aim(), rows(span_0000=range(15, 21), span_0001=range(3)),
-            [], ["span 12–13, 0–150 m", "span 13–14, 30–205 m", _TOWERS], id="the ends of a line",
+            [], ["span 12–13, 0–150 m", "span 13–14, 30–205 m"], id="the ends of a line",
         ),
         pytest.param(
             LINE, Aim(range(2)), rows(span_0000=range(15, 21), span_0001=range(3)),
-            ["span 12–13, 0–150 m", "span 13–14, 30–205 m"], [_TOWERS], id="ends that the plan asks for",
+            ["span 12–13, 0–150 m", "span 13–14, 30–205 m"], [], id="ends that the plan asks for",
         ),
         pytest.param(
-            LINE, Aim(range(1)), rows(span_0000=range(21)), [], ["span 13–14, 0–205 m", _TOWERS], id="one span of two",
+            LINE, Aim(range(1)), rows(span_0000=range(21)), [], ["span 13–14, 0–205 m"], id="one span of two",
         ),
-        pytest.param(LONGER, Aim(), rows(span_0001=range(21)), [], ["span 1–2, 0–205 m", "spans 3–4 to 4–5, 0–410 m",
-                     _TOWERS], id="whole spans are told as one"),
+        pytest.param(
+            LONGER, Aim(), rows(span_0001=range(21)), [],
+            ["span 1–2, 0–205 m", "spans 3–4 to 4–5, 0–410 m"], id="whole spans are told as one",
+        ),
         pytest.param(PIPE, Aim(), rows(pipe=range(123, 200)), [], ["pipe, 2,000–3,234 m"], id="the end of a pipe"),
         pytest.param(PIPE, Aim(range(1)), rows(pipe=range(123, 200)), ["pipe, 2,000–3,234 m"], [], id="a planned end"),
         pytest.param(MAST, Aim(range(1, 2)), rows(face_1=range(45)), [],
@@ -405,8 +406,8 @@ def test_what_a_flight_was_not_to_look_at_is_told_and_is_no_gap(
     geometry: AnyShape, aim: Aim, shown: list[PartCoverage], gaps: list[str], beyond: list[str]
 ) -> None:
     rest = of_shape(geometry, whole(shown), aim)
-    assert [str(gap) for gap in _of_parts(rest)] == gaps
-    assert _beyond(rest, is_line=isinstance(geometry, PowerLine)) == beyond
+    assert [str(gap) for gap in parts_seen.gaps(rest)] == gaps
+    assert parts_seen.beyond(rest) == beyond
 
 
 def test_a_flight_along_one_side_leaves_no_gap_where_it_saw_that_side() -> None:
@@ -415,8 +416,8 @@ def test_a_flight_along_one_side_leaves_no_gap_where_it_saw_that_side() -> None:
         cell.seen_share = 0.1 if cell.cell == 4 else 2 / 3 if cell.cell < 10 else 0.9
     aim = aims.of_plan("corridor", {"params": {"sides": ["left"], "last_span": 0}}, LINE)
     rest = of_shape(LINE, cells, aim)
-    assert [str(gap) for gap in _of_parts(rest)] == ["span 12–13, 40–50 m"]
-    assert _beyond(rest, is_line=True)[1:3] == [
+    assert [str(gap) for gap in parts_seen.gaps(rest)] == ["span 12–13, 40–50 m"]
+    assert parts_seen.beyond(rest)[1:3] == [
         "seen from one side only: span 12–13, 0–40 m", "seen from one side only: span 12–13, 50–100 m",
     ]  # fmt: skip
     assert (rest.seen_m, rest.whole_m, rest.asset_m) == (110, 210, 420)

@@ -8,7 +8,7 @@ import pytest
 
 from cloud import aims, language, stretches
 from cloud.aims import Aim
-from cloud.coverage import _beyond, _of_parts, of_shape
+from cloud.parts_seen import beyond, gaps, of_shape
 from cloud.planning.flying import Planned
 from cloud.planning.surveys import SurveyInputs
 from cloud.stretches import Stretch
@@ -77,8 +77,8 @@ def test_a_flight_is_asked_for_its_own_stretch(pattern: str, shape: AnyShape, st
 
 def test_what_a_flight_did_not_see_of_its_stretch_is_a_gap_and_the_rest_is_beyond() -> None:
     rest = of_shape(PIPE, whole(rows(pipe=range(200, 260))), Aim(range(1), along_m=KILOMETRE.along_m))
-    assert [str(gap) for gap in _of_parts(rest)] == ["pipe, 1,900–2,000 m", "pipe, 2,600–2,700 m"]
-    assert _beyond(rest, is_line=False) == ["pipe, 1,234–1,900 m", "pipe, 2,700–3,234 m"]
+    assert [str(gap) for gap in gaps(rest)] == ["pipe, 1,900–2,000 m", "pipe, 2,600–2,700 m"]
+    assert beyond(rest) == ["pipe, 1,234–1,900 m", "pipe, 2,700–3,234 m"]
 
 
 SAID: list[tuple[str, AnyShape, Stretch, str, str]] = [
