@@ -83,9 +83,9 @@ def near(towers: Parts) -> list[int]:
     return [number for number, parts in enumerate(by_tower(towers)) if _is_near(towers, parts)]
 
 
-def has_seen_height(towers: Parts, parts: Sequence[Part], cell: int) -> bool:
-    """Return whether all parts of a tower that reach to a height were seen there."""
-    return all((part.part, cell) in towers.seen for part in parts if cell in part.cells)
+def unseen_at(towers: Parts, parts: Sequence[Part], cell: int) -> list[Part]:
+    """Return the parts of a tower that reach to a height and were not seen there."""
+    return [part for part in parts if cell in part.cells and (part.part, cell) not in towers.seen]
 
 
 def is_face(part: Part) -> bool:

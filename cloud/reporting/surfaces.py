@@ -47,24 +47,23 @@ class SurfaceStretch(Frozen):
         if self.towers is not None:
             return _("span {0}–{1} from {2} to {3} m", *self.towers, *ends)
         if self.tower is not None:
-            return self._on_tower(self.tower)
+            return _("tower {0}, {1}, {2}–{3} m", self.tower, self.side_of_tower, *ends)
         if self.bearing_deg is not None:
             return _("tower {0} {1}–{2} m", face(self.bearing_deg), *ends)
         if self.surface == "pipe":
             return _("chainage {0}–{1} m", *ends)
         return f"{self.surface} {self.first_m}–{self.last_m} m"  # what the asset has no more
 
-    def _on_tower(self, tower: str) -> str:
-        ends = self.first_m, self.last_m
-        if self.bearing_deg is None:
-            return _("tower {0}, insulator string {1}, {2}–{3} m", tower, self.string, *ends)
-        return _("tower {0}, {1}, {2}–{3} m", tower, face(self.bearing_deg), *ends)
+    @property
+    def side_of_tower(self) -> str:
+        """Return which face or insulator string of a line's tower is meant: ``north face``."""
+        return _("insulator string {0}", self.string) if self.bearing_deg is None else face(self.bearing_deg)
 
 
 def without(gaps: Gaps, others: Gaps, shape: AnyShape | None) -> tuple[SurfaceStretch, ...]:
     """Return what of some stretches of an asset is in no other one, the longest first."""
     found = [
-        _on(shape, surface, *ends)
+        on(shape, surface, *ends)
         for surface, stretches in gaps.items()
         for first_m, last_m in stretches
         for ends in _outside(first_m, last_m, others.get(surface, ()))
@@ -97,7 +96,8 @@ def _outside(first_m: int, last_m: int, others: Iterable[Sequence[int]]) -> Iter
     yield first_m, last_m
 
 
-def _on(shape: AnyShape | None, surface: str, first_m: int, last_m: int) -> SurfaceStretch:
+def on(shape: AnyShape | None, surface: str, first_m: int, last_m: int) -> SurfaceStretch:
+    """Return some metres of a surface, with what an asset's geometry says of it."""
     kind, _dash, number = surface.partition("-")
     told: dict[str, object] = {}
     if kind == "span" and isinstance(shape, PowerLine):

@@ -15,7 +15,7 @@ from cloud.language import _
 from cloud.line_towers import TowersSeen
 from cloud.parts_seen import Parts
 from cloud.planning import assets
-from cloud.reporting.surfaces import face
+from cloud.reporting.surfaces import face, on
 from cloud.tables import Asset, Finding, Flight
 from cloud.web import labels
 from contracts.geo import Enu, GeoPoint, LocalFrame
@@ -49,6 +49,8 @@ class Run(NamedTuple):
     state: str
     start_m: float
     end_m: float
+    missing: str = ""
+    """Of a line's tower: which of its sides and strings were not seen there, in words."""
 
 
 class Strip(NamedTuple):
@@ -184,7 +186,7 @@ def _line(line: PowerLine, findings: Sequence[Finding], towers: Parts | None) ->
     names = [(f"{line.towers[s.number].name} – {line.towers[s.number + 1].name}", s.length_m) for s in line.spans()]
     spots = {f.finding_id: _on_line(line, f) for f in along}
     laid = _laid(names, _("metres along the span"), spots, along, 0.0)
-    seen = {} if towers is None else {n: tuple(_up(towers, n)) for n in line_towers.near(towers)}
+    seen = {} if towers is None else {n: tuple(_up(line, towers, n)) for n in line_towers.near(towers)}
     rows: list[Strip] = []
     for number in range(len(line.towers)):
         if number in on_towers or number in seen:
@@ -194,13 +196,15 @@ def _line(line: PowerLine, findings: Sequence[Finding], towers: Parts | None) ->
     return laid._replace(strips=tuple(rows), is_line=True, towers=told)
 
 
-def _up(towers: Parts, number: int) -> Iterator[Run]:
+def _up(line: PowerLine, towers: Parts, number: int) -> Iterator[Run]:
     """Yield the stretches of a line's tower from its foot up: seen where all of it was seen at that height."""
     parts = line_towers.by_tower(towers)[number]
     up = parts[0]
-    for is_seen, run in groupby(up.cells, lambda cell: line_towers.has_seen_height(towers, parts, cell)):
+    for missing, run in groupby(up.cells, lambda cell: line_towers.unseen_at(towers, parts, cell)):
         cells = list(run)
-        yield _run((*up.stretch(cells[0], cells[-1] + 1), is_seen), up.start_m, up.end_m)
+        ends = up.stretch(cells[0], cells[-1] + 1)
+        said = ", ".join(on(line, part.part, 0, 0).side_of_tower for part in missing)
+        yield _run((*ends, not missing), up.start_m, up.end_m)._replace(missing=said)
 
 
 def _tower(tower: LineTower, found: Iterable[tuple[Finding, float]], runs: tuple[Run, ...]) -> Strip:

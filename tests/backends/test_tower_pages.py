@@ -23,6 +23,7 @@ pytestmark = pytest.mark.backends
 
 TOLD = "0 of 5 seen whole, 1 in part, 4 not at all"
 GAPS = ["tower N1, east face, 24–32 m", "tower N1, west face, 0–32 m", "tower N1, north face, 24–32 m"]
+UNSEEN = ["0–24 m: not seen: west face", "24–32 m: not seen: east face, west face, north face"]
 BESIDE = ["tower N0, with insulator strings", "towers N2 to N4, with insulator strings"]
 BEFORE = "towers and insulator strings: what was seen of them was not counted when the flight was analysed"
 
@@ -61,20 +62,24 @@ def test_the_api_counts_towers_and_says_which_sides_were_not_seen(viewer: httpx.
 
 
 @pytest.mark.parametrize(
-    ("path", "language", "name", "said"),
+    ("path", "language", "name", "said", "stretches"),
     [
-        (f"/flights/{line_stock.FLIGHT}", "en", "Tower N1", f"Towers: {TOLD}."),
-        (f"/assets/{line_stock.ASSET}", "en", "Tower N1", f"Towers: {TOLD}."),
-        (f"/flights/{line_stock.FLIGHT}", "de", "Mast N1", "Masten: 0 von 5 ganz gesehen, 1 zum Teil, 4 gar nicht."),
+        (f"/flights/{line_stock.FLIGHT}", "en", "Tower N1", f"Towers: {TOLD}.", UNSEEN),
+        (f"/assets/{line_stock.ASSET}", "en", "Tower N1", f"Towers: {TOLD}.", UNSEEN),
+        (
+            f"/flights/{line_stock.FLIGHT}", "de", "Mast N1", "Masten: 0 von 5 ganz gesehen, 1 zum Teil, 4 gar nicht.",
+            ["0–24 m: nicht gesehen: Westseite", "24–32 m: nicht gesehen: Ostseite, Westseite, Nordseite"],
+        ),
     ],
-)
+)  # fmt: skip
 def test_pages_draw_the_tower_that_was_seen_and_count_the_rest(
-    viewer: httpx.Client, path: str, language: str, name: str, said: str
+    viewer: httpx.Client, path: str, language: str, name: str, said: str, stretches: list[str]
 ) -> None:
     shown = page(viewer, path, **{"Accept-Language": language})
     rows = [row for row in shown.select(".strip-row") if row.select_one("rect.tower")]
     assert [row.select("span")[0].text for row in rows] == [name]
-    assert [rect["class"] for rect in rows[0].select("rect.seen, rect.unseen")] == [["unseen"]], "not from the west"
+    assert [rect["class"] for rect in rows[0].select("rect.seen, rect.unseen")] == [["unseen"]] * 2
+    assert [rect.text for rect in rows[0].select("rect.unseen")] == stretches
     assert said in shown.select(".strip-rows")[0].text
 
 

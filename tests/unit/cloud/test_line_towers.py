@@ -159,6 +159,11 @@ def test_a_tower_is_drawn_where_anything_was_seen_of_it_seen_where_it_was_from_a
     assert drawn is not None
     (tower,) = (strip for strip in drawn.strips if strip.is_tower)
     assert (tower.name, drawn.strips.index(tower)) == ("Tower 13", 2)
-    assert [(run.state, run.start_m, run.end_m) for run in tower.runs] == [("seen", 0, 18), ("unseen", 18, 32)]
+    assert [(run.state, run.start_m, run.end_m, run.missing) for run in tower.runs] == [
+        ("seen", 0, 18, ""),
+        ("unseen", 18, 24, "north face"),
+        ("unseen", 24, 27, "north face, insulator string 3"),
+        ("unseen", 27, 32, "north face"),
+    ]
     assert (round(drawn.seen_m), round(drawn.whole_m)) == (200, 800)
     assert drawn.towers == TowersSeen(whole=0, part=1, unseen=4)
