@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, Index, UniqueConstraint, func
+from sqlalchemy import BigInteger, ForeignKey, Index, UniqueConstraint, false, func
 from sqlalchemy.orm import Mapped, mapped_column
 
 from cloud.tables.columns import Base
@@ -118,7 +118,7 @@ class Media(Base):
     processing_s: Mapped[float | None]
     key_frames: Mapped[int | None]
     model_sha256: Mapped[str | None]
-    counts_towers: Mapped[bool] = mapped_column(default=False)
+    counts_towers: Mapped[bool] = mapped_column(server_default=false())
     """Whether vision counts what it saw of a line's towers: where not, that none is told says nothing."""
 
 
