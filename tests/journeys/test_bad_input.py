@@ -29,7 +29,7 @@ from infra.local.demo_api import Api, ApiRefused
 from infra.local.stack import Stack
 from tests.journeys.conftest import Flown
 
-pytestmark = [pytest.mark.journey, pytest.mark.timeout(700)]
+pytestmark = [pytest.mark.journey, pytest.mark.timeout(900)]
 
 
 T = TypeVar("T")

@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from tests.browser.conftest import watch
 from tests.journeys.conftest import Flown
 
-pytestmark = [pytest.mark.journey, pytest.mark.browser, pytest.mark.timeout(700)]
+pytestmark = [pytest.mark.journey, pytest.mark.browser, pytest.mark.timeout(900)]
 
 SOON_MS = 60_000
 """The aircraft is simulated; its flight takes the time that it takes."""
