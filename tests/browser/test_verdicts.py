@@ -352,3 +352,21 @@ def test_a_refused_verdict_in_the_sheet_says_why_and_shows_what_holds(
     page.keyboard.press("Escape")
     expect(page.locator("#kept")).to_contain_text("“F-2 rejected” was not saved")
     assert done(services) == ["ben finding.confirm"]
+
+
+def test_on_a_phone_what_is_said_of_verdicts_leaves_the_finding_in_sight(
+    opened: Callable[..., Page], services: Services
+) -> None:
+    page = opened("/review", width=390, height=844)
+    expect(page.locator("#desk-title")).to_have_text("F-2 Crack")
+    judge_as_ben(services)
+    page.get_by_role("button", name="Reject").click()
+    expect(page.locator("#desk-problem")).to_contain_text("F-2 meanwhile")
+    expect(page.locator("#on-desk")).to_contain_text("Seen from the ground.")
+    page.locator(".queue-list li").nth(1).click()
+    expect(page.locator("#desk-title")).to_have_text(re.compile("F-4 "))
+    page.route(SENT, lost)
+    page.get_by_role("button", name="Reject").click()
+    expect(page.locator("#desk-problem .problem")).to_have_count(2)
+    assert page.locator(".verdicts").evaluate("box => box.offsetHeight") < 844 / 2
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
