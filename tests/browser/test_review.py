@@ -363,7 +363,7 @@ def test_what_is_judged_while_the_platform_is_silent_waits_and_is_sent_in_order(
     assert actions(services, 2) == ["finding.reject"]
     desk.evaluate("document.body.dispatchEvent(new CustomEvent('kestrel:resync'))")
     expect(problem).to_be_empty()
-    expect(desk.locator("#said")).to_have_text("F-2 graded 4")
+    expect(desk.locator("#said")).to_have_text("F-2 graded 4: saved")
     desk.keyboard.press("u")
     expect(desk.locator("#said")).to_have_text("F-2 taken back")
     assert actions(services, 2) == ["finding.reject", "finding.regrade", "finding.undo"]

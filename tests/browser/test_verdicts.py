@@ -134,6 +134,7 @@ def test_what_is_not_sent_yet_is_shown_as_judged_and_told_on_every_page(unsent: 
     unsent.context.unroute(SENT)
     unsent.get_by_role("button", name="Send again").click()
     expect(unsent.locator("#kept")).to_be_empty()
+    expect(unsent.locator("#kept-said")).to_have_text("F-2 rejected: saved")
 
 
 def test_another_person_on_the_same_device_neither_sends_nor_sees_it(unsent: Page, services: Services) -> None:
@@ -332,7 +333,7 @@ def test_a_verdict_in_the_sheet_counts_once_however_often_it_is_pressed(
     expect(problem).to_be_empty()
     expect(page.locator("#sheet")).to_contain_text("Rejected by ana")
     expect(page.locator("#sheet")).to_contain_text("A scratch.")
-    expect(page.locator("#sheet-said")).to_have_text("F-2 rejected")
+    expect(page.locator("#sheet-said")).to_have_text("F-2 rejected: saved")
     assert done(services) == ["ana finding.reject"]
 
 

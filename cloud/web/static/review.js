@@ -247,8 +247,8 @@ class ReviewDesk extends HTMLElement {
   }
 
   /** What became of a verdict: what is taken back, or was refused, comes back to the desk.
-   * @param {{ verdict: import("./verdicts.js").Verdict, answer: import("./verdicts.js").Answer }} what */
-  #told({ verdict, answer }) {
+   * @param {{ verdict: import("./verdicts.js").Verdict, answer: import("./verdicts.js").Answer, saved: string }} what */
+  #told({ verdict, answer, saved }) {
     const own = this.#own.has(verdict.key);
     const refused = "refused" in answer;
     const done = this.#done.find((one) => one.key === verdict.key);
@@ -259,7 +259,7 @@ class ReviewDesk extends HTMLElement {
       if (refused !== (verdict.verdict === "undo")) this.#stamp(id, "");
     }
     if (refused) this.#done = this.#done.filter((one) => one !== done);
-    else if (verdict.verdict === "undo" || !own) this.#say(own ? said(verdict) : t("{0}: saved", said(verdict)));
+    else if (saved || (own && verdict.verdict === "undo")) this.#say(saved || said(verdict));
     if (own && refused !== (verdict.verdict === "undo")) this.#show(verdict.ids[0]);
   }
 

@@ -53,8 +53,8 @@ slot.addEventListener("submit", (event) => {
   give({ ids: [id], numbers: [form.dataset.number ?? ""], seen: [form.dataset.seen ?? ""], verdict, reason });
 });
 document.addEventListener("kestrel:verdict", (event) => {
-  const { verdict, answer } = /** @type {CustomEvent} */ (event).detail;
-  /** @type {HTMLElement} */ (document.getElementById("sheet-said")).textContent = "refused" in answer ? "" : said(verdict);
+  const { verdict, answer, saved } = /** @type {CustomEvent} */ (event).detail;
+  /** @type {HTMLElement} */ (document.getElementById("sheet-said")).textContent = "refused" in answer ? "" : saved || said(verdict);
   for (const id of verdict.ids) document.body.dispatchEvent(new CustomEvent("kestrel:finding", { detail: { id } }));
 });
 

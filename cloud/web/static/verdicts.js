@@ -28,6 +28,8 @@ const loose = new Set();
 const unkept = new Set();
 /** Why the first that waits stays; "" while none has to. @type {"" | "unanswered" | "another session"} */
 let stuck = "";
+/** The keys of those whose reader was told that nobody knows: that they are saved is said to them, too. @type {Set<string>} */
+const late = new Set();
 const others = new BroadcastChannel("kestrel-verdicts");
 /** One page at a time, where the browser can tell; each counts once anyway. @param {() => Promise<void>} act */
 const alone = (act) => (navigator.locks ? navigator.locks.request("kestrel-verdicts", act) : act());
@@ -140,7 +142,9 @@ async function settle(verdict, answer) {
 
 /** @param {Verdict} verdict @param {Answer} answer */
 function tell(verdict, answer) {
-  document.dispatchEvent(new CustomEvent("kestrel:verdict", { detail: { verdict, answer } }));
+  const saved = "seen" in answer && late.delete(verdict.key) ? t("{0}: saved", said(verdict)) : "";
+  document.dispatchEvent(new CustomEvent("kestrel:verdict", { detail: { verdict, answer, saved } }));
+  /** @type {HTMLElement} */ (document.getElementById("kept-said")).textContent = place().id === "kept" ? saved : "";
   show();
 }
 
@@ -181,6 +185,7 @@ function refusal(verdict) {
 
 /** @param {Verdict[]} all */
 function unknown(all) {
+  for (const one of all) late.add(one.key);
   const [first, ...rest] = all.map(said);
   const behind = rest.length ? " " + t("What was judged since waits behind it: {0}.", rest.length) : "";
   const safe = unkept.size ? t("Sent again, it counts once.") : t("It is kept on this device and sent again; it counts once.");
@@ -222,6 +227,7 @@ document.getElementById("sheet-dialog")?.addEventListener("close", show);
 
 /** What was kept before this page came, once it is known; it is sent then. */
 export const before = read().then(() => {
+  for (const one of waiting()) late.add(one.key);
   setTimeout(send);
   return waiting();
 });
