@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -117,16 +117,15 @@ def uploaded(folder: Path, streams: int, mib: int) -> dict[str, Any]:
     again: list[int] = []
 
     def one(number: int) -> str:
-        journal = UploadJournal(folder / f"uploads-{number}.db")
-        sender = Sender(journal, S3Objects(BUCKET, checksum="CRC32"), threading.Event())
-        stored = False
-        while not stored:  # as the agent does: from the journal, after a part that timed out as well
-            try:
-                stored = sender.send_file(f"{_FILMS}{number}.mp4", path, sha256)
-            except Unavailable:
-                again.append(number)
-        journal.close()
-        return hashlib.sha256(Store(BUCKET).get(f"{_FILMS}{number}.mp4")).hexdigest()
+        key = f"{_FILMS}{number}.mp4"
+        with closing(UploadJournal(folder / f"uploads-{number}.db")) as journal:
+            sender = Sender(journal, S3Objects(BUCKET, checksum="CRC32"), threading.Event())
+            while True:  # as the agent does: from the journal, after a part that timed out as well
+                try:
+                    if sender.send_file(key, path, sha256):
+                        return hashlib.sha256(Store(BUCKET).get(key)).hexdigest()
+                except Unavailable:
+                    again.append(number)
 
     began_s = time.monotonic()
     with ThreadPoolExecutor(streams) as pool:
