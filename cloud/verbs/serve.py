@@ -7,6 +7,7 @@ import threading
 
 import typer
 import uvicorn
+from sqlalchemy.orm import configure_mappers
 
 from cloud.app import create_app
 from cloud.logbook import log, start_logging
@@ -44,6 +45,7 @@ def _warm() -> None:
     The collector looked at a million objects that nobody lets go, and all requests waited 0.3 s for it.
     """
     rendering.warm()
+    configure_mappers()
     gc.collect()
     gc.freeze()
     log("api_warm", frozen=gc.get_freeze_count())
