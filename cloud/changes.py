@@ -20,7 +20,7 @@ _SETTLED = text("changes.xact < pg_snapshot_xmin(pg_current_snapshot())::text::b
 """Below the oldest running transaction: every change there is will be, is there."""
 
 _KEPT = 64
-"""Pages in memory, newest first: streams stand at different places, and see different sites."""
+"""Pages in memory, the newest: streams stand at different places, and see different sites."""
 SUBJECTS: Final[dict[str, type[Base]]] = {
     "flight": Flight,
     "command": CommandRow,

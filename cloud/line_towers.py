@@ -8,7 +8,7 @@ from itertools import groupby
 from cloud.parts_seen import Cell, PartGap, Parts, alike, of, seen_of
 from cloud.tables import PartCoverage
 from contracts.geo import Frozen
-from contracts.parts import Part, line_tower_of, towers_of
+from contracts.parts import Part, is_face, line_tower_of, towers_of
 from contracts.powerline import PowerLine
 
 
@@ -86,11 +86,6 @@ def near(towers: Parts) -> list[int]:
 def unseen_at(towers: Parts, parts: Sequence[Part], cell: int) -> list[Part]:
     """Return the parts of a tower that reach to a height and were not seen there."""
     return [part for part in parts if cell in part.cells and (part.part, cell) not in towers.seen]
-
-
-def is_face(part: Part) -> bool:
-    """Return whether a part of a tower is one of its faces: else it is an insulator string."""
-    return "-face-" in part.part
 
 
 def _is_near(towers: Parts, parts: Sequence[Part]) -> bool:

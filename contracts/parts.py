@@ -23,6 +23,9 @@ ALONG_M = 10.0
 BAND_M = 3.0
 """Height of a cell of a line's tower: what a camera near enough shows at once is two to three of them."""
 LINE_TOWER_FACES = 4
+LINE_TOWER_BEGINS = "tower-"
+"""How the names of the parts of a line's towers begin in coverage."""
+_FACE = "-face-"
 _HAIR_M = 1e-6
 
 
@@ -99,7 +102,7 @@ def _of_line_tower(line: PowerLine, number: int) -> Iterator[Part]:
     tower, along_deg = line.towers[number], line.bearing_deg(number)
     for face in range(LINE_TOWER_FACES):
         looks = compass(along_deg + 90.0 * face)
-        key = f"{line_tower_part(number)}-face-{face}"
+        key = f"{line_tower_part(number)}{_FACE}{face}"
         yield Part(key, f"tower {tower.name}, {looks} face", 0.0, tower.height_m, BAND_M)
     low_m, high_m = tower.attachment_height_m, tower.attachment_height_m + line.insulator_length_m
     for phase in range(len(line.phase_offsets_m)):
@@ -114,13 +117,18 @@ def line_tower_bearing_deg(line: PowerLine, number: int, face: int) -> float:
 
 def line_tower_part(number: int) -> str:
     """Return how the names of the parts of a line's tower begin in coverage, which is its own name elsewhere."""
-    return f"tower-{number:04d}"
+    return f"{LINE_TOWER_BEGINS}{number:04d}"
 
 
 def line_tower_of(part: str) -> int | None:
     """Return the number of the tower of a line that a part of coverage belongs to; None of any other part."""
-    kind, _, rest = part.partition("-")
-    return int(rest.partition("-")[0]) if kind == "tower" else None
+    number = part.removeprefix(LINE_TOWER_BEGINS).partition("-")[0]
+    return int(number) if part.startswith(LINE_TOWER_BEGINS) else None
+
+
+def is_face(part: Part) -> bool:
+    """Return whether a part of a line's tower is one of its faces: else it is an insulator string."""
+    return _FACE in part.part
 
 
 def span_part(number: int) -> str:

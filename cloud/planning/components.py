@@ -13,6 +13,7 @@ from cloud import audit
 from cloud.planning.surveys import AnyGeometry
 from cloud.tables import Component
 from contracts.errors import Conflict, NotFound
+from contracts.parts import line_tower_part
 from contracts.pipeline import Pipeline
 from contracts.powerline import PowerLine
 from contracts.tower import TelecomTower
@@ -63,7 +64,7 @@ def _of_turbine(turbine: TurbineGeometry) -> Iterator[Part]:
 
 def _of_line(line: PowerLine) -> Iterator[Part]:
     for number, tower in enumerate(line.towers):
-        key = f"tower-{number:04d}"
+        key = line_tower_part(number)
         yield Part(key, "line_tower", f"Tower {tower.name}", None, {"tower": number}, tower.external_id)
         for phase, offset_m in enumerate(line.phase_offsets_m):
             place = {"tower": number, "phase": phase, "offset_m": offset_m}

@@ -16,7 +16,7 @@ from cloud.line_towers import TowersSeen
 from cloud.parts_seen import SEEN_SHARE
 from cloud.tables import Asset, AssetRisk, Coverage, DefectLink, Finding, Flight, PartCoverage
 from cloud.web.insights_view import Wanted
-from contracts.parts import parts_of
+from contracts.parts import LINE_TOWER_BEGINS, parts_of
 from contracts.powerline import PowerLine
 from contracts.turbine import TurbineGeometry
 from contracts.vocabulary import AssetKind, Blade, BladeSide, FlightState
@@ -169,7 +169,7 @@ def _last_looks(
     looked = select(Flight.flight_id).where(of_asset, covered).order_by(*newest_first).limit(1).lateral("looked")
     seen = [table.flight_id == looked.c.flight_id, table.seen_share >= SEEN_SHARE]
     if table is PartCoverage:  # a line's towers are told of apart
-        seen.append(PartCoverage.part.not_like("tower-%"))
+        seen.append(~PartCoverage.part.startswith(LINE_TOWER_BEGINS))
     cells = select(func.count().label("cells")).where(*seen).lateral("cells")
     length_m = func.coalesce(cast(Asset.geometry["blade_length_m"].astext, Double), _BLADE_M)
     turbine = and_(Asset.kind == AssetKind.WIND_TURBINE.value, Asset.geometry != literal({}, JSONB))

@@ -24,6 +24,7 @@ def test_every_process_was_killed_on_the_way(flown: Flown) -> None:
 
 def test_no_defect_is_found_twice(flown: Flown) -> None:
     findings = get(flown, "/v1/findings?limit=200")["data"]
+    assert findings
     for one, other in itertools.combinations(findings, 2):
         same = all(one[name] == other[name] for name in ("flight_id", "blade", "side", "kind"))
         assert not same or abs(one["distance_to_root_m"] - other["distance_to_root_m"]) > _APART_M, (one, other)
