@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,8 +12,10 @@ import pytest
 from bs4 import BeautifulSoup
 from sqlalchemy import select
 
+from cloud import audit
 from cloud.services import Services
-from cloud.tables import Audit, Finding, WorkflowRun
+from cloud.tables import Audit, Finding, IdempotencyKey, WorkflowRun
+from cloud.web import desk
 from contracts.vocabulary import DefectKind, FindingStatus, Role
 from tests import platform
 from tests.clean_database import empty
@@ -184,6 +186,36 @@ def test_the_same_verdict_of_the_same_person_changes_nothing_once_its_key_is_for
     before = seen(http, found[0])
     answers = [sent(http, found[:1], [before], key).json() for key in ("k1", "forgotten")]
     assert answers[0] == answers[1]
+    with services.database.session() as session:
+        assert session.scalars(select(Audit.action).where(Audit.object == found[0])).all() == ["finding.reject"]
+
+
+def fails_once(monkeypatch: pytest.MonkeyPatch, owner: object, name: str) -> None:
+    """Let something of ours break the next time it is used, after it has done its work."""
+    whole: Callable[..., Any] = getattr(owner, name)
+
+    def broken(*args: Any, **named: Any) -> None:
+        whole(*args, **named)
+        monkeypatch.setattr(owner, name, whole)
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr(owner, name, broken)
+
+
+@pytest.mark.parametrize(("owner", "name"), [(audit, "record"), (desk, "once")], ids=["before its answer", "after it"])
+def test_a_verdict_that_broke_midway_left_nothing_not_even_its_answer_and_counts_when_sent_again(
+    http: httpx.Client, services: Services, found: list[str], monkeypatch: pytest.MonkeyPatch, owner: object, name: str
+) -> None:
+    before = seen(http, found[0])
+    fails_once(monkeypatch, owner, name)
+    broken = sent(http, found[:1], [before], "k1")
+    assert (broken.status_code, broken.json()["code"]) == (500, "internal_error")
+    with services.database.session() as session:
+        assert session.get(IdempotencyKey, ("analyst", "k1")) is None
+    assert seen(http, found[0]) == before
+    again = [sent(http, found[:1], [before], "k1") for _ in range(2)]
+    assert [answer.headers.get("Idempotent-Replayed") for answer in again] == [None, "true"]
+    assert again[0].json() == again[1].json() == {"seen": {found[0]: seen(http, found[0])}}
     with services.database.session() as session:
         assert session.scalars(select(Audit.action).where(Audit.object == found[0])).all() == ["finding.reject"]
 

@@ -48,6 +48,18 @@ def test_a_plan_sent_again_after_a_lost_answer_is_kept_once(
     assert count(services, Plan) == before + 2
 
 
+def test_a_plan_sent_again_after_a_fault_of_the_platform_has_the_same_key(planner: Page) -> None:
+    said = '<div class="problem" role="alert"><strong>Something went wrong on our side.</strong></div>'
+    planner.route("**/plan", lambda route: route.fulfill(status=500, content_type="text/html", body=said), times=1)
+    keep = planner.get_by_role("button", name="Keep this plan")
+    with planner.expect_request("**/plan") as first:
+        keep.click()
+    expect(planner.locator("#said")).to_contain_text("Something went wrong on our side.")
+    with planner.expect_request("**/plan") as again:
+        keep.click()
+    assert first.value.headers["idempotency-key"] == again.value.headers["idempotency-key"]
+
+
 def test_a_double_click_keeps_one_plan_and_plans_one_flight(planner: Page, services: Services) -> None:
     plans, flights = count(services, Plan), count(services, Flight)
     planner.get_by_role("button", name="Keep this plan").dblclick()

@@ -88,17 +88,18 @@ def dismissed(page: Page) -> list[Dialog]:
     return asked
 
 
-def kept(page: Page) -> int:
-    """Return how many verdicts lie on the device, whoever's they are."""
+def kept(page: Page, shelf: str = "kestrel-verdicts") -> int:
+    """Return how many verdicts, or what else a shelf is of, lie on the device, whoever's they are."""
     count: int = page.evaluate(
-        """() => new Promise((found, failed) => {
-          const request = indexedDB.open("kestrel-verdicts", 1);
+        """shelf => new Promise((found, failed) => {
+          const request = indexedDB.open(shelf, 1);
           request.onerror = () => failed(request.error);
           request.onsuccess = () => {
             const counted = request.result.transaction("waiting").objectStore("waiting").count();
             counted.onsuccess = () => { request.result.close(); found(counted.result); };
           };
-        })"""
+        })""",
+        shelf,
     )
     return count
 
@@ -289,6 +290,82 @@ def test_a_platform_that_is_busy_refuses_nothing(desk: Page, services: Services)
     expect(desk.locator("#desk-problem")).to_contain_text(UNKNOWN)
     desk.evaluate("document.body.dispatchEvent(new CustomEvent('kestrel:resync'))")
     until(services, desk, ["ana finding.reject"])
+
+
+def fault(status: int, code: str, headers: dict[str, str] | None = None) -> Callable[[Route], None]:
+    """Return an answer that says what went wrong on the platform's side."""
+    problem = {
+        "status": status,
+        "code": code,
+        "detail": "Something went wrong on our side.",
+        "hint": "Quote request 1.",
+    }
+    return lambda route: route.fulfill(status=status, json=problem | {"retryable": status == 503}, headers=headers)
+
+
+@pytest.fixture
+def faulty(desk: Page) -> list[Request]:
+    """Let the platform answer with a fault of its own; return what it was sent, by a clock that is moved."""
+    sent: list[Request] = []
+    desk.clock.install()
+    desk.context.route(SENT, fault(500, "internal_error"))
+    desk.on("request", lambda request: sent.append(request) if request.url.endswith("/fragments/review") else None)
+    desk.keyboard.press("x")
+    expect(desk.locator("#desk-problem")).to_contain_text(f"The platform reported a fault of its own. {UNKNOWN}")
+    return sent
+
+
+def test_a_fault_of_the_platform_leaves_a_verdict_unknown_and_it_is_sent_again_under_its_key(
+    desk: Page, services: Services, faulty: list[Request]
+) -> None:
+    desk.context.unroute(SENT)
+    desk.get_by_role("button", name="Send again").click()
+    expect(desk.locator("#desk-problem")).to_be_empty()
+    expect(desk.locator("#said")).to_have_text("F-2 rejected: saved")
+    assert done(services) == ["ana finding.reject"]
+    assert len({request.headers["idempotency-key"] for request in faulty}) == 1
+
+
+def test_a_fault_that_lasts_is_asked_about_ever_more_rarely(desk: Page, faulty: list[Request]) -> None:
+    for times, wait_s in enumerate((30, 60, 120, 240, 480, 600, 600), start=1):
+        desk.clock.fast_forward(wait_s * 500)
+        assert len(faulty) == times
+        with desk.expect_response(SENT):
+            desk.clock.fast_forward(wait_s * 500)
+        desk.wait_for_function("() => navigator.locks.request('kestrel-verdicts', () => true)")
+
+
+def test_a_platform_that_asks_for_time_is_given_it_unless_the_person_asks(desk: Page, faulty: list[Request]) -> None:
+    desk.context.unroute(SENT)
+    desk.context.route(SENT, fault(503, "unavailable", {"Retry-After": "300"}))
+    with desk.expect_response(SENT):
+        desk.get_by_role("button", name="Send again").click()
+    desk.wait_for_function("() => navigator.locks.request('kestrel-verdicts', () => true)")
+    desk.evaluate("document.body.dispatchEvent(new CustomEvent('kestrel:resync'))")
+    desk.clock.fast_forward(280_000)
+    assert len(faulty) == 2
+    with desk.expect_response(SENT):
+        desk.get_by_role("button", name="Send again").click()
+
+
+def test_a_verdict_that_nobody_answers_can_be_discarded_and_what_waits_behind_it_goes_on(
+    desk: Page, services: Services, faulty: list[Request]
+) -> None:
+    expect(desk.locator("#desk-title")).to_have_text(re.compile("F-4 "))
+    desk.keyboard.press("a")
+    expect(desk.locator("#desk-problem")).to_contain_text("What was judged since waits behind it: 1.")
+    asked = dismissed(desk)
+    desk.get_by_role("button", name="Discard").click()
+    assert asked[0].message.startswith("“F-2 rejected” will not be sent again. If it was saved already, it stands")
+    assert kept(desk) == 2
+    desk.evaluate("window.confirm = () => true")
+    desk.context.unroute(SENT)
+    desk.get_by_role("button", name="Discard").click()
+    expect(desk.locator("#desk-title")).to_have_text("F-2 Crack")
+    expect(desk.locator("#desk-problem")).to_be_empty()
+    assert (done(services), done(services, 4), kept(desk)) == ([], ["ana finding.confirm"], 0)
+    expect(desk.locator("#left")).to_have_text("6")
+    assert len(faulty) == 2
 
 
 def test_a_browser_that_keeps_nothing_sends_it_all_the_same_and_warns_before_the_page_is_left(

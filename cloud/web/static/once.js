@@ -3,9 +3,9 @@
 // under the key that it had. Commands and verdicts have keys of their own.
 
 import { newKey } from "./kept.js";
-import { isOurs, unanswered } from "./problem.js";
+import { unanswered } from "./problem.js";
 
-/** Keys of what nobody has answered yet, by what was sent. @type {Map<string, string>} */
+/** Keys of what nobody has answered yet, by what was sent; a fault, the platform's own or a proxy's, is no answer. @type {Map<string, string>} */
 const open = new Map();
 
 /** The key of a request; the same request has the same one until it is `answered`. @param {string} sent */
@@ -37,8 +37,8 @@ document.addEventListener("htmx:config:request", (event) => {
 });
 document.addEventListener("htmx:after:request", (event) => {
   const ctx = written(event);
-  if (ctx && isOurs(ctx.response.status, ctx.text)) answered(ctx.sent);
-}, { capture: true }); // before a proxy's page is put into our words
+  if (ctx && ctx.response.status < 500) answered(ctx.sent);
+});
 document.addEventListener("htmx:error", (event) => {
   const said = written(event) && document.getElementById("said");
   if (said) said.innerHTML = unanswered();

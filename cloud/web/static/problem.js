@@ -13,12 +13,13 @@ export const IN_WORDS = { Accept: "application/json", "X-Kestrel-Page": "1" };
  * nothing is known. @param {number} status @param {string} text @returns {string} HTML */
 export const inOurWords = (status, text) => (isOurs(status, text) ? text : unanswered());
 
-/** What is said where no answer came: whether it was done, nobody here knows. @param {string} [todo] @returns {string} HTML */
-export function unanswered(todo = t("Whether this was taken is not known. Look before you try again.")) {
+/** What is said where no answer came: whether it was done, nobody here knows.
+ * @param {string} [todo] @param {string} [happened] @returns {string} HTML */
+export function unanswered(todo = t("Whether this was taken is not known. Look before you try again."), happened = t("The platform did not answer.")) {
   const box = document.createElement("div");
   box.innerHTML = '<div class="problem" role="alert"><strong></strong> <span></span></div>';
   const [what, then] = /** @type {NodeListOf<HTMLElement>} */ (box.querySelectorAll("strong, span"));
-  what.textContent = t("The platform did not answer.");
+  what.textContent = happened;
   then.textContent = todo;
   return box.innerHTML;
 }

@@ -259,7 +259,7 @@ class ReviewDesk extends HTMLElement {
       if (refused !== (verdict.verdict === "undo")) this.#stamp(id, "");
     }
     if (refused) this.#done = this.#done.filter((one) => one !== done);
-    else if (saved || (own && verdict.verdict === "undo")) this.#say(saved || said(verdict));
+    if (saved || (own && !refused && verdict.verdict === "undo")) this.#say(saved || said(verdict));
     if (own && refused !== (verdict.verdict === "undo")) this.#show(verdict.ids[0]);
   }
 

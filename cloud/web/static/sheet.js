@@ -54,7 +54,7 @@ slot.addEventListener("submit", (event) => {
 });
 document.addEventListener("kestrel:verdict", (event) => {
   const { verdict, answer, saved } = /** @type {CustomEvent} */ (event).detail;
-  /** @type {HTMLElement} */ (document.getElementById("sheet-said")).textContent = "refused" in answer ? "" : saved || said(verdict);
+  /** @type {HTMLElement} */ (document.getElementById("sheet-said")).textContent = saved || ("refused" in answer ? "" : said(verdict));
   for (const id of verdict.ids) document.body.dispatchEvent(new CustomEvent("kestrel:finding", { detail: { id } }));
 });
 

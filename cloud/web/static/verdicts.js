@@ -9,12 +9,15 @@ import { IN_WORDS, unanswered } from "./problem.js";
 import { t } from "./words.js";
 
 const ANSWER_MS = 10000;
-const AGAIN_MS = 30000; // what browsers tell of connections cannot be relied upon
+// Asked again at random within a time that doubles: what browsers tell of connections cannot be relied upon, and a platform
+// that is ill is not asked by all at once.
+const FIRST_MS = 30000;
+const LONGEST_MS = 600000;
 const USER = document.body.dataset.user ?? "";
 const SAID = /** @type {Record<string, string>} */ ({ confirm: t("{0} confirmed"), reject: t("{0} rejected"), regrade: t("{0} graded {1}"), undo: t("{0} taken back") });
 
 /** Given: the findings as the person names them, what was seen of each, and what is said of them. Kept: under a number in the
- * order they were given. `refused` is why, where it was.
+ * order they were given. `refused` is why, where it was; of an answer it is "" where the person discarded the verdict.
  * @typedef {{ ids: string[], numbers: string[], seen: string[], verdict: string, rank?: string, reason?: string }} Given
  * @typedef {Given & { n?: number, key: string, user: string, refused?: string }} Verdict
  * @typedef {{ seen: Record<string, string> } | { refused: string }} Answer */
@@ -26,8 +29,17 @@ let kept = [];
 const loose = new Set();
 /** What it did not take: these are in this page only. @type {Set<Verdict>} */
 const unkept = new Set();
-/** Why the first that waits stays; "" while none has to. @type {"" | "unanswered" | "another session"} */
+/** Why the first that waits stays; "" while none has to. @type {"" | "unanswered" | "fault" | "another session"} */
 let stuck = "";
+/** How often the first that waits has stayed. */
+let stayed = 0;
+/** The platform asked not to be asked before this. */
+let notBefore_ms = 0;
+/** How long an answer asks not to be asked again. @param {Response | null} came */
+const patience_ms = (came) => {
+  const said = came?.headers.get("Retry-After") ?? "";
+  return Math.min(LONGEST_MS, Math.max(0, (/^\d+$/.test(said) ? 1000 * Number(said) : Date.parse(said) - Date.now()) || 0));
+};
 /** The keys of those whose reader was told that nobody knows: that they are saved is said to them, too. @type {Set<string>} */
 const late = new Set();
 const others = new BroadcastChannel("kestrel-verdicts");
@@ -94,7 +106,12 @@ export async function send() {
   sending = false;
   show();
   clearTimeout(again);
-  if (stuck) again = setTimeout(send, AGAIN_MS);
+  if (stuck) again = setTimeout(send, Math.max(0, notBefore_ms - performance.now()) + Math.random() * Math.min(LONGEST_MS, FIRST_MS * 2 ** stayed++));
+}
+
+/** Something tells that the platform may answer again. */
+function sendSooner() {
+  if (performance.now() >= notBefore_ms) send();
 }
 
 async function sendAll() {
@@ -115,12 +132,15 @@ async function post({ ids, seen, verdict, reason, rank, key }) {
   const headers = { ...IN_WORDS, "X-Kestrel-CSRF": document.body.dataset.csrf ?? "", "Idempotency-Key": key };
   const asked = { method: "POST", body, headers, signal: AbortSignal.timeout(ANSWER_MS) };
   const address = verdict === "undo" ? "/fragments/review/undo" : "/fragments/review";
-  const answer = await fetch(address, asked).then((came) => came.json()).catch(() => null);
+  const came = await fetch(address, asked).catch(() => null);
+  const answer = await came?.json().catch(() => null);
   if (answer?.seen) return answer;
+  notBefore_ms = performance.now() + patience_ms(came);
   if (answer?.status === 401) location.assign(`/login?next=${encodeURIComponent(location.pathname)}`);
   // Somebody has signed in since this page came: it may be another person, and what is kept is not theirs to send.
-  stuck = answer?.field === "X-Kestrel-CSRF" ? "another session" : "unanswered";
-  if (!answer?.code || answer.retryable || answer.status === 401 || stuck === "another session") return null;
+  const fault = Number(came?.status) >= 500; // whether it was taken before that, nobody knows
+  stuck = answer?.field === "X-Kestrel-CSRF" ? "another session" : fault && answer?.code ? "fault" : "unanswered";
+  if (!answer?.code || answer.retryable || fault || answer.status === 401 || stuck === "another session") return null;
   stuck = "";
   return { refused: `${answer.detail} ${answer.hint}`.trim() };
 }
@@ -128,6 +148,7 @@ async function post({ ids, seen, verdict, reason, rank, key }) {
 /** Take a verdict off the shelf, or put down why it was refused: then there is nothing to take back.
  * @param {Verdict} verdict @param {Answer} answer */
 async function settle(verdict, answer) {
+  stayed = 0;
   unkept.delete(verdict);
   if ("refused" in answer) verdict.refused = answer.refused;
   const idle = waiting().filter((one) => verdict.refused && one.verdict === "undo" && one.seen.includes(`after ${verdict.key}`));
@@ -142,7 +163,8 @@ async function settle(verdict, answer) {
 
 /** @param {Verdict} verdict @param {Answer} answer */
 function tell(verdict, answer) {
-  const saved = "seen" in answer && late.delete(verdict.key) ? t("{0}: saved", said(verdict)) : "";
+  const discarded = "refused" in answer && !answer.refused;
+  const saved = discarded ? t("{0}: discarded", said(verdict)) : "seen" in answer && late.delete(verdict.key) ? t("{0}: saved", said(verdict)) : "";
   document.dispatchEvent(new CustomEvent("kestrel:verdict", { detail: { verdict, answer, saved } }));
   /** @type {HTMLElement} */ (document.getElementById("kept-said")).textContent = place().id === "kept" ? saved : "";
   show();
@@ -191,10 +213,11 @@ function unknown(all) {
   const safe = unkept.size ? t("Sent again, it counts once.") : t("It is kept on this device and sent again; it counts once.");
   if (stuck === "another session") return problem(t("“{0}” is not sent.", first), t("Somebody has signed in since this page was opened. Load it again.") + behind, button(t("Load again"), () => location.reload()));
   const box = document.createElement("div");
-  box.innerHTML = unanswered(t("“{0}”: whether this was saved is not known.", first) + " " + safe + behind);
+  const what = stuck === "fault" ? t("The platform reported a fault of its own.") : undefined;
+  box.innerHTML = unanswered(t("“{0}”: whether this was saved is not known.", first) + " " + safe + behind, what);
   const once = button(t("Send again"), send);
   once.id = "send-again";
-  box.firstElementChild?.append(" ", once);
+  box.firstElementChild?.append(" ", once, " ", button(t("Discard"), () => discard(all[0])));
   return /** @type {HTMLElement} */ (box.firstElementChild);
 }
 
@@ -212,6 +235,17 @@ function button(text, act) {
   return made;
 }
 
+/** Send no more what nobody has answered: what waits behind it goes on. @param {Verdict} verdict */
+async function discard(verdict) {
+  if (!confirm(t("“{0}” will not be sent again. If it was saved already, it stands: look at the finding. Discard it?", said(verdict)))) return;
+  await alone(async () => {
+    await read();
+    const still = waiting().find((one) => one.key === verdict.key);
+    if (still) await settle(still, { refused: "" });
+  });
+  send();
+}
+
 /** @param {Verdict} verdict */
 async function forget(verdict) {
   await change("readwrite", (store) => store.delete(verdict.n ?? 0)).catch(() => null);
@@ -220,8 +254,8 @@ async function forget(verdict) {
   show();
 }
 
-addEventListener("online", () => send());
-document.body.addEventListener("kestrel:resync", () => send()); // the platform answers again
+addEventListener("online", sendSooner);
+document.body.addEventListener("kestrel:resync", sendSooner);
 addEventListener("beforeunload", (event) => loose.size + unkept.size && event.preventDefault());
 document.getElementById("sheet-dialog")?.addEventListener("close", show);
 
