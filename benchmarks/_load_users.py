@@ -1,6 +1,7 @@
 """What people and programs ask of the API, for Locust: it runs in an environment of its own, with Kestrel's outside.
 
-``KESTREL_LOAD`` is JSON: the token, ids to ask for, and the file to make when asking begins.
+``KESTREL_LOAD`` is JSON: the token, ids to ask for, the file to make when asking begins, and how long it settles before
+it counts.
 """
 
 from __future__ import annotations
@@ -11,11 +12,19 @@ import random
 from pathlib import Path
 from typing import Any
 
-from locust import HttpUser, between, task  # type: ignore[import-not-found]
+import gevent  # type: ignore[import-not-found]
+from locust import HttpUser, between, events, task  # type: ignore[import-not-found]
 
 _TOLD: dict[str, Any] = json.loads(os.environ["KESTREL_LOAD"])  # noqa: TID251 - Locust passes nothing else on
 _RNG = random.Random(7)
 _KINDS = ("crack", "leading_edge_erosion", "corrosion")
+
+
+@events.test_start.add_listener  # type: ignore[untyped-decorator]
+def settle(environment: Any, **_: Any) -> None:
+    """Forget the first seconds: the API reads its statements for the first time."""
+    if _TOLD["settle_s"]:
+        gevent.spawn_later(_TOLD["settle_s"], environment.stats.reset_all)
 
 
 class Analyst(HttpUser):  # type: ignore[misc]

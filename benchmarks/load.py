@@ -48,6 +48,8 @@ _PROCESSES = ("postgres", "mosquitto", "emulator", "migrate", "resources", "lend
 _WHO = "ana"
 _SAMPLE_S = 2.0
 _STARTS_S = 120
+_SETTLE_S = 10.0
+"""How long people ask alone before it counts: what an API just started does once is no percentile of a day."""
 _GROWN = 0.10
 """By how much the last quarter may exceed the second before it counts as growth; the first warms up."""
 _GROWN_BYTES = 16 * 1024 * 1024
@@ -202,8 +204,9 @@ def round_of(stack: Stack, database: Database, load: Load, told: dict[str, Any],
     """Let people ask for ``load.seconds``, then watchers beside them, then uploads beside them."""
     token = errand.run(stack, "cloud", "kestrel-cloud", "token", "--user", _WHO).strip()
     found: dict[str, Any] = {}
-    with people(stack.api_url, told | {"token": token}, load.users) as end:
-        time.sleep(load.seconds)
+    told = told | {"token": token, "settle_s": 0}
+    with people(stack.api_url, told | {"settle_s": _SETTLE_S}, load.users) as end:
+        time.sleep(_SETTLE_S + load.seconds)
         found["routes"] = end()
     found["streams"], found["routes_while_streams"] = watched(
         stack.api_url,
@@ -211,10 +214,10 @@ def round_of(stack: Stack, database: Database, load: Load, told: dict[str, Any],
         database,
         load.watchers,
         load.events,
-        lambda: people(stack.api_url, told | {"token": token}, load.users),
+        lambda: people(stack.api_url, told, load.users),
     )
     with (
-        people(stack.api_url, told | {"token": token}, load.users) as end,
+        people(stack.api_url, told, load.users) as end,
         tempfile.TemporaryDirectory(dir=folder) as own,
     ):
         found["uploads"] = uploaded(Path(own), load.streams, load.mib)

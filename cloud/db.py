@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, Literal, Protocol
 
 from psycopg2 import InterfaceError as DriverInterfaceError
@@ -47,6 +47,7 @@ class Database:
 
     def __init__(self, url: str, *, pool_size: int = 10, password: Callable[[], str] | None = None) -> None:
         self._password = password
+        self._pool_size = pool_size
         self.engine = create_engine(
             url,
             pool_pre_ping=True,
@@ -67,11 +68,8 @@ class Database:
             Unavailable: The database does not answer or went away midway; nothing was committed.
 
         """
-        try:
-            with self._sessions.begin() as session:
-                yield session
-        except (OperationalError, InterfaceError, DriverError, DriverInterfaceError) as error:
-            raise Unavailable("The database does not answer.", hint="Retry; see `kestrel status`.") from error
+        with _reaching(), self._sessions.begin() as session:
+            yield session
 
     @contextmanager
     def session_of(self, asker: Asking) -> Iterator[Session]:
@@ -92,6 +90,17 @@ class Database:
             hint = "Ask an administrator for the site."
             raise Forbidden(f"{asker.username} may not write to this site.", hint=hint) from error
 
+    def open_pool(self) -> None:
+        """Connect as often as the pool keeps connections, so that nobody who asks waits for it.
+
+        Raises:
+            Unavailable: The database does not answer.
+
+        """
+        with _reaching(), ExitStack() as held:
+            for _ in range(self._pool_size):
+                held.enter_context(self.engine.connect())
+
     def driver_url(self) -> str:
         """Return the address for a connection of one's own, with a password that is good now."""
         url = self.engine.url.set(drivername="postgresql")
@@ -104,6 +113,14 @@ class Database:
     def close(self) -> None:
         """Close every pooled connection."""
         self.engine.dispose()
+
+
+@contextmanager
+def _reaching() -> Iterator[None]:
+    try:
+        yield
+    except (OperationalError, InterfaceError, DriverError, DriverInterfaceError) as error:
+        raise Unavailable("The database does not answer.", hint="Retry; see `kestrel status`.") from error
 
 
 def notify(session: Session, kind: LiveKind, object_id: str) -> None:

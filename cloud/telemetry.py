@@ -10,9 +10,9 @@ from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, Select, Text, any_, cast, func, select
 from sqlalchemy.dialects.postgresql import distinct_on
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from cloud.tables import Telemetry
 from cloud.telemetry_store import past
@@ -20,7 +20,9 @@ from cloud.telemetry_store.past import Shelf
 
 SampleRow = Any
 """A sample with the columns below as attributes."""
-_COLUMNS = (
+_RFC3339 = 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'
+"""As the API writes a time, but for the fraction of a whole second; sessions are in UTC."""
+_COLUMNS: tuple[InstrumentedAttribute[Any], ...] = (
     Telemetry.drone_id,
     Telemetry.boot_id,
     Telemetry.seq,
@@ -54,7 +56,7 @@ def of_drone(
     session: Session, shelf: Shelf, drone_id: str, since: datetime, until: datetime, max_points: int
 ) -> list[SampleRow]:
     """Return at most ``max_points`` samples taken in [since, until), evenly thinned."""
-    where = (Telemetry.drone_id == drone_id, Telemetry.captured_at >= since, Telemetry.captured_at < until)
+    where = _period(drone_id, since, until)
     present = _thinned(session, where, max_points)
     old = past.of_drone(session, shelf, drone_id, since, until)
     return _with_past(session, where, old, max_points) if old else present
@@ -66,6 +68,23 @@ def of_flight(session: Session, shelf: Shelf, flight_id: str, max_points: int) -
     present = _thinned(session, where, max_points)
     old = past.of_flight(session, shelf, flight_id)
     return _with_past(session, where, old, max_points) if old else present
+
+
+def json_of_drone(
+    session: Session, drone_id: str, since: datetime, until: datetime, max_points: int, fields: Sequence[str]
+) -> str | None:
+    """Return ``fields`` of what ``of_drone`` returns as JSON, as ``json_of_flight`` does."""
+    written = _json(session, _period(drone_id, since, until), max_points, fields)
+    return None if past.holds(session, drone_id, since, until) else written
+
+
+def json_of_flight(session: Session, flight_id: str, max_points: int, fields: Sequence[str]) -> str | None:
+    """Return ``fields`` of what ``of_flight`` returns as a JSON array that Postgres wrote; None where it has not all.
+
+    A thousand samples made into objects and the objects into JSON take 25 ms, and all who ask beside it wait for that.
+    """
+    written = _json(session, (Telemetry.flight_id == flight_id,), max_points, fields)
+    return None if past.count_of_flight(session, flight_id) else written
 
 
 def by_second(session: Session, shelf: Shelf, flight_id: str, most: int) -> list[SampleRow]:
@@ -109,13 +128,35 @@ def _with_past(
     return every[:: max(1, -(-len(every) // max_points))]
 
 
+def _period(drone_id: str, since: datetime, until: datetime) -> tuple[ColumnElement[bool], ...]:
+    return Telemetry.drone_id == drone_id, Telemetry.captured_at >= since, Telemetry.captured_at < until
+
+
+def _json(session: Session, where: tuple[ColumnElement[bool], ...], max_points: int, fields: Sequence[str]) -> str:
+    thinned = _thinning(session, where, max_points).subquery()
+    at = func.replace(func.to_char(thinned.c.captured_at, _RFC3339), ".000000Z", "Z").label("captured_at")
+    told = select(*(at if name == "captured_at" else thinned.c[name] for name in fields)).subquery()
+    rows = func.json_agg(told.table_valued())  # in the order of the subquery
+    return str(session.scalar(select(func.coalesce(cast(rows, Text), "[]"))))
+
+
 def _thinned(session: Session, where: tuple[ColumnElement[bool], ...], max_points: int) -> list[SampleRow]:
+    return list(session.execute(_thinning(session, where, max_points)).all())
+
+
+def _thinning(session: Session, where: tuple[ColumnElement[bool], ...], max_points: int) -> Select[*tuple[Any, ...]]:
+    """Return the query of the samples that are kept; of two of one moment one is.
+
+    Which ones is found in the index alone: each sample lies on a page of its own.
+    """
     total = session.scalar(select(func.count()).select_from(Telemetry).where(*where)) or 0
     step = max(1, -(-total // max_points))
+    query = select(*_COLUMNS).where(*where).order_by(Telemetry.captured_at)
     if step == 1:
-        return list(session.execute(select(*_COLUMNS).where(*where).order_by(Telemetry.captured_at)).all())
+        return query
     number = func.row_number().over(order_by=Telemetry.captured_at).label("number")
-    numbered = select(*_COLUMNS, number).where(*where).subquery()
-    columns = [column for column in numbered.c if column.name != "number"]
-    thinned = select(*columns).where((numbered.c.number - 1) % step == 0).order_by(numbered.c.captured_at)
-    return list(session.execute(thinned).all())
+    numbered = select(Telemetry.captured_at, number).where(*where).subquery()
+    kept = select(numbered.c.captured_at).where((numbered.c.number - 1) % step == 0)
+    return query.where(Telemetry.captured_at == any_(func.array(kept.scalar_subquery()))).ext(
+        distinct_on(Telemetry.captured_at)
+    )

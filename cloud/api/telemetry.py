@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from cloud import fleet, flights, telemetry
@@ -58,9 +58,10 @@ class Samples(BaseModel):
 
 
 _SAMPLES = TypeAdapter(list[SampleOut])
+_FIELDS = tuple(SampleOut.model_fields)
 
 
-@router.get("/drones/{drone_id}/telemetry")
+@router.get("/drones/{drone_id}/telemetry", response_model=Samples)
 def of_drone(
     drone_id: str,
     session: UnitOfWork,
@@ -69,15 +70,17 @@ def of_drone(
     since: Annotated[Moment | None, Query(alias="from", description="default: 10 minutes before `to`")] = None,
     until: Annotated[Moment | None, Query(alias="to", description="default: now")] = None,
     max_points: MaxPoints = 600,
-) -> Samples:
+) -> Samples | Response:
     """Return a drone's samples of a period."""
     fleet.drone(session, drone_id)
     end = until or datetime.now(UTC)
     start = since or end - timedelta(minutes=10)
     if start >= end:
         raise InvalidInput("`from` must lie before `to`.", field="from")
-    rows = telemetry.of_drone(session, services.objects, drone_id, start, end, max_points)
-    return _shown(rows)
+    written = telemetry.json_of_drone(session, drone_id, start, end, max_points, _FIELDS)
+    if written is not None:
+        return _sent(written)
+    return _shown(telemetry.of_drone(session, services.objects, drone_id, start, end, max_points))
 
 
 @router.get("/drones/{drone_id}/telemetry/latest")
@@ -90,12 +93,21 @@ def latest(drone_id: str, session: UnitOfWork, _: Reader) -> SampleOut:
     return SampleOut.model_validate(row)
 
 
-@router.get("/flights/{flight_id}/track")
-def track(flight_id: str, session: UnitOfWork, services: Svc, _: Reader, max_points: MaxPoints = 1000) -> Samples:
+@router.get("/flights/{flight_id}/track", response_model=Samples)
+def track(
+    flight_id: str, session: UnitOfWork, services: Svc, _: Reader, max_points: MaxPoints = 1000
+) -> Samples | Response:
     """Return the samples of a flight."""
     flights.flight(session, flight_id)
-    rows = telemetry.of_flight(session, services.objects, flight_id, max_points)
-    return _shown(rows)
+    written = telemetry.json_of_flight(session, flight_id, max_points, _FIELDS)
+    if written is not None:
+        return _sent(written)
+    return _shown(telemetry.of_flight(session, services.objects, flight_id, max_points))
+
+
+def _sent(written: str) -> Response:
+    """Return samples as Postgres wrote them."""
+    return Response(f'{{"data":{written}}}', media_type="application/json")
 
 
 def _shown(rows: Sequence[telemetry.SampleRow]) -> Samples:

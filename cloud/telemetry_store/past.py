@@ -49,12 +49,16 @@ def of_flight(session: Session, shelf: Shelf, flight_id: str) -> list[Any]:
 def of_drone(session: Session, shelf: Shelf, drone_id: str, since: datetime, until: datetime) -> list[Any]:
     """Return a drone's archived samples taken in [since, until), oldest first."""
     found = []
-    of_drone = TelemetryArchive.drone_id == drone_id
-    for key in _keys(session, of_drone, TelemetryArchive.last_at >= since, TelemetryArchive.first_at < until):
+    for key in _keys(session, *_of_period(drone_id, since, until)):
         from cloud.telemetry_store import parquet  # noqa: PLC0415 - see above
 
         found += _rows(parquet.between(_read(shelf, key), since, until))
     return merged(found, [])
+
+
+def holds(session: Session, drone_id: str, since: datetime, until: datetime) -> bool:
+    """Return whether an object may hold samples of a drone taken in [since, until)."""
+    return bool(_keys(session, *_of_period(drone_id, since, until)))
 
 
 def newest_before(
@@ -79,6 +83,10 @@ def merged(present: Sequence[Any], old: Iterable[Any]) -> list[Any]:
     """Return two lots of samples in one order of time, each sample once."""
     once = {(row.drone_id, row.boot_id, row.seq): row for row in (*old, *present)}
     return sorted(once.values(), key=lambda row: row.captured_at)
+
+
+def _of_period(drone_id: str, since: datetime, until: datetime) -> tuple[ColumnElement[bool], ...]:
+    return TelemetryArchive.drone_id == drone_id, TelemetryArchive.last_at >= since, TelemetryArchive.first_at < until
 
 
 def _keys(session: Session, *where: ColumnElement[bool]) -> Sequence[str]:
