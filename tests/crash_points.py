@@ -1,9 +1,11 @@
 """A program that is killed before each of its durable operations, one after the other.
 
-Each life runs in a forked child that ends by SIGKILL: no ``finally`` and no ``except BaseException`` runs, no buffer is
-written out. A point is whatever changes a disk: a file opened for writing (before it, and when it is there and empty),
-renamed, deleted or flushed, a folder made, a statement or transaction of SQLite that writes; and what a test says is
-`far`. What a power cut loses beyond that, unflushed pages, is not played.
+A life runs in a forked child that is stopped before each of them, and the disk at that moment is what SIGKILL would
+leave: no ``finally`` and no ``except BaseException`` has run, no buffer was written out. So one life has all the
+deaths; a life of its own for each took twice as many processes. A point is whatever changes a disk: a file opened for
+writing (before it, and when it is there and empty), renamed, deleted or flushed, a folder made, a statement or
+transaction of SQLite that writes; and what a test says is `far`. What a power cut loses beyond that, unflushed pages,
+is not played.
 """
 
 from __future__ import annotations
@@ -18,13 +20,14 @@ import sqlite3
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 MOST_POINTS = 600
+_MOST_SAID_BYTES = 65536
 _PLAIN = ("replace", "rename", "unlink", "remove", "rmdir", "mkdir", "symlink", "link", "fsync", "posix_fallocate")
 _WRITING_FLAGS = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 _READING_SQL = ("SELECT", "BEGIN", "PRAGMA", "ROLLBACK")
@@ -33,22 +36,23 @@ Life = Callable[[Path], object]
 
 
 class _Fuse:
-    """Counts points in the child, and kills it at one."""
+    """Counts points in the child, and stops it at some of them."""
 
     def __init__(self) -> None:
-        self.left: int | None = None
+        self.every = 0
         self.told = -1
+        self._passed = 0
         self._quiet = threading.local()
         self._lock = threading.Lock()
 
     def burn(self, what: str) -> None:
-        if self.left is None or getattr(self._quiet, "on", False):
+        if not self.every or getattr(self._quiet, "on", False):
             return
         with self._lock:
-            if self.left == 0:
+            if self._passed % self.every == 0:
                 os.write(self.told, what[-300:].encode())
-                os.kill(os.getpid(), signal.SIGKILL)
-            self.left -= 1
+                signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)  # this thread first: it is not to go on
+            self._passed += 1
 
     @contextmanager
     def spared(self) -> Iterator[None]:
@@ -76,26 +80,32 @@ def behind(owner: type, *names: str) -> None:
         setattr(owner, name, _behind(getattr(owner, name), f"{owner.__name__}.{name}"))
 
 
-def _survives(point: int, life: Callable[[], object]) -> tuple[bool, str]:
-    """Run a life that is killed at a point; tell whether it came through, and before what it was killed.
+def stops(life: Callable[[], object], every: int) -> Generator[str]:
+    """Run a life that stops at one of ``every`` points (0: at none); yield before what, and let it go on.
+
+    To close this at a stop kills it there.
 
     Raises:
         AssertionError: It failed by itself.
 
     """
     said, say = os.pipe()
-    child = os.fork()
+    child, status = os.fork(), -1
     if child == 0:
         os.close(said)
-        _live(point, life, say)
+        _live(every, life, say)
     os.close(say)
-    with os.fdopen(said, "rb") as heard:
-        at = heard.read().decode(errors="replace")
-    _, status = os.waitpid(child, 0)
-    if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL:
-        return False, at
-    assert status == 0, f"a life that was to end at point {point} failed by itself:\n{at}"
-    return True, ""
+    try:
+        while os.WIFSTOPPED(status := os.waitpid(child, os.WUNTRACED)[1]):
+            yield os.read(said, _MOST_SAID_BYTES).decode(errors="replace")
+            status = -1
+            os.kill(child, signal.SIGCONT)
+        assert status == 0, f"a life failed by itself:\n{os.read(said, _MOST_SAID_BYTES).decode(errors='replace')}"
+    finally:
+        os.close(said)
+        if status == -1 or os.WIFSTOPPED(status):
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
 
 
 def walk(folder: Path, life: Life, *, every: int = 1) -> Iterator[str]:
@@ -104,31 +114,30 @@ def walk(folder: Path, life: Life, *, every: int = 1) -> Iterator[str]:
     Yields before what it was killed; empty for the life that comes through, which is the last. ``every`` skips points.
     """
     with TemporaryDirectory(dir=folder.parent) as kept:
-        seed = Path(kept) / folder.name
-        folder.rename(seed)
-        for point in range(0, MOST_POINTS, every):
+        left: list[tuple[str, Path]] = []
+        with closing(stops(lambda: life(folder), every)) as deaths:
+            for at in deaths:
+                assert len(left) * every < MOST_POINTS, f"It has more than {MOST_POINTS} points."
+                left.append((at, shutil.copytree(folder, Path(kept, str(len(left))), symlinks=True)))
+        left.append(("", folder.rename(Path(kept, "whole"))))
+        for at, place in left:
             shutil.rmtree(folder, ignore_errors=True)
-            shutil.copytree(seed, folder, symlinks=True)
-            whole, at = _survives(point, lambda: life(folder))
+            place.rename(folder)
             yield at
-            if whole:
-                return
-    raise AssertionError(f"It has more than {MOST_POINTS} points.")
 
 
 def lives(folder: Path, life: Life) -> None:
     """Run a life that is not killed, in a child like the others."""
-    whole, _ = _survives(sys.maxsize, lambda: life(folder))
-    assert whole, "somebody else killed it"
+    assert not list(stops(lambda: life(folder), 0))
 
 
-def _live(point: int, life: Callable[[], object], say: int) -> None:
+def _live(every: int, life: Callable[[], object], say: int) -> None:
     gc.disable()  # a collection touches, and so copies, every page of the parent's heap
     try:
         _lay_fuse()
-        _FUSE.told, _FUSE.left = say, point
+        _FUSE.told, _FUSE.every = say, every
         life()
-        _FUSE.left = None
+        _FUSE.every = 0
         os._exit(0)
     except BaseException:  # noqa: BLE001 - the parent is told
         os.write(say, traceback.format_exc()[-4000:].encode())
