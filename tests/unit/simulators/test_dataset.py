@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import cv2
 import pytest
@@ -16,30 +18,49 @@ from simulators.__main__ import app
 from simulators.dense import dense_defects, dense_scene, small_defects
 from simulators.tiles import Label, TileMaker
 
+SIZE = (6, 3, 320)
+"""How many tiles, of which seed, how wide."""
+CONTENTS = dataset.Contents(background=0.5)
+
 
 def hashes(root: Path) -> dict[str, str]:
     files = sorted(p for p in root.rglob("*") if p.suffix in {".jpg", ".txt"})
     return {str(p.relative_to(root)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
 
 
-def test_data_set_is_whole_labels_are_inside_and_scenes_are_split(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(dataset, "TILES_PER_SCENE", 3)
-    monkeypatch.setattr(dataset, "_VAL_EVERY", 2)
-    said = dataset.write_dataset(tmp_path / "a", 6, 3, 320)
-    dataset.write_dataset(tmp_path / "b", 6, 3, 320)
-    assert hashes(tmp_path / "a") == hashes(tmp_path / "b")
-    listing = yaml.safe_load((tmp_path / "a" / "data.yaml").read_text())
+@pytest.fixture(scope="module")
+def few_tiles() -> Iterator[None]:
+    """Make scenes small, so that a few tiles are several scenes and one of them is for validation."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dataset, "TILES_PER_SCENE", 3)
+        patch.setattr(dataset, "_VAL_EVERY", 2)
+        yield
+
+
+class Written(NamedTuple):
+    """A data set that one process wrote: where, and what was said of it."""
+
+    root: Path
+    said: dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def alone(few_tiles: None, tmp_path_factory: pytest.TempPathFactory) -> Written:
+    root = tmp_path_factory.mktemp("dataset") / "alone"
+    return Written(root, dataset.write_dataset(root, *SIZE, CONTENTS))
+
+
+def test_data_set_is_whole_labels_are_inside_and_scenes_are_split(alone: Written) -> None:
+    listing = yaml.safe_load((alone.root / "data.yaml").read_text())
     assert list(listing["names"].values()) == [k.value for k in DefectKind]
     scenes: dict[str, set[str]] = {"train": set(), "val": set()}
     for split, found in scenes.items():
-        for image in (tmp_path / "a" / "images" / split).glob("*.jpg"):
+        for image in (alone.root / "images" / split).glob("*.jpg"):
             found.add(image.stem.split("_")[0])
             pixels = cv2.imread(str(image))
             assert pixels is not None
             assert pixels.shape == (320, 320, 3)
-            for line in (tmp_path / "a" / "labels" / split / f"{image.stem}.txt").read_text().splitlines():
+            for line in (alone.root / "labels" / split / f"{image.stem}.txt").read_text().splitlines():
                 kind, x, y, w, h = map(float, line.split())
                 assert 0 <= kind < len(DefectKind) - 1
                 assert w > 0
@@ -49,20 +70,18 @@ def test_data_set_is_whole_labels_are_inside_and_scenes_are_split(
                 assert y - h / 2 + 1e-5 >= 0
                 assert y + h / 2 <= 1 + 1e-5
     assert scenes["train"] & scenes["val"] == set()
-    assert said["train"] == said["val"] == 3
-    origin = "kestrel-sim dataset --images 6 --seed 3 --tile 320 --background 0.25"
-    source = json.loads((tmp_path / "a" / "SOURCE.json").read_text())
+    assert alone.said["train"] == alone.said["val"] == 3
+    origin = "kestrel-sim dataset --images 6 --seed 3 --tile 320 --background 0.5"
+    source = json.loads((alone.root / "SOURCE.json").read_text())
     assert source == {"origin": origin, "license": "AGPL-3.0-or-later"}
 
 
-def test_however_many_processes_share_the_scenes_the_tiles_are_the_same(tmp_path: Path) -> None:
-    contents = dataset.Contents(background=0.5)
-    alone = dataset.write_dataset(tmp_path / "a", 62, 4, 64, contents)
-    shared = dataset.write_dataset(tmp_path / "b", 62, 4, 64, contents, jobs=2)
-    assert hashes(tmp_path / "a") == hashes(tmp_path / "b")
-    assert (tmp_path / "a" / "contact_sheet.png").read_bytes() == (tmp_path / "b" / "contact_sheet.png").read_bytes()
+def test_written_again_and_by_several_processes_the_tiles_are_the_same(alone: Written, tmp_path: Path) -> None:
+    shared = dataset.write_dataset(tmp_path, *SIZE, CONTENTS, jobs=2)
+    assert hashes(alone.root) == hashes(tmp_path)
+    assert (alone.root / "contact_sheet.png").read_bytes() == (tmp_path / "contact_sheet.png").read_bytes()
     said = ("train", "val", "background", "labels")
-    assert [alone[key] for key in said] == [shared[key] for key in said]
+    assert [alone.said[key] for key in said] == [shared[key] for key in said]
 
 
 def test_yolo_line_is_centre_and_size() -> None:
