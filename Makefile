@@ -65,17 +65,20 @@ down: ## stop the platform
 doctor: setup ## say what is wrong and how to mend it
 	@$(BIN)/kestrel doctor $(ARGS)
 
-.PHONY: test check format unit backends journeys browser screens words
+.PHONY: test check killed format unit backends journeys browser screens words
 # In this order, so that no long file is left for one worker at the end.
 UNIT := tests/unit/vision/ tests/unit/simulators/
 UNIT += $(filter-out $(UNIT) tests/unit/edge/ %/__pycache__/,$(wildcard tests/unit/*/)) $(wildcard tests/unit/test_*.py)
-# First what forks (the edge's kills), while its process is small: later it took six times as long.
-# The check is one process and beside it runs what waits most: real-time flights and pages.
+# First what forks (the edge's faults), while its process is small: later it took six times as long.
+# The check is one process and beside it runs what waits most: real-time flights and pages. After it come the walks of
+# kills, 1,200 forks, in a process that has imported nothing else: a worker's pages would be copied for each.
 test: setup-dev setup-train setup-browser ## everything CI runs: check, then every test
-	@mkdir -p build; $(MAKE) -s check >build/check.txt 2>&1 & checked=$$!; \
-	$(PYTEST) -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder tests/unit/edge tests/browser tests/journeys/test_edge_faults.py tests/architecture tests/backends $(UNIT) --junitxml=build/tests.xml $(ARGS); tested=$$?; \
+	@mkdir -p build; $(MAKE) -sk check killed >build/check.txt 2>&1 & checked=$$!; \
+	$(PYTEST) -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder --ignore=tests/unit/edge/killed tests/unit/edge tests/browser tests/journeys/test_edge_faults.py tests/architecture tests/backends $(UNIT) --junitxml=build/tests.xml $(ARGS); tested=$$?; \
 	wait $$checked; checked=$$?; cat build/check.txt; [ $$checked = 0 ] && [ $$tested = 0 ]
 	@$(PYTEST) -q --junitxml=build/journeys.xml tests/journeys --deselect tests/journeys/test_edge_faults.py $(ARGS)
+killed: setup-dev ## a drone's programs, killed at every durable operation
+	@$(PYTEST) -q --junitxml=build/killed.xml tests/unit/edge/killed $(ARGS)
 check: setup-dev ## lint, types, import rules
 	@$(BIN)/ruff check
 	@$(BIN)/mypy
