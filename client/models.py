@@ -1086,6 +1086,13 @@ class DefectKind(StrEnum):
     missing_coating = 'missing_coating'
     delamination = 'delamination'
     damage = 'damage'
+    broken_insulator = 'broken_insulator'
+    broken_strands = 'broken_strands'
+    nest = 'nest'
+    vegetation = 'vegetation'
+    loose_mount = 'loose_mount'
+    leak = 'leak'
+    encroachment = 'encroachment'
 
 
 class State1(StrEnum):

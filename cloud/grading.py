@@ -16,7 +16,7 @@ from pydantic import Field, ValidationError, model_validator
 from cloud import yaml_text
 from contracts.errors import InvalidInput
 from contracts.geo import Frozen
-from contracts.vocabulary import AssetKind, BladeSide, DefectKind
+from contracts.vocabulary import BEYOND_BLADES, AssetKind, BladeSide, DefectKind
 
 _TOP_RANK = 5
 
@@ -90,7 +90,9 @@ class Policy(Frozen):
     critical_rank: int = Field(ge=1, le=_TOP_RANK)
     grazing_deg: float = Field(ge=0, le=90)
     reactions: dict[int, Reaction]
-    grades: dict[DefectKind, tuple[Grade, ...]]
+    grades: dict[DefectKind, tuple[Grade, ...]] = Field(
+        description="by kind of defect; a kind that no blade has may be left out and is then graded as `damage`"
+    )
     raises: tuple[Raise, ...] = ()
     codes: dict[DefectKind, Coding] = Field(default={}, description="the notification's code by kind of defect")
     decide_within_h: float = Field(default=24, gt=0, le=720, description="time a person has to answer")
@@ -102,13 +104,17 @@ class Policy(Frozen):
     def _complete(self) -> Policy:
         if set(self.reactions) != set(range(1, _TOP_RANK + 1)):
             raise ValueError("reactions must be given for ranks 1 to 5")
-        if missing := set(DefectKind) - set(self.grades):
+        if missing := set(DefectKind) - BEYOND_BLADES - set(self.grades):
             raise ValueError(f"no grades for {', '.join(sorted(missing))}")
         for kind, grades in self.grades.items():
             sizes, ranks = [g.from_mm for g in grades], [g.rank for g in grades]
             if not sizes or sizes[0] != 0 or sizes != sorted(set(sizes)) or ranks != sorted(ranks):
                 raise ValueError(f"grades of {kind} must start at 0 mm and grow in size and rank")
         return self
+
+    def steps(self, kind: DefectKind) -> tuple[Grade, ...]:
+        """Return the grades of a kind; those of ``damage`` where the policy is older than it, or leaves it out."""
+        return self.grades.get(kind) or self.grades[DefectKind.DAMAGE]
 
 
 class Measured(NamedTuple):
@@ -167,7 +173,7 @@ def rank(policy: Policy, defect: Measured) -> int:
 
 def _ranked(policy: Policy, defect: Measured) -> tuple[Grade, Raise | None, int]:
     size_mm = max(defect.length_mm, defect.width_mm)
-    step = next(g for g in reversed(policy.grades[defect.kind]) if size_mm >= g.from_mm)
+    step = next(g for g in reversed(policy.steps(defect.kind)) if size_mm >= g.from_mm)
     raised = next((r for r in policy.raises if r.applies(defect, size_mm)), None)
     return step, raised, min(_TOP_RANK, step.rank + 1) if raised else step.rank
 
@@ -214,11 +220,11 @@ def load_policy(file: Path | None = None) -> Policy:
 
 _SHIPPED = {
     AssetKind.WIND_TURBINE: "wind_gwo_v1.yaml",
-    AssetKind.POWER_LINE: "utility_v1.yaml",
-    AssetKind.TELECOM_TOWER: "telecom_v1.yaml",
-    AssetKind.PIPELINE: "pipeline_v1.yaml",
+    AssetKind.POWER_LINE: "utility_v2.yaml",
+    AssetKind.TELECOM_TOWER: "telecom_v2.yaml",
+    AssetKind.PIPELINE: "pipeline_v2.yaml",
 }
-_SHIPPED_BEFORE = ("tower_pipeline_v1.yaml",)
+_SHIPPED_BEFORE = ("utility_v1.yaml", "telecom_v1.yaml", "pipeline_v1.yaml", "tower_pipeline_v1.yaml")
 """What shipped until another file took its place: findings graded by it name it, and replays compare with it."""
 
 

@@ -42,17 +42,46 @@ class DefectKind(StrEnum):
     DELAMINATION = "delamination"
     DAMAGE = "damage"
     """Unspecified damage: the label of real data sets that do not say which kind."""
+    BROKEN_INSULATOR = "broken_insulator"
+    """A disc or shed of an insulator string is broken, missing or burnt by a flashover."""
+    BROKEN_STRANDS = "broken_strands"
+    """Strands of a conductor, an earth wire or a guy are broken or frayed."""
+    NEST = "nest"
+    """A bird's nest on a structure."""
+    VEGETATION = "vegetation"
+    """What grows into the clearance of a conductor, or over a pipe."""
+    LOOSE_MOUNT = "loose_mount"
+    """An antenna, dish or radio head hangs loose, or a part that holds it is missing."""
+    LEAK = "leak"
+    """What is in a pipe comes out: a stain, a plume, dead growth."""
+    ENCROACHMENT = "encroachment"
+    """Somebody digs, builds or parks in the right of way, or under a line."""
 
 
+BEYOND_BLADES = frozenset(
+    {
+        DefectKind.BROKEN_INSULATOR,
+        DefectKind.BROKEN_STRANDS,
+        DefectKind.NEST,
+        DefectKind.VEGETATION,
+        DefectKind.LOOSE_MOUNT,
+        DefectKind.LEAK,
+        DefectKind.ENCROACHMENT,
+    }
+)
+"""What is wrong with lines, masts and pipes, and never with a blade."""
 _OF_LAMINATE = frozenset({DefectKind.LEADING_EDGE_EROSION, DefectKind.DELAMINATION})
+_OF_LINES = frozenset({DefectKind.BROKEN_INSULATOR, DefectKind.BROKEN_STRANDS, DefectKind.NEST})
+_OF_THE_GROUND = frozenset({DefectKind.VEGETATION, DefectKind.ENCROACHMENT})
 NEVER_ON: dict[AssetKind, frozenset[DefectKind]] = {
-    AssetKind.WIND_TURBINE: frozenset(),
-    AssetKind.POWER_LINE: _OF_LAMINATE | {DefectKind.MISSING_COATING},
-    AssetKind.TELECOM_TOWER: frozenset({DefectKind.LEADING_EDGE_EROSION}),
-    AssetKind.PIPELINE: frozenset({DefectKind.LEADING_EDGE_EROSION}),
+    AssetKind.WIND_TURBINE: BEYOND_BLADES,
+    AssetKind.POWER_LINE: _OF_LAMINATE | {DefectKind.MISSING_COATING, DefectKind.LOOSE_MOUNT, DefectKind.LEAK},
+    AssetKind.TELECOM_TOWER: _OF_THE_GROUND
+    | {DefectKind.LEADING_EDGE_EROSION, DefectKind.BROKEN_INSULATOR, DefectKind.LEAK},
+    AssetKind.PIPELINE: _OF_LINES | {DefectKind.LEADING_EDGE_EROSION, DefectKind.LOOSE_MOUNT},
 }
 """What a class of asset cannot have: conductors, fittings and lattice are bare or galvanised metal and glass, antennas
-have glass-fibre covers, pipes have a coating that peels; a leading edge is a blade's alone."""
+have glass-fibre covers, guys have strands, pipes have a coating that peels; a leading edge is a blade's alone."""
 
 
 class FindingStatus(StrEnum):

@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 from contracts.geo import Frozen
 from contracts.turbine import SurfacePlace, TurbineGeometry
-from contracts.vocabulary import Blade, BladeSide, DefectKind
+from contracts.vocabulary import BEYOND_BLADES, Blade, BladeSide, DefectKind
 from simulators.world import Asset, Scene
 
-PAINTED_KINDS = tuple(k for k in DefectKind if k is not DefectKind.DAMAGE)
+PAINTED_KINDS = tuple(k for k in DefectKind if k is not DefectKind.DAMAGE and k not in BEYOND_BLADES)
 _EDGE_MARGIN_M = 0.03
 _ROOT_MARGIN_M = 3.5
 _TIP_MARGIN_M = 0.7

@@ -236,12 +236,12 @@ def card_verb(
     as_json: Json = False,
 ) -> None:
     """Measure a weights file and write its card: <name>.json and README.md beside it."""
-    from vision.card import LIMITS, FullCard, card_text, plain_card, sha256_of, sources_of
+    from vision.card import LIMITS, FullCard, card_text, kinds_of, plain_card, sha256_of, sources_of
     from vision.detector import open_detector
 
     uses = model_verbs.exams(rendered, real, unseen)
     with spoken(as_json=as_json):
-        plain = plain_card(weights, threshold, accept)
+        plain = plain_card(weights, kinds_of(weights), threshold, accept)
         weights.with_suffix(".json").write_text(plain.model_dump_json())
         finder = open_detector(weights, threads=threads)
         metrics = model_verbs.measured(finder, uses)

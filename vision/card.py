@@ -8,13 +8,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from pydantic import Field, ValidationError
 
 from contracts.errors import InvalidInput
 from contracts.findings import PlantedRate
 from contracts.ids import Sha256
+from contracts.vocabulary import DefectKind
 from vision.boxes import KINDS
-from vision.detector import Card, load_card, verifier_file
+from vision.detector import STRIDE_PX, Card, load_card, verifier_file
+from vision.runtimes import open_runtime
 from vision.verifier import Fusion
 
 Record = dict[str, Any]
@@ -48,14 +51,28 @@ class FullCard(Card):
     licence: str = "AGPL-3.0-or-later (trained with Ultralytics, which is AGPL-3.0)"
 
 
-def plain_card(weights: Path, threshold: float, accept: float) -> Card:
+def kinds_of(weights: Path) -> tuple[DefectKind, ...]:
+    """Return the kinds a weights file tells apart, as many as it answers with: an older one knows fewer.
+
+    Raises:
+        InvalidInput: It tells more than there are.
+
+    """
+    raw = open_runtime(weights, 1).infer(np.zeros((1, STRIDE_PX, STRIDE_PX, 3), np.uint8))
+    count = raw.shape[1] - 4
+    if not 0 < count <= len(KINDS):
+        raise InvalidInput(f"{weights} tells {count} kinds apart; there are {len(KINDS)}.", field="weights")
+    return KINDS[:count]
+
+
+def plain_card(weights: Path, kinds: tuple[DefectKind, ...], threshold: float, accept: float) -> Card:
     """Return what the pipeline needs to run a weights file, and its second look where one lies beside it."""
     second = verifier_file(weights)
     return Card(
         name=weights.stem,
         sha256=sha256_of(weights),
         verifier_sha256=sha256_of(second) if second.exists() else None,
-        kinds=KINDS,
+        kinds=kinds,
         threshold=threshold,
         accept=accept,
     )

@@ -20,6 +20,13 @@ _COLOURS = {
     "missing_coating": "#00696b",
     "delamination": "#9a2f6d",
     "damage": "#39608f",
+    "broken_insulator": "#7a4a00",
+    "broken_strands": "#5d5f00",
+    "nest": "#6b5d4d",
+    "vegetation": "#2e6b27",
+    "loose_mount": "#4d5aa6",
+    "leak": "#00658b",
+    "encroachment": "#8c1d4f",
 }
 _OTHER = "#44474f"
 

@@ -20,7 +20,7 @@ from contracts import training
 from contracts.errors import CorruptMedia, InvalidInput, NotFound
 from contracts.training import Current, Evaluation, LabelSet, Measured, Split
 from vision import acceptance, lessons
-from vision.card import plain_card
+from vision.card import kinds_of, plain_card
 from vision.detector import BoxFinder, Card, open_detector, verifier_file
 from vision.evaluate import Judged, any_kind, judge, score
 from vision.measurement import measurement
@@ -118,7 +118,7 @@ def _ap50(judged: Sequence[Judged]) -> float:
 
 def _card(weights: Path, version: str) -> Card:
     """Write and return the card of what lies there, a second look among it."""
-    card = plain_card(weights, _THRESHOLD, acceptance.SHIPPED).model_copy(update={"name": version})
+    card = plain_card(weights, kinds_of(weights), _THRESHOLD, acceptance.SHIPPED).model_copy(update={"name": version})
     weights.with_suffix(".json").write_text(card.model_dump_json())
     return card
 

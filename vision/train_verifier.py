@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from contracts.vocabulary import DefectKind
 from vision.boxes import KINDS, Image
-from vision.card import plain_card
+from vision.card import kinds_of, plain_card
 from vision.datasets import Sample, read_yolo
 from vision.detector import BoxFinder, Detector, verifier_file
 from vision.evaluate import names_in
@@ -132,7 +132,7 @@ def teach(weights: Path, roots: Sequence[Path], epochs: int, seed: int, threads:
         InvalidInput: A set is not in YOLO layout.
 
     """
-    finder = Detector(open_runtime(weights, threads), plain_card(weights, WEAKEST, 0.5))
+    finder = Detector(open_runtime(weights, threads), plain_card(weights, kinds_of(weights), WEAKEST, 0.5))
     mined = {root: mine(finder, root, "train", seed, told) for root in roots}
     net = train_verifier(joined(list(mined.values())), epochs, seed, threads)
     exam = joined([mine(finder, root, "val", seed, told) for root in roots])

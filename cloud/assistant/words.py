@@ -13,6 +13,13 @@ KIND_LABELS = {
     DefectKind.MISSING_COATING: "missing coating",
     DefectKind.DELAMINATION: "delamination",
     DefectKind.DAMAGE: "unspecified damage",
+    DefectKind.BROKEN_INSULATOR: "broken insulator",
+    DefectKind.BROKEN_STRANDS: "broken strands",
+    DefectKind.NEST: "nest",
+    DefectKind.VEGETATION: "vegetation",
+    DefectKind.LOOSE_MOUNT: "loose mount",
+    DefectKind.LEAK: "leak",
+    DefectKind.ENCROACHMENT: "encroachment",
 }
 SIDE_LABELS = {
     BladeSide.LE: "leading edge",
@@ -37,6 +44,19 @@ KIND_PATTERNS = (
     (DefectKind.CORROSION, r"corrosions?|corroded|rust(?:y|ed)?"),
     (DefectKind.DELAMINATION, r"delaminations?|delaminated|delaminating"),
     (DefectKind.DAMAGE, r"(?:unspecified|unclassified|unknown) damages?"),
+    (
+        DefectKind.BROKEN_INSULATOR,
+        r"(?:broken|shattered|missing|damaged|flashed|defective) (?:insulators?|(?:insulator )?(?:discs?|sheds?))",
+    ),
+    (
+        DefectKind.BROKEN_STRANDS,
+        r"(?:broken|frayed|damaged) (?:strands?|conductors?|guy wires?)|bird[- ]?cag(?:es?|ing)",
+    ),
+    (DefectKind.NEST, r"(?:birds?'? |bird's )?nests?"),
+    (DefectKind.VEGETATION, r"vegetation|overgrowth|growth under the line"),
+    (DefectKind.LOOSE_MOUNT, r"loose (?:mounts?|antennas?|dish(?:es)?|brackets?)"),
+    (DefectKind.LEAK, r"leaks?|leakages?|leaking"),
+    (DefectKind.ENCROACHMENT, r"encroachments?|encroaching"),
 )
 SIDE_PATTERNS = (
     (BladeSide.LE, r"leading[- ]edges?|le"),

@@ -165,7 +165,7 @@ def _unknown(defect: Standing, now: datetime, why: str) -> Prediction:
 
 def _expected(defect: Standing, forecast: Forecast, policy: Policy, now: datetime) -> Prediction:
     years = (now - defect.first_seen_at) / _YEAR
-    steps = [g for g in policy.grades[defect.course.kind] if g.rank > defect.latest.severity_rank]
+    steps = [g for g in policy.steps(defect.course.kind) if g.rank > defect.latest.severity_rank]
     limit_mm = critical_from_mm(policy, defect)
     row = _unknown(defect, now, "")
     row.length_mm = forecast.quantile_mm(years + 1, 0.5)
@@ -187,7 +187,7 @@ def critical_from_mm(policy: Policy, defect: Standing) -> float | None:
     """Return the length from which a defect is critical: 0 where it is now, None where its kind never is."""
     if defect.latest.severity_rank >= policy.critical_rank:
         return 0.0
-    steps = [g.from_mm for g in policy.grades[defect.course.kind] if g.rank >= policy.critical_rank]
+    steps = [g.from_mm for g in policy.steps(defect.course.kind) if g.rank >= policy.critical_rank]
     return steps[0] if steps else None
 
 

@@ -125,6 +125,13 @@ _KINDS = {
         "corrosion": "Korrosion",
         "missing_coating": "Fehlende Beschichtung",
         "damage": "Schaden",
+        "broken_insulator": "Gebrochener Isolator",
+        "broken_strands": "Gebrochene Drähte",
+        "nest": "Nest",
+        "vegetation": "Bewuchs",
+        "loose_mount": "Lose Halterung",
+        "leak": "Leck",
+        "encroachment": "Eingriff in den Schutzstreifen",
     },
     "es": {
         "crack": "Grieta",
@@ -134,6 +141,13 @@ _KINDS = {
         "corrosion": "Corrosión",
         "missing_coating": "Falta de recubrimiento",
         "damage": "Daño",
+        "broken_insulator": "Aislador roto",
+        "broken_strands": "Hilos rotos",
+        "nest": "Nido",
+        "vegetation": "Vegetación",
+        "loose_mount": "Soporte suelto",
+        "leak": "Fuga",
+        "encroachment": "Invasión de la franja",
     },
 }
 LANGUAGES: Mapping[str, Mapping[str, str]] = MappingProxyType({"en": _ENGLISH, "de": _GERMAN, "es": _SPANISH})

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from cloud import grading
 from cloud.grading import Measured, Policy, grade, load_policy, parse_policy, shipped_policy
 from contracts.errors import InvalidInput
-from contracts.vocabulary import AssetKind, BladeSide, DefectKind
+from contracts.vocabulary import BEYOND_BLADES, NEVER_ON, AssetKind, BladeSide, DefectKind
 
 POLICY = shipped_policy()
 FILE = Path(str(grading.__file__)).parent / "policies" / "wind_gwo_v1.yaml"
@@ -162,6 +162,40 @@ def test_what_has_no_kind_of_its_own_on_towers_and_pipelines_asks_a_person() -> 
 
 def test_a_policy_that_shipped_before_is_still_known() -> None:
     assert "tower-pipeline-1" in {policy.version for policy in grading.all_shipped()}
+
+
+@pytest.mark.parametrize("asset", AssetKind)
+def test_what_ships_grades_all_that_can_be_wrong_with_its_assets(asset: AssetKind) -> None:
+    assert set(DefectKind) - NEVER_ON[asset] <= set(shipped_policy(asset).grades)
+
+
+@pytest.mark.parametrize("kind", sorted(BEYOND_BLADES))
+def test_a_kind_that_a_policy_is_older_than_is_graded_as_unspecified_damage(kind: DefectKind) -> None:
+    older = next(policy for policy in grading.all_shipped() if policy.version == "utility-1")
+    assert grade(older, measured(kind, 50)).rank == grade(older, measured(DefectKind.DAMAGE, 50)).rank
+    assert "a person must look" in grade(older, measured(kind, 50)).reason
+
+
+@pytest.mark.parametrize(
+    ("asset", "kind", "size_mm", "code"),
+    [
+        (AssetKind.POWER_LINE, DefectKind.BROKEN_INSULATOR, 146, "2"),
+        (AssetKind.POWER_LINE, DefectKind.BROKEN_INSULATOR, 600, "1"),
+        (AssetKind.POWER_LINE, DefectKind.NEST, 500, "4"),
+        (AssetKind.TELECOM_TOWER, DefectKind.LOOSE_MOUNT, 300, "assess"),
+        (AssetKind.PIPELINE, DefectKind.LEAK, 20, "immediate"),
+    ],
+)
+def test_lines_masts_and_pipes_have_kinds_of_their_own(
+    asset: AssetKind, kind: DefectKind, size_mm: float, code: str
+) -> None:
+    assert grade(shipped_policy(asset), measured(kind, size_mm, side=None, span_share=None)).code == code
+
+
+@pytest.mark.parametrize("kind", [DefectKind.NEST, DefectKind.VEGETATION])
+def test_what_a_picture_cannot_decide_asks_a_person(kind: DefectKind) -> None:
+    reason = grade(shipped_policy(AssetKind.POWER_LINE), measured(kind, 900)).reason
+    assert "a person says" in reason or "measure it" in reason
 
 
 def test_confidence_has_no_say() -> None:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts.vocabulary import BladeSide, DefectKind
-from simulators.defects import PlantedDefect, planted_in, write_truth
+from simulators.defects import PAINTED_KINDS, PlantedDefect, planted_in, write_truth
 from simulators.dense import dense_defects, dense_scene
 from simulators.world import default_scene
 
@@ -78,7 +78,7 @@ def test_truth_file_has_a_row_per_defect(tmp_path: Path) -> None:
 
 def test_dense_worlds_hold_every_kind_and_nothing_overlaps() -> None:
     defects = dense_defects(dense_scene(1))
-    assert {d.kind for d in defects} == set(DefectKind) - {DefectKind.DAMAGE}
+    assert {d.kind for d in defects} == set(PAINTED_KINDS)
     for one, other in itertools.combinations(defects, 2):
         if (one.place.blade, one.place.side) == (other.place.blade, other.place.side):
             a, b = one.corners(), other.corners()

@@ -126,7 +126,7 @@ def test_the_shipped_card_leaves_to_a_person_what_it_looked_at_and_did_not_accep
 def weights(tmp_path: Path) -> Path:
     made = tmp_path / "blade.onnx"
     made.write_bytes(b"weights")
-    made.with_suffix(".json").write_text(plain_card(made, 0.2, 0.35).model_dump_json())
+    made.with_suffix(".json").write_text(plain_card(made, KINDS, 0.2, 0.35).model_dump_json())
     return made
 
 

@@ -12,7 +12,7 @@ from contracts.errors import InvalidInput, NotFound
 from contracts.vocabulary import DefectKind
 from tests.vision_views import CARD
 from vision.boxes import KINDS
-from vision.card import FullCard, card_text
+from vision.card import FullCard, card_text, kinds_of
 from vision.detector import MODELS, SHIPPED, Detector, decode, load_card, open_detector
 from vision.runtimes import Frames, OnnxRuntime, OpenVino, Raw
 
@@ -66,8 +66,12 @@ def test_no_images_no_work() -> None:
 
 
 def test_an_answer_of_another_model_is_refused() -> None:
-    with pytest.raises(InvalidInput, match=r"shape \(1, 7, 3\), expected \(1, 11, anchors\)"):
+    with pytest.raises(InvalidInput, match=rf"shape \(1, 7, 3\), expected \(1, {4 + len(KINDS)}, anchors\)"):
         Detector(FakeRuntime(kinds=3), CARD).find(images((320, 320)))
+
+
+def test_a_model_made_before_the_last_kinds_were_named_knows_fewer() -> None:
+    assert kinds_of(SHIPPED) == load_card(SHIPPED).kinds == KINDS[:7]
 
 
 def test_decode_drops_the_weak_clips_and_suppresses() -> None:
