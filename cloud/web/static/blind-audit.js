@@ -1,6 +1,8 @@
 // @ts-check
 // <blind-audit>: rectangles drawn on a frame, by hand or by keys, then one answer; what comes back takes its place.
+// What is drawn is kept on this device until it is answered: a closed tab loses none.
 
+import { drawnOn, keep } from "./drawn.js";
 import { drag, press, scale, show, wheel, whole } from "./frame-viewer.js";
 import { AS_A_PIECE, refuse, unanswered } from "./problem.js";
 import "./room.js";
@@ -12,13 +14,16 @@ const SVG = "http://www.w3.org/2000/svg";
 const LEAST_PX = 5;
 const MOST = 40;
 
-/** @typedef {{ x0: number, y0: number, x1: number, y1: number }} Box shares of the frame */
-/** @typedef {{ kind: string, box: Box }} Mark */
+/** @typedef {import("./drawn.js").Box} Box */
+/** @typedef {import("./drawn.js").Mark} Mark */
 
 class BlindAudit extends HTMLElement {
   /** @type {Mark[]} */ #marks = [];
   /** Where a rectangle that is being drawn began, in shares of the frame. @type {{ x: number, y: number } | null} */ #from = null;
   #sending = false;
+  /** The frame whose marks are kept as they change; "" until those that were kept of it have come. */ #keeping = "";
+  /** When they have. */ #restored = Promise.resolve();
+  /** Whether the marks are in this page only. */ #unkept = false;
 
   connectedCallback() {
     document.addEventListener("keydown", (event) => this.#onKey(event));
@@ -28,6 +33,7 @@ class BlindAudit extends HTMLElement {
     this.addEventListener("pointermove", (event) => this.#move(event));
     this.addEventListener("pointerup", (event) => this.#up(event));
     this.addEventListener("pointercancel", () => this.#leave());
+    addEventListener("beforeunload", (event) => this.#unkept && this.#marks.length && event.preventDefault());
     this.#begin();
   }
 
@@ -44,12 +50,27 @@ class BlindAudit extends HTMLElement {
   #begin() {
     this.#marks = [];
     this.#from = null;
+    this.#keeping = "";
     for (const said of (this.#frame()?.dataset.marks ?? "").split(";").filter(Boolean)) {
       const [kind, ...at] = said.split(" ");
       const [x0, y0, x1, y1] = at.map(Number);
       this.#marks.push({ kind, box: { x0, y0, x1, y1 } });
     }
-    if (this.#frame()) this.#draw();
+    const { answered } = /** @type {HTMLElement | null} */ (this.querySelector("#last"))?.dataset ?? {};
+    if (answered) keep(answered, []).catch(() => null);
+    if (!this.#frame()) return;
+    this.#draw();
+    this.#restored = this.#restore(this.#frame().dataset.frame ?? "");
+  }
+
+  /** Put back what was drawn on a frame and not sent; marks of an answer that is taken back take its place. @param {string} frame */
+  async #restore(frame) {
+    const before = this.#marks.length ? [] : await drawnOn(frame);
+    if (this.#frame()?.dataset.frame !== frame) return;
+    this.#marks.unshift(...before);
+    this.#keeping = frame;
+    this.#draw();
+    if (before.length) this.#say(t("Marks that you drew and did not send are back: {0}.", before.length));
   }
 
   /** @param {KeyboardEvent} event */
@@ -186,6 +207,7 @@ class BlindAudit extends HTMLElement {
     /** @type {HTMLButtonElement} */ (this.querySelector("[data-key=a]")).disabled = !this.#marks.length;
     for (const key of ["x", "c"]) /** @type {HTMLButtonElement} */ (this.querySelector(`[data-key=${key}]`)).disabled = this.#marks.length > 0;
     this.#say("");
+    if (this.#keeping) keep(this.#keeping, this.#marks).then(() => (this.#unkept = false), () => (this.#unkept = true));
   }
 
   /** @param {Mark} mark @param {number} index */
@@ -223,6 +245,7 @@ class BlindAudit extends HTMLElement {
 
   /** @param {string} verdict */
   async #answer(verdict) {
+    await this.#restored;
     if ((verdict === "marked") !== this.#marks.length > 0) return this.#say(this.#marks.length ? t("Take the marks off first, or send them.") : t("Nothing is marked yet."));
     const body = JSON.stringify({ verdict, marks: this.#marks });
     const html = await this.#post(`/blind-audits/${encodeURIComponent(this.#frame().dataset.frame ?? "")}`, body);

@@ -1,6 +1,7 @@
 // @ts-check
 // What every page has: sign-out, the key that leads to the ask box, the rooms behind "More", filters that apply themselves.
 
+import { forgetMarks, unsentMarks } from "./drawn.js";
 import { waiting as unsent } from "./verdicts.js";
 import { t } from "./words.js";
 
@@ -14,7 +15,10 @@ document.addEventListener("keydown", (event) => {
 document.getElementById("sign-out")?.addEventListener("click", async () => {
   const left = unsent().length;
   if (left && !confirm(t("{0} of your verdicts are not sent yet. They stay on this device and are sent when you sign in here again. Sign out?", left))) return;
+  const marks = await unsentMarks();
+  if (marks && !confirm(t("Marks of a blind audit that are not sent: {0}. Signing out discards them. Sign out?", marks))) return;
   await fetch("/logout", { method: "POST", headers: { "X-Kestrel-CSRF": document.body.dataset.csrf ?? "" }, redirect: "manual" });
+  await forgetMarks();
   location.assign("/login");
 });
 
