@@ -5,7 +5,14 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, RootModel
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    RootModel,
+    StringConstraints,
+)
 from typing_extensions import TypeAliasType
 
 
@@ -2958,6 +2965,18 @@ class Rank(RootModel[int]):
     ]
 
 
+class Seen(RootModel[str]):
+    root: Annotated[
+        str,
+        Field(
+            description='`state` of the finding when it was judged: refused with 409 where it is another by now',
+            examples=['open'],
+            max_length=80,
+            title='Seen',
+        ),
+    ]
+
+
 class FindingId(RootModel[str]):
     root: Annotated[str, Field(pattern='^[a-z0-9][a-z0-9-]{0,62}$')]
 
@@ -3983,6 +4002,30 @@ class VerdictOutput(StrEnum):
     block = 'block'
 
 
+class VerdictIn(BaseModel):
+    """
+    A person's verdict.
+    """
+
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    verdict: VerdictInput
+    reason: Annotated[
+        str,
+        Field(
+            examples=['Shadow of the lightning receptor.'],
+            max_length=400,
+            min_length=1,
+            title='Reason',
+        ),
+    ]
+    rank: Annotated[
+        Rank | None,
+        Field(description='regrade: 1 least to 5 most serious', title='Rank'),
+    ] = None
+
+
 class ViewOut(BaseModel):
     """
     One sighting. Its pictures lie at ``{evidence_id}/crop.jpg``, ``difference.jpg`` and ``overlay.jpg``.
@@ -4806,6 +4849,13 @@ class FindingDetail(BaseModel):
             title='Same Defect',
         ),
     ]
+    state: Annotated[
+        str,
+        Field(
+            description='what a verdict is about: another once it is judged or repaired; `seen` of a review',
+            title='State',
+        ),
+    ]
 
 
 class FindingOut(BaseModel):
@@ -4854,6 +4904,13 @@ class FindingOut(BaseModel):
     reviewed_by: Annotated[str | None, Field(title='Reviewed By')]
     reviewed_at: Annotated[AwareDatetime | None, Field(title='Reviewed At')]
     review_reason: Annotated[str, Field(title='Review Reason')]
+    state: Annotated[
+        str,
+        Field(
+            description='what a verdict is about: another once it is judged or repaired; `seen` of a review',
+            title='State',
+        ),
+    ]
 
 
 class FindingsOut(BaseModel):
@@ -5391,7 +5448,7 @@ class RecentPosition(BaseModel):
 
 class ReviewIn(BaseModel):
     """
-    A person's verdict.
+    A person's verdict on a finding.
     """
 
     model_config = ConfigDict(
@@ -5410,6 +5467,13 @@ class ReviewIn(BaseModel):
     rank: Annotated[
         Rank | None,
         Field(description='regrade: 1 least to 5 most serious', title='Rank'),
+    ] = None
+    seen: Annotated[
+        Seen | None,
+        Field(
+            description='`state` of the finding when it was judged: refused with 409 where it is another by now',
+            title='Seen',
+        ),
     ] = None
 
 
@@ -5438,6 +5502,16 @@ class ReviewsIn(BaseModel):
     finding_ids: Annotated[
         list[FindingId], Field(max_length=200, min_length=1, title='Finding Ids')
     ]
+    seen: Annotated[
+        dict[
+            Annotated[str, StringConstraints(pattern=r'^[a-z0-9][a-z0-9-]{0,62}$')], str
+        ]
+        | None,
+        Field(
+            description='`state` of each finding when it was judged: all are refused with 409 where one is another by now',
+            title='Seen',
+        ),
+    ] = None
 
 
 class RiskList(BaseModel):

@@ -412,7 +412,7 @@ class Operations(Transport):
         """Return the crop around what was seen, or the whole frame (JPEG)."""
         return self.request("GET", f"/v1/candidates/{self.quoted(detection_id)}/{self.quoted(part)}")
 
-    def judge_candidate(self, detection_id: str, body: models.ReviewIn, *, idempotency_key: str | None = None) -> models.FindingOut:
+    def judge_candidate(self, detection_id: str, body: models.VerdictIn, *, idempotency_key: str | None = None) -> models.FindingOut:
         """Say what it is: it becomes a finding, confirmed, graded or rejected."""
         return models.FindingOut.model_validate_json(self.request("POST", f"/v1/candidates/{self.quoted(detection_id)}/reviews", headers={"Idempotency-Key": idempotency_key}, body=body))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -38,7 +38,19 @@ _ACTIONS = {verdict: f"finding.{verdict.value}" for verdict in Verdict}
 _UNDONE = "finding.undo"
 
 
-def state_of(finding: Finding) -> str:
+class Judged(Protocol):
+    """A finding, or what is told of it."""
+
+    @property
+    def status(self) -> str:
+        """Return where it stands."""
+
+    @property
+    def reviewed_at(self) -> datetime | None:
+        """Return when it was judged last."""
+
+
+def state_of(finding: Judged) -> str:
     """Return what a verdict on a finding is about; another one when it was judged, or repaired, since."""
     return f"{finding.status} {finding.reviewed_at.astimezone(UTC).isoformat() if finding.reviewed_at else ''}".strip()
 
@@ -170,10 +182,11 @@ def _stands(finding: Finding, verdict: Verdict, reason: str, by: str, rank: int 
 def _judged_since(finding: Finding) -> Conflict:
     number, status = finding.number, finding.status
     if finding.reviewed_at is None or status == FindingStatus.REPAIRED.value:
-        return Conflict(f"F-{number} is {status} by now.", hint="Look at it again and judge it anew.")
+        return Conflict(f"F-{number} is {status} by now.", hint="Look at it again and judge it anew.", field="seen")
     return Conflict(
         f"{finding.reviewed_by} has judged F-{number} meanwhile: {status}, rank {finding.severity_rank}.",
         hint="Look at it again and judge it anew.",
+        field="seen",
     )
 
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from cloud import candidates, consume, grading
 from cloud.api.findings import FindingOut, as_written
-from cloud.api.reviews import ReviewIn
+from cloud.api.reviews import VerdictIn
 from cloud.candidates import Candidate
 from cloud.idempotency import Key, once
 from cloud.paging import Cursor, Limit, Page, decode_cursor, page_of
@@ -55,7 +55,7 @@ def get_candidate_picture(
 @router.post("/{detection_id}/reviews", status_code=201, response_model=FindingOut)
 def judge_candidate(  # noqa: PLR0913, PLR0917 - FastAPI passes each part of the request by itself
     detection_id: str,
-    body: ReviewIn,
+    body: VerdictIn,
     request: Request,
     session: UnitOfWork,
     services: Svc,

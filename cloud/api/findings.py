@@ -7,12 +7,12 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
 from fastapi.responses import Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, computed_field
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 from starlette.convertors import StringConvertor, register_url_convertor
 
-from cloud import bundles, merging, places, tickets
+from cloud import bundles, merging, places, reviews, tickets
 from cloud.api.media import CellOut, PartCellOut
 from cloud.api.tickets import RunOut, TicketOut, shown
 from cloud.moments import Moment
@@ -80,6 +80,11 @@ class FindingOut(BaseModel):
     reviewed_by: str | None
     reviewed_at: datetime | None
     review_reason: str
+
+    @computed_field(description="what a verdict is about: another once it is judged or repaired; `seen` of a review")
+    def state(self) -> str:
+        """Return it as the pages' verdicts have it."""
+        return reviews.state_of(self)
 
 
 class EvidenceOut(BaseModel):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from fastapi import APIRouter, BackgroundTasks, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field, StrictInt
@@ -12,6 +14,7 @@ from cloud.idempotency import Key, once
 from cloud.problems import RESPONSES
 from cloud.requests import Svc, UnitOfWork
 from cloud.security import Reviewer
+from contracts.errors import InvalidInput
 from contracts.geo import Frozen
 from contracts.ids import FindingId
 from contracts.vocabulary import Verdict
@@ -19,7 +22,7 @@ from contracts.vocabulary import Verdict
 router = APIRouter(prefix="/v1/findings", tags=["findings"], responses=RESPONSES)
 
 
-class ReviewIn(Frozen):
+class VerdictIn(Frozen):
     """A person's verdict."""
 
     verdict: Verdict
@@ -27,10 +30,33 @@ class ReviewIn(Frozen):
     rank: StrictInt | None = Field(default=None, ge=1, le=5, description="regrade: 1 least to 5 most serious")
 
 
-class ReviewsIn(ReviewIn):
+State = Annotated[str, Field(max_length=80, examples=["open"])]
+
+
+def _untold(seen: object) -> bool:
+    """Return whether it is left out of what an idempotency key stands for, which then is as without the field."""
+    return seen is None
+
+
+class ReviewIn(VerdictIn):
+    """A person's verdict on a finding."""
+
+    seen: State | None = Field(
+        default=None,
+        exclude_if=_untold,
+        description="`state` of the finding when it was judged: refused with 409 where it is another by now",
+    )
+
+
+class ReviewsIn(VerdictIn):
     """One verdict on several findings."""
 
     finding_ids: tuple[FindingId, ...] = Field(min_length=1, max_length=reviews.MOST_AT_ONCE)
+    seen: dict[FindingId, State] | None = Field(
+        default=None,
+        exclude_if=_untold,
+        description="`state` of each finding when it was judged: all are refused with 409 where one is another by now",
+    )
 
 
 class FindingsOut(BaseModel):
@@ -52,11 +78,15 @@ def add_reviews(  # noqa: PLR0913, PLR0917 - FastAPI passes each part of the req
     """Confirm, reject or regrade several findings: all of them, or none where one is refused."""
     after.add_task(consume.follow_reviews, services)
     policy = grading.load_policy(services.settings.policy_file)
+    if body.seen is not None and body.seen.keys() != set(body.finding_ids):
+        hint = "Name the state of each of `finding_ids`, or leave it out."
+        raise InvalidInput("What was seen is told of each finding, or of none.", hint=hint, field="seen")
 
     def make() -> FindingsOut:
         made = reviews.review_all(
-            session, body.finding_ids, body.verdict, body.reason, principal.username, rank=body.rank, policy=policy
-        )
+            session, body.finding_ids, body.verdict, body.reason, principal.username,
+            rank=body.rank, policy=policy, seen=body.seen,
+        )  # fmt: skip
         return FindingsOut(data=[as_written(session, finding) for finding in made])
 
     return once(session, request, principal, key, body, make)
@@ -79,8 +109,9 @@ def add_review(  # noqa: PLR0913, PLR0917 - FastAPI passes each part of the requ
 
     def make() -> FindingOut:
         made = reviews.review(
-            session, finding_id, body.verdict, body.reason, principal.username, rank=body.rank, policy=policy
-        )
+            session, finding_id, body.verdict, body.reason, principal.username,
+            rank=body.rank, policy=policy, seen=body.seen,
+        )  # fmt: skip
         return as_written(session, made)
 
     return once(session, request, principal, key, body, make)

@@ -13,10 +13,11 @@ from bs4 import BeautifulSoup
 from sqlalchemy import select
 
 from cloud import audit
+from cloud.api.reviews import ReviewIn
 from cloud.services import Services
 from cloud.tables import Audit, Finding, IdempotencyKey, WorkflowRun
 from cloud.web import desk
-from contracts.vocabulary import DefectKind, FindingStatus, Role
+from contracts.vocabulary import DefectKind, FindingStatus, Role, Verdict
 from tests import platform
 from tests.clean_database import empty
 from tests.factories import World
@@ -132,6 +133,54 @@ def test_who_grades_a_rejected_finding_says_that_it_is_there_and_critical_ones_g
     assert (shown(http, found[0])["status"], shown(http, found[0])["severity_rank"]) == ("confirmed", 5)
     with services.database.session() as session:
         assert session.scalars(select(WorkflowRun.finding_id)).all() == [found[0]]
+
+
+def reviewed(http: httpx.Client, ids: list[str], states: dict[str, str], many: bool, key: str) -> httpx.Response:
+    """Send a verdict as programs do, on one finding or on several, with the states that it was judged by."""
+    headers = {"Idempotency-Key": key}
+    if not many:
+        return http.post(f"/v1/findings/{ids[0]}/reviews", json=CONFIRM | {"seen": states[ids[0]]}, headers=headers)
+    return http.post("/v1/findings/reviews", json=CONFIRM | {"finding_ids": ids, "seen": states}, headers=headers)
+
+
+@pytest.mark.parametrize("many", [False, True], ids=["one", "several"])
+def test_a_programs_verdict_on_what_was_judged_since_is_refused_by_name(
+    http: httpx.Client, server: Server, found: list[str], many: bool
+) -> None:
+    states = {one: shown(http, one)["state"] for one in found}
+    assert states == {one: seen(http, one) for one in found}
+    with server.client(Role.REVIEWER) as other:
+        other.post(f"/v1/findings/{found[0]}/reviews", json={"verdict": "reject", "reason": "Shadow."})
+    refused = reviewed(http, found, states, many, "k1")
+    assert (refused.status_code, refused.headers["content-type"]) == (409, "application/problem+json")
+    problem = refused.json()
+    assert (problem["code"], problem["field"]) == ("conflict", "seen")
+    assert problem["detail"] == "reviewer has judged F-1 meanwhile: rejected, rank 2."
+    assert [shown(http, one)["status"] for one in found] == ["rejected", "open", "open"]
+    states[found[0]] = shown(http, found[0])["state"]
+    taken = [reviewed(http, found, states, many, "k2") for _ in range(2)]
+    assert [answer.status_code for answer in taken] == [201, 201]
+    assert taken[0].json() == taken[1].json()
+    told = taken[0].json()["data"][0] if many else taken[0].json()
+    assert (told["status"], told["state"]) == ("confirmed", shown(http, found[0])["state"])
+
+
+def test_a_program_that_says_again_what_it_said_changes_nothing(http: httpx.Client, found: list[str]) -> None:
+    states = {found[0]: shown(http, found[0])["state"]}
+    assert [reviewed(http, found, states, False, key).status_code for key in ("k1", "forgotten")] == [201, 201]
+
+
+def test_a_program_tells_what_it_saw_of_each_finding_or_of_none(http: httpx.Client, found: list[str]) -> None:
+    refused = reviewed(http, found, {found[0]: "open"}, True, "k1")
+    assert (refused.status_code, refused.json()["field"]) == (422, "seen")
+    assert {shown(http, one)["status"] for one in found} == {"open"}
+
+
+def test_a_program_that_does_not_tell_what_it_saw_judges_as_before(http: httpx.Client, found: list[str]) -> None:
+    body = ReviewIn(verdict=Verdict.CONFIRM, reason="Seen.")
+    assert body.model_dump_json() == '{"verdict":"confirm","reason":"Seen.","rank":null}'  # what its key stands for
+    for verdict in (CONFIRM, {"verdict": "reject", "reason": "Shadow."}, CONFIRM):
+        assert http.post(f"/v1/findings/{found[0]}/reviews", json=verdict).status_code == 201
 
 
 def test_a_viewer_judges_nothing(server: Server, found: list[str]) -> None:
