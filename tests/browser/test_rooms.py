@@ -155,6 +155,14 @@ def test_on_a_phone_each_cell_says_its_column(page: Page) -> None:
     expect(cell).to_have_attribute("data-column", "Health, of 100")
 
 
+def test_on_a_phone_no_figure_of_the_flight_is_wider_than_its_bar_in_the_longest_language(german: Page) -> None:
+    german.set_viewport_size({"width": 390, "height": 844})
+    german.goto("/")
+    expect(german.locator(".progress .bad")).to_have_text("1 fehlgeschlagen")
+    wide = "all => all.filter((one) => one.scrollWidth > one.clientWidth).map((one) => one.textContent)"
+    assert german.locator(".progress dd").evaluate_all(wide) == []
+
+
 @pytest.mark.parametrize(
     "path", ["/review?flight=flt-11000007", "/v1/flights/flt-11000007/report?format=html", "/assets/t-01"]
 )
