@@ -25,7 +25,7 @@ from cloud.web.finding_view import Sheet
 from cloud.web.rendering import page, problem
 from cloud.web.shell import Address, room
 from contracts.errors import InvalidInput, PlatformError
-from contracts.vocabulary import DefectKind, FindingStatus, Role, Verdict
+from contracts.vocabulary import NEVER_ON, AssetKind, DefectKind, FindingStatus, Role, Verdict
 
 router = APIRouter(include_in_schema=False, dependencies=[Depends(authenticate)])
 AT_ONCE = 20
@@ -134,9 +134,16 @@ def build(session: Session, wanted: Wanted, *, choices: bool = True) -> Desk:
         total=left.get(wanted.rank, 0) if wanted.rank else sum(left.values()),
         left=left,
         assets=_choices(session) if choices else (),
-        kinds=tuple(DefectKind),
+        kinds=_kinds(session, wanted.kind),
         wanted=wanted,
     )
+
+
+def _kinds(session: Session, chosen: DefectKind | None) -> tuple[DefectKind, ...]:
+    """Return the kinds of defect that can be on the assets the asker sees, and the one that is chosen."""
+    assets = session.scalars(select(Asset.kind).distinct())
+    possible = {kind for asset in assets for kind in set(DefectKind) - NEVER_ON[AssetKind(asset)]} | {chosen}
+    return tuple(kind for kind in DefectKind if kind in possible)
 
 
 def _choices(session: Session) -> tuple[Choice, ...]:
