@@ -2169,6 +2169,66 @@ class LineTowerPlace(BaseModel):
     ]
 
 
+class LastTower(RootModel[int]):
+    root: Annotated[int, Field(ge=0, le=2000, title='Last Tower')]
+
+
+class LineTowersParams(BaseModel):
+    """
+    Round each tower of a power line, outside its conductors; resolution and standoff are of the tower's axis.
+    """
+
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    gsd_mm_px: Annotated[float | None, Field(gt=0.1, le=100.0, title='Gsd Mm Px')] = 3.9
+    standoff_m: Annotated[
+        StandoffM | None,
+        Field(description='instead of what gsd_mm_px asks for', title='Standoff M'),
+    ] = None
+    front_overlap: Annotated[
+        float | None,
+        Field(
+            description='between frames a second apart',
+            ge=0.0,
+            le=0.95,
+            title='Front Overlap',
+        ),
+    ] = 0.6
+    side_overlap: Annotated[
+        float | None,
+        Field(
+            description='between neighbouring strips',
+            ge=0.0,
+            le=0.95,
+            title='Side Overlap',
+        ),
+    ] = 0.3
+    speed_mps: Annotated[
+        SpeedMps | None, Field(description='while recording', title='Speed Mps')
+    ] = None
+    transit_speed_mps: Annotated[
+        float | None, Field(ge=0.5, le=12.0, title='Transit Speed Mps')
+    ] = 8.0
+    shutter_s: Annotated[float | None, Field(gt=0.0, le=0.1, title='Shutter S')] = (
+        0.0005
+    )
+    max_blur_px: Annotated[float | None, Field(gt=0.1, le=5.0, title='Max Blur Px')] = (
+        1.5
+    )
+    max_alt_rel_m: Annotated[
+        float | None,
+        Field(description='above home', ge=20.0, le=500.0, title='Max Alt Rel M'),
+    ] = 120.0
+    wind_mps: Annotated[
+        WindMps2 | None,
+        Field(description='forecast; unchecked when left out', title='Wind Mps'),
+    ] = None
+    pattern: Annotated[Literal['line_towers'], Field(title='Pattern')] = 'line_towers'
+    first_tower: Annotated[int | None, Field(ge=0, le=2000, title='First Tower')] = 0
+    last_tower: Annotated[LastTower | None, Field(title='Last Tower')] = None
+
+
 class MarkIn(BaseModel):
     """
     A defect that a person sees: a rectangle and what it is.
@@ -2602,6 +2662,7 @@ class Pattern(StrEnum):
     orbit = 'orbit'
     facade = 'facade'
     corridor = 'corridor'
+    line_towers = 'line_towers'
     right_of_way = 'right_of_way'
     grid = 'grid'
 
@@ -5307,6 +5368,7 @@ class PlanRequest(BaseModel):
         | OrbitParams
         | FacadeParams
         | CorridorParams
+        | LineTowersParams
         | RightOfWayParams
         | GridParams
         | None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from cloud.stretches import CORRIDOR, FACADE, RIGHT_OF_WAY, Stretch
+from cloud.stretches import CORRIDOR, FACADE, LINE_TOWERS, RIGHT_OF_WAY, Stretch
 from contracts.pipeline import Pipeline
 from contracts.powerline import PowerLine
 from contracts.shapes import AnyShape
@@ -38,6 +38,8 @@ def of_plan(pattern: str, params: Mapping[str, Any], shape: AnyShape, stretch: S
         first = stretch.first if stretch else wished.get("first_span", 0)
         end = spans if last is None else last + 1
         return Aim(range(min(first, spans), min(end, spans)), _near(shape, wished.get("sides", ())))
+    if pattern == LINE_TOWERS and isinstance(shape, PowerLine):
+        return Aim(range(0))  # of its spans none: what is seen of towers is counted apart
     if pattern == RIGHT_OF_WAY and isinstance(shape, Pipeline):
         return Aim(range(1), along_m=stretch.along_m if stretch else None)
     if pattern == FACADE and isinstance(shape, TelecomTower):

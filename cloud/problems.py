@@ -17,7 +17,7 @@ from contracts.errors import InvalidInput, NotAuthenticated, PlatformError, TooM
 
 MEDIA_TYPE = "application/problem+json"
 _FIRST_ERRORS = 5
-_PATTERNS = ("blades", "tower", "orbit", "facade", "corridor", "right_of_way", "grid")
+_PATTERNS = ("blades", "tower", "orbit", "facade", "corridor", "line_towers", "right_of_way", "grid")
 _KINDS = ("wind_turbine", "power_line", "telecom_tower", "pipeline")
 _TAGS = frozenset([*(("params", pattern) for pattern in _PATTERNS), *(("geometry", kind) for kind in _KINDS)])
 _STATUS_CODES = {

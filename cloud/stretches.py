@@ -10,7 +10,8 @@ from contracts.geo import Frozen
 from contracts.powerline import PowerLine
 from contracts.shapes import AnyShape
 
-CORRIDOR, RIGHT_OF_WAY, FACADE, ORBIT, GRID = "corridor", "right_of_way", "facade", "orbit", "grid"
+CORRIDOR, LINE_TOWERS, RIGHT_OF_WAY = "corridor", "line_towers", "right_of_way"
+FACADE, ORBIT, GRID = "facade", "orbit", "grid"
 """Names of patterns (`cloud.planning.wishes`): what reads of a flight needs no planner."""
 
 
@@ -43,6 +44,9 @@ def in_words(stretch: Stretch, pattern: str, shape: AnyShape | None) -> str:
     one, last = spans(stretch, pattern, shape)
     if one:
         return f"span {one}" if one == last else f"spans {one} to {last}"
+    one, last = towers(stretch, pattern, shape)
+    if one:
+        return f"tower {one}" if one == last else f"towers {one} to {last}"
     return f"{section(pattern)}s {stretch.first + 1} to {stretch.last + 1} of {stretch.of}"
 
 
@@ -54,6 +58,13 @@ def spans(stretch: Stretch, pattern: str, shape: AnyShape | None) -> tuple[str, 
     return first, last
 
 
+def towers(stretch: Stretch, pattern: str, shape: AnyShape | None) -> tuple[str, str]:
+    """Return the names of the first and the last tower that a flight goes round; nothing of what is no line."""
+    if pattern != LINE_TOWERS or not isinstance(shape, PowerLine) or stretch.last >= len(shape.towers):
+        return "", ""
+    return shape.towers[stretch.first].name, shape.towers[stretch.last].name
+
+
 def section(pattern: str) -> str:
     """Return what a section of a pattern is called: ``strip``."""
-    return {CORRIDOR: "span", ORBIT: "ring", GRID: "line"}.get(pattern, "strip")
+    return {CORRIDOR: "span", LINE_TOWERS: "tower", ORBIT: "ring", GRID: "line"}.get(pattern, "strip")

@@ -23,6 +23,8 @@ ALONG_M = 10.0
 BAND_M = 3.0
 """Height of a cell of a line's tower: what a camera near enough shows at once is two to three of them."""
 LINE_TOWER_FACES = 4
+LINE_TOWER_MM_PX = 4.0
+"""The coarsest that counts as seen of a line's tower: steel, fittings and insulators are judged as masts are."""
 LINE_TOWER_BEGINS = "tower-"
 """How the names of the parts of a line's towers begin in coverage."""
 _FACE = "-face-"

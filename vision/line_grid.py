@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from contracts.geo import Enu, GeoPoint, LocalFrame
 from contracts.optics import CameraIntrinsics
-from contracts.parts import Part, spans_of
+from contracts.parts import LINE_TOWER_MM_PX, Part, spans_of
 from contracts.places import AnyPlace, LineTowerPlace, SpanPlace
 from contracts.powerline import PowerLine, Span
 from vision.grid import EXACT, Grid, Hit, Reals, Side, Slack
@@ -22,8 +22,6 @@ from vision.wires import Passed, Wires
 _PER_CELL = 5
 _RIM_M = 0.6
 """Searched round a wire."""
-_TOWER_MM_PX = 4.0
-"""Steel, fittings and insulators are judged as masts are: finer than the wires."""
 
 
 class Line(Grid):
@@ -88,7 +86,7 @@ class Line(Grid):
     @property
     def judged_mm_px(self) -> Reals | float:
         """Return how fine each grid point must be shown to be judged."""
-        return np.asarray(np.where(self._is_wire, self.max_gsd_mm_px, _TOWER_MM_PX), np.float64)
+        return np.asarray(np.where(self._is_wire, self.max_gsd_mm_px, LINE_TOWER_MM_PX), np.float64)
 
     def _lay(self) -> None:
         """Lay out grid points and what is searched; of wires ``normals`` are the ways along."""

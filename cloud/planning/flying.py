@@ -57,8 +57,12 @@ class Drawn:
     """Above the ellipsoid: a return at this height clears everything."""
     gaps: tuple[str, ...] = field(default=())
     """What of the wanted places cannot be flown."""
+    coarse: tuple[str, ...] = field(default=())
+    """What is shown, and not finely enough to count as seen."""
     passes_towers: bool = False
     """It follows a line's conductors, and goes round none of its towers."""
+    rounds_towers: bool = False
+    """It goes round a line's towers, which may hide a side of their insulator strings."""
     beside: tuple[Cone, ...] = ()
     """Parts of other assets about the flight and its ways home, in the frame of its home."""
     passed: tuple[Solid, ...] = ()
@@ -371,10 +375,23 @@ def _coverage(drawn: Drawn) -> Check:
             limit=0.0,
             unit="strips",
         )
+    if drawn.coarse:
+        return Check(
+            name="coverage",
+            verdict=Verdict.WARN,
+            sentence=f"Too coarse to count as seen: {'; '.join(drawn.coarse)}.",
+            mend="Use a longer lens.",
+        )
     if drawn.passes_towers:
         return Check(
             name="coverage",
             verdict=Verdict.PASS,
             sentence="The conductors are looked at; towers and insulator strings are not, from all their sides.",
+        )
+    if drawn.rounds_towers:
+        return Check(
+            name="coverage",
+            verdict=Verdict.PASS,
+            sentence="The towers are looked at from all sides; insulator strings are not, where a tower hides them.",
         )
     return Check(name="coverage", verdict=Verdict.PASS, sentence="Everything wanted is looked at.")

@@ -7,11 +7,13 @@ from collections.abc import Callable
 from cloud.planning import flying
 from cloud.planning.corridor import Corridor
 from cloud.planning.flying import Planned, Survey
+from cloud.planning.line_towers import LineTowers
 from cloud.planning.strips import Grid, RightOfWay
 from cloud.planning.surveys import (
     CorridorParams,
     FacadeParams,
     GridParams,
+    LineTowersParams,
     OrbitParams,
     RightOfWayParams,
     SurveyInputs,
@@ -42,6 +44,8 @@ def survey_of(inputs: SurveyInputs) -> Survey:
     match inputs.params:
         case CorridorParams() as params if isinstance(geometry, PowerLine):
             return Corridor(inputs, params, geometry)
+        case LineTowersParams() as params if isinstance(geometry, PowerLine):
+            return LineTowers(inputs, params, geometry)
         case RightOfWayParams() as params if isinstance(geometry, Pipeline):
             return RightOfWay(inputs, params, geometry)
         case GridParams() as params:
@@ -62,6 +66,7 @@ _FITS = {
     "orbit": "wind turbines and telecom towers",
     "facade": "telecom towers",
     "corridor": "power lines",
+    "line_towers": "power lines",
     "right_of_way": "pipelines",
     "grid": "any asset",
 }

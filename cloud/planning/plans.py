@@ -14,7 +14,7 @@ from cloud.planning import assets, neighbours, patterns, planner, rules, site_zo
 from cloud.planning.flying import TAKE_OFF_UP_M, Planned
 from cloud.planning.pattern import DEFAULT_CAMERA, BladesParams, PlanInputs
 from cloud.planning.rules import Limits, Surroundings
-from cloud.planning.surveys import CorridorParams, RightOfWayParams, SurveyInputs
+from cloud.planning.surveys import CorridorParams, LineTowersParams, RightOfWayParams, SurveyInputs
 from cloud.planning.terrain import Terrain
 from cloud.planning.verdicts import Check
 from cloud.planning.wishes import Pattern, PlanRequest
@@ -109,7 +109,7 @@ def _inputs(
             blades=wanted.params,
             zones=enforced,
         )
-    beside = isinstance(wanted.params, CorridorParams | RightOfWayParams)
+    beside = isinstance(wanted.params, CorridorParams | LineTowersParams | RightOfWayParams)
     return SurveyInputs(
         asset_id=wanted.asset_id,
         geometry=assets.geometry_of(asset),

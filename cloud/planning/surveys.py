@@ -65,6 +65,15 @@ class CorridorParams(SurveyParams):
     last_span: StrictInt | None = Field(default=None, ge=0, le=2000)
 
 
+class LineTowersParams(SurveyParams):
+    """Round each tower of a power line, outside its conductors; resolution and standoff are of the tower's axis."""
+
+    pattern: Literal["line_towers"] = "line_towers"
+    gsd_mm_px: float = Field(default=3.9, gt=0.1, le=100)
+    first_tower: StrictInt = Field(default=0, ge=0, le=2000)
+    last_tower: StrictInt | None = Field(default=None, ge=0, le=2000)
+
+
 class RightOfWayParams(SurveyParams):
     """Over a pipeline's right of way, looking down."""
 
@@ -86,7 +95,7 @@ class GridParams(SurveyParams):
 
 
 AnySurvey = Annotated[
-    TowerParams | OrbitParams | FacadeParams | CorridorParams | RightOfWayParams | GridParams,
+    TowerParams | OrbitParams | FacadeParams | CorridorParams | LineTowersParams | RightOfWayParams | GridParams,
     Field(discriminator="pattern"),
 ]
 

@@ -12,6 +12,7 @@ from cloud.planning.surveys import (
     CorridorParams,
     FacadeParams,
     GridParams,
+    LineTowersParams,
     OrbitParams,
     RightOfWayParams,
     TowerParams,
@@ -28,12 +29,20 @@ class Pattern(StrEnum):
     ORBIT = "orbit"
     FACADE = "facade"
     CORRIDOR = "corridor"
+    LINE_TOWERS = "line_towers"
     RIGHT_OF_WAY = "right_of_way"
     GRID = "grid"
 
 
 AnyParams = Annotated[
-    BladesParams | TowerParams | OrbitParams | FacadeParams | CorridorParams | RightOfWayParams | GridParams,
+    BladesParams
+    | TowerParams
+    | OrbitParams
+    | FacadeParams
+    | CorridorParams
+    | LineTowersParams
+    | RightOfWayParams
+    | GridParams,
     Field(discriminator="pattern"),
 ]
 

@@ -106,9 +106,13 @@ def stretch(flown: Stretch, pattern: str, shape: AnyShape | None) -> str:
     one, last = stretches.spans(flown, pattern, shape)
     if one:
         return _("span {0}", one) if one == last else _("spans {0} to {1}", one, last)
+    one, last = stretches.towers(flown, pattern, shape)
+    if one:
+        return _("tower {0}", one) if one == last else _("towers {0} to {1}", one, last)
     counted = flown.first + 1, flown.last + 1, flown.of
     return {
         "span": _("spans {0} to {1} of {2}", *counted),
+        "tower": _("towers {0} to {1} of {2}", *counted),
         "ring": _("rings {0} to {1} of {2}", *counted),
         "line": _("lines {0} to {1} of {2}", *counted),
         "strip": _("strips {0} to {1} of {2}", *counted),

@@ -15,7 +15,7 @@ from contracts.vocabulary import AssetKind, Blade, BladeSide
 PATTERNS: dict[str, tuple[Pattern, ...]] = {
     AssetKind.WIND_TURBINE.value: (Pattern.BLADES, Pattern.TOWER, Pattern.ORBIT),
     AssetKind.TELECOM_TOWER.value: (Pattern.TOWER, Pattern.ORBIT, Pattern.FACADE),
-    AssetKind.POWER_LINE.value: (Pattern.CORRIDOR,),
+    AssetKind.POWER_LINE.value: (Pattern.CORRIDOR, Pattern.LINE_TOWERS),
     AssetKind.PIPELINE.value: (Pattern.RIGHT_OF_WAY,),
 }
 """Which patterns fit which kind of asset. A grid takes corners drawn on a map: it is planned over the API."""
@@ -53,7 +53,11 @@ _SURVEY = (
     _CEILING,
     _WIND,
 )
-_OTHERS = {Pattern.CORRIDOR: {"gsd_mm_px": 4.0}, Pattern.RIGHT_OF_WAY: {"gsd_mm_px": 12.0, "side_overlap": 0.2}}
+_OTHERS = {
+    Pattern.CORRIDOR: {"gsd_mm_px": 4.0},
+    Pattern.LINE_TOWERS: {"gsd_mm_px": 3.9},
+    Pattern.RIGHT_OF_WAY: {"gsd_mm_px": 12.0, "side_overlap": 0.2},
+}
 
 
 def sliders(pattern: Pattern) -> tuple[Slider, ...]:

@@ -34,7 +34,7 @@ def plans(
     *,
     asset: Annotated[str, typer.Option(help="Which asset to plan; its id, in either case.")] = "",
     pattern: Annotated[
-        str, typer.Option(help="blades, tower, orbit, facade, corridor, right-of-way or grid.")
+        str, typer.Option(help="blades, tower, orbit, facade, corridor, line-towers, right-of-way or grid.")
     ] = "blades",
     params: Annotated[str, typer.Option(help="JSON of the pattern's parameters; see docs/planning.md.")] = "{}",
     home: Annotated[str, typer.Option(help='JSON, {"lat_deg": …, "lon_deg": …, "alt_m": …}; default: the site.')] = "",

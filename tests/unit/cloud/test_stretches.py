@@ -67,6 +67,7 @@ def test_a_wish_for_some_spans_is_for_a_stretch_though_it_takes_one_flight() -> 
     ("pattern", "shape", "stretch", "said"),
     [
         ("corridor", LINE, THREE, Aim(range(3, 6))),
+        ("line_towers", LINE, THREE, Aim(range(0))),
         ("right_of_way", PIPE, KILOMETRE, Aim(range(1), along_m=(1900.0, 2700.0))),
     ],
 )
@@ -85,6 +86,9 @@ SAID: list[tuple[str, AnyShape, Stretch, str, str]] = [
     ("corridor", LINE, THREE, "spans T003–T004 to T005–T006", "Spannfelder T003–T004 bis T005–T006"),
     ("corridor", LINE, Stretch(first=3, last=3, of=11), "span T003–T004", "Spannfeld T003–T004"),
     ("corridor", line(3), THREE, "spans 4 to 6 of 11", "Spannfelder 4 bis 6 von 11"),
+    ("line_towers", LINE, THREE, "towers T003 to T005", "Masten T003 bis T005"),
+    ("line_towers", LINE, Stretch(first=3, last=3, of=12), "tower T003", "Mast T003"),
+    ("line_towers", line(3), THREE, "towers 4 to 6 of 11", "Masten 4 bis 6 von 11"),
     ("right_of_way", PIPE, KILOMETRE, "chainage 1,900 to 2,700 m", "Stationierung 1900 bis 2700 m"),
     ("orbit", TelecomTower(foot=FOOT), Stretch(first=0, last=1, of=4), "rings 1 to 2 of 4", "Ringe 1 bis 2 von 4"),
     ("blades", LONG, Stretch(first=0, last=1, of=12, sides=("A LE", "A PS")), "blade sides A LE, A PS",

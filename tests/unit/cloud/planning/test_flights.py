@@ -109,6 +109,9 @@ def areas(draw: st.DrawFn) -> list[Corner]:
     return [Corner(lat_deg=place.lat_deg, lon_deg=place.lon_deg) for place in places]
 
 
+PATTERNS = ("corridor", "corridor", "line_towers", "tower", "orbit", "facade", "right_of_way", "grid")
+
+
 @st.composite
 def wishes(draw: st.DrawFn) -> SurveyInputs:
     """Draw an asset with a pattern that fits, a camera, a wind."""
@@ -116,12 +119,12 @@ def wishes(draw: st.DrawFn) -> SurveyInputs:
     params: dict[str, Any] = {
         "wind_mps": draw(st.none() | st.floats(0.0, 16.0)),
         "shutter_s": draw(st.sampled_from([0.00025, 0.0005, 0.001])),
-        "pattern": draw(st.sampled_from(["corridor", "corridor", "tower", "orbit", "facade", "right_of_way", "grid"])),
+        "pattern": draw(st.sampled_from(PATTERNS)),
     }
     geometry: Any = None
     home: GeoPoint | None = LocalFrame(FOOT).to_geo(Enu(draw(st.floats(45.0, 90.0)), draw(st.floats(-60.0, 60.0)), 0.0))
     match params["pattern"]:
-        case "corridor":
+        case "corridor" | "line_towers":
             geometry, home = draw(power_lines()), None
             params["gsd_mm_px"] = draw(st.floats(2.0, 8.0))
         case "right_of_way":
