@@ -38,7 +38,8 @@ from contracts.places import AnyPlace, on_blade
 from contracts.turbine import SurfacePlace, TurbineGeometry
 from contracts.vocabulary import AssetKind, Blade, BladeSide, DefectKind
 from simulators.defects import PAINTED_KINDS, PlantedDefect, Want, random_defect
-from simulators.render import Renderer, Shot
+from simulators.render import Renderer
+from simulators.sensor import Shot
 from simulators.truthboxes import Truth
 from simulators.world import Asset, Weather, default_scene
 from tests.vision_views import manifest_of, square_on

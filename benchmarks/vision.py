@@ -33,7 +33,8 @@ from contracts.places import AnyPlace
 from contracts.turbine import SurfacePlace
 from contracts.vocabulary import Blade, BladeSide
 from simulators.defects import PlantedDefect, planted_in
-from simulators.render import Renderer, Shot
+from simulators.render import Renderer
+from simulators.sensor import Shot
 from simulators.truthboxes import Truth
 from simulators.world import default_scene
 from tests.vision_views import manifest_of, square_on

@@ -56,15 +56,21 @@ def dataset(
     marks: Annotated[
         str, typer.Option(help="Tiles without a defect show only these: serial,sticker,bolts,streak ...")
     ] = "",
+    asset: Annotated[str, typer.Option(help="wind_turbine or power_line.")] = "wind_turbine",
     small: Annotated[bool, typer.Option("--small", help="Only small defects: some 11 to 130 pixels at 10 m.")] = False,
     jobs: Annotated[int, typer.Option(min=1, max=64, help="Processes; the tiles are the same.")] = 1,
     json: Json = False,
 ) -> None:
-    """Write labelled training tiles of rendered blades."""
+    """Write labelled training tiles of rendered blades, or of a power line."""
+    from contracts.vocabulary import AssetKind
     from simulators import dataset as made
 
+    if asset not in {kind.value for kind in made.DRAWN}:
+        known = ", ".join(kind.value for kind in made.DRAWN)
+        raise typer.BadParameter(f"{asset!r}: choose {known}", param_hint="--asset")
     named = tuple(name.strip() for name in marks.split(",") if name.strip())
-    made.dataset_verb(out, images, seed, tile, made.Contents(background, named, small), jobs=jobs, as_json=json)
+    contents = made.Contents(background, named, small, AssetKind(asset))
+    made.dataset_verb(out, images, seed, tile, contents, jobs=jobs, as_json=json)
 
 
 @app.command()

@@ -19,7 +19,8 @@ from simulators.defects import planted_in
 from simulators.encoder import GopEncoder
 from simulators.noise import Image
 from simulators.poselog import PoseLog, frame_time_us
-from simulators.render import Renderer, Shot
+from simulators.render import Renderer
+from simulators.sensor import Shot
 from simulators.world import Scene, load_scene
 
 _IDLE_S = 0.05

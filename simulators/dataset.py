@@ -7,25 +7,27 @@ import random
 import sys
 import time
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
 from multiprocessing import get_context
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import cv2
 import typer
 import yaml
 
 from contracts.errors import InvalidInput
-from contracts.vocabulary import DefectKind
+from contracts.vocabulary import AssetKind, DefectKind
 from simulators.decals import DECAL_NAMES
+from simulators.line_tiles import LineTileMaker
 from simulators.tiles import CLASS_OF, Label, Tile, TileMaker, contact_sheet
 
 TILES_PER_SCENE = 60
 _VAL_EVERY = 7
 _SHEET_TILES = 40
+DRAWN = (AssetKind.WIND_TURBINE, AssetKind.POWER_LINE)
 
 
 class Contents(NamedTuple):
@@ -37,6 +39,15 @@ class Contents(NamedTuple):
     """What those show; none named: anything."""
     small: bool = False
     """Whether all defects are small: some 11 to 130 pixels at 10 m."""
+    asset: AssetKind = AssetKind.WIND_TURBINE
+
+
+class Maker(Protocol):
+    """Cuts tiles from one random scene."""
+
+    def make(self, *, background: bool) -> Tile:
+        """Return a tile with at least one labelled defect, or one with none at all."""
+        ...
 
 
 class _Scene(NamedTuple):
@@ -72,10 +83,11 @@ def write_dataset(
     The same tiles come out however many processes (``jobs``) share the scenes.
 
     Raises:
-        InvalidInput: ``out`` already holds a data set, the tile width is odd, or no mark has such a name.
+        InvalidInput: ``out`` already holds a data set, the tile width is odd, no mark has such a name, or nothing
+            draws what is asked of such an asset.
 
     """
-    _check(out, tile_px, contents.marks)
+    _check(out, tile_px, contents)
     began = time.monotonic()
     written = list(_all_written(_scenes(out, images, seed, tile_px, contents), jobs))
     sheet = contact_sheet([tile for scene in written for tile in scene.shown], 8)
@@ -130,7 +142,7 @@ def _all_written(scenes: Sequence[_Scene], jobs: int) -> Iterator[_Written]:
 
 def _write_scene(scene: _Scene) -> _Written:
     seed, contents = scene.seed * 100_000 + scene.number, scene.contents
-    maker = TileMaker(seed, scene.tile_px, contents.marks, small=contents.small)
+    maker = _maker(seed, scene.tile_px, contents)
     kinds, shown = [], []
     for index, background in enumerate(scene.background, scene.first):
         made = maker.make(background=background)
@@ -142,20 +154,32 @@ def _write_scene(scene: _Scene) -> _Written:
     return _Written(scene.split, kinds, shown)
 
 
+def _maker(seed: int, tile_px: int, contents: Contents) -> Maker:
+    if contents.asset is AssetKind.POWER_LINE:
+        return LineTileMaker(seed, tile_px)
+    return TileMaker(seed, tile_px, contents.marks, small=contents.small)
+
+
 def source(images: int, seed: int, tile_px: int, contents: Contents) -> dict[str, str]:
     """Return where a set comes from: the command that makes it again, and its licence, as other sets' SOURCE.json."""
     said = [f"--images {images} --seed {seed} --tile {tile_px} --background {contents.background:g}"]
+    said += [f"--asset {contents.asset.value}"] if contents.asset is not AssetKind.WIND_TURBINE else []
     said += ["--small"] if contents.small else []
     said += [f"--marks {','.join(contents.marks)}"] if contents.marks else []
     return {"origin": f"kestrel-sim dataset {' '.join(said)}", "license": "AGPL-3.0-or-later"}
 
 
-def _check(out: Path, tile_px: int, marks: Collection[str]) -> None:
+def _check(out: Path, tile_px: int, contents: Contents) -> None:
     if (out / "data.yaml").exists():
         raise InvalidInput(f"{out} already holds a data set.", hint="Name an empty folder.", field="out")
     if tile_px % 2:
         raise InvalidInput(f"A tile of {tile_px} px is odd.", hint="Use an even width.", field="tile")
-    if unknown := set(marks) - DECAL_NAMES:
+    if contents.asset not in DRAWN:
+        hint = f"Choose from {', '.join(kind.value for kind in DRAWN)}."
+        raise InvalidInput(f"No simulator draws a {contents.asset.value}.", hint=hint, field="asset")
+    if contents.asset is not AssetKind.WIND_TURBINE and (contents.marks or contents.small):
+        raise InvalidInput("Marks and small defects are chosen on blades only.", hint="Leave them out.", field="asset")
+    if unknown := set(contents.marks) - DECAL_NAMES:
         hint = f"Choose from {', '.join(sorted(DECAL_NAMES))}."
         raise InvalidInput(f"No mark is called {', '.join(sorted(unknown))}.", hint=hint, field="marks")
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from contracts.geo import Enu, Pose
+from contracts.geo import Pose
 from contracts.optics import CameraIntrinsics
 from contracts.turbine import SurfacePlace, TurbineGeometry
 from contracts.vocabulary import Blade, BladeSide
@@ -19,7 +19,8 @@ from simulators.backdrop import Backdrop
 from simulators.decals import DECAL_NAMES
 from simulators.defects import PlantedDefect
 from simulators.light import Light
-from simulators.noise import Image, rng_of
+from simulators.noise import Image
+from simulators.sensor import Grain, Shot, blur
 from simulators.textures import CHUNK_M, PX_PER_M, BladeTextures
 from simulators.views import Box, View, Window, union
 from simulators.world import Asset, Scene, Weather
@@ -27,22 +28,7 @@ from simulators.world import Asset, Scene, Weather
 _FAR_M = 160.0
 _NEAR_M = 0.3
 _LIT_BYTES = 256 << 20
-_NOISE_PX = 512
 _LEVELS = 5
-
-
-class Shot(NamedTuple):
-    """How one frame is exposed."""
-
-    exposure: float = 1.0
-    shutter_s: float = 1 / 1000
-    velocity: Enu = Enu(0.0, 0.0, 0.0)
-    """Of the camera, metres per second."""
-    noise: float = 2.0
-    """Standard deviation of the sensor noise, grey levels."""
-    noise_seed: int = 0
-    weather: Weather | None = None
-    """In place of the scene's."""
 
 
 _PLAIN = Shot()
@@ -67,9 +53,7 @@ class Renderer:
         self._chunk_places = {s: _chunk_places(asset.geometry, s) for s in BladeSide}
         self._lights: dict[tuple[Weather, float], Light] = {}
         self._lit_bytes = 0
-        noise = rng_of("noise").standard_normal((_NOISE_PX, _NOISE_PX, 3))
-        self._noise = (noise * 0.75 + noise.mean(axis=2, keepdims=True) * 0.9).astype(np.float32)
-        self._scaled_noise: dict[float, tuple[Image, Image]] = {}
+        self._grain = Grain()
 
     def decal_places(self, names: Collection[str] = DECAL_NAMES) -> list[SurfacePlace]:
         """Return where things that are no defects sit on the blades, those of some names or all."""
@@ -84,8 +68,8 @@ class Renderer:
         image = self._backdrop.draw(view, shot.exposure)
         drawn = union(self._draw_farm(image, view, light), self._draw_turbine(image, view, light))
         if drawn is not None:
-            _blur(image, drawn, self._smear_px(view, shot))
-        return self._grain(image, shot) if shot.noise > 0 else image
+            blur(image, drawn, self._smear_px(view, shot))
+        return self._grain.laid(image, shot) if shot.noise > 0 else image
 
     def _light(self, shot: Shot) -> Light:
         key = (shot.weather or self._scene.weather, round(shot.exposure * 32) / 32)
@@ -193,27 +177,6 @@ class Renderer:
         wide = cv2.resize(factor, (columns, rows), interpolation=cv2.INTER_LINEAR)
         return cv2.multiply(chunk, cv2.merge([wide, wide, wide]), dtype=cv2.CV_8U)
 
-    def _grain(self, image: Image, shot: Shot) -> Image:
-        brighter, darker = self._noise_for(round(shot.noise * 4) / 4, image.shape[:2])
-        roll = rng_of("grain", shot.noise_seed).integers(0, _NOISE_PX, 2)
-        rows, columns = image.shape[:2]
-        part = (slice(roll[0], roll[0] + rows), slice(roll[1], roll[1] + columns))
-        cv2.add(image, brighter[part], dst=image)
-        cv2.subtract(image, darker[part], dst=image)
-        return image
-
-    def _noise_for(self, sigma: float, shape: tuple[int, int]) -> tuple[Image, Image]:
-        """Return the positive and negative noise, wide enough for any shift within one tile."""
-        kept = self._scaled_noise.get(sigma)
-        if kept is None or kept[0].shape[0] < shape[0] + _NOISE_PX or kept[0].shape[1] < shape[1] + _NOISE_PX:
-            if len(self._scaled_noise) > 6:
-                self._scaled_noise.clear()
-            repeats = [-(-n // _NOISE_PX) + 1 for n in shape]
-            scaled = np.tile(np.round(self._noise * sigma), (*repeats, 1))
-            kept = (np.clip(scaled, 0, 60).astype(np.uint8), np.clip(-scaled, 0, 60).astype(np.uint8))
-            self._scaled_noise[sigma] = kept
-        return kept
-
 
 def _level_for(quad: Image, width_m: float, length_m: float) -> int:
     """Return how often to halve a texture so that it has about one pixel per drawn pixel."""
@@ -235,22 +198,3 @@ def _chunk_places(geometry: TurbineGeometry, side: BladeSide) -> Image:
         return [(start, 0.0, 1.0), (end, 0.0, 1.0), (end, high, 1.0), (start, low, 1.0)]
 
     return np.array([corners(s, min(length, s + CHUNK_M)) for s in starts])
-
-
-def _blur(image: Image, box: Box, smear_px: tuple[float, float]) -> None:
-    """Apply the lens (which also softens the polygons' stairs) and the motion in place, as one separable kernel."""
-    x, y = (_kernel(abs(s)) for s in smear_px)
-    part = image[box[1] : box[3], box[0] : box[2]]
-    part[...] = cv2.sepFilter2D(part, -1, x, y, borderType=cv2.BORDER_REPLICATE)
-
-
-def _kernel(smear_px: float) -> Image:
-    """Return a lens kernel convolved with a box of ``smear_px``, odd length, sum 1."""
-    lens = np.array([0.2, 0.6, 0.2])
-    if smear_px < 0.25:
-        return lens
-    half = math.ceil(smear_px / 2 + 0.5)
-    taps = np.arange(-half, half + 1)
-    box = np.clip(smear_px / 2 + 0.5 - np.abs(taps), 0, 1)
-    kernel: Image = np.convolve(lens, box / box.sum())
-    return kernel

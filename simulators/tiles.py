@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Collection
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import cv2
 import numpy as np
@@ -18,7 +18,8 @@ from simulators.decals import DECAL_NAMES
 from simulators.defects import PAINTED_KINDS
 from simulators.dense import dense_defects, dense_scene, random_weather, small_defects
 from simulators.noise import Image
-from simulators.render import Renderer, Shot
+from simulators.render import Renderer
+from simulators.sensor import Shot
 from simulators.truthboxes import Truth, TruthBox
 from simulators.views import Window
 
@@ -167,7 +168,7 @@ class TileMaker:
         """Return what counts in the window, or None where something in it is ambiguous."""
         labels = []
         for box in self._truth.boxes(pose, self._scene.camera, window):
-            counted = _counts(box, factor)
+            counted = counts(box, factor)
             if counted is None:
                 return None
             if counted:
@@ -176,7 +177,28 @@ class TileMaker:
         return labels
 
 
-def _counts(box: TruthBox, factor: int) -> bool | None:
+class Boxed(Protocol):
+    """What decides whether a defect counts: see ``TruthBox``."""
+
+    @property
+    def x0(self) -> float: ...
+    @property
+    def y0(self) -> float: ...
+    @property
+    def x1(self) -> float: ...
+    @property
+    def y1(self) -> float: ...
+    @property
+    def shown(self) -> float: ...
+    @property
+    def length_shown(self) -> float: ...
+    @property
+    def width_shown(self) -> float: ...
+    @property
+    def visible(self) -> bool: ...
+
+
+def counts(box: Boxed, factor: int) -> bool | None:
     """Say whether a defect counts in a tile; None: neither clearly yes nor clearly no."""
     if not box.visible:
         return None

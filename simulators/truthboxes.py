@@ -40,6 +40,33 @@ class TruthBox(NamedTuple):
     """Faces the camera, is not hidden and is not seen at more than 75 degrees."""
 
 
+class Part(NamedTuple):
+    """What of an outline is in a window: its box, pixels, and the shares that a ``TruthBox`` has."""
+
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+    shown: float
+    length_shown: float
+    width_shown: float
+
+
+def shown_part(pixels: Image, view: View) -> Part | None:
+    """Return what of the outline round window pixels (n, 2) is in the window; None where nothing is."""
+    whole = pixels.astype(np.float32)
+    frame = np.array([(0, 0), (view.width_px, 0), (view.width_px, view.height_px), (0, view.height_px)], np.float32)
+    area = cv2.contourArea(cv2.convexHull(whole))
+    inside, part = cv2.intersectConvexConvex(cv2.convexHull(whole), frame)
+    if inside <= 0 or area <= 0:
+        return None
+    (x0, y0), (x1, y1) = part[:, 0, :].min(axis=0), part[:, 0, :].max(axis=0)
+    size = whole.max(axis=0) - whole.min(axis=0)
+    shares = (float((x1 - x0) / size[0]), float((y1 - y0) / size[1]))
+    length_shown, width_shown = shares if size[0] >= size[1] else shares[::-1]
+    return Part(float(x0), float(y0), float(x1), float(y1), inside / area, length_shown, width_shown)
+
+
 class Truth:
     """The outlines of one turbine's defects, ready to be projected."""
 
@@ -73,20 +100,12 @@ class Truth:
         pixels, depth = view.project(self._outline(defect))
         if depth.min() <= 0.1 or not view.sees(pixels):
             return None
-        whole = pixels.astype(np.float32)
-        frame = np.array([(0, 0), (view.width_px, 0), (view.width_px, view.height_px), (0, view.height_px)], np.float32)
-        area = cv2.contourArea(cv2.convexHull(whole))
-        inside, part = cv2.intersectConvexConvex(cv2.convexHull(whole), frame)
-        if inside <= 0 or area <= 0:
+        part = shown_part(pixels, view)
+        if part is None:
             return None
-        (x0, y0), (x1, y1) = part[:, 0, :].min(axis=0), part[:, 0, :].max(axis=0)
-        size = whole.max(axis=0) - whole.min(axis=0)
-        shares = (float((x1 - x0) / size[0]), float((y1 - y0) / size[1]))
-        length_shown, width_shown = shares if size[0] >= size[1] else shares[::-1]
         incidence = math.degrees(math.acos(min(1.0, facing)))
         seen = incidence <= MAX_INCIDENCE_DEG and not hidden(self._geometry, view.eye, centre, defect.place)
-        corners = (float(x0), float(y0), float(x1), float(y1))
-        return TruthBox(defect, *corners, inside / area, length_shown, width_shown, incidence, seen)
+        return TruthBox(defect, *part, incidence, seen)
 
 
 def hidden(geometry: TurbineGeometry, eye: Enu, point: Enu, place: SurfacePlace) -> bool:

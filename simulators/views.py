@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 
-from contracts.geo import Enu, Pose
+from contracts.geo import Enu, LocalFrame, Pose
 from contracts.optics import CameraIntrinsics, camera_axes
-from contracts.turbine import Facet, TurbineGeometry
+from contracts.turbine import Facet
 from simulators.noise import Image
 
 Window = tuple[int, int, int, int]
@@ -15,19 +17,25 @@ Box = tuple[int, int, int, int]
 """First column, first row, end column, end row in window pixels."""
 
 
+class Standing(Protocol):
+    """What is looked at: a turbine, a line."""
+
+    def frame(self) -> LocalFrame:
+        """Return east-north-up metres of its foot."""
+        ...
+
+
 class View:
-    """Projects one turbine's local frame (east-north-up of its foot) into a window of a frame.
+    """Projects one asset's local frame (east-north-up of its foot) into a window of a frame.
 
     Pixel (0, 0) of the window is the frame's pixel (column, row) of the window; coordinates are those of
     ``contracts.optics.project`` less the window's corner.
     """
 
-    def __init__(
-        self, geometry: TurbineGeometry, pose: Pose, camera: CameraIntrinsics, window: Window | None = None
-    ) -> None:
+    def __init__(self, standing: Standing, pose: Pose, camera: CameraIntrinsics, window: Window | None = None) -> None:
         self.pose, self.camera = pose, camera
         self.window = window or (0, 0, camera.width_px, camera.height_px)
-        self.eye = geometry.frame().to_enu(pose.point)
+        self.eye = standing.frame().to_enu(pose.point)
         self.right, self.down, self.forward = camera_axes(pose)
         column, row, self.width_px, self.height_px = self.window
         focal = camera.focal_px

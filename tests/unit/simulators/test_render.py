@@ -7,7 +7,8 @@ from contracts.geo import Enu
 from contracts.optics import CameraIntrinsics
 from contracts.vocabulary import BladeSide
 from simulators.defects import PlantedDefect, planted_in
-from simulators.render import Renderer, Shot
+from simulators.render import Renderer
+from simulators.sensor import Shot
 from simulators.textures import defect_stamp
 from simulators.truthboxes import Truth
 from simulators.world import default_scene
