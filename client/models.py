@@ -2169,6 +2169,18 @@ class LineTowerPlace(BaseModel):
     ]
 
 
+class FirstHeightM(RootModel[float]):
+    root: Annotated[
+        float,
+        Field(
+            description="how low it flies, above a tower's foot; choose it above trees. Default: 6 m",
+            ge=5.0,
+            le=245.0,
+            title='First Height M',
+        ),
+    ]
+
+
 class LastTower(RootModel[int]):
     root: Annotated[int, Field(ge=0, le=2000, title='Last Tower')]
 
@@ -2225,6 +2237,13 @@ class LineTowersParams(BaseModel):
         Field(description='forecast; unchecked when left out', title='Wind Mps'),
     ] = None
     pattern: Annotated[Literal['line_towers'], Field(title='Pattern')] = 'line_towers'
+    first_height_m: Annotated[
+        FirstHeightM | None,
+        Field(
+            description="how low it flies, above a tower's foot; choose it above trees. Default: 6 m",
+            title='First Height M',
+        ),
+    ] = None
     first_tower: Annotated[int | None, Field(ge=0, le=2000, title='First Tower')] = 0
     last_tower: Annotated[LastTower | None, Field(title='Last Tower')] = None
 
@@ -2445,7 +2464,7 @@ class Orbit(BaseModel):
     ] = True
 
 
-class FirstHeightM(RootModel[float]):
+class FirstHeightM1(RootModel[float]):
     root: Annotated[
         float,
         Field(
@@ -2515,7 +2534,7 @@ class OrbitParams(BaseModel):
     ] = None
     pattern: Annotated[Literal['orbit'], Field(title='Pattern')] = 'orbit'
     first_height_m: Annotated[
-        FirstHeightM | None,
+        FirstHeightM1 | None,
         Field(description='of the lowest ring', title='First Height M'),
     ] = None
 

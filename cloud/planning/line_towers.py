@@ -142,12 +142,12 @@ class LineTowers:
         """Return the way round one tower, and the metres that are filmed."""
         tower = self._line.towers[number]
         own, foot_up_m = LocalFrame(tower.foot), frame.to_enu(tower.foot).up
-        low_m = max(0.0, -foot_up_m) + FLOOR_M + _SLACK_M
+        low_m = max(self._params.first_height_m or 0.0, max(0.0, -foot_up_m) + FLOOR_M + _SLACK_M)
         if tower.height_m - low_m < _SHORTEST_M:
             raise InvalidInput(
                 f"Nothing of tower {tower.name} stands above the floor of {low_m:.0f} m.",
-                hint="Take off from lower ground, nearer to the tower.",
-                field="home",
+                hint="Take off from lower ground, nearer to the tower, or fly lower.",
+                field="params.first_height_m" if self._params.first_height_m else "home",
             )
         steps, filmed_m = [], 0.0
         for side in self._sides(number):

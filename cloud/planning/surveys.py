@@ -70,6 +70,12 @@ class LineTowersParams(SurveyParams):
 
     pattern: Literal["line_towers"] = "line_towers"
     gsd_mm_px: float = Field(default=3.9, gt=0.1, le=100)
+    first_height_m: float | None = Field(
+        default=None,
+        ge=5,
+        le=245,
+        description="how low it flies, above a tower's foot; choose it above trees. Default: 6 m",
+    )
     first_tower: StrictInt = Field(default=0, ge=0, le=2000)
     last_tower: StrictInt | None = Field(default=None, ge=0, le=2000)
 

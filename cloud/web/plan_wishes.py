@@ -53,6 +53,7 @@ _SURVEY = (
     _CEILING,
     _WIND,
 )
+_LOWEST = Slider("first_height_m", message("Lowest above a tower's foot: over trees"), "m", 5, 60, 1, 6)
 _OTHERS = {
     Pattern.CORRIDOR: {"gsd_mm_px": 4.0},
     Pattern.LINE_TOWERS: {"gsd_mm_px": 3.9},
@@ -65,7 +66,8 @@ def sliders(pattern: Pattern) -> tuple[Slider, ...]:
     if pattern is Pattern.BLADES:
         return _BLADES
     own = _OTHERS.get(pattern, {})
-    return tuple(s._replace(default=own.get(s.name, s.default)) for s in _SURVEY)
+    turned = tuple(s._replace(default=own.get(s.name, s.default)) for s in _SURVEY)
+    return (_LOWEST, *turned) if pattern is Pattern.LINE_TOWERS else turned
 
 
 class Asked(Address):
@@ -86,6 +88,7 @@ class Asked(Address):
     gsd_mm_px: float | None = None
     front_overlap: float | None = None
     side_overlap: float | None = None
+    first_height_m: float | None = None
 
     def wish(self, pattern: Pattern) -> PlanRequest:
         """Return the plan request.

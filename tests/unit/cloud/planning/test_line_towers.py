@@ -115,6 +115,11 @@ def test_what_is_shown_too_coarsely_to_count_as_seen_is_said_before_it_is_flown(
     assert said in next(check.sentence for check in flight.checks if check.name == "coverage")
 
 
+def test_it_flies_no_lower_than_is_asked_for() -> None:
+    [flight] = plan(wish(bent(0.0), first_height_m=14.0))
+    assert min(w.point.alt_m for pair in filmed(flight) for w in pair) == pytest.approx(45.0 + 14.0, abs=0.01)
+
+
 def test_a_long_line_becomes_flights_each_round_towers_of_its_own() -> None:
     planned = plan(wish(line(12)))
     stretches = [flight.stretch for flight in planned]
@@ -135,6 +140,7 @@ def test_a_tower_where_the_line_turns_sharply_is_left_out_and_said() -> None:
         (line(4), {"first_tower": 3, "last_tower": 1}, "params.first_tower"),
         (bent(80.0), {"first_tower": 1, "last_tower": 1}, "params.first_tower"),
         (line(4), {"standoff_m": 9.0}, "params.standoff_m"),
+        (line(4), {"first_height_m": 31.0}, "params.first_height_m"),
     ],
 )
 def test_a_wish_that_cannot_be_flown_names_its_field(geometry: PowerLine, params: dict[str, Any], field: str) -> None:
