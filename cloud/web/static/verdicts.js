@@ -80,7 +80,7 @@ async function keep(verdict) {
     for (const one of judgedAnew) store.delete(one.n ?? 0);
     return store.add(verdict);
   }).catch(() => null);
-  kept = kept.filter((one) => !judgedAnew.includes(one));
+  kept = kept.filter((one) => !judgedAnew.some((other) => other.key === one.key));
   if (n === null) unkept.add(verdict);
   else kept = [...kept, { ...verdict, n: Number(n) }];
   loose.delete(verdict);
@@ -249,7 +249,7 @@ async function discard(verdict) {
 /** @param {Verdict} verdict */
 async function forget(verdict) {
   await change("readwrite", (store) => store.delete(verdict.n ?? 0)).catch(() => null);
-  kept = kept.filter((one) => one !== verdict);
+  kept = kept.filter((one) => one.key !== verdict.key); // read anew since it was shown, it is another object
   others.postMessage({ user: USER });
   show();
 }
