@@ -356,7 +356,7 @@ def _in_the_fence(route: Route) -> Check:
 
 
 def _camera(route: Route) -> Check:
-    highest = max(waypoint.camera_pitch_deg for waypoint in route.waypoints)
+    highest = max(waypoint.camera_pitch_deg for waypoint in route.waypoints) or 0.0  # level is not -0
     row = Row(
         "camera_limits", highest, 45.0, "deg",
         "The camera looks up to {value:.0f} degrees; the gimbal reaches {limit:.0f}.", "Fly higher.",

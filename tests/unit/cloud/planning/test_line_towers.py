@@ -115,6 +115,12 @@ def test_what_is_shown_too_coarsely_to_count_as_seen_is_said_before_it_is_flown(
     assert said in next(check.sentence for check in flight.checks if check.name == "coverage")
 
 
+def test_a_level_camera_is_not_told_as_minus_nothing() -> None:
+    [flight] = plan(wish(bent(0.0)))
+    [said] = [check.sentence for check in flight.checks if check.name == "camera_limits"]
+    assert said == "The camera looks up to 0 degrees; the gimbal reaches 45."
+
+
 def test_it_flies_no_lower_than_is_asked_for() -> None:
     [flight] = plan(wish(bent(0.0), first_height_m=14.0))
     assert min(w.point.alt_m for pair in filmed(flight) for w in pair) == pytest.approx(45.0 + 14.0, abs=0.01)
