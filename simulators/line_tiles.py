@@ -17,8 +17,7 @@ from simulators.line_render import LineRenderer
 from simulators.line_truth import LineBox, LineTruth
 from simulators.line_world import CAMERA, random_line
 from simulators.noise import Image
-from simulators.sensor import Shot
-from simulators.tiles import Label, Tile, counts
+from simulators.tiles import Label, Tile, counts, random_shot
 from simulators.views import View, Window
 
 _LIGHTS = 5
@@ -144,18 +143,9 @@ class LineTileMaker:
         labels = self._labels(pose, window, factor)
         if labels is None or bool(labels) is not wanted:
             return None
-        rng = self._rng
-        weather, exposure = rng.choice(self._lights)
-        shot = Shot(
-            exposure=exposure,
-            shutter_s=rng.choice((1 / 2000, 1 / 1000, 1 / 500)),
-            velocity=Enu(*(rng.gauss(0, 1.2) for _ in range(3))),
-            noise=rng.uniform(0.5, 4.5),
-            noise_seed=rng.getrandbits(30),
-            weather=weather,
-        )
+        shot = random_shot(self._rng, self._lights)
         image = self._renderer.frame(pose, CAMERA, shot, window, factor)
-        return Tile(aged(image, rng, birds=not wanted), labels)
+        return Tile(aged(image, self._rng, birds=not wanted), labels)
 
     def _labels(self, pose: Pose, window: Window, factor: int) -> list[Label] | None:
         """Return what counts in the window, or None where something in it is ambiguous."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import NamedTuple, Protocol
 
 import cv2
@@ -22,6 +22,7 @@ from simulators.render import Renderer
 from simulators.sensor import Shot
 from simulators.truthboxes import Truth, TruthBox
 from simulators.views import Window
+from simulators.world import Weather
 
 CLASS_OF = {kind: index for index, kind in enumerate(DefectKind)}
 _AREA_COUNTS, _LENGTH_COUNTS, _WIDTH_COUNTS, _AREA_IGNORED = 0.35, 1 / 3, 0.6, 0.015
@@ -149,20 +150,11 @@ class TileMaker:
         labels = self._labels(pose, window, factor)
         if labels is None or bool(labels) is not wanted:
             return None
-        rng = self._rng
-        weather, exposure = rng.choice(self._lights)
-        shot = Shot(
-            exposure=exposure,
-            shutter_s=rng.choice((1 / 2000, 1 / 1000, 1 / 500)),
-            velocity=Enu(*(rng.gauss(0, 1.2) for _ in range(3))),
-            noise=rng.uniform(0.5, 4.5),
-            noise_seed=rng.getrandbits(30),
-            weather=weather,
-        )
+        shot = random_shot(self._rng, self._lights)
         image = self._renderer.frame(pose, self._scene.camera, shot, window)
         if factor > 1:
             image = cv2.resize(image, (self._tile_px, self._tile_px), interpolation=cv2.INTER_AREA)
-        return Tile(aged(image, rng, birds=not wanted), labels)
+        return Tile(aged(image, self._rng, birds=not wanted), labels)
 
     def _labels(self, pose: Pose, window: Window, factor: int) -> list[Label] | None:
         """Return what counts in the window, or None where something in it is ambiguous."""
@@ -175,6 +167,19 @@ class TileMaker:
                 corners = (v / factor for v in box[1:5])
                 labels.append(Label(box.defect.kind, *corners))
         return labels
+
+
+def random_shot(rng: random.Random, lights: Sequence[tuple[Weather, float]]) -> Shot:
+    """Return how a tile is exposed: in one of some lights (weather, exposure), moving a little, with some noise."""
+    weather, exposure = rng.choice(lights)
+    return Shot(
+        exposure=exposure,
+        shutter_s=rng.choice((1 / 2000, 1 / 1000, 1 / 500)),
+        velocity=Enu(*(rng.gauss(0, 1.2) for _ in range(3))),
+        noise=rng.uniform(0.5, 4.5),
+        noise_seed=rng.getrandbits(30),
+        weather=weather,
+    )
 
 
 class Boxed(Protocol):

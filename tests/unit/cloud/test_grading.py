@@ -145,9 +145,14 @@ def test_a_customers_file_replaces_the_shipped_one(tmp_path: Path) -> None:
         (AssetKind.PIPELINE, DefectKind.CORROSION, 90, "monitored"),
         (AssetKind.PIPELINE, DefectKind.CRACK, 10, "scheduled"),
         (AssetKind.PIPELINE, DefectKind.CRACK, 50, "immediate"),
+        (AssetKind.POWER_LINE, DefectKind.BROKEN_INSULATOR, 146, "2"),
+        (AssetKind.POWER_LINE, DefectKind.BROKEN_INSULATOR, 600, "1"),
+        (AssetKind.POWER_LINE, DefectKind.NEST, 500, "4"),
+        (AssetKind.TELECOM_TOWER, DefectKind.LOOSE_MOUNT, 300, "assess"),
+        (AssetKind.PIPELINE, DefectKind.LEAK, 20, "immediate"),
     ],
 )
-def test_towers_and_pipelines_are_graded_in_words_of_their_own(
+def test_lines_towers_and_pipelines_are_graded_in_words_of_their_own(
     asset: AssetKind, kind: DefectKind, size_mm: float, code: str
 ) -> None:
     policy = shipped_policy(asset)
@@ -174,22 +179,6 @@ def test_a_kind_that_a_policy_is_older_than_is_graded_as_unspecified_damage(kind
     older = next(policy for policy in grading.all_shipped() if policy.version == "utility-1")
     assert grade(older, measured(kind, 50)).rank == grade(older, measured(DefectKind.DAMAGE, 50)).rank
     assert "a person must look" in grade(older, measured(kind, 50)).reason
-
-
-@pytest.mark.parametrize(
-    ("asset", "kind", "size_mm", "code"),
-    [
-        (AssetKind.POWER_LINE, DefectKind.BROKEN_INSULATOR, 146, "2"),
-        (AssetKind.POWER_LINE, DefectKind.BROKEN_INSULATOR, 600, "1"),
-        (AssetKind.POWER_LINE, DefectKind.NEST, 500, "4"),
-        (AssetKind.TELECOM_TOWER, DefectKind.LOOSE_MOUNT, 300, "assess"),
-        (AssetKind.PIPELINE, DefectKind.LEAK, 20, "immediate"),
-    ],
-)
-def test_lines_masts_and_pipes_have_kinds_of_their_own(
-    asset: AssetKind, kind: DefectKind, size_mm: float, code: str
-) -> None:
-    assert grade(shipped_policy(asset), measured(kind, size_mm, side=None, span_share=None)).code == code
 
 
 @pytest.mark.parametrize("kind", [DefectKind.NEST, DefectKind.VEGETATION])
